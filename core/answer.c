@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Answers: what a read gives, as text, before and after it has been given.
+ *
+ * An answer is a number, or messages. It is kept with its handle after it was read (the "answer in
+ * hand") because programs read it in pieces, seek back over what they did not use, and because a
+ * daemon that dies between the taking and the reply must be able to give the same one again. Its
+ * text is made from these fields whenever it is needed, so a restarted daemon makes the same text.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "type.h"
+
+void answer_number(struct ipc_answer *a, int64_t n)
+{
+	char text[24];
+
+	*a = (struct ipc_answer){ .kind = ANSWER_NUMBER, .number = n };
+	a->len = (uint64_t)snprintf(text, sizeof(text), "%lld\n", (long long)n);
+}
+
+void answer_end(struct ipc_answer *a)
+{
+	*a = (struct ipc_answer){ .kind = ANSWER_END };
+}
+
+static size_t copy_text(const char *text, size_t len, size_t *off, char *buf, size_t size)
+{
+	size_t n;
+
+	if (*off >= len) {
+		*off -= len;
+		return 0;
+	}
+	n = len - *off < size ? len - *off : size;
+	memcpy(buf, text + *off, n);
+	*off = 0;
+	return n;
+}
+
+size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size)
+{
+	bool newline = a->kind == ANSWER_LINES || a->kind == ANSWER_LEASE;
+	char text[32];
+	size_t done = 0, skip = a->skip;
+	ref_t msg = a->first;
+
+	if (off >= a->len)
+		return 0;
+	if (size > a->len - off)
+		size = a->len - off;
+	if (a->kind == ANSWER_NUMBER) {
+		int n = snprintf(text, sizeof(text), "%lld\n", (long long)a->number);
+
+		return copy_text(text, (size_t)n, &off, buf, size);
+	}
+	if (a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW) {
+		int n = snprintf(text, sizeof(text), "%lld\t", (long long)a->number);
+
+		done = copy_text(text, (size_t)n, &off, buf, size);
+	}
+	for (uint32_t i = 0; i < a->count && done < size && !o->damage; i++) {
+		struct ipc_msg *m = msg_at(o, msg);
+		size_t len = m->len > skip ? m->len - skip : 0;
+
+		if (off < len) {
+			done += msg_copy(o, msg, skip + off, buf + done, size - done);
+			off = 0;
+		} else {
+			off -= len;
+		}
+		if (newline && done < size)
+			done += copy_text("\n", 1, &off, buf + done, size - done);
+		skip = 0;
+		msg = m->next;
+	}
+	return done;
+}
+
+void answer_drop(struct ipc_obj *o, struct ipc_answer *a)
+{
+	while (a->count && !o->damage) {
+		ref_t msg = a->first;
+
+		set32(o, a->first, msg_at(o, msg)->next);
+		set32(o, a->count, a->count - 1);
+		msg_put(o, msg);
+		if (log_room(o) < 90)
+			commit(o);
+	}
+	set32(o, a->kind, ANSWER_NONE);
+	set64(o, a->len, 0);
+	set64(o, a->off, 0);
+	set32(o, a->skip, 0);
+	commit(o);
+}
+
+void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n)
+{
+	set64(o, hd->hand.off, hd->hand.off + n);
+	commit(o);
+}

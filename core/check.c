@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checking an object: all that its fields promise each other. Trusts nothing it reads: every walk
+ * is bounded, every reference is checked before it is followed (at() in obj.h).
+ *
+ * The last test is the strongest: each block that can be reached is in use, and there are no
+ * others. So nothing leaks, and nothing is in two places.
+ */
+#include <string.h>
+
+#include "type.h"
+
+static int bad(struct ipc_check *k, const char *why)
+{
+	if (!k->why)
+		k->why = why;
+	return -EIO;
+}
+
+static int block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k)
+{
+	if (!r || (uint64_t)r * IPC_UNIT < o->heap_off ||
+	    (uint64_t)r * IPC_UNIT + size > o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
+		return bad(k, "reference out of range");
+	if (heap_size(o, r) < size)
+		return bad(k, "reference to a block that is too small or free");
+	k->blocks++;
+	return 0;
+}
+
+static int walk(struct ipc_obj *o, struct ipc_list *l, size_t size, struct ipc_check *k)
+{
+	ref_t prev = 0;
+	uint32_t n = 0;
+
+	for (ref_t r = l->head; r; r = AT(o, ipc_link, r)->next) {
+		if (n++ >= l->count)
+			return bad(k, "list longer than its count");
+		if (block(o, r, size, k) < 0)
+			return -EIO;
+		if (AT(o, ipc_link, r)->prev != prev)
+			return bad(k, "list does not lead back");
+		prev = r;
+	}
+	if (n != l->count || l->tail != prev)
+		return bad(k, "list shorter than its count");
+	return 0;
+}
+
+/* The segments of one message. */
+int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
+{
+	unsigned int n = 0;
+	uint64_t left;
+
+	if (block(o, msg, sizeof(struct ipc_msg), k) < 0)
+		return -EIO;
+	left = msg_at(o, msg)->len;
+	if (left > (2u << 20))
+		return bad(k, "message longer than any can be");
+	for (ref_t r = msg; ; ) {
+		size_t cap = heap_size(o, r) - sizeof(struct ipc_msg);
+
+		left -= left < cap ? left : cap;
+		r = msg_at(o, r)->more;
+		if (!r)
+			break;
+		if (n++ > 64 || block(o, r, sizeof(struct ipc_msg), k) < 0)
+			return bad(k, "message of too many segments");
+	}
+	return left ? bad(k, "message longer than its blocks") : 0;
+}
+
+/* A message that an answer may refer to as well. */
+static int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
+{
+	if (check_msg(o, msg, k) < 0)
+		return -EIO;
+	if (msg_at(o, msg)->refs == 0)
+		return bad(k, "message without references");
+	k->shares += msg_at(o, msg)->refs > 1;
+	return 0;
+}
+
+int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k)
+{
+	uint64_t bytes = 0;
+	uint32_t n = 0;
+	ref_t last = 0;
+
+	for (ref_t r = q->head; r; r = msg_at(o, r)->next) {
+		if (n++ >= q->count)
+			return bad(k, "more messages than counted");
+		if (check_shared(o, r, k) < 0)
+			return -EIO;
+		bytes += msg_at(o, r)->len;
+		last = r;
+	}
+	if (n != q->count || q->tail != last)
+		return bad(k, "fewer messages than counted");
+	if (q->skip && (!q->head || q->skip >= msg_at(o, q->head)->len))
+		return bad(k, "more of the first message read than it has");
+	if (bytes - q->skip != q->bytes)
+		return bad(k, "bytes do not add up");
+	k->messages += n;
+	return 0;
+}
+
+int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k)
+{
+	if (walk(o, l, sizeof(struct ipc_lease), k) < 0)
+		return -EIO;
+	LIST_EACH(o, l, r) {
+		struct ipc_lease *e = AT(o, ipc_lease, r);
+
+		if (check_shared(o, e->msg, k) < 0)
+			return -EIO;
+		if (leased != (e->handle != 0))
+			return bad(k, "lease without a handle, or dead letter with one");
+	}
+	return 0;
+}
+
+static int check_answer(struct ipc_obj *o, struct ipc_answer *a, struct ipc_check *k)
+{
+	ref_t r = a->first;
+
+	if (a->kind > ANSWER_LEASE_RAW)
+		return bad(k, "answer of no known kind");
+	for (uint32_t i = 0; i < a->count; i++) {
+		if (check_shared(o, r, k) < 0)
+			return -EIO;
+		r = msg_at(o, r)->next;
+	}
+	return 0;
+}
+
+static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check *k)
+{
+	if (walk(o, l, sizeof(struct ipc_waiter), k) < 0)
+		return -EIO;
+	LIST_EACH(o, l, r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->op >= OP_OPS || w->line >= IPC_LINES || w->state > WAITER_REST)
+			return bad(k, "waiter of no known kind");
+		if (check_answer(o, &w->got, k) < 0)
+			return -EIO;
+		k->waiters++;
+	}
+	return 0;
+}
+
+static int check_handles(struct ipc_obj *o, struct ipc_check *k)
+{
+	struct ipc_header *h = o->h;
+	uint64_t waiters = 0, holds = 0, leases = 0, polls = 0;
+
+	if (walk(o, &h->handles, sizeof(struct ipc_handle), k) < 0 ||
+	    walk(o, &h->holds, sizeof(struct ipc_hold), k) < 0)
+		return -EIO;
+	LIST_EACH(o, &h->handles, r) {
+		struct ipc_handle *hd = handle_at(o, r);
+
+		if (check_answer(o, &hd->hand, k) < 0)
+			return -EIO;
+		if (hd->line && check_msg(o, hd->line, k) < 0)
+			return -EIO;
+		waiters += hd->waiters + hd->rests;
+		holds += hd->holds;
+		leases += hd->leases;
+		polls += hd->poll_events != 0;
+		k->handles++;
+	}
+	if (waiters != k->waiters || holds != h->holds.count || polls != h->polls.count)
+		return bad(k, "handles' counts do not add up");
+	if (o->type == IPC_QUEUE && leases != h->b.queue.leased.count)
+		return bad(k, "handles' leases do not add up");
+	return 0;
+}
+
+int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_check k = { 0 };
+	uint64_t blocks = 0;
+	int r;
+
+	if (o->damage)
+		bad(&k, o->damage);
+	else if (h->pages > o->max_pages)
+		bad(&k, "heap larger than the file");
+	else if (heap_check(o, &blocks) < 0)
+		bad(&k, "heap is inconsistent");
+	if (k.why)
+		goto out;
+	r = check_waiters(o, &h->granted, &k);
+	r = r < 0 ? r : check_waiters(o, &h->woken, &k);
+	r = r < 0 ? r : check_waiters(o, &h->rests, &k);
+	for (unsigned int i = 0; i < IPC_LINES && r == 0; i++)
+		r = check_waiters(o, &h->lines[i], &k);
+	r = r < 0 ? r : check_handles(o, &k);
+	r = r < 0 ? r : o->ops->check ? o->ops->check(o, &k) : 0;
+	if (r == 0 && o->damage)
+		bad(&k, o->damage);
+	/* Shared messages are counted more than once: then the sum can only be a bound. */
+	if (!k.why && (k.shares ? k.blocks < blocks : k.blocks != blocks))
+		bad(&k, k.blocks < blocks ? "blocks that nothing refers to" :
+					    "a block that two refer to");
+out:
+	*ret = k;
+	return k.why ? -EIO : 0;
+}

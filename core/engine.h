@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine, as the daemon, the library and the tests use it.
+ *
+ * Except for names.h (the namespace) this is all of it: take an object's lock (obj_lock), call,
+ * ipc_pump(), see to the granted ones, unlock (obj_unlock). Nothing here blocks, logs or knows
+ * FUSE. An operation that cannot be done now leaves a waiter and says IPC_WAIT; whoever makes it
+ * possible grants it, and the waiter's owner picks the answer up with ipc_finish().
+ */
+#ifndef IPC_ENGINE_H
+#define IPC_ENGINE_H
+
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "obj.h"
+
+#define IPC_WAIT	1		/* the call waits: call->waiter */
+#define IPC_NEVER	INT64_MAX	/* a deadline that never comes */
+
+#define IPC_MESSAGE_MAX	(1024u * 1024 - 4096)	/* bytes: the largest that FUSE brings in one piece */
+
+/* One operation on a handle. */
+struct ipc_call {
+	ref_t handle;
+	uint32_t op;			/* enum ipc_op */
+	uint32_t tid, pid, uid;		/* who asks: thread, process (may be 0 where no hold is made), user */
+	uint64_t unique;		/* the FUSE request, to know it again; 0: a direct client */
+	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER; 0: may not wait (-EAGAIN) */
+	size_t max;			/* read: bytes of the answer that can be used at once */
+	uint64_t pos;			/* read: the position, for handles that have one */
+	const char *data;		/* write */
+	size_t len;
+	size_t done;			/* write: bytes that went in already */
+	size_t limit;			/* write: the mount's largest message */
+	bool more;			/* write: the same write() call goes on with another request */
+	/* results */
+	ref_t waiter;			/* set on entry: a waiter whose turn it is */
+	int64_t result;
+	struct ipc_answer got;		/* read */
+};
+
+/* A command written to an object that is no queue, pipe or array: see fs/text.h. */
+enum ipc_verb { CMD_ADD, CMD_SET, CMD_CLEAR, CMD_NOTIFY, CMD_PARTIES, CMD_RESET, CMD_ABORT,
+		CMD_TEXT, CMD_PLUS, CMD_CAS };
+
+struct ipc_cmd {
+	enum ipc_verb verb;
+	int64_t n;			/* IPC_ALL: notify all */
+	bool whole;			/* PLUS: n counts, otherwise real does */
+	double real;
+	const char *text, *old;		/* TEXT, CAS */
+	size_t text_len, old_len;
+};
+
+#define CMD_ALL INT64_MAX
+
+/* ---- types ---- */
+
+const struct ipc_type *ipc_type_of(uint32_t id);		/* NULL: no such type */
+/* The type that a name's suffix says; IPC_NONE. */
+enum ipc_type_id ipc_type_by_name(const char *name, size_t len);
+const char *ipc_type_name(uint32_t id);
+
+/* ---- handles ---- */
+
+struct ipc_opening {
+	uint32_t kind, flags, oflags, tid, pid, uid, gen;
+	uint64_t nodeid, unique;
+	int64_t timeout;
+};
+
+int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle);
+/* The handle, if it is one and has this generation; else NULL. */
+struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen);
+/* Everything that it held, leased or waited for returns. Goes on where a dead process left off. */
+void ipc_close(struct ipc_obj *o, ref_t handle);
+/* Close all handles: those of an earlier mount. */
+void ipc_close_all(struct ipc_obj *o);
+
+/* ---- operations: 0 (call->result, call->got), IPC_WAIT or -errno; committed ---- */
+
+/*
+ * Take the next answer: the one in hand is dropped, and this one kept in its place, with
+ * min(max, its length) bytes of it as read.
+ */
+int ipc_read(struct ipc_obj *o, struct ipc_call *c);
+/* Put the bytes of a write() (queue, pipe). result: how many went in. */
+int ipc_put(struct ipc_obj *o, struct ipc_call *c);
+/* Put whole messages, one an iovec. result: how many went in. */
+int ipc_put_many(struct ipc_obj *o, struct ipc_call *c, const struct iovec *msgs, int n);
+int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd);
+/* how: LOCK_EX, LOCK_SH or LOCK_UN of flock(2). */
+int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how);
+/* close() in process `pid`: completes or (killed) drops the unfinished line. -EPIPE. */
+int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
+/* Wait until nothing is unfinished: a read through a HANDLE_JOIN is the same. */
+unsigned int ipc_poll(struct ipc_obj *o, ref_t handle);
+uint64_t ipc_size(struct ipc_obj *o);
+
+/* ---- waiters ---- */
+
+void ipc_pump(struct ipc_obj *o);
+/*
+ * The answer of a granted waiter has been used (c->max bytes of it at the most, c->pos where it
+ * stands): what is left stays in hand, and the waiter is gone. Committed.
+ */
+void ipc_finish(struct ipc_obj *o, ref_t w, const struct ipc_call *c);
+/*
+ * It is to wait no longer; why: -EINTR, -ETIMEDOUT. true: it is gone, and *ret is what its caller
+ * is to be told (a put that moved something gives a short count). false: it waits on, without a
+ * deadline (a condition's waiter takes its lock back first).
+ */
+bool ipc_leave(struct ipc_obj *o, ref_t w, int why, int64_t *ret);
+/* After a restart: the waiter of this request; 0. */
+ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
+/* A put whose turn it is; 0: none. Direct clients see to theirs themselves. */
+ref_t ipc_turn(struct ipc_obj *o);
+/* End the waits of a process (0: of all) on the object with -ECANCELED. How many. */
+int ipc_cancel(struct ipc_obj *o, uint32_t pid);
+/* The granted direct waiters that still sleep: wake them (after obj_unlock). */
+void ipc_wake(struct ipc_obj *o);
+/* A process ended: what it had taken of an object with scope `process` returns. */
+void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
+
+/* ---- answers ---- */
+
+enum ipc_answer_kind {
+	ANSWER_NONE,			/* nothing in hand */
+	ANSWER_END,			/* end of file */
+	ANSWER_NUMBER,
+	ANSWER_RAW,			/* messages as they are */
+	ANSWER_LINES,			/* messages, a newline after each */
+	ANSWER_LEASE,			/* a lease: id, tab, message, newline */
+	ANSWER_LEASE_RAW,		/* the same without the newline */
+};
+
+/* Copy [off, off+size) of the answer's text. */
+size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size);
+/* Read on in the answer in hand. Committed. */
+void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
+/* Give up the answer's messages. Commits. */
+void answer_drop(struct ipc_obj *o, struct ipc_answer *a);
+/* What is left of the answer in hand, for a read of a stream. */
+static inline uint64_t answer_left(const struct ipc_answer *a)
+{
+	return a->kind == ANSWER_NONE || a->off >= a->len ? 0 : a->len - a->off;
+}
+/* Walk the messages that wait: f(arg, bytes of one) until it says false. */
+void ipc_peek(struct ipc_obj *o, struct ipc_mq *q, bool (*f)(void *arg, struct ipc_obj *o, ref_t msg),
+	      void *arg);
+
+/* ---- queue ---- */
+
+struct ipc_mq *ipc_reads_from(struct ipc_obj *o, const struct ipc_handle *hd);
+struct ipc_mq *ipc_writes_to(struct ipc_obj *o, const struct ipc_handle *hd);
+uint32_t ipc_framing(const struct ipc_obj *o, const struct ipc_handle *hd);
+int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n);	/* -ERANGE; committed, as the rest */
+int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id);	/* -EINVAL */
+int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id);
+int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
+int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
+
+/* Change one setting (a field of the body) under the log. */
+void ipc_setting64(struct ipc_obj *o, uint64_t *field, uint64_t v);
+void ipc_setting32(struct ipc_obj *o, uint32_t *field, uint32_t v);
+
+/* ---- checking ---- */
+
+struct ipc_check {
+	const char *why;		/* the first thing that is wrong */
+	uint64_t messages, waiters, handles;
+	uint64_t blocks;		/* that something refers to */
+	uint64_t shares;		/* messages that more than one refers to */
+};
+
+/* Every invariant of the object. -EIO and why. Trusts nothing that it reads. */
+int ipc_check(struct ipc_obj *o, struct ipc_check *ret);
+
+#endif

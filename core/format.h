@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The layout of ipcfs's files in shared memory.
+ *
+ * There are two kinds of engine file, and both begin with struct ipc_header: STATE/mount (the
+ * namespace and the limits) and STATE/objects/ID (one object each). Behind the header page come
+ * the page table and the heap:
+ *
+ *	0		header, body of the type, undo log	(one page)
+ *	IPC_PAGE	page table, 16 bytes for each heap page	(sparse; grows with the heap)
+ *	heap		pages that hold blocks			(sparse; grows up to `reserve`)
+ *
+ * Everything refers to everything by ref_t: the offset of a block in the file divided by 16, so
+ * that one word reaches 64 GiB and 0 means none. There is no pointer in the file.
+ *
+ * Each field is one of
+ *	[once]	 written when the file is made, never again
+ *	[lock]	 read and written only under the file's mutex; written through the undo log (undo.h)
+ *	[atomic] as [lock] for writers, but read by anyone at any time
+ *	[plain]	 under the mutex, but outside the undo log: it may be wrong after a crash and is only
+ *		 a hint (times) or belongs to a block that nothing reaches yet
+ *
+ * A file is valid when magic, version and fingerprint match; the fingerprint covers the sizes of
+ * the structs below and of the C library's mutex, so that programs with another layout refuse to
+ * attach. To change a struct: change it here, raise IPC_VERSION, correct the static_asserts.
+ */
+#ifndef IPC_FORMAT_H
+#define IPC_FORMAT_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IPC_MAGIC	0x0073666370690a01ull	/* "\1\nipcfs\0", little endian */
+#define IPC_VERSION	1u
+#define IPC_PAGE	4096u
+#define IPC_UNIT	16u			/* what a ref_t counts */
+#define IPC_ORDERS	5			/* page blocks of 4 KiB .. 64 KiB */
+#define IPC_CLASSES	13			/* block sizes within a page, see heap.c */
+#define IPC_LINES	4			/* lines of waiters of one object */
+#define IPC_LOG_MAX	200			/* undo records */
+#define IPC_NAME_MAX	255
+#define IPC_VALUE_MAX	4096			/* bytes of a value's text */
+
+typedef uint32_t ref_t;
+
+/* The types, in the order of the contract. The numbers are in the files: never renumber. */
+enum ipc_type_id {
+	IPC_NONE,
+	IPC_QUEUE,
+	IPC_PIPE,
+	IPC_EVENT,
+	IPC_SEM,
+	IPC_LOCK,
+	IPC_RLOCK,
+	IPC_COND,
+	IPC_BARRIER,
+	IPC_VALUE,
+	IPC_ARRAY,
+	IPC_TYPES,
+	IPC_DIR = 64,			/* only as the type of a node */
+	IPC_TWOWAY,			/* the directory of a two-way pipe, which is the object too */
+	IPC_MOUNT,			/* only as the type of STATE/mount */
+};
+
+/* One undo record: what a word held before this change. */
+struct ipc_undo {
+	uint64_t where;			/* byte offset in the file; bit 0 set: a 32-bit word */
+	uint64_t old;
+};
+
+/* One heap page, seen from outside. Two words, each stored as a whole. */
+struct ipc_page_state {
+	union {
+		uint64_t word;
+		struct {
+			uint16_t first;	/* slab: first free block of the page, as unit in the page + 1 */
+			uint16_t carved;/* slab: blocks that were ever handed out */
+			uint16_t used;	/* slab: blocks in use */
+			uint8_t kind;	/* enum ipc_page_kind */
+			uint8_t size;	/* slab: class; otherwise: order of the block that starts here */
+		};
+	} u;
+	union {
+		uint64_t word;
+		struct {
+			uint32_t next, prev;	/* page number + 1, in the list of its kind and size */
+		};
+	} l;
+};
+
+enum ipc_page_kind {
+	PAGE_INSIDE,			/* inside a larger page block */
+	PAGE_FREE,			/* first page of a free page block */
+	PAGE_HOLE,			/* the same, and its memory was given back to the system */
+	PAGE_SLAB,			/* carved into blocks of one class */
+	PAGE_BLOCK,			/* first page of a page block in use */
+};
+
+struct ipc_list {			/* doubly linked, through struct ipc_link */
+	ref_t head, tail;
+	uint32_t count, pad;
+};
+
+struct ipc_link {			/* the first field of whatever is in a list */
+	ref_t next, prev;
+};
+
+/* ---- blocks ---------------------------------------------------------------------------- */
+
+/* A message, or a segment of one. The bytes follow; what does not fit goes on in `more`. */
+struct ipc_msg {
+	ref_t next;			/* [lock] the next message of its queue or answer */
+	ref_t more;			/* [plain] next segment */
+	uint32_t len;			/* bytes of the whole message (first segment) or of this one */
+	uint16_t refs;			/* [lock] who needs it: its place, and answers in hand */
+	uint16_t attempts;		/* [lock] times that it was leased */
+	char data[];
+};
+
+/* What a handle was given last and can be read again: see answer.h. */
+struct ipc_answer {
+	uint32_t kind;			/* enum ipc_answer_kind */
+	ref_t first;			/* first message */
+	uint32_t count;			/* messages */
+	uint32_t skip;			/* bytes of the first message that are not part of it */
+	uint64_t len;			/* bytes of the whole answer, as text */
+	uint64_t off;			/* bytes that were read (streams) */
+	uint64_t base;			/* position of its first byte (handles with a position) */
+	int64_t number;			/* the answer of types that give numbers; a lease's id */
+};
+
+/* An open file description or a direct client. */
+struct ipc_handle {
+	struct ipc_link link;		/* [lock] header.handles */
+	uint32_t gen;			/* [once] tells it from a later one in the same place */
+	uint32_t kind;			/* [once] enum ipc_handle_kind */
+	struct ipc_link poll_link;	/* [lock] header.polls, while poll_events is not 0 */
+	uint32_t flags;			/* [lock] HANDLE_* */
+	uint32_t oflags;		/* [once] open(2)'s flags */
+	uint32_t tid, pid;		/* [lock] who used it last: thread, and the process it belongs to */
+	uint32_t uid;			/* [once] who opened it */
+	uint32_t opener;		/* [once] process that opened it */
+	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
+	uint64_t nodeid;		/* [once] as which inode the kernel knows it */
+	uint64_t open_unique;		/* [once] the request that opened it */
+	int64_t timeout;		/* [lock] ns for each operation, -1 for ever */
+	int64_t deadline;		/* [lock] CLOCK_MONOTONIC ns, -1 none */
+	uint64_t poll_kh;		/* [lock] the kernel's name for whoever polls */
+	uint32_t poll_events;		/* [lock] what it polls for; 0: nobody does */
+	uint32_t waiters;		/* [lock] how many waiters are this handle's */
+	uint32_t holds;			/* [lock] how many holds are */
+	uint32_t leases;		/* [lock] how many leases are */
+	uint32_t rests;			/* [lock] how many rests are */
+	uint32_t peer_opens[2];		/* [lock] pipes: mq.opens[] of the peers when it was opened */
+	uint32_t line_pid;		/* [lock] process that wrote the unfinished line */
+	ref_t line;			/* [lock] unfinished line */
+	ref_t line_last;		/* [lock] its last segment */
+	ref_t waiting;			/* [lock] a condition's or barrier's waiter that was interrupted */
+	uint64_t seen;			/* [lock] value: the version that this handle saw last */
+	struct ipc_answer hand;		/* [lock] the answer in hand */
+};
+
+enum ipc_handle_kind {			/* 0 the object itself, otherwise the .ctl file that waits or takes */
+	HANDLE_OBJECT,
+	HANDLE_STREAM,
+	HANDLE_DRAIN,
+	HANDLE_LEASE,
+	HANDLE_JOIN,
+	HANDLE_CHANGED,
+};
+
+#define HANDLE_LOOK	1u		/* opened with O_NOFOLLOW: only looks */
+#define HANDLE_POSITION	2u		/* read-only: the kernel's position counts */
+#define HANDLE_RECORD	4u		/* O_DIRECT: record framing whatever the object says */
+#define HANDLE_END_A	8u		/* of a two-way pipe */
+#define HANDLE_END_B	16u
+#define HANDLE_OWN	32u		/* value: the next read gives what its own write made */
+#define HANDLE_CLOSING	64u		/* is being closed: takes no more */
+#define HANDLE_DIRECT	128u		/* a direct client works with it */
+#define HANDLE_COUNTED_OUT 256u		/* pipes: no longer counted as a reader or writer */
+
+/* One that waits. */
+struct ipc_waiter {
+	struct ipc_link link;		/* [lock] header.lines[line] or header.granted */
+	ref_t handle;			/* [once] */
+	uint32_t op;			/* [once] enum ipc_op */
+	uint32_t line;			/* [lock] */
+	uint32_t state;			/* [lock] enum ipc_waiter_state */
+	uint32_t futex;			/* [atomic] a direct waiter sleeps while it is 0 */
+	uint32_t flags;			/* [lock] WAITER_* */
+	uint32_t tid, pid, uid;		/* [once] pid: where a hold will be made */
+	uint32_t need;			/* [lock] put: bytes of the message that does not fit */
+	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
+	int64_t deadline;		/* [once] CLOCK_MONOTONIC ns, IPC_NEVER */
+	uint64_t unique;		/* [once] its FUSE request, 0 for a direct one */
+	uint64_t arg;			/* [lock] what the type needs to know: bytes, version, index … */
+	int64_t result;			/* [lock] once granted: 0 or more, or -errno */
+	struct ipc_answer got;		/* [lock] once granted: what it was given */
+	ref_t hold;			/* [lock] cond: the hold that it gave up and wants back */
+	uint32_t depth;			/* [lock] cond: its levels */
+};
+
+enum ipc_waiter_state {
+	WAITER_WAITING,
+	WAITER_TURN,			/* first in line, and what it waits for is there: act now */
+	WAITER_GRANTED,			/* in header.granted or .woken: result and got are set */
+	WAITER_REST,			/* in header.rests: got is the rest of an answer */
+};
+
+#define WAITER_DIRECT	1u		/* sleeps on the futex; otherwise a FUSE request */
+#define WAITER_SHARED	2u		/* wants a shared lock */
+#define WAITER_NOTIFIED	4u		/* cond: has its notify, wants the lock back */
+#define WAITER_MEMORY	8u		/* put: waits for memory of the mount */
+#define WAITER_PARKED	16u		/* cond, barrier: interrupted, its handle may read again */
+#define WAITER_WOKEN	32u		/* the futex call has been made */
+
+enum ipc_op {				/* what a handle does, waits for, or holds by */
+	OP_NONE,
+	OP_READ,
+	OP_WRITE,
+	OP_FLOCK,
+	OP_FLOCK_SHARED,
+	OP_JOIN,
+	OP_LEASE,
+	OP_STREAM,
+	OP_CHANGED,
+	OP_OPS,
+};
+
+/* A permit, lock or level that a handle has and that returns when it (or its process) ends. */
+struct ipc_hold {
+	struct ipc_link link;		/* [lock] header.holds */
+	ref_t handle;			/* [once] */
+	uint32_t op;			/* [lock] OP_READ or OP_FLOCK or OP_FLOCK_SHARED */
+	uint32_t count;			/* [lock] permits or levels */
+	uint32_t tid, pid, uid;		/* [once] who took it */
+	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
+};
+
+/* A message that is leased, or dead. */
+struct ipc_lease {
+	struct ipc_link link;		/* [lock] queue.leased or queue.dead */
+	ref_t msg;			/* [once] */
+	ref_t handle;			/* [lock] 0 when dead */
+	uint32_t tid, pid;		/* [once] */
+	uint64_t id;			/* [once] */
+	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
+};
+
+/* ---- bodies of the types --------------------------------------------------------------- */
+
+/* Messages in order: a queue has one, a pipe one for each direction. */
+struct ipc_mq {
+	ref_t head, tail;		/* [lock] */
+	uint32_t count;			/* [atomic] messages */
+	uint32_t skip;			/* [lock] bytes of the first that were read (byte pipes) */
+	uint64_t bytes;			/* [atomic] */
+	uint32_t readers, writers;	/* [lock] open handles (pipes) */
+	uint32_t opens[2];		/* [lock] how often one was opened to read, to write (pipes) */
+};
+
+enum ipc_framing { FRAMING_LINE, FRAMING_RECORD, FRAMING_BYTES };
+
+struct ipc_queue {			/* queue: mq[0]; pipe: mq[0], and mq[1] for the way back */
+	struct ipc_mq mq[2];
+	uint64_t maxsize, maxbytes;	/* [lock] 0: no limit */
+	uint32_t framing;		/* [lock] enum ipc_framing */
+	uint32_t closed;		/* [lock] */
+	uint64_t unfinished;		/* [lock] */
+	uint64_t next_id;		/* [lock] of leases */
+	uint64_t max_attempts;		/* [lock] 0: no limit */
+	struct ipc_list leased, dead;	/* [lock] struct ipc_lease */
+	uint32_t twoway;		/* [once] */
+	uint32_t pad;
+};
+
+struct ipc_sem {			/* sem, lock, rlock; the lock of cond, value and array */
+	uint64_t value;			/* [atomic] permits free; lock, rlock: 1 free, 0 held */
+	uint64_t bound;			/* [lock] 0: none */
+	uint32_t undo;			/* [lock] */
+	uint32_t scope;			/* [lock] enum ipc_scope */
+	uint32_t shared;		/* [lock] holders of a shared lock */
+	ref_t owner;			/* [lock] rlock: the handle that holds it */
+};
+
+enum ipc_scope { SCOPE_HANDLE, SCOPE_PROCESS };
+
+struct ipc_event {
+	uint64_t set;			/* [atomic] */
+};
+
+struct ipc_cond {
+	struct ipc_sem lock;
+	uint64_t lock_id;		/* [lock] the object used as lock, 0 its own */
+	uint64_t to_notify;		/* [lock] notifies that are not yet handed out */
+};
+
+struct ipc_barrier {
+	uint64_t parties;		/* [lock] 0: not set */
+	uint64_t arrived;		/* [lock] of the round that is filling */
+	uint64_t round;			/* [lock] rounds that have opened */
+	uint32_t broken;		/* [lock] */
+	uint32_t pad;
+};
+
+struct ipc_value {
+	struct ipc_sem lock;
+	uint64_t lock_id;
+	ref_t text;			/* [lock] struct ipc_msg */
+	uint32_t typecode;		/* [lock] 0 text */
+	uint64_t version;		/* [atomic] */
+};
+
+struct ipc_array {
+	struct ipc_sem lock;
+	uint64_t lock_id;
+	uint64_t length;		/* [atomic] bytes */
+	uint32_t typecode;
+	uint32_t pad;
+};
+
+#define IPC_SLOTS 8
+struct ipc_mount {			/* STATE/mount */
+	uint64_t next_id;		/* [lock] of nodes */
+	uint64_t next_cookie;		/* [lock] of directory entries */
+	uint64_t epoch;			/* [lock] counts clean mounts; handles of an earlier one are dead */
+	uint64_t memory;		/* [lock] bytes that all engine files use */
+	uint64_t memory_limit, object_limit, message_limit;	/* [lock] */
+	uint32_t framing;		/* [lock] of new queues */
+	uint32_t next_gen;		/* [lock] of handles and aliases */
+	struct ipc_list nodes;		/* [lock] struct ipc_node */
+	struct ipc_list aliases;	/* [lock] struct ipc_alias */
+	uint64_t objects;		/* [lock] */
+	uint64_t unique;		/* [lock] the last request that changed the namespace, */
+	int64_t result;			/* [lock] what it came to, */
+	uint64_t result_id;		/* [lock] and the node that it made */
+};
+
+/* A name: a directory, or an object (whose state is in objects/ID). */
+struct ipc_node {
+	struct ipc_link link;		/* [lock] mount.nodes */
+	uint64_t id;			/* [once] also the name of its engine file, and st_ino */
+	uint64_t parent;		/* [lock] 0: removed, but still open */
+	uint64_t cookie;		/* [lock] place in its directory */
+	uint32_t type;			/* [once] enum ipc_type_id */
+	uint32_t mode;			/* [lock] permission bits */
+	uint32_t uid, gid;		/* [lock] */
+	int64_t atime, mtime, ctime;	/* [plain] CLOCK_REALTIME ns */
+	uint32_t active;		/* [lock] some handle is open */
+	uint16_t name_len;		/* [lock] */
+	char name[];			/* [once] a rename makes a new node block */
+};
+
+/* A second inode number of an object: for a time limit, or for one more writer. */
+struct ipc_alias {
+	struct ipc_link link;		/* [lock] mount.aliases */
+	uint64_t nodeid;		/* [once] the inode that it stands for */
+	int64_t timeout;		/* [once] ns, -1 none */
+	uint64_t lookups;		/* [plain] how often the kernel was told of it */
+	uint32_t gen;			/* [once] */
+	uint32_t private;		/* [once] made for one open, not to be handed out again */
+};
+
+/* ---- the header ------------------------------------------------------------------------ */
+
+struct ipc_header {
+	uint64_t magic;			/* [once] */
+	uint32_t version;		/* [once] */
+	uint32_t fingerprint;		/* [once] */
+	uint64_t id;			/* [once] */
+	uint32_t type;			/* [once] enum ipc_type_id */
+	uint32_t doorbell;		/* [atomic] the daemon has been told that there is work */
+	uint64_t reserve;		/* [once] bytes that the heap may grow to */
+	uint64_t epoch;			/* [lock] the mount in which its handles were opened */
+	uint64_t log_len;		/* [lock] undo records that count; 0: no change is under way */
+	uint64_t unique;		/* [lock] the last request that was done at once, */
+	int64_t result;			/* [lock] what it came to, */
+	ref_t unique_handle;		/* [lock] whose it was, */
+	uint32_t unique_partial;	/* [lock] and whether result is only how far it came */
+
+	_Alignas(64) union {
+		pthread_mutex_t mutex;	/* robust, process-shared */
+		char space[64];
+	} m;
+
+	/* heap.c */
+	uint32_t pages;			/* [lock] heap pages that have a table entry */
+	uint32_t pages_used;		/* [lock] pages that are not free */
+	uint32_t pages_held;		/* [lock] pages backed by memory */
+	uint32_t free[IPC_ORDERS];	/* [lock] first free page block of each order, + 1 */
+	uint32_t holes;			/* [lock] first free block of the largest order without memory */
+	uint32_t partial[IPC_CLASSES];	/* [lock] first slab page with a free block, + 1 */
+
+	/* waiting and holding */
+	struct ipc_list handles;	/* [lock] struct ipc_handle */
+	struct ipc_list holds;		/* [lock] struct ipc_hold */
+	struct ipc_list polls;		/* [lock] handles that somebody polls */
+	struct ipc_list granted;	/* [lock] FUSE waiters whose answer is not sent yet */
+	struct ipc_list woken;		/* [lock] direct waiters that did not pick up their answer yet */
+	struct ipc_list rests;		/* [lock] waiters whose answer was read in part, kept for more */
+	struct ipc_list lines[IPC_LINES]; /* [lock] who waits for what: each type numbers its own */
+
+	union {				/* at IPC_BODY */
+		struct ipc_queue queue;
+		struct ipc_sem sem;
+		struct ipc_event event;
+		struct ipc_cond cond;
+		struct ipc_barrier barrier;
+		struct ipc_value value;
+		struct ipc_array array;
+		struct ipc_mount mount;
+		char space[384];
+	} b;
+
+	struct ipc_undo log[IPC_LOG_MAX];	/* [lock] */
+};
+
+static_assert(sizeof(struct ipc_undo) == 16, "format");
+static_assert(sizeof(struct ipc_page_state) == 16, "format");
+static_assert(sizeof(struct ipc_msg) == 16, "format");
+static_assert(sizeof(struct ipc_answer) == 48, "format");
+static_assert(sizeof(struct ipc_handle) == 200, "format");
+static_assert(offsetof(struct ipc_handle, poll_link) == IPC_UNIT, "a link needs a ref_t");
+static_assert(sizeof(struct ipc_waiter) == 144, "format");
+static_assert(sizeof(struct ipc_hold) == 40, "format");
+static_assert(sizeof(struct ipc_lease) == 40, "format");
+static_assert(sizeof(struct ipc_mq) == 40, "format");
+static_assert(offsetof(struct ipc_header, m) == 128, "format");
+static_assert(sizeof(pthread_mutex_t) <= 64, "format");
+static_assert(sizeof(struct ipc_header) <= IPC_PAGE, "the header is one page");
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handles (open file descriptions and direct clients), and what they hold.
+ */
+#include <string.h>
+
+#include "type.h"
+
+/* ---- holds ---- */
+
+static int hold_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid, uint32_t uid,
+		    uint32_t op, uint32_t count)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+	ref_t r;
+
+	LIST_EACH(o, &o->h->holds, k) {
+		struct ipc_hold *hold = AT(o, ipc_hold, k);
+
+		if (!hd->holds)
+			break;
+		if (hold->handle == handle && hold->op == op && hold->pid == pid) {
+			set32(o, hold->count, hold->count + count);
+			return 0;
+		}
+	}
+	r = heap_alloc(o, sizeof(struct ipc_hold));
+	if (!r)
+		return -ENOMEM;
+	*AT(o, ipc_hold, r) = (struct ipc_hold){
+		.handle = handle, .op = op, .count = count, .tid = tid, .pid = pid, .uid = uid,
+		.since = ipc_now(),
+	};
+	list_push(o, &o->h->holds, r);
+	set32(o, hd->holds, hd->holds + 1);
+	return 0;
+}
+
+int hold_add(struct ipc_obj *o, const struct ipc_call *c, uint32_t op, uint32_t count)
+{
+	return hold_new(o, c->handle, c->tid, c->pid, c->uid, op, count);
+}
+
+int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uint32_t count)
+{
+	return hold_new(o, w->handle, w->tid, w->pid, w->uid, op, count);
+}
+
+struct ipc_hold *hold_find(struct ipc_obj *o, ref_t handle, uint32_t op)
+{
+	if (handle && !handle_at(o, handle)->holds)
+		return NULL;
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		if ((!handle || hold->handle == handle) && (op == OP_NONE || hold->op == op))
+			return hold;
+	}
+	return NULL;
+}
+
+void hold_drop(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	struct ipc_handle *hd = handle_at(o, hold->handle);
+	ref_t r = ref_of(o, hold);
+
+	list_remove(o, &o->h->holds, r);
+	set32(o, hd->holds, hd->holds - 1);
+	heap_free(o, r);
+}
+
+uint32_t hold_reduce(struct ipc_obj *o, ref_t handle, uint32_t n)
+{
+	uint32_t had = 0;
+	struct ipc_hold *hold;
+
+	while (had < n && (hold = hold_find(o, handle, OP_READ))) {
+		uint32_t k = hold->count < n - had ? hold->count : n - had;
+
+		had += k;
+		if (hold->count > k)
+			set32(o, hold->count, hold->count - k);
+		else
+			hold_drop(o, hold);
+	}
+	return had;
+}
+
+void ipc_process_ended(struct ipc_obj *o, uint32_t pid)
+{
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		if (hold->pid != pid)
+			continue;
+		o->ops->unhold(o, hold);
+		hold_drop(o, hold);
+		commit(o);
+		o->work = true;
+	}
+}
+
+/* ---- handles ---- */
+
+int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle)
+{
+	struct ipc_handle *hd;
+	ref_t r;
+
+	for (;;) {
+		int e;
+
+		r = heap_alloc(o, sizeof(struct ipc_handle));
+		if (r)
+			break;
+		obj_rollback(o);
+		e = heap_grow(o, true);
+		if (e < 0)
+			return e == -ENOMEM ? -ENOSPC : e;
+	}
+	hd = handle_at(o, r);
+	*hd = (struct ipc_handle){
+		.gen = how->gen, .kind = how->kind, .flags = how->flags, .oflags = how->oflags,
+		.tid = how->tid, .pid = how->pid, .uid = how->uid, .opener = how->pid,
+		.since = ipc_now(), .nodeid = how->nodeid, .open_unique = how->unique,
+		.timeout = how->timeout, .deadline = -1,
+	};
+	list_push(o, &o->h->handles, r);
+	if (o->ops->opened && how->kind == HANDLE_OBJECT && !(how->flags & HANDLE_LOOK))
+		o->ops->opened(o, hd);
+	if (o->damage) {
+		obj_rollback(o);
+		return -EIO;
+	}
+	commit(o);
+	o->work = true;
+	*ret_handle = r;
+	return 0;
+}
+
+struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen)
+{
+	struct ipc_handle *hd;
+
+	if (!ref || (uint64_t)ref * IPC_UNIT < o->heap_off ||
+	    (uint64_t)ref * IPC_UNIT + sizeof(*hd) >
+	    o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
+		return NULL;
+	hd = handle_at(o, ref);
+	return hd->gen == gen ? hd : NULL;
+}
+
+/* Waiters of a handle that goes: those in line leave; answers that nobody picked up go back. */
+static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+
+	LIST_EACH(o, l, r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (!hd->waiters && !hd->rests)
+			return;
+		if (w->handle != handle)
+			continue;
+		if (w->state == WAITER_GRANTED && w->flags & WAITER_DIRECT && o->ops->regret)
+			o->ops->regret(o, w);
+		else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left)
+			o->ops->left(o, w, -EBADF);
+		commit(o);
+		answer_drop(o, &w->got);
+		waiter_done(o, r);
+		commit(o);
+	}
+}
+
+void ipc_close(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_handle *hd = handle_at(o, handle);
+	struct ipc_hold *hold;
+
+	set32(o, hd->flags, hd->flags | HANDLE_CLOSING);
+	commit(o);
+	if (hd->waiters || hd->rests) {
+		for (unsigned int i = 0; i < IPC_LINES; i++)
+			drop_waiters(o, handle, &h->lines[i]);
+		drop_waiters(o, handle, &h->granted);
+		drop_waiters(o, handle, &h->woken);
+		drop_waiters(o, handle, &h->rests);
+	}
+	while (!o->damage && (hold = hold_find(o, handle, OP_NONE))) {
+		o->ops->unhold(o, hold);
+		hold_drop(o, hold);
+		commit(o);
+	}
+	if (o->ops->closed)
+		o->ops->closed(o, hd);
+	commit(o);
+	answer_drop(o, &hd->hand);
+	if (hd->line) {
+		ref_t line = hd->line;
+
+		set32(o, hd->line, 0);
+		msg_free(o, line);
+		commit(o);
+	}
+	if (hd->poll_events) {
+		list_remove(o, &h->polls, handle + offsetof(struct ipc_handle, poll_link) / IPC_UNIT);
+		set32(o, hd->poll_events, 0);
+	}
+	list_remove(o, &h->handles, handle);
+	set32(o, hd->gen, 0);
+	heap_free(o, handle);
+	commit(o);
+	o->work = true;
+}
+
+void ipc_close_all(struct ipc_obj *o)
+{
+	ref_t r;
+
+	while (!o->damage && (r = o->h->handles.head)) {
+		if (handle_at(o, r)->line)
+			ipc_flush(o, r, 0, false, true);
+		ipc_close(o, r);
+	}
+}

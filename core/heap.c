@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The heap of an engine file: blocks of 32 bytes to 64 KiB.
+ *
+ * Two layers. Below, a buddy system over pages: page blocks of 2^order pages, aligned to their
+ * size, with a free list for each order; a freed one merges with its buddy. Above, slabs: a page
+ * is carved into blocks of one size class; the free ones are chained through their first word, and
+ * pages with a free block are in the class's list `partial`. All that is known of a page is in
+ * its two words of the page table, so that the blocks themselves hold nothing but payload.
+ *
+ * The file grows only in heap_grow(), never within a change: heap_alloc() fails and says what it
+ * wanted, the caller rolls back, grows and begins again. Growth is by fallocate(2), because a page
+ * that a full tmpfs cannot give would be a SIGBUS at the first touch.
+ *
+ * What is freed in a change must not be allocated again in the same one (a rollback could not
+ * bring its content back): so a change allocates first and frees last.
+ *
+ * Memory goes back a largest page block at a time: heap_trim() makes holes of free ones and
+ * chains them in `holes`; heap_grow() fills holes before it lengthens the heap.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "obj.h"
+
+#define TOP		(IPC_ORDERS - 1)
+#define TOP_PAGES	(1u << TOP)
+#define KEEP_PAGES	512u		/* free pages (2 MiB) that a file may keep … */
+#define KEEP_MOST	1024u		/* … and from which on it gives them back */
+
+static const uint16_t class_size[IPC_CLASSES] = {
+	32, 48, 64, 96, 144, 208, 256, 384, 512, 816, 1024, 1360, 2048,
+};
+
+/* The smallest class for a size in units of 16 bytes. */
+static unsigned int class_of(size_t size)
+{
+	static const uint8_t by_unit[129] = {
+		0, 0, 0, 1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7,
+		7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+		9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
+		10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11,
+		11, 11, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+		12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+		12, 12, 12,
+	};
+	return by_unit[(size + IPC_UNIT - 1) / IPC_UNIT];
+}
+
+static struct ipc_page_state *state(struct ipc_obj *o, uint32_t page)
+{
+	if (__builtin_expect(page >= o->max_pages, 0)) {
+		obj_damage(o, "page number out of range");
+		memset(ipc_nowhere, 0, sizeof(struct ipc_page_state));
+		return (struct ipc_page_state *)ipc_nowhere;
+	}
+	return (struct ipc_page_state *)(o->base + IPC_PAGE) + page;
+}
+
+static ref_t page_ref(struct ipc_obj *o, uint32_t page)
+{
+	return (ref_t)((o->heap_off + (uint64_t)page * IPC_PAGE) / IPC_UNIT);
+}
+
+static uint32_t page_of(struct ipc_obj *o, ref_t r)
+{
+	return (uint32_t)(((uint64_t)r * IPC_UNIT - o->heap_off) / IPC_PAGE);
+}
+
+static void set_use(struct ipc_obj *o, struct ipc_page_state *s, unsigned int kind,
+		    unsigned int size, unsigned int first, unsigned int carved, unsigned int used)
+{
+	struct ipc_page_state n = { .u = { .first = (uint16_t)first, .carved = (uint16_t)carved,
+		.used = (uint16_t)used, .kind = (uint8_t)kind, .size = (uint8_t)size } };
+
+	set64(o, s->u.word, n.u.word);
+}
+
+static void set_links(struct ipc_obj *o, struct ipc_page_state *s, uint32_t next, uint32_t prev)
+{
+	struct ipc_page_state n = { .l = { .next = next, .prev = prev } };
+
+	set64(o, s->l.word, n.l.word);
+}
+
+/* Lists of pages: `head` and the links hold page number + 1. */
+static void pages_push(struct ipc_obj *o, uint32_t *head, uint32_t page)
+{
+	set_links(o, state(o, page), *head, 0);
+	if (*head) {
+		struct ipc_page_state *s = state(o, *head - 1);
+
+		set_links(o, s, s->l.next, page + 1);
+	}
+	set32(o, *head, page + 1);
+}
+
+static void pages_remove(struct ipc_obj *o, uint32_t *head, uint32_t page)
+{
+	struct ipc_page_state *s = state(o, page), *t;
+
+	if (s->l.next) {
+		t = state(o, s->l.next - 1);
+		set_links(o, t, t->l.next, s->l.prev);
+	}
+	if (s->l.prev) {
+		t = state(o, s->l.prev - 1);
+		set_links(o, t, s->l.next, t->l.prev);
+	} else {
+		set32(o, *head, s->l.next);
+	}
+}
+
+/* A page block of 2^order pages, or 0 with *ret_page unset. */
+static bool pages_alloc(struct ipc_obj *o, unsigned int order, uint32_t *ret_page)
+{
+	struct ipc_header *h = o->h;
+	unsigned int k = order;
+	uint32_t page;
+
+	while (k < IPC_ORDERS && !h->free[k])
+		k++;
+	if (k == IPC_ORDERS)
+		return false;
+	page = h->free[k] - 1;
+	pages_remove(o, &h->free[k], page);
+	while (k-- > order) {		/* split: the upper halves stay free */
+		uint32_t upper = page + (1u << k);
+
+		set_use(o, state(o, upper), PAGE_FREE, k, 0, 0, 0);
+		pages_push(o, &h->free[k], upper);
+	}
+	set32(o, h->pages_used, h->pages_used + (1u << order));
+	*ret_page = page;
+	return true;
+}
+
+/* Give a page block back, merging it with its buddies. */
+static void pages_release(struct ipc_obj *o, uint32_t page, unsigned int order)
+{
+	struct ipc_header *h = o->h;
+
+	while (order < TOP) {
+		uint32_t buddy = page ^ (1u << order);
+		struct ipc_page_state *s;
+
+		if (buddy + (1u << order) > h->pages)
+			break;
+		s = state(o, buddy);
+		if (s->u.kind != PAGE_FREE || s->u.size != order)
+			break;
+		pages_remove(o, &h->free[order], buddy);
+		set_use(o, state(o, buddy > page ? buddy : page), PAGE_INSIDE, 0, 0, 0, 0);
+		page &= ~(1u << order);
+		order++;
+	}
+	set_use(o, state(o, page), PAGE_FREE, order, 0, 0, 0);
+	pages_push(o, &h->free[order], page);
+}
+
+static void pages_free(struct ipc_obj *o, uint32_t page, unsigned int order)
+{
+	set32(o, o->h->pages_used, o->h->pages_used - (1u << order));
+	pages_release(o, page, order);
+}
+
+static ref_t slab_alloc(struct ipc_obj *o, unsigned int cls)
+{
+	struct ipc_header *h = o->h;
+	unsigned int size = class_size[cls], per_page = IPC_PAGE / size, first, carved, unit;
+	struct ipc_page_state *s;
+	uint32_t page;
+
+	if (!h->partial[cls]) {
+		if (!pages_alloc(o, 0, &page)) {
+			o->want_order = 0;
+			return 0;
+		}
+		s = state(o, page);
+		set_use(o, s, PAGE_SLAB, cls, 0, 0, 0);
+		pages_push(o, &h->partial[cls], page);
+	} else {
+		page = h->partial[cls] - 1;
+		s = state(o, page);
+		if (s->u.kind != PAGE_SLAB || s->u.size != cls || s->u.used >= per_page) {
+			obj_damage(o, "slab list leads to a page that is none of its own");
+			return 0;
+		}
+	}
+	first = s->u.first;
+	carved = s->u.carved;
+	if (first) {
+		unit = first - 1u;
+		if (unit >= IPC_PAGE / IPC_UNIT) {
+			obj_damage(o, "free block outside of its page");
+			return 0;
+		}
+		first = *(uint32_t *)(o->base + (uint64_t)page_ref(o, page) * IPC_UNIT +
+				      unit * IPC_UNIT);
+	} else {
+		unit = carved++ * size / IPC_UNIT;
+	}
+	set_use(o, s, PAGE_SLAB, cls, first, carved, s->u.used + 1u);
+	if (s->u.used == per_page)
+		pages_remove(o, &h->partial[cls], page);
+	return page_ref(o, page) + unit;
+}
+
+static void slab_free(struct ipc_obj *o, ref_t r, uint32_t page, struct ipc_page_state *s)
+{
+	struct ipc_header *h = o->h;
+	unsigned int cls = s->u.size, per_page, unit = r - page_ref(o, page);
+	unsigned int used = s->u.used;
+
+	if (cls >= IPC_CLASSES || !used || unit * IPC_UNIT % class_size[cls]) {
+		obj_damage(o, "a block was freed that is none");
+		return;
+	}
+	per_page = IPC_PAGE / class_size[cls];
+	if (used == 1 && h->partial[cls] && (h->partial[cls] != page + 1 || s->l.next)) {
+		/* The page is empty, and there is another one for the next block. */
+		pages_remove(o, &h->partial[cls], page);
+		pages_free(o, page, 0);
+		return;
+	}
+	set32(o, *(uint32_t *)(o->base + (uint64_t)r * IPC_UNIT), s->u.first);
+	set_use(o, s, PAGE_SLAB, cls, unit + 1, s->u.carved, used - 1);
+	if (used == per_page)
+		pages_push(o, &h->partial[cls], page);
+}
+
+ref_t heap_alloc(struct ipc_obj *o, size_t size)
+{
+	unsigned int order = 0;
+	uint32_t page;
+
+	if (size <= class_size[IPC_CLASSES - 1])
+		return slab_alloc(o, class_of(size));
+	while (((size_t)IPC_PAGE << order) < size)
+		order++;
+	assert(order < IPC_ORDERS);
+	if (!pages_alloc(o, order, &page)) {
+		o->want_order = order;
+		return 0;
+	}
+	set_use(o, state(o, page), PAGE_BLOCK, order, 0, 0, 0);
+	return page_ref(o, page);
+}
+
+static struct ipc_page_state *block_state(struct ipc_obj *o, ref_t r, uint32_t *ret_page)
+{
+	if ((uint64_t)r * IPC_UNIT < o->heap_off)
+		*ret_page = UINT32_MAX;
+	else
+		*ret_page = page_of(o, r);
+	return state(o, *ret_page);
+}
+
+void heap_free(struct ipc_obj *o, ref_t r)
+{
+	uint32_t page;
+	struct ipc_page_state *s = block_state(o, r, &page);
+
+	if (s->u.kind == PAGE_SLAB)
+		slab_free(o, r, page, s);
+	else if (s->u.kind == PAGE_BLOCK && s->u.size < IPC_ORDERS && r == page_ref(o, page))
+		pages_free(o, page, s->u.size);
+	else
+		obj_damage(o, "a block was freed that is none");
+}
+
+size_t heap_size(struct ipc_obj *o, ref_t r)
+{
+	uint32_t page;
+	struct ipc_page_state *s = block_state(o, r, &page);
+
+	if (s->u.kind == PAGE_SLAB && s->u.size < IPC_CLASSES)
+		return class_size[s->u.size];
+	if (s->u.kind == PAGE_BLOCK && s->u.size < IPC_ORDERS)
+		return (size_t)IPC_PAGE << s->u.size;
+	return 0;
+}
+
+uint64_t heap_held(const struct ipc_obj *o)
+{
+	uint64_t table = (o->h->pages + 255u) / 256u;
+
+	return ((uint64_t)o->h->pages_held + table + 1) * IPC_PAGE;
+}
+
+/* ---- growing and shrinking ---- */
+
+static int file_open(struct ipc_obj *o)
+{
+	char name[24];
+
+	if (o->fd >= 0)
+		return o->fd;
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)o->id);
+	return openat(o->env->dirfd, o->type == IPC_MOUNT ? "../mount" : name,
+		      O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static void file_close(struct ipc_obj *o, int fd)
+{
+	if (fd >= 0 && fd != o->fd)
+		close(fd);
+}
+
+/* Back [off, off + len) of the heap, given as pages, with memory. */
+static int pages_back(struct ipc_obj *o, int fd, uint32_t page, uint32_t n)
+{
+	off_t off = (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE);
+
+	while (fallocate(fd, 0, off, (off_t)n * IPC_PAGE) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static int account(struct ipc_obj *o, int64_t bytes, bool essential)
+{
+	return o->env->account ? o->env->account(o->env, bytes, essential) : 0;
+}
+
+int heap_grow(struct ipc_obj *o, bool essential)
+{
+	struct ipc_header *h = o->h;
+	uint32_t page, n, tables = 0;
+	int fd, r;
+
+	if (o->damage)
+		return -EIO;
+	if (!o->env || o->env->dirfd == -1)
+		return -ENOMEM;
+	page = h->pages;
+	if (h->holes) {
+		page = h->holes - 1;
+		n = TOP_PAGES;
+	} else if (page < TOP_PAGES) {	/* small objects stay small */
+		n = o->want_order || page >= 4 ? TOP_PAGES - page : 1;
+	} else {
+		n = (page / 8 + TOP_PAGES - 1) & ~(TOP_PAGES - 1);
+		if (n > 16 * TOP_PAGES)
+			n = 16 * TOP_PAGES;
+	}
+	if (!h->holes) {
+		if (page > o->max_pages - n)
+			n = TOP_PAGES;
+		if (page > o->max_pages - n)
+			return -ENOSPC;
+		tables = (page + n + 255) / 256 - (page + 255) / 256;
+	}
+	r = account(o, (int64_t)(n + tables) * IPC_PAGE, essential);
+	if (r < 0 && n > TOP_PAGES) {	/* near the limit by small steps */
+		n = TOP_PAGES;
+		tables = (page + n + 255) / 256 - (page + 255) / 256;
+		r = account(o, (int64_t)(n + tables) * IPC_PAGE, essential);
+	}
+	if (r < 0)
+		return r;
+	fd = file_open(o);
+	if (fd < 0) {
+		r = -errno;
+	} else {
+		r = pages_back(o, fd, page, n);
+		if (r == 0 && tables &&
+		    fallocate(fd, 0, IPC_PAGE + (page + 255) / 256 * (off_t)IPC_PAGE,
+			      tables * (off_t)IPC_PAGE) < 0)
+			r = -errno;
+		file_close(o, fd);
+	}
+	if (r < 0) {
+		account(o, -(int64_t)(n + tables) * IPC_PAGE, true);
+		return r;
+	}
+	set32(o, h->pages_held, h->pages_held + n);
+	if (h->holes) {
+		pages_remove(o, &h->holes, page);
+		pages_release(o, page, TOP);
+		commit(o);
+		return 0;
+	}
+	set32(o, h->pages, page + n);
+	for (uint32_t p = page; p < page + n; ) {
+		unsigned int order = p % TOP_PAGES || p + TOP_PAGES > page + n ? 0 : TOP;
+
+		pages_release(o, p, order);
+		p += 1u << order;
+	}
+	commit(o);
+	return 0;
+}
+
+void heap_trim(struct ipc_obj *o, bool hard)
+{
+	struct ipc_header *h = o->h;
+	uint32_t keep = hard ? 0 : KEEP_PAGES;
+	int fd = -1;
+
+	if (o->damage || !o->env || o->env->dirfd == -1 || !h->free[TOP] ||
+	    (!hard && h->pages_held - h->pages_used < KEEP_MOST))
+		return;
+	while (h->free[TOP] && h->pages_held - h->pages_used > keep) {
+		uint32_t page = h->free[TOP] - 1;
+
+		if (fd < 0)
+			fd = file_open(o);
+		if (fd < 0)
+			return;
+		pages_remove(o, &h->free[TOP], page);
+		set_use(o, state(o, page), PAGE_HOLE, TOP, 0, 0, 0);
+		pages_push(o, &h->holes, page);
+		set32(o, h->pages_held, h->pages_held - TOP_PAGES);
+		commit(o);
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE), TOP_PAGES * IPC_PAGE);
+		account(o, -(int64_t)TOP_PAGES * IPC_PAGE, true);
+	}
+	file_close(o, fd);
+}
+
+/* ---- check ---- */
+
+static int check_list(struct ipc_obj *o, uint32_t head, unsigned int kind, unsigned int size,
+		      uint32_t *left)
+{
+	uint32_t prev = 0;
+
+	for (uint32_t p = head; p; ) {
+		struct ipc_page_state *s;
+
+		if (p > o->h->pages || (*left)-- == 0)
+			return -EIO;
+		s = state(o, p - 1);
+		if (s->u.kind != kind || s->u.size != size || s->l.prev != prev)
+			return -EIO;
+		prev = p;
+		p = s->l.next;
+	}
+	return 0;
+}
+
+/* Every page belongs to exactly one block; every list holds what it should; the counts are right. */
+int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
+{
+	struct ipc_header *h = o->h;
+	uint32_t used = 0, held = 0, listed = 0, left, page = 0;
+
+	*ret_blocks = 0;
+	if (h->pages > o->max_pages)
+		return -EIO;
+	while (page < h->pages) {
+		struct ipc_page_state *s = state(o, page);
+		unsigned int n = 1;
+
+		switch (s->u.kind) {
+		case PAGE_FREE:
+		case PAGE_HOLE:
+		case PAGE_BLOCK:
+			if (s->u.size >= IPC_ORDERS)
+				return -EIO;
+			n = 1u << s->u.size;
+			if (page % n || page + n > h->pages)
+				return -EIO;
+			if (s->u.kind == PAGE_BLOCK) {
+				used += n;
+				++*ret_blocks;
+			} else {
+				listed++;
+			}
+			if (s->u.kind == PAGE_HOLE && n != TOP_PAGES)
+				return -EIO;
+			break;
+		case PAGE_SLAB:
+			if (s->u.size >= IPC_CLASSES || s->u.used > s->u.carved ||
+			    s->u.carved > IPC_PAGE / class_size[s->u.size])
+				return -EIO;
+			used++;
+			*ret_blocks += s->u.used;
+			listed += s->u.used < IPC_PAGE / class_size[s->u.size];
+			break;
+		default:
+			return -EIO;
+		}
+		if (s->u.kind != PAGE_HOLE)
+			held += n;
+		page += n;
+	}
+	if (used != h->pages_used || held != h->pages_held)
+		return -EIO;
+	left = listed;
+	for (unsigned int k = 0; k < IPC_ORDERS; k++)
+		if (check_list(o, h->free[k], PAGE_FREE, k, &left) < 0)
+			return -EIO;
+	if (check_list(o, h->holes, PAGE_HOLE, TOP, &left) < 0)
+		return -EIO;
+	for (unsigned int c = 0; c < IPC_CLASSES; c++)
+		if (check_list(o, h->partial[c], PAGE_SLAB, c, &left) < 0)
+			return -EIO;
+	return left ? -EIO : 0;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages: bytes in one block, or in a chain of segments when they do not fit into one.
+ *
+ * The first segment's `len` counts the whole message; every segment but the last is full. A
+ * message is freed when nothing refers to it any more: its place (queue, lease, dead letters) is
+ * one reference, an answer in hand that shows it another.
+ */
+#include <string.h>
+
+#include "type.h"
+
+#define SEGMENT_MAX 65536u		/* the largest block */
+
+static size_t room(struct ipc_obj *o, ref_t seg)
+{
+	size_t size = heap_size(o, seg);
+
+	return size > sizeof(struct ipc_msg) ? size - sizeof(struct ipc_msg) : 0;
+}
+
+static ref_t segment_new(struct ipc_obj *o, size_t want)
+{
+	size_t size = want + sizeof(struct ipc_msg);
+	ref_t r = heap_alloc(o, size > SEGMENT_MAX ? SEGMENT_MAX : size);
+
+	if (r)
+		*msg_at(o, r) = (struct ipc_msg){ .refs = 1 };
+	return r;
+}
+
+bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+	size_t done = 0;
+
+	while (done < len) {
+		struct ipc_msg *s = msg_at(o, *last);
+		size_t have = *last == msg ? m->len : s->len, cap = room(o, *last), n;
+
+		if (have < cap) {
+			n = len - done < cap - have ? len - done : cap - have;
+			memcpy((char *)at(o, *last, sizeof(*s) + have + n) + sizeof(*s) + have,
+			       data + done, n);
+			if (*last != msg)
+				set32(o, s->len, have + n);
+			set32(o, m->len, m->len + n);
+			done += n;
+		} else {
+			/* A long line that comes in small pieces gets ever larger segments. */
+			size_t want = len - done > m->len ? len - done : m->len;
+			ref_t more = segment_new(o, want);
+
+			if (!more)
+				return false;
+			set32(o, s->more, more);
+			*last = more;
+		}
+	}
+	return true;
+}
+
+ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len)
+{
+	ref_t msg = segment_new(o, len), last = msg;
+
+	if (!msg)
+		return 0;
+	if (n == 1 && len + sizeof(struct ipc_msg) <= SEGMENT_MAX) {
+		struct ipc_msg *m = at(o, msg, sizeof(*m) + len);
+
+		memcpy(m->data, iov->iov_base, len);
+		m->len = (uint32_t)len;
+		return msg;
+	}
+	for (int i = 0; i < n; i++)
+		if (!msg_append(o, msg, &last, iov[i].iov_base, iov[i].iov_len))
+			return 0;
+	return msg;
+}
+
+size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+	size_t cap = room(o, msg), n;
+
+	if (m->more || m->len >= cap)
+		return 0;
+	n = len < cap - m->len ? len : cap - m->len;
+	memcpy((char *)at(o, msg, sizeof(*m) + m->len + n) + sizeof(*m) + m->len, data, n);
+	set32(o, m->len, m->len + n);
+	return n;
+}
+
+void msg_free(struct ipc_obj *o, ref_t msg)
+{
+	for (unsigned int n = 0; msg && n < 64 && !o->damage; n++) {
+		ref_t more = msg_at(o, msg)->more;
+
+		heap_free(o, msg);
+		msg = more;
+	}
+}
+
+static void set_refs(struct ipc_obj *o, struct ipc_msg *m, unsigned int refs, unsigned int attempts)
+{
+	struct { uint16_t refs, attempts; } n = { (uint16_t)refs, (uint16_t)attempts };
+	uint32_t word;
+
+	memcpy(&word, &n, 4);
+	set32_at(o, (uint32_t *)(void *)&m->refs, word);
+}
+
+void msg_get(struct ipc_obj *o, ref_t msg)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+
+	set_refs(o, m, m->refs + 1u, m->attempts);
+}
+
+void msg_put(struct ipc_obj *o, ref_t msg)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+
+	if (m->refs > 1)
+		set_refs(o, m, m->refs - 1u, m->attempts);
+	else
+		msg_free(o, msg);
+}
+
+void msg_attempt(struct ipc_obj *o, ref_t msg, unsigned int attempts)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+
+	set_refs(o, m, m->refs, attempts > UINT16_MAX ? UINT16_MAX : attempts);
+}
+
+size_t msg_copy(struct ipc_obj *o, ref_t msg, size_t off, char *buf, size_t size)
+{
+	size_t left = msg_at(o, msg)->len, done = 0;
+
+	for (ref_t seg = msg; seg && left && done < size && !o->damage; seg = msg_at(o, seg)->more) {
+		size_t cap = room(o, seg), have = left < cap ? left : cap, n;
+
+		if (!cap)
+			break;
+		left -= have;
+		if (off >= have) {
+			off -= have;
+			continue;
+		}
+		n = have - off < size - done ? have - off : size - done;
+		memcpy(buf + done, (char *)at(o, seg, sizeof(struct ipc_msg) + off + n) +
+		       sizeof(struct ipc_msg) + off, n);
+		done += n;
+		off = 0;
+	}
+	return done;
+}
+
+/* ---- in order ---- */
+
+void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+
+	set32(o, m->next, 0);
+	if (q->tail)
+		set32(o, msg_at(o, q->tail)->next, msg);
+	else
+		set32(o, q->head, msg);
+	set32(o, q->tail, msg);
+	set32(o, q->count, q->count + 1);
+	set64(o, q->bytes, q->bytes + m->len);
+}
+
+void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+
+	set32(o, m->next, q->head);
+	set32(o, q->head, msg);
+	if (!q->tail)
+		set32(o, q->tail, msg);
+	set32(o, q->count, q->count + 1);
+	set64(o, q->bytes, q->bytes + m->len);
+}
+
+ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q)
+{
+	ref_t msg = q->head;
+	struct ipc_msg *m;
+
+	if (!msg)
+		return 0;
+	m = msg_at(o, msg);
+	set32(o, q->head, m->next);
+	if (!m->next)
+		set32(o, q->tail, 0);
+	set32(o, q->count, q->count - 1);
+	set64(o, q->bytes, q->bytes - m->len);
+	return msg;
+}
+
+void ipc_peek(struct ipc_obj *o, struct ipc_mq *q, bool (*f)(void *arg, struct ipc_obj *o, ref_t msg),
+	      void *arg)
+{
+	uint32_t n = 0;
+
+	for (ref_t r = q->head; r && n++ < q->count && !o->damage; r = msg_at(o, r)->next)
+		if (!f(arg, o, r))
+			return;
+}

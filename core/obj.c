@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Engine files: making, mapping and locking them, recovery, lists. See obj.h.
+ */
+#define _GNU_SOURCE
+#include "obj.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "type.h"
+
+char ipc_nowhere[65536];
+
+#ifdef IPC_FAULTS
+long ipc_fault_after;
+#endif
+
+uint64_t ipc_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* FNV-1a over the sizes and offsets that two builds must agree on. */
+static uint32_t fingerprint(void)
+{
+	const uint32_t facts[] = {
+		sizeof(struct ipc_header), offsetof(struct ipc_header, b),
+		offsetof(struct ipc_header, log), sizeof(struct ipc_handle),
+		sizeof(struct ipc_waiter), sizeof(struct ipc_msg), sizeof(struct ipc_hold),
+		sizeof(struct ipc_lease), sizeof(struct ipc_queue), sizeof(struct ipc_mount),
+		sizeof(struct ipc_node), sizeof(pthread_mutex_t), IPC_LOG_MAX, IPC_CLASSES,
+#ifdef __GLIBC__
+		0x676c6962,		/* its robust list is its own */
+#endif
+	};
+	const unsigned char *p = (const unsigned char *)facts;
+	uint32_t f = 2166136261u;
+
+	for (size_t i = 0; i < sizeof(facts); i++)
+		f = (f ^ p[i]) * 16777619u;
+	return f;
+}
+
+static uint64_t table_len(uint64_t reserve)
+{
+	uint64_t len = reserve / IPC_PAGE * sizeof(struct ipc_page_state);
+
+	return (len + IPC_PAGE - 1) / IPC_PAGE * IPC_PAGE;
+}
+
+uint64_t obj_reserve(uint32_t type, uint64_t limit)
+{
+	uint64_t small = 256ull << 20, most = 32ull << 30;
+
+	if (type != IPC_QUEUE && type != IPC_PIPE && type != IPC_MOUNT)
+		return small;		/* only handles and waiters, and a value's text */
+	limit += limit / 4 + small;
+	return (limit > most ? most : limit) / IPC_PAGE * IPC_PAGE;
+}
+
+static int mutex_init(pthread_mutex_t *m)
+{
+	pthread_mutexattr_t a;
+	int r;
+
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+	r = -pthread_mutex_init(m, &a);
+	pthread_mutexattr_destroy(&a);
+	return r;
+}
+
+int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
+	       uint64_t reserve)
+{
+	const struct ipc_type *ops = ipc_type_of(type);
+	uint64_t len = IPC_PAGE + table_len(reserve) + reserve;
+	struct ipc_header *h;
+	int fd, r;
+
+	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	r = env->account ? env->account(env, IPC_PAGE, false) : 0;
+	if (r < 0)
+		goto out;
+	/* The length is the whole mapping; only what is allocated takes memory. */
+	if (ftruncate(fd, (off_t)len) < 0 || fallocate(fd, 0, 0, IPC_PAGE) < 0) {
+		r = -errno;
+		goto unaccount;
+	}
+	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (h == MAP_FAILED) {
+		r = -errno;
+		goto unaccount;
+	}
+	h->version = IPC_VERSION;
+	h->fingerprint = fingerprint();
+	h->id = id;
+	h->type = type;
+	h->reserve = reserve;
+	r = mutex_init(&h->m.mutex);
+	if (ops && ops->init)
+		ops->init(h);
+	/* Magic last: a file that was not finished is none. */
+	__atomic_store_n(&h->magic, IPC_MAGIC, __ATOMIC_RELEASE);
+	munmap(h, IPC_PAGE);
+unaccount:
+	if (r < 0 && env->account)
+		env->account(env, -(int64_t)IPC_PAGE, true);
+out:
+	close(fd);
+	if (r < 0)
+		unlinkat(dirfd, name, 0);
+	return r;
+}
+
+int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
+{
+	struct ipc_header head;
+	struct stat st;
+	ssize_t n;
+
+	*o = (struct ipc_obj){ .env = env, .fd = -1 };
+	n = pread(fd, &head, offsetof(struct ipc_header, m), 0);
+	if (n < 0)
+		return -errno;
+	if (n < (ssize_t)offsetof(struct ipc_header, m) || fstat(fd, &st) < 0 ||
+	    head.magic != IPC_MAGIC)
+		return -EIO;
+	if (head.version != IPC_VERSION || head.fingerprint != fingerprint())
+		return -EPROTO;
+	o->heap_off = IPC_PAGE + table_len(head.reserve);
+	if (head.reserve > 64ull << 30 || head.reserve % IPC_PAGE ||
+	    (uint64_t)st.st_size != o->heap_off + head.reserve)
+		return -EIO;
+	o->ops = ipc_type_of(head.type);
+	if (!o->ops)
+		return -EIO;
+	o->map_len = o->heap_off + head.reserve;
+	o->max_pages = (uint32_t)(head.reserve / IPC_PAGE);
+	o->id = head.id;
+	o->type = head.type;
+	o->base = mmap(NULL, o->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (o->base == MAP_FAILED)
+		return -errno;
+	o->h = (struct ipc_header *)o->base;
+	return 0;
+}
+
+void obj_unmap(struct ipc_obj *o)
+{
+	if (o->base)
+		munmap(o->base, o->map_len);
+	if (o->fd >= 0)
+		close(o->fd);
+	o->base = NULL;
+	o->h = NULL;
+	o->fd = -1;
+}
+
+void obj_damage(struct ipc_obj *o, const char *why)
+{
+	if (o->damage)
+		return;
+	o->damage = why;
+	if (o->env && o->env->damaged)
+		o->env->damaged(o->env, o, why);
+}
+
+void obj_rollback(struct ipc_obj *o)
+{
+	struct ipc_header *h = o->h;
+	uint64_t n = h->log_len;
+
+	if (n > IPC_LOG_MAX) {
+		obj_damage(o, "undo log longer than it can be");
+		return;
+	}
+	while (n--) {
+		uint64_t off = h->log[n].where & ~1ull;
+
+		IPC_FAULT();
+		if (off > o->map_len - 8 || off % 4) {
+			obj_damage(o, "undo record out of range");
+			return;
+		}
+		if (h->log[n].where & 1)
+			*(uint32_t *)(o->base + off) = (uint32_t)h->log[n].old;
+		else
+			memcpy(o->base + off, &h->log[n].old, 8);
+		/* Rolling back again from here gives the same: a death here does no harm. */
+	}
+	commit(o);
+}
+
+int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
+{
+	pthread_mutex_t *m = &o->h->m.mutex;
+	int r;
+
+	if (o->damage)
+		return -EIO;
+	r = pthread_mutex_trylock(m);
+	if (r == EBUSY) {
+		struct timespec ts;
+
+		if (timeout_ns < 0) {
+			r = pthread_mutex_lock(m);
+		} else {
+			uint64_t t = ipc_now() + (uint64_t)timeout_ns;
+
+			ts.tv_sec = (time_t)(t / 1000000000u);
+			ts.tv_nsec = (long)(t % 1000000000u);
+			r = pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &ts);
+		}
+	}
+	switch (r) {
+	case 0:
+		/* The lock of a process that died within obj_unlock() can come without a word. */
+		if (__builtin_expect(o->h->log_len != 0, 0))
+			break;
+		o->locked = true;
+		return 0;
+	case EOWNERDEAD:
+		pthread_mutex_consistent(m);
+		break;
+	case ETIMEDOUT:
+		return -EBUSY;
+	default:			/* ENOTRECOVERABLE, or not a mutex at all */
+		obj_damage(o, "mutex unusable");
+		return -EIO;
+	}
+	o->locked = true;
+	obj_rollback(o);
+	o->work = true;
+	if (o->damage) {
+		obj_unlock(o);
+		return -EIO;
+	}
+	return 0;
+}
+
+void obj_unlock(struct ipc_obj *o)
+{
+	o->locked = false;
+	pthread_mutex_unlock(&o->h->m.mutex);
+}
+
+/* ---- lists ---- */
+
+static struct ipc_link *link_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_link, r);
+}
+
+void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r)
+{
+	struct ipc_link *k = link_at(o, r);
+
+	set32(o, k->next, 0);
+	set32(o, k->prev, l->tail);
+	if (l->tail)
+		set32(o, link_at(o, l->tail)->next, r);
+	else
+		set32(o, l->head, r);
+	set32(o, l->tail, r);
+	set32(o, l->count, l->count + 1);
+}
+
+void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r)
+{
+	struct ipc_link *k = link_at(o, r);
+
+	set32(o, k->prev, 0);
+	set32(o, k->next, l->head);
+	if (l->head)
+		set32(o, link_at(o, l->head)->prev, r);
+	else
+		set32(o, l->tail, r);
+	set32(o, l->head, r);
+	set32(o, l->count, l->count + 1);
+}
+
+void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r)
+{
+	struct ipc_link *k = link_at(o, r);
+
+	if (k->prev)
+		set32(o, link_at(o, k->prev)->next, k->next);
+	else
+		set32(o, l->head, k->next);
+	if (k->next)
+		set32(o, link_at(o, k->next)->prev, k->prev);
+	else
+		set32(o, l->tail, k->prev);
+	set32(o, l->count, l->count - 1);
+}

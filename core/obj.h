@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An engine file as one process has it mapped: its lock, its undo log and its lists.
+ *
+ * Crash safety rests on one rule: whoever has the mutex changes [lock] fields only through set32()
+ * and set64(), which note the old value in the file's undo log first. commit() ends a change by
+ * forgetting the notes; rollback() ends it by putting the old values back. A process that dies in
+ * between leaves the notes, and whoever takes the mutex next rolls back (obj_lock). So every change
+ * happened, or did not, and an operation that is refused half-way simply rolls back.
+ *
+ * New blocks are filled before anything refers to them, and need no notes.
+ */
+#ifndef IPC_OBJ_H
+#define IPC_OBJ_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "format.h"
+
+struct ipc_obj;
+
+/* What the engine asks of the process that uses it. */
+struct ipc_env {
+	int dirfd;			/* STATE/objects, or AT_FDCWD; -1: this process may not grow files */
+	/* Account `bytes` (negative: returned). -ENOSPC when the mount's limit is reached. */
+	int (*account)(struct ipc_env *env, int64_t bytes, bool essential);
+	/* The file is damaged: `why` is for the log. Called once. */
+	void (*damaged)(struct ipc_env *env, struct ipc_obj *o, const char *why);
+};
+
+struct ipc_obj {
+	struct ipc_header *h;
+	char *base;			/* == h */
+	size_t map_len;
+	uint64_t heap_off;		/* offset of the first heap page */
+	uint32_t max_pages;		/* heap pages that fit */
+	uint64_t id;
+	uint32_t type;
+	int fd;				/* kept open by who has no dirfd, else -1 */
+	struct ipc_env *env;
+	const struct ipc_type *ops;
+	const char *damage;		/* why it may not be used any more; NULL: sound */
+	uint32_t want_order;		/* what heap_alloc() did not find: see heap_grow() */
+	bool locked;
+	bool work;			/* something changed that pump() has to look at */
+	bool freed;			/* memory came free: putters that wait for it may try */
+	void *user;			/* the daemon's or client's own struct */
+};
+
+/* Largest file mapping for a heap that may hold `limit` bytes. */
+uint64_t obj_reserve(uint32_t type, uint64_t limit);
+
+/* Make NAME (a decimal id) in dirfd; the file must not exist. 0 or -errno. */
+int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
+	       uint64_t reserve);
+/* Map it and check its header: -EIO damaged, -EPROTO made by another version or layout. */
+int obj_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
+void obj_unmap(struct ipc_obj *o);
+
+/*
+ * Take the mutex; roll back what a dead holder left. timeout_ns < 0: for ever.
+ * 0; -EBUSY: not got in time; -EIO: damaged.
+ */
+int obj_lock(struct ipc_obj *o, int64_t timeout_ns);
+void obj_unlock(struct ipc_obj *o);
+
+/* Note that the file cannot be trusted any more. Every later obj_lock() gives -EIO. */
+void obj_damage(struct ipc_obj *o, const char *why);
+
+void obj_rollback(struct ipc_obj *o);
+
+uint64_t ipc_now(void);		/* CLOCK_MONOTONIC, ns */
+
+/* ---- blocks by reference ---- */
+
+extern char ipc_nowhere[65536];	/* what a reference leads to that leads nowhere */
+
+/* The block `r` of at least `size` bytes. A bad reference damages the object and gives zeros. */
+static inline void *at(struct ipc_obj *o, ref_t r, size_t size)
+{
+	uint64_t off = (uint64_t)r * IPC_UNIT;
+
+	if (__builtin_expect(off < o->heap_off ||
+			     off + size > o->heap_off + (uint64_t)o->max_pages * IPC_PAGE, 0)) {
+		obj_damage(o, "reference out of range");
+		__builtin_memset(ipc_nowhere, 0, size);
+		return ipc_nowhere;
+	}
+	return o->base + off;
+}
+
+#define AT(o, type, ref) ((struct type *)at((o), (ref), sizeof(struct type)))
+
+static inline ref_t ref_of(struct ipc_obj *o, const void *block)
+{
+	return (ref_t)((uint64_t)((const char *)block - o->base) / IPC_UNIT);
+}
+
+/* ---- logged stores ---- */
+
+#ifdef IPC_FAULTS			/* unit tests: die, or give up, before the n-th store */
+extern long ipc_fault_after;
+void ipc_fault(void);
+#define IPC_FAULT() do { if (ipc_fault_after && --ipc_fault_after == 0) ipc_fault(); } while (0)
+#else
+#define IPC_FAULT() do { } while (0)
+#endif
+
+static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
+{
+	struct ipc_header *h = o->h;
+	uint64_t n = h->log_len;
+
+	/* The first old value is the one to go back to: look at the last few notes. */
+	for (unsigned int k = 1; k <= 4 && k <= n; k++)
+		if (h->log[n - k].where == where)
+			return true;
+	if (__builtin_expect(n >= IPC_LOG_MAX, 0)) {
+		obj_damage(o, "undo log full");
+		return false;
+	}
+	h->log[n].where = where;
+	h->log[n].old = old;
+	/* A dead process's stores are all seen by the next holder: only the compiler can reorder. */
+	__atomic_store_n(&h->log_len, n + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return true;
+}
+
+static inline void set64_at(struct ipc_obj *o, uint64_t *p, uint64_t v)
+{
+	if (*p == v)
+		return;
+	IPC_FAULT();
+	if ((char *)p >= o->base && (char *)p < o->base + o->map_len &&
+	    !undo_note(o, (uint64_t)((char *)p - o->base), *p))
+		return;
+	IPC_FAULT();
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+static inline void set32_at(struct ipc_obj *o, uint32_t *p, uint32_t v)
+{
+	if (*p == v)
+		return;
+	IPC_FAULT();
+	if ((char *)p >= o->base && (char *)p < o->base + o->map_len &&
+	    !undo_note(o, (uint64_t)((char *)p - o->base) | 1, *p))
+		return;
+	IPC_FAULT();
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+#define set64(o, field, v) set64_at((o), (uint64_t *)&(field), (uint64_t)(v))
+#define set32(o, field, v) set32_at((o), (uint32_t *)&(field), (uint32_t)(v))
+
+static inline void commit(struct ipc_obj *o)
+{
+	IPC_FAULT();
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&o->h->log_len, 0, __ATOMIC_RELEASE);
+	IPC_FAULT();
+}
+
+/* Notes that still fit. A bulk change commits when there is room for fewer than one step needs. */
+static inline unsigned int log_room(struct ipc_obj *o)
+{
+	return IPC_LOG_MAX - (unsigned int)o->h->log_len;
+}
+
+/* ---- lists ---- */
+
+void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r);		/* at the tail */
+void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r);
+void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r);
+
+/* Walk a list; `next` is read first, so that the body may remove r. Never endless. */
+#define LIST_EACH(o, l, r)							\
+	for (ref_t r = (l)->head, r##_next, r##_n = 0;				\
+	     r && r##_n <= (l)->count && !(o)->damage &&			\
+	     (r##_next = AT(o, ipc_link, r)->next, 1);				\
+	     r = r##_next, r##_n++)
+
+/* ---- heap ---- */
+
+/*
+ * A block of at least `size` bytes (at most 64 KiB), or 0 with o->want_order set: then the caller
+ * rolls back, calls heap_grow() and begins again. Part of the change under way.
+ */
+ref_t heap_alloc(struct ipc_obj *o, size_t size);
+void heap_free(struct ipc_obj *o, ref_t r);
+size_t heap_size(struct ipc_obj *o, ref_t r);		/* bytes that the block has */
+/* Make room for what heap_alloc() last wanted. Only between changes. 0, -ENOSPC, -ENOMEM (may not). */
+int heap_grow(struct ipc_obj *o, bool essential);
+/* Give memory back to the system when much is free (all that can be, when `hard`). Only between changes. */
+void heap_trim(struct ipc_obj *o, bool hard);
+uint64_t heap_held(const struct ipc_obj *o);		/* bytes of memory that the file takes */
+int heap_check(struct ipc_obj *o, uint64_t *ret_blocks);	/* and how many are in use */
+
+#endif

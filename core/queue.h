@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What queue.c, lease.c and pipe.c share. */
+#ifndef IPC_QUEUE_H
+#define IPC_QUEUE_H
+
+#include "type.h"
+
+/* Lines of a queue. A pipe has two for each direction: LINE_GET + 2 * dir, LINE_PUT + 2 * dir. */
+enum { LINE_GET, LINE_PUT, LINE_JOIN };
+
+void queue_grant(struct ipc_obj *o);
+
+/* lease.c */
+ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid);
+void lease_return_all(struct ipc_obj *o, ref_t handle);
+
+#endif

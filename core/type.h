@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a type is: a table of operations. One type, one file; see queue.c for the fullest one.
+ *
+ * All operations run with the object's mutex held and are part of the change under way: they
+ * neither commit nor roll back, except where said. They return
+ *	0		done: call->result, and for a read call->got
+ *	IPC_WAIT	would block: call->waiter stands in line (only if the call may wait)
+ *	-errno		refused: the caller rolls back. -ENOMEM: the heap must grow first (heap_grow())
+ */
+#ifndef IPC_TYPE_H
+#define IPC_TYPE_H
+
+#include "engine.h"
+#include "obj.h"
+
+enum ipc_left {
+	LEFT_GOES,		/* the waiter is freed */
+	LEFT_PARKED,		/* its caller is told, but the waiter keeps its place for the handle */
+	LEFT_WAITS,		/* its caller is not told yet: it goes on waiting, now without a deadline */
+};
+
+struct ipc_type {
+	enum ipc_type_id id;
+	const char *name;
+	const char *suffix;
+
+	void (*init)(struct ipc_header *h);
+	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+	int (*give)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		    const struct ipc_cmd *cmd);
+	/* Put the bytes of a write(). Commits as it goes; call->done says how far it came. */
+	int (*put)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+	int (*flock)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how);
+	/* Grant what can be granted, first come, first served. Commits each grant. */
+	void (*pump)(struct ipc_obj *o);
+	/* POLLIN, POLLOUT, POLLHUP, POLLERR as they stand for this handle. */
+	unsigned int (*poll)(struct ipc_obj *o, struct ipc_handle *hd);
+	uint64_t (*size)(struct ipc_obj *o);
+	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* The handle is about to go; holds, leases and waiters of its are gone already. */
+	void (*closed)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* A hold of its ends (unlock, close, death): give back what it stands for. */
+	void (*unhold)(struct ipc_obj *o, struct ipc_hold *hold);
+	/*
+	 * A waiter is about to leave without having been granted. why: -EINTR, -ETIMEDOUT,
+	 * -ECANCELED, or -EBADF when its handle closes (then it goes in any case).
+	 */
+	enum ipc_left (*left)(struct ipc_obj *o, struct ipc_waiter *w, int why);
+	/* A granted waiter's answer was never picked up: put it back. */
+	void (*regret)(struct ipc_obj *o, struct ipc_waiter *w);
+	int (*check)(struct ipc_obj *o, struct ipc_check *k);
+};
+
+extern const struct ipc_type ipc_queue_type, ipc_pipe_type, ipc_event_type, ipc_sem_type,
+	ipc_lock_type, ipc_rlock_type, ipc_cond_type, ipc_barrier_type, ipc_value_type,
+	ipc_array_type, ipc_mount_type;
+
+/* ---- waiting (waiter.c) ---- */
+
+/* Put the caller into a line: IPC_WAIT, or -EAGAIN if it may not wait, or -ENOMEM. */
+int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_t arg);
+/* Take it out of its line and let it go with this result; the change is committed. */
+void waiter_grant(struct ipc_obj *o, ref_t w, int64_t result, const struct ipc_answer *got);
+/* It is first in line and may act now. Committed. */
+void waiter_turn(struct ipc_obj *o, ref_t w);
+
+static inline struct ipc_waiter *waiter_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_waiter, r);
+}
+
+static inline struct ipc_handle *handle_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_handle, r);
+}
+
+/* The first in line; 0: nobody. */
+static inline ref_t line_first(struct ipc_obj *o, unsigned int line)
+{
+	return o->h->lines[line].head;
+}
+
+/* The waiter is done (its turn came, and it acted): take it out and free it. */
+void waiter_done(struct ipc_obj *o, ref_t w);
+/* Note what the call came to, for a daemon that has to answer it again after a restart. */
+void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial);
+
+/* ---- holding (hold.c) ---- */
+
+/* Note that the caller has `count` more of it. -ENOMEM. */
+int hold_add(struct ipc_obj *o, const struct ipc_call *c, uint32_t op, uint32_t count);
+/* The same for a waiter that is granted. */
+int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uint32_t count);
+/* The hold of a handle by this operation (OP_NONE: any), or NULL. */
+struct ipc_hold *hold_find(struct ipc_obj *o, ref_t handle, uint32_t op);
+void hold_drop(struct ipc_obj *o, struct ipc_hold *hold);
+/* Give back `n` of this handle's holds by OP_READ, as far as it has them: how many it had. */
+uint32_t hold_reduce(struct ipc_obj *o, ref_t handle, uint32_t n);
+
+/* ---- messages (msg.c) ---- */
+
+/* A message of these bytes; 0: o->want_order is set. It has one reference, its maker's. */
+ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len);
+/* Add bytes to one that nothing reads yet. `last`: its last segment. false: no memory. */
+bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len);
+/* Add what fits into its last segment: how much. Only for a message without `more`. */
+size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len);
+void msg_free(struct ipc_obj *o, ref_t msg);
+/* One reference less; freed with the last. */
+void msg_put(struct ipc_obj *o, ref_t msg);
+void msg_get(struct ipc_obj *o, ref_t msg);
+/* Copy out up to `size` bytes from `off`. */
+size_t msg_copy(struct ipc_obj *o, ref_t msg, size_t off, char *buf, size_t size);
+void msg_attempt(struct ipc_obj *o, ref_t msg, unsigned int attempts);
+
+static inline struct ipc_msg *msg_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_msg, r);
+}
+
+/* ---- putting (put.c) ---- */
+
+/*
+ * The writer cannot go on: stand in (or go back to) the line until `need` bytes fit, or give a
+ * short count. memory: it is the heap that is full. Committed.
+ */
+int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need, bool memory);
+/* All went in, or as much as will: out of the line, result noted. Committed. */
+int put_end(struct ipc_obj *o, struct ipc_call *c, int error);
+/* After heap_alloc() failed in a put: 0 begin the step again, else what to return. */
+int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need);
+/* Give the first putter its turn, if what it waits for is there. */
+void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,
+								 uint64_t need));
+
+void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
+void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
+ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q);
+
+int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k);
+int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k);
+int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
+
+/* ---- answers (answer.c) ---- */
+
+void answer_number(struct ipc_answer *a, int64_t n);
+void answer_end(struct ipc_answer *a);			/* end of file */
+
+/* ---- the lock within sem, lock, rlock, cond, value and array (sem.c) ---- */
+
+int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ipc_handle *hd,
+	      struct ipc_call *c, int how);
+void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line);
+void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
+void sem_init(struct ipc_sem *s, uint32_t type);
+int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ipcctl create: an object with all its settings, or no object at all.
+ *
+ * The settings go in one by one through NAME.ctl/, so another process may see
+ * the object before the last of them; but when one is refused nothing stays.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ipcctl.h"
+#include "object.h"
+
+struct new_object {
+	char *name;			/* without the trailing slash */
+	enum type type;
+	bool two_way;
+	struct stat st;			/* to remove only what was made here */
+	mode_t mode;
+	bool has_mode;
+};
+
+static int make(struct new_object *o)
+{
+	/* With -m nobody else gets in before all is set. */
+	mode_t mode = o->has_mode ? 0700 : 0777;
+	int fd CLEANUP(close_fd) = -1;
+
+	if (o->two_way) {
+		if (mkdir(o->name, mode) < 0)
+			return -errno;
+		return lstat(o->name, &o->st) < 0 ? -errno : 0;
+	}
+	/* A handle that only looks: nobody takes it for a reader or a writer. */
+	fd = open(o->name, O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC |
+		  O_NOCTTY, mode & 0666);
+	if (fd < 0)
+		return -errno;
+	return fstat(fd, &o->st) < 0 ? -errno : 0;
+}
+
+static void unmake(const struct new_object *o)
+{
+	struct stat st;
+
+	if (lstat(o->name, &st) < 0 || st.st_ino != o->st.st_ino || st.st_dev != o->st.st_dev)
+		return;
+	if ((o->two_way ? rmdir(o->name) : unlink(o->name)) < 0)
+		complain(o->name, "cannot be removed again: %s", strerror(errno));
+}
+
+static int write_line(const char *path, const char *text)
+{
+	int fd CLEANUP(close_fd) = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	char *line CLEANUP(free_string) = str("%s\n", text);
+	size_t len = strlen(line);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	/* One write: a setting in two parts would be two settings. */
+	n = write(fd, line, len);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+/* Objects of these types take their value themselves, `value` in ctl only shows it. */
+static bool value_is_written(enum type t)
+{
+	return t == TYPE_SEM || t == TYPE_EVENT || t == TYPE_VALUE;
+}
+
+static int set(const struct new_object *o, const char *key, const char *value)
+{
+	char *path CLEANUP(free_string) = NULL;
+	uint64_t n;
+
+	if (strcmp(key, "value") || !value_is_written(o->type)) {
+		path = str("%s.ctl/%s", o->name, key);
+		return write_line(path, value);
+	}
+	/* A new semaphore has 0 permits, and giving none is not a gift. */
+	if (o->type == TYPE_SEM && !parse_u64(value, &n) && !n)
+		return 0;
+	return write_line(o->name, value);
+}
+
+/* "; it has bound, scope, undo": what could have been meant. */
+static char *known_settings(const struct new_object *o)
+{
+	char *ctl CLEANUP(free_string) = str("%s.ctl", o->name);
+	struct buf b CLEANUP(buf_free) = { .data = NULL };
+	DIR *dir = opendir(ctl);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		struct stat st;
+
+		if (!strcmp(e->d_name, "cancel") || fstatat(dirfd(dir), e->d_name, &st, 0) < 0 ||
+		    !S_ISREG(st.st_mode) || !(st.st_mode & 0222))
+			continue;
+		buf_puts(&b, b.len ? ", " : "; it has ");
+		buf_puts(&b, e->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return buf_steal(&b);
+}
+
+static void complain_setting(const struct new_object *o, const char *pair, int error)
+{
+	char *what CLEANUP(free_string) = str("%s: %s", o->name, pair);
+	char *known CLEANUP(free_string) = NULL;
+
+	switch (error) {
+	case -ENOENT:
+		known = known_settings(o);
+		complain(what, "no such setting%s; nothing was created", known);
+		break;
+	case -EACCES:
+	case -EPERM:
+		complain(what, "a fact, not a setting; nothing was created");
+		break;
+	default:
+		complain(what, "refused: %s; nothing was created", strerror(-error));
+	}
+}
+
+/*
+ * 0: `typecode`, which says what the others mean; 1: the others as given;
+ * 2: `value`, which `bound` and `typecode` may refuse.
+ */
+static int turn_of(const char *pair)
+{
+	if (!strncmp(pair, "typecode=", strlen("typecode=")))
+		return 0;
+	return strncmp(pair, "value=", strlen("value=")) ? 1 : 2;
+}
+
+static int set_all(const struct new_object *o, int n, char *const pairs[])
+{
+	for (int turn = 0; turn < 3; turn++) {
+		for (int i = 0; i < n; i++) {
+			char *key CLEANUP(free_string) = NULL;
+			const char *equals = strchr(pairs[i], '=');
+			int r;
+
+			if (turn_of(pairs[i]) != turn)
+				continue;
+			key = str("%.*s", (int)(equals - pairs[i]), pairs[i]);
+			r = set(o, key, equals + 1);
+			if (r < 0) {
+				complain_setting(o, pairs[i], r);
+				return r;
+			}
+		}
+	}
+	return 0;
+}
+
+static void complain_make(const struct new_object *o, int error)
+{
+	if (error == -EINVAL || o->type == TYPE_NONE)
+		complain(o->name, "not a name for an object; it ends in one of %s",
+			 type_suffixes());
+	else
+		complain(o->name, "%s", strerror(-error));
+}
+
+/* On a plain directory the file would be made and mean nothing. */
+static int check_ctl(const struct new_object *o)
+{
+	char *ctl CLEANUP(free_string) = str("%s.ctl", o->name);
+
+	if (!access(ctl, F_OK))
+		return 0;
+	complain(o->name, "its directory is not on an ipcfs mount; nothing was created");
+	return -ENOTTY;
+}
+
+static int create(struct new_object *o, int n_pairs, char *const pairs[])
+{
+	int r = o->type == TYPE_NONE ? -EINVAL : make(o);
+
+	if (r < 0) {
+		complain_make(o, r);
+		return r;
+	}
+	r = check_ctl(o);
+	if (r >= 0)
+		r = set_all(o, n_pairs, pairs);
+	/* Last, so that -m 0444 does not stand in the way of the settings. */
+	if (r >= 0 && o->has_mode && chmod(o->name, o->mode) < 0) {
+		r = -errno;
+		complain(o->name, "mode: %s; nothing was created", strerror(-r));
+	}
+	if (r < 0)
+		unmake(o);
+	return r;
+}
+
+static int run_create(const struct command *cmd, int argc, char **argv)
+{
+	char *name CLEANUP(free_string) = NULL;
+	struct new_object o = { .mode = 0 };
+	size_t n;
+	char *end;
+	int c, r;
+
+	while ((c = next_option(cmd, argc, argv)) != -1) {
+		o.has_mode = true;
+		o.mode = strtoul(optarg, &end, 8);
+		if (end == optarg || *end || o.mode > 07777)
+			usage_error(cmd, "not an octal mode: %s", optarg);
+	}
+	if (optind == argc)
+		usage_error(cmd, "needs a name");
+	for (int i = optind + 1; i < argc; i++) {
+		const char *equals = strchr(argv[i], '=');
+
+		if (!equals || equals == argv[i] || strcspn(argv[i], "/") < strcspn(argv[i], "="))
+			usage_error(cmd, "not KEY=VALUE: %s", argv[i]);
+	}
+	name = xstrdup(argv[optind]);
+	for (n = strlen(name); n > 1 && name[n - 1] == '/'; n--) {
+		name[n - 1] = '\0';
+		o.two_way = true;
+	}
+	o.name = name;
+	o.type = type_of(name);
+	if (o.two_way && o.type != TYPE_PIPE)
+		usage_error(cmd, "only a pipe has two ends, NAME.pipe/; for directories use mkdir");
+	r = create(&o, argc - optind - 1, argv + optind + 1);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static const struct opt create_options[] = {
+	{ 'm', "mode", "MODE", "its permissions, octal, whatever the umask" },
+	{ 0, NULL, NULL, NULL },
+};
+
+const struct command cmd_create = {
+	.name = "create",
+	.args = "NAME [KEY=VALUE]...",
+	.summary = "Creates an object with its settings, or nothing if one is refused",
+	.details =
+		"The keys are the settings in NAME.ctl/, and `value` of a sem, event or value.\n"
+		"NAME.pipe/ with a slash makes the two-way pipe.\n\n"
+		"  ipcctl create jobs.queue maxsize=100 framing=record\n"
+		"  ipcctl create gpu.sem value=3 bound=3\n",
+	.options = create_options,
+	.usage_status = EXIT_USAGE,
+	.run = run_create,
+};

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+/* ipcctl show: all about one object, or about a mount. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ipcctl.h"
+#include "object.h"
+
+enum { SHOW_KEY, SHOW_VALUE, SHOW_KIND, N_SHOW };
+
+static const struct column show_columns[N_SHOW] = {
+	[SHOW_KEY]	= { "KEY", COLUMN_TEXT, 0, "its name, as in NAME.ctl/" },
+	[SHOW_VALUE]	= { "VALUE", COLUMN_TEXT, 0, "what it is now" },
+	[SHOW_KIND]	= { "KIND", COLUMN_TEXT, 0, "setting (writing changes it) or fact" },
+};
+
+static bool writable(int dirfd, const char *path)
+{
+	struct stat st;
+
+	return !fstatat(dirfd, path, &st, 0) && S_ISREG(st.st_mode) && (st.st_mode & 0222);
+}
+
+/* By the mode of its file, so that this program need not know every setting. */
+static bool is_setting(const struct target *t, const char *key)
+{
+	char *limit CLEANUP(free_string) = NULL;
+
+	if (strchr(key, '/'))
+		return false;
+	if (t->kind == TARGET_OBJECT)
+		return writable(t->ctl, key);
+	if (!ends_with(key, "_limit"))
+		return false;
+	/* The root's status has `memory_limit` for what limits/memory sets. */
+	limit = str("limits/%.*s", (int)(strlen(key) - strlen("_limit")), key);
+	return writable(t->ctl, limit);
+}
+
+static bool is_bytes(const char *key)
+{
+	static const char *const keys[] = {
+		"memory", "bytes", "maxbytes", "memory_limit", "message_limit",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (!strcmp(key, keys[i]))
+			return true;
+	}
+	return false;
+}
+
+static char *value_cell(const struct fact *fact, const struct table_options *o)
+{
+	char *readable CLEANUP(free_string) = NULL;
+	uint64_t n;
+
+	if (o->raw || o->bytes || !is_bytes(fact->key) || parse_u64(fact->value, &n) || n < 1024)
+		return xstrdup(fact->value);
+	readable = format_bytes(n);
+	return str("%s (%s)", fact->value, readable);
+}
+
+static void print_facts(const struct target *t, const struct facts *facts,
+			const struct table_options *o)
+{
+	struct table table CLEANUP(table_free) = { .columns = show_columns, .n_columns = N_SHOW };
+
+	for (size_t i = 0; i < facts->n; i++) {
+		char **row = table_add(&table);
+
+		row[SHOW_KEY] = xstrdup(facts->list[i].key);
+		row[SHOW_VALUE] = value_cell(&facts->list[i], o);
+		row[SHOW_KIND] = xstrdup(is_setting(t, facts->list[i].key) ? "setting" : "fact");
+	}
+	table_print(&table, o, stdout);
+}
+
+/* Every line of an object's list names the same object: left out in text. */
+static void print_who(const struct target *t, const char *title, const struct table *who,
+		      const struct table_options *o)
+{
+	struct table_options options = *o;
+
+	for (size_t c = 0; c < N_WHO; c++) {
+		if (who_columns[c].flags & COLUMN_EXTRA ||
+		    (c == WHO_OBJECT && t->kind == TARGET_OBJECT))
+			continue;
+		options.chosen[options.n_chosen++] = c;
+	}
+	if (!who->n_rows)
+		return;
+	printf("\n%s:\n", title);
+	table_print(who, &options, stdout);
+}
+
+static void print_json(const struct target *t, const struct facts *facts,
+		       const struct table *waiters, const struct table *holders)
+{
+	const struct table_options o = { .json = true };
+	struct json j = JSON_INIT(stdout);
+
+	json_open(&j, NULL, '{');
+	json_string(&j, "name", t->name);
+	json_open(&j, "status", '{');
+	for (size_t i = 0; i < facts->n; i++)
+		json_value(&j, facts->list[i].key, facts->list[i].value);
+	json_close(&j, '}');
+	json_open(&j, "settings", '[');
+	for (size_t i = 0; i < facts->n; i++) {
+		if (is_setting(t, facts->list[i].key))
+			json_string(&j, NULL, facts->list[i].key);
+	}
+	json_close(&j, ']');
+	table_json(waiters, &o, &j, "waiters");
+	table_json(holders, &o, &j, "holders");
+	json_close(&j, '}');
+}
+
+static int show(const char *path, const struct table_options *o)
+{
+	struct target t CLEANUP(target_close) = TARGET_INIT;
+	struct facts facts CLEANUP(facts_free) = { .n = 0 };
+	struct table waiters CLEANUP(table_free) = { .columns = who_columns, .n_columns = N_WHO };
+	struct table holders CLEANUP(table_free) = { .columns = who_columns, .n_columns = N_WHO };
+	int r = target_open(path, &t);
+
+	if (r < 0) {
+		target_complain(path, r);
+		return r;
+	}
+	r = facts_read(t.ctl, "status", &facts);
+	if (r >= 0)
+		r = who_read(&t, "waiters", &waiters);
+	if (r >= 0)
+		r = who_read(&t, "holders", &holders);
+	if (r < 0) {
+		complain(path, "%s", r == -EIO ? "damaged (see the daemon's log)" : strerror(-r));
+		return r;
+	}
+	if (o->json) {
+		print_json(&t, &facts, &waiters, &holders);
+		return 0;
+	}
+	print_facts(&t, &facts, o);
+	print_who(&t, "Waiters", &waiters, o);
+	print_who(&t, "Holders", &holders, o);
+	return 0;
+}
+
+static int run_show(const struct command *cmd, int argc, char **argv)
+{
+	struct table_options options = { .json = false };
+	int c;
+
+	while ((c = next_option(cmd, argc, argv)) != -1)
+		table_option(cmd, &options, c);
+	if (optind + 1 != argc)
+		usage_error(cmd, "needs one name");
+	return show(argv[optind], &options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static const struct opt show_options[] = {
+	{ 'J', "json", NULL, "JSON" },
+	{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" },
+	{ 'b', "bytes", NULL, "sizes in bytes only" },
+	{ OPT_NO_HEADINGS, "noheadings", NULL, "no line of headings" },
+	{ 0, NULL, NULL, NULL },
+};
+
+const struct command cmd_show = {
+	.name = "show",
+	.args = "NAME|MOUNT",
+	.summary = "Shows an object's state and settings, who waits for it and who holds it",
+	.options = show_options,
+	.columns = show_columns,
+	.n_columns = N_SHOW,
+	.usage_status = EXIT_USAGE,
+	.run = run_show,
+};

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ipcctl: looks at and looks after the objects of an ipcfs mount.
+ *
+ * Everything goes through the files of the mount (NAME.ctl/ and .ctl/), so it
+ * sees what a shell script could see, needs no library of the daemon, and works
+ * with any version that keeps to those files. Commands are in cmd_*.c, one each.
+ */
+#include "ipcctl.h"
+
+#include <locale.h>
+#include <string.h>
+
+#include "util.h"
+
+#ifndef IPCFS_VERSION
+#define IPCFS_VERSION	"unknown"
+#endif
+
+static const struct command *const commands[] = {
+	&cmd_ls,
+	&cmd_show,
+	&cmd_holders,
+	&cmd_waiters,
+	&cmd_create,
+	&cmd_run,
+	&cmd_restart,
+	&cmd_doctor,
+};
+
+void print_version(FILE *out)
+{
+	fprintf(out, "ipcctl (ipcfs) %s\n", IPCFS_VERSION);
+}
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: ipcctl COMMAND [options] [arguments]\n\n"
+	      "Looks at and looks after the objects of an ipcfs mount.\n\n"
+	      "Commands:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\nOptions:\n"
+	      "  -h, --help     this text; 'ipcctl COMMAND --help' for a command's\n"
+	      "  -V, --version  the version\n\n"
+	      "See ipcctl(1), and ipcfs(1) for the objects themselves.\n", out);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	}
+	return NULL;
+}
+
+/* A full disk or a reader that is gone must not look like success. */
+static int finish(int status)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		complain("standard output", "%s", strerror(errno));
+		return status ? status : EXIT_FAILURE;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *cmd;
+	const char *first = argc > 1 ? argv[1] : "";
+
+	/* Only the characters: numbers are read and written with a point everywhere. */
+	setlocale(LC_CTYPE, "");
+	if (!strcmp(first, "-V") || !strcmp(first, "--version")) {
+		print_version(stdout);
+		return finish(EXIT_SUCCESS);
+	}
+	if (!strcmp(first, "help") && argc == 3) {
+		cmd = find_command(argv[2]);
+		if (cmd) {
+			print_command_help(cmd, stdout);
+			return finish(EXIT_SUCCESS);
+		}
+		first = argv[2];
+	} else if (!strcmp(first, "-h") || !strcmp(first, "--help") || !strcmp(first, "help")) {
+		print_help(stdout);
+		return finish(EXIT_SUCCESS);
+	}
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	cmd = find_command(first);
+	if (!cmd) {
+		complain(first, "no such command; 'ipcctl --help' lists them");
+		return EXIT_USAGE;
+	}
+	/* getopt_long names argv[0] when it complains. */
+	argv[1] = str("ipcctl %s", cmd->name);
+	return finish(cmd->run(cmd, argc - 1, argv + 1));
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#include "object.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A status is some hundred bytes; the limit only keeps a wrong file from filling memory. */
+#define STATUS_LIMIT	(1024 * 1024)
+
+static const char *const type_names[N_TYPES] = {
+	[TYPE_NONE]	= "",
+	[TYPE_QUEUE]	= "queue",
+	[TYPE_PIPE]	= "pipe",
+	[TYPE_EVENT]	= "event",
+	[TYPE_SEM]	= "sem",
+	[TYPE_LOCK]	= "lock",
+	[TYPE_RLOCK]	= "rlock",
+	[TYPE_COND]	= "cond",
+	[TYPE_BARRIER]	= "barrier",
+	[TYPE_VALUE]	= "value",
+	[TYPE_ARRAY]	= "array",
+};
+
+enum type type_of(const char *name)
+{
+	const char *dot = strrchr(base_name(name), '.');
+
+	/* ".lock" alone is a suffix without a name. */
+	if (!dot || dot == base_name(name))
+		return TYPE_NONE;
+	for (int t = TYPE_NONE + 1; t < N_TYPES; t++) {
+		if (!strcmp(dot + 1, type_names[t]))
+			return t;
+	}
+	return TYPE_NONE;
+}
+
+const char *type_name(enum type t)
+{
+	return type_names[t];
+}
+
+const char *type_suffixes(void)
+{
+	return ".queue .pipe .event .sem .lock .rlock .cond .barrier .value .array";
+}
+
+void facts_parse(struct facts *f, char *text)
+{
+	char *line = text;
+
+	*f = (struct facts){ .text = text };
+	while (line && *line) {
+		char *end = strchr(line, '\n'), *colon;
+
+		if (end)
+			*end++ = '\0';
+		colon = strchr(line, ':');
+		if (colon) {
+			char *value = colon + 1;
+
+			*colon = '\0';
+			value += *value == ' ';
+			f->list = xrealloc(f->list, (f->n + 1) * sizeof(*f->list));
+			f->list[f->n++] = (struct fact){ line, value };
+		}
+		line = end;
+	}
+}
+
+int facts_read(int dirfd, const char *path, struct facts *ret)
+{
+	struct buf b CLEANUP(buf_free) = { .data = NULL };
+	int r = read_file_at(dirfd, path, 0, STATUS_LIMIT, &b);
+
+	if (r < 0)
+		return r;
+	facts_parse(ret, buf_steal(&b));
+	return 0;
+}
+
+const char *facts_get(const struct facts *f, const char *key)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		if (!strcmp(f->list[i].key, key))
+			return f->list[i].value;
+	}
+	return NULL;
+}
+
+uint64_t facts_number(const struct facts *f, const char *key)
+{
+	const char *value = facts_get(f, key);
+	uint64_t n;
+
+	return value && !parse_u64(value, &n) ? n : 0;
+}
+
+void facts_free(struct facts *f)
+{
+	free(f->text);
+	free(f->list);
+	*f = (struct facts){ .text = NULL };
+}
+
+/* PATH without trailing slashes, and an object's without its @SECONDS. */
+static char *clean_name(const char *path)
+{
+	char *name = xstrdup(path), *at;
+	size_t n = strlen(name);
+	int64_t ns;
+
+	while (n > 1 && name[n - 1] == '/')
+		name[--n] = '\0';
+	at = strrchr(base_name(name), '@');
+	if (at && !parse_seconds(at + 1, &ns)) {
+		*at = '\0';
+		if (type_of(name) == TYPE_NONE)
+			*at = '@';
+	}
+	return name;
+}
+
+/* The ends of a two-way pipe have their ctl in common: NAME.pipe/a becomes NAME.pipe. */
+static void end_to_pipe(char *name)
+{
+	const char *base = base_name(name);
+
+	if (base == name || (strcmp(base, "a") && strcmp(base, "b")))
+		return;
+	name[base - name - 1] = '\0';
+	if (type_of(name) != TYPE_PIPE)
+		name[base - name - 1] = '/';
+}
+
+static int open_object(struct target *t)
+{
+	char *ctl CLEANUP(free_string) = str("%s.ctl", t->name);
+	struct stat st;
+
+	t->kind = TARGET_OBJECT;
+	t->ctl = open(ctl, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->ctl >= 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	return lstat(t->name, &st) < 0 ? -errno : -ENOTTY;
+}
+
+/* Up from the directory to the root of its mount, which is where `.ctl` is. */
+static int open_directory(struct target *t)
+{
+	char *path CLEANUP(free_string) = realpath(t->name, NULL);
+	struct stat st;
+	size_t end;
+
+	if (!path || stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTTY;
+	for (end = strlen(path);;) {
+		char *ctl CLEANUP(free_string) = str("%.*s/.ctl", (int)end, path);
+
+		t->ctl = open(ctl, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (t->ctl >= 0 && !faccessat(t->ctl, "status", F_OK, 0))
+			break;
+		close_fd(&t->ctl);
+		t->ctl = -1;
+		while (end && path[end - 1] != '/')
+			end--;
+		if (!end)
+			return -ENOTTY;
+		end--;
+	}
+	t->kind = path[end] ? TARGET_DIR : TARGET_MOUNT;
+	if (path[end])
+		t->inside = xstrdup(path + end + 1);
+	return 0;
+}
+
+int target_open(const char *path, struct target *ret)
+{
+	struct target t = TARGET_INIT;
+	int r;
+
+	t.name = clean_name(path);
+	end_to_pipe(t.name);
+	t.type = type_of(t.name);
+	r = t.type == TYPE_NONE ? open_directory(&t) : open_object(&t);
+	if (r < 0) {
+		target_close(&t);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}
+
+void target_close(struct target *t)
+{
+	close_fd(&t->ctl);
+	free(t->name);
+	free(t->inside);
+	*t = (struct target)TARGET_INIT;
+}
+
+void target_complain(const char *path, int error)
+{
+	if (error == -ENOTTY)
+		complain(path, "not an object of an ipcfs mount, nor a directory of one");
+	else if (error == -ENOTCONN)
+		complain(path, "the daemon of this mount is gone; see 'ipcctl doctor'");
+	else
+		complain(path, "%s", strerror(-error));
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef IPCCTL_STATE_H
+#define IPCCTL_STATE_H
+
+#include <sys/stat.h>
+
+#include "object.h"
+
+/*
+ * What the size column says, in words: "3 messages", "2 of 4 free", "held". FACTS
+ * is the object's status, which may be empty when it could not be read; NULL: the
+ * object is damaged.
+ */
+char *state_text(int dirfd, const char *name, enum type type, const struct stat *st,
+		 const struct facts *facts);
+
+#endif
