@@ -78,6 +78,15 @@ size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, ch
 	return done;
 }
 
+void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from)
+{
+	const uint64_t *f = (const uint64_t *)from;
+	uint64_t *t = (uint64_t *)to;
+
+	for (unsigned int i = 0; i < sizeof(*to) / 8; i++)
+		set64_at(o, t + i, f[i]);
+}
+
 void answer_drop(struct ipc_obj *o, struct ipc_answer *a)
 {
 	while (a->count && !o->damage) {

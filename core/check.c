@@ -10,6 +10,9 @@
 
 #include "type.h"
 
+#define SHARERS_MAX 16
+#define SHARE 720720u		/* what every number up to SHARERS_MAX divides */
+
 static int bad(struct ipc_check *k, const char *why)
 {
 	if (!k->why)
@@ -71,14 +74,26 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	return left ? bad(k, "message longer than its blocks") : 0;
 }
 
-/* A message that an answer may refer to as well. */
-static int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
+int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 {
+	uint64_t blocks = k->blocks;
+	unsigned int refs;
+
 	if (check_msg(o, msg, k) < 0)
 		return -EIO;
-	if (msg_at(o, msg)->refs == 0)
+	refs = msg_at(o, msg)->refs;
+	if (refs == 0)
 		return bad(k, "message without references");
-	k->shares += msg_at(o, msg)->refs > 1;
+	if (refs == 1)
+		return 0;
+	/* It will be met once for each reference, so each time counts for a part of it. */
+	k->shares++;
+	if (refs > SHARERS_MAX) {
+		k->uncounted = true;
+	} else {
+		k->parts += (k->blocks - blocks) * (SHARE / refs);
+		k->blocks = blocks;
+	}
 	return 0;
 }
 
@@ -154,7 +169,7 @@ static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check
 static int check_handles(struct ipc_obj *o, struct ipc_check *k)
 {
 	struct ipc_header *h = o->h;
-	uint64_t waiters = 0, holds = 0, leases = 0, polls = 0;
+	uint64_t waiters = 0, holds = 0, leases = 0, polls = 0, parked = 0;
 
 	if (walk(o, &h->handles, sizeof(struct ipc_handle), k) < 0 ||
 	    walk(o, &h->holds, sizeof(struct ipc_hold), k) < 0)
@@ -170,12 +185,26 @@ static int check_handles(struct ipc_obj *o, struct ipc_check *k)
 		holds += hd->holds;
 		leases += hd->leases;
 		polls += hd->poll_events != 0;
+		parked += hd->parked;
 		k->handles++;
 	}
-	if (waiters != k->waiters || holds != h->holds.count || polls != h->polls.count)
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &h->lines[i], r)
+			parked -= waiter_at(o, r)->flags & WAITER_PARKED ? 1 : 0;
+	if (waiters != k->waiters || holds != h->holds.count || polls != h->polls.count || parked)
 		return bad(k, "handles' counts do not add up");
 	if (o->type == IPC_QUEUE && leases != h->b.queue.leased.count)
 		return bad(k, "handles' leases do not add up");
+	return 0;
+}
+
+/* Long messages that wait to be freed. They lose their segments from the front. */
+static int check_trash(struct ipc_obj *o, uint64_t blocks, struct ipc_check *k)
+{
+	for (ref_t r = o->h->trash; r; r = msg_at(o, r)->next)
+		for (ref_t s = r; s; s = msg_at(o, s)->more)
+			if (k->blocks > blocks || block(o, s, sizeof(struct ipc_msg), k) < 0)
+				return bad(k, "trash without an end");
 	return 0;
 }
 
@@ -199,12 +228,16 @@ int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
 	r = r < 0 ? r : check_waiters(o, &h->rests, &k);
 	for (unsigned int i = 0; i < IPC_LINES && r == 0; i++)
 		r = check_waiters(o, &h->lines[i], &k);
+	r = r < 0 ? r : check_trash(o, blocks, &k);
 	r = r < 0 ? r : check_handles(o, &k);
 	r = r < 0 ? r : o->ops->check ? o->ops->check(o, &k) : 0;
 	if (r == 0 && o->damage)
 		bad(&k, o->damage);
-	/* Shared messages are counted more than once: then the sum can only be a bound. */
-	if (!k.why && (k.shares ? k.blocks < blocks : k.blocks != blocks))
+	if (!k.why && k.parts % SHARE)
+		bad(&k, "a message's references do not add up");
+	k.blocks += k.parts / SHARE;
+	/* Messages with very many references are counted too often: then the sum is only a bound. */
+	if (!k.why && (k.uncounted ? k.blocks < blocks : k.blocks != blocks))
 		bad(&k, k.blocks < blocks ? "blocks that nothing refers to" :
 					    "a block that two refer to");
 out:

@@ -8,6 +8,7 @@
 
 static const struct ipc_type *const types[] = {
 	&ipc_queue_type, &ipc_pipe_type, &ipc_event_type, &ipc_sem_type, &ipc_lock_type,
+	&ipc_rlock_type, &ipc_cond_type, &ipc_barrier_type, &ipc_value_type, &ipc_array_type,
 	&ipc_mount_type,
 };
 
@@ -75,8 +76,7 @@ int ipc_read(struct ipc_obj *o, struct ipc_call *c)
 		if (r == 0) {
 			c->got.off = c->got.len < c->max ? c->got.len : c->max;
 			c->got.base = c->pos;
-			for (size_t i = 0; i < sizeof(c->got) / 8; i++)
-				set64_at(o, (uint64_t *)&hd->hand + i, ((uint64_t *)&c->got)[i]);
+			answer_move(o, &hd->hand, &c->got);
 			call_record(o, c, (int64_t)c->got.len, false);
 		}
 	} while (again(o, &r));
@@ -137,6 +137,7 @@ uint64_t ipc_size(struct ipc_obj *o)
 void ipc_pump(struct ipc_obj *o)
 {
 	o->work = false;
+	msg_sweep(o);
 	if (o->ops->pump && !o->damage)
 		o->ops->pump(o);
 }

@@ -20,6 +20,17 @@
 
 #define IPC_MESSAGE_MAX	(1024u * 1024 - 4096)	/* bytes: the largest that FUSE brings in one piece */
 
+/*
+ * What a handle of a .lock or .rlock holds, and lends to a condition that uses it as its lock:
+ * see lend.c.
+ */
+struct ipc_lent {
+	ref_t handle;			/* 0: nothing */
+	uint32_t gen;
+	uint32_t levels;		/* by read */
+	uint32_t flock;			/* OP_NONE, OP_FLOCK or OP_FLOCK_SHARED */
+};
+
 /* One operation on a handle. */
 struct ipc_call {
 	ref_t handle;
@@ -33,6 +44,7 @@ struct ipc_call {
 	size_t len;
 	size_t done;			/* write: bytes that went in already */
 	size_t limit;			/* write: the mount's largest message */
+	struct ipc_lent lent;		/* read of a condition: what it gives up in another object */
 	bool more;			/* write: the same write() call goes on with another request */
 	/* results */
 	ref_t waiter;			/* set on entry: a waiter whose turn it is */
@@ -46,10 +58,8 @@ enum ipc_verb { CMD_ADD, CMD_SET, CMD_CLEAR, CMD_NOTIFY, CMD_PARTIES, CMD_RESET,
 
 struct ipc_cmd {
 	enum ipc_verb verb;
-	int64_t n;			/* IPC_ALL: notify all */
-	bool whole;			/* PLUS: n counts, otherwise real does */
-	double real;
-	const char *text, *old;		/* TEXT, CAS */
+	int64_t n;			/* CMD_ALL: notify all; PLUS with a text: its sign, 1 or -1 */
+	const char *text, *old;		/* TEXT, CAS, PLUS (NULL: n is added) */
 	size_t text_len, old_len;
 };
 
@@ -118,7 +128,7 @@ ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
 ref_t ipc_turn(struct ipc_obj *o);
 /* End the waits of a process (0: of all) on the object with -ECANCELED. How many. */
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
-/* The granted direct waiters that still sleep: wake them (after obj_unlock). */
+/* The granted direct waiters that still sleep: wake them (before obj_unlock: it walks lists). */
 void ipc_wake(struct ipc_obj *o);
 /* A process ended: what it had taken of an object with scope `process` returns. */
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
@@ -139,6 +149,8 @@ enum ipc_answer_kind {
 size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size);
 /* Read on in the answer in hand. Committed. */
 void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
+/* Move a waiting rest into the hand, if the hand is empty. Committed. */
+void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd);
 /* Give up the answer's messages. Commits. */
 void answer_drop(struct ipc_obj *o, struct ipc_answer *a);
 /* What is left of the answer in hand, for a read of a stream. */
@@ -161,6 +173,29 @@ int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id);
 int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 
+/* ---- a condition with a lock of another object (lend.c) ---- */
+
+/* What this process holds of the lock, as whoever opened or took it. false: nothing. */
+bool ipc_lent_find(struct ipc_obj *lock, uint32_t pid, struct ipc_lent *ret);
+/* It is given up (again: no harm). Committed. */
+void ipc_lend(struct ipc_obj *lock, const struct ipc_lent *l);
+/*
+ * Take it back for c (tid, pid, uid, unique, deadline): 0 (or it has it back already), IPC_WAIT
+ * with c->waiter in the lock, -EBADF its handle is closed.
+ */
+int ipc_lent_retake(struct ipc_obj *lock, struct ipc_call *c, const struct ipc_lent *l);
+/* What this waiter of a condition lent. false: nothing. */
+bool ipc_cond_lent(struct ipc_obj *cond, ref_t w, struct ipc_lent *ret);
+/* -EINTR while a granted one retook its lock: it stands in line again, with its notify. Committed. */
+void ipc_cond_park(struct ipc_obj *cond, ref_t w);
+
+/* ---- value ---- */
+
+/* Copy out the text as it is; its length. */
+size_t ipc_value_text(struct ipc_obj *o, char *buf, size_t size);
+/* Make it a number of this type (a letter; 0: text). -EINVAL, -ERANGE: it is none now. Committed. */
+int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code);
+
 /* Change one setting (a field of the body) under the log. */
 void ipc_setting64(struct ipc_obj *o, uint64_t *field, uint64_t v);
 void ipc_setting32(struct ipc_obj *o, uint32_t *field, uint32_t v);
@@ -171,7 +206,9 @@ struct ipc_check {
 	const char *why;		/* the first thing that is wrong */
 	uint64_t messages, waiters, handles;
 	uint64_t blocks;		/* that something refers to */
-	uint64_t shares;		/* messages that more than one refers to */
+	uint64_t shares;		/* times that a message with more references was met */
+	uint64_t parts;			/* their blocks, in parts of one */
+	bool uncounted;			/* there are some with too many references to count */
 };
 
 /* Every invariant of the object. -EIO and why. Trusts nothing that it reads. */

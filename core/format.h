@@ -157,7 +157,7 @@ struct ipc_handle {
 	uint32_t line_pid;		/* [lock] process that wrote the unfinished line */
 	ref_t line;			/* [lock] unfinished line */
 	ref_t line_last;		/* [lock] its last segment */
-	ref_t waiting;			/* [lock] a condition's or barrier's waiter that was interrupted */
+	uint32_t parked;		/* [lock] how many waiters are WAITER_PARKED (also in `waiters`) */
 	uint64_t seen;			/* [lock] value: the version that this handle saw last */
 	struct ipc_answer hand;		/* [lock] the answer in hand */
 };
@@ -176,9 +176,9 @@ enum ipc_handle_kind {			/* 0 the object itself, otherwise the .ctl file that wa
 #define HANDLE_RECORD	4u		/* O_DIRECT: record framing whatever the object says */
 #define HANDLE_END_A	8u		/* of a two-way pipe */
 #define HANDLE_END_B	16u
-#define HANDLE_OWN	32u		/* value: the next read gives what its own write made */
 #define HANDLE_CLOSING	64u		/* is being closed: takes no more */
 #define HANDLE_DIRECT	128u		/* a direct client works with it */
+#define HANDLE_WRITER	512u		/* may write to a queue or pipe: its inode serves no second one */
 #define HANDLE_COUNTED_OUT 256u		/* pipes: no longer counted as a reader or writer */
 
 /* One that waits. */
@@ -190,16 +190,18 @@ struct ipc_waiter {
 	uint32_t state;			/* [lock] enum ipc_waiter_state */
 	uint32_t futex;			/* [atomic] a direct waiter sleeps while it is 0 */
 	uint32_t flags;			/* [lock] WAITER_* */
-	uint32_t tid, pid, uid;		/* [once] pid: where a hold will be made */
-	uint32_t need;			/* [lock] put: bytes of the message that does not fit */
+	uint32_t tid, pid, uid;		/* [lock] pid: where a hold will be made */
+	uint32_t need;			/* [lock] put: bytes of the message that does not fit;
+					 * lent: the generation of `hold` */
 	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
-	int64_t deadline;		/* [once] CLOCK_MONOTONIC ns, IPC_NEVER */
-	uint64_t unique;		/* [once] its FUSE request, 0 for a direct one */
-	uint64_t arg;			/* [lock] what the type needs to know: bytes, version, index … */
-	int64_t result;			/* [lock] once granted: 0 or more, or -errno */
+	int64_t deadline;		/* [lock] CLOCK_MONOTONIC ns, IPC_NEVER */
+	uint64_t unique;		/* [lock] its FUSE request, 0 for a direct or parked one */
+	uint64_t arg;			/* [lock] what the type needs to know: bytes, round, operation */
+	int64_t result;			/* [lock] once granted: 0 or more, or -errno; a condition notes
+					 * here what it will be, while it takes the lock back */
 	struct ipc_answer got;		/* [lock] once granted: what it was given */
-	ref_t hold;			/* [lock] cond: the hold that it gave up and wants back */
-	uint32_t depth;			/* [lock] cond: its levels */
+	ref_t hold;			/* [lock] lent: the handle (in the other object) that held it */
+	uint32_t depth;			/* [lock] lent: levels by read */
 };
 
 enum ipc_waiter_state {
@@ -215,6 +217,9 @@ enum ipc_waiter_state {
 #define WAITER_MEMORY	8u		/* put: waits for memory of the mount */
 #define WAITER_PARKED	16u		/* cond, barrier: interrupted, its handle may read again */
 #define WAITER_WOKEN	32u		/* the futex call has been made */
+#define WAITER_RELOCK	64u		/* cond: gave up its own lock and takes it back */
+#define WAITER_LENT	128u		/* cond: gave up a lock in another object: struct ipc_lent */
+#define WAITER_RETAKE	256u		/* lock, rlock: takes back what it lent to a condition */
 
 enum ipc_op {				/* what a handle does, waits for, or holds by */
 	OP_NONE,
@@ -294,30 +299,33 @@ struct ipc_event {
 struct ipc_cond {
 	struct ipc_sem lock;
 	uint64_t lock_id;		/* [lock] the object used as lock, 0 its own */
-	uint64_t to_notify;		/* [lock] notifies that are not yet handed out */
+	uint64_t to_notify;		/* [lock] notifies that are not yet handed out; <= waiting */
+	uint64_t waiting;		/* [atomic] waiters without a notify */
 };
 
 struct ipc_barrier {
 	uint64_t parties;		/* [lock] 0: not set */
-	uint64_t arrived;		/* [lock] of the round that is filling */
-	uint64_t round;			/* [lock] rounds that have opened */
+	uint64_t arrived;		/* [atomic] waiting, of the round that is filling */
+	uint64_t round;			/* [lock] rounds that have ended: opened, or were reset */
+	uint64_t index;			/* [lock] of the round that opened last: handed out so far */
 	uint32_t broken;		/* [lock] */
-	uint32_t pad;
+	uint32_t was_reset;		/* [lock] the round that ended last was reset */
 };
 
 struct ipc_value {
 	struct ipc_sem lock;
 	uint64_t lock_id;
-	ref_t text;			/* [lock] struct ipc_msg */
-	uint32_t typecode;		/* [lock] 0 text */
-	uint64_t version;		/* [atomic] */
+	ref_t text;			/* [lock] struct ipc_msg; 0: empty */
+	uint32_t typecode;		/* [lock] 0 text, or the letter: see number.h */
+	uint64_t length;		/* [atomic] bytes of the text */
+	uint64_t version;		/* [atomic] counts changes of the text */
 };
 
 struct ipc_array {
 	struct ipc_sem lock;
 	uint64_t lock_id;
 	uint64_t length;		/* [atomic] bytes */
-	uint32_t typecode;
+	uint32_t typecode;		/* [lock] */
 	uint32_t pad;
 };
 
@@ -345,13 +353,16 @@ struct ipc_node {
 	uint64_t parent;		/* [lock] 0: removed, but still open */
 	uint64_t cookie;		/* [lock] place in its directory */
 	uint32_t type;			/* [once] enum ipc_type_id */
-	uint32_t mode;			/* [lock] permission bits */
+	uint32_t mode;			/* [lock] permission bits, MODE_* */
 	uint32_t uid, gid;		/* [lock] */
 	int64_t atime, mtime, ctime;	/* [plain] CLOCK_REALTIME ns */
 	uint32_t active;		/* [lock] some handle is open */
 	uint16_t name_len;		/* [lock] */
 	char name[];			/* [once] a rename makes a new node block */
 };
+
+#define MODE_NO_A	0x10000u	/* two-way pipe: this end was removed */
+#define MODE_NO_B	0x20000u
 
 /* A second inode number of an object: for a time limit, or for one more writer. */
 struct ipc_alias {
@@ -392,6 +403,7 @@ struct ipc_header {
 	uint32_t free[IPC_ORDERS];	/* [lock] first free page block of each order, + 1 */
 	uint32_t holes;			/* [lock] first free block of the largest order without memory */
 	uint32_t partial[IPC_CLASSES];	/* [lock] first slab page with a free block, + 1 */
+	ref_t trash;			/* [lock] long messages that nothing refers to, through .next */
 
 	/* waiting and holding */
 	struct ipc_list handles;	/* [lock] struct ipc_handle */

@@ -74,7 +74,7 @@ uint32_t hold_reduce(struct ipc_obj *o, ref_t handle, uint32_t n)
 	uint32_t had = 0;
 	struct ipc_hold *hold;
 
-	while (had < n && (hold = hold_find(o, handle, OP_READ))) {
+	while (had < n && log_room(o) > 60 && (hold = hold_find(o, handle, OP_READ))) {
 		uint32_t k = hold->count < n - had ? hold->count : n - had;
 
 		had += k;
@@ -126,7 +126,8 @@ int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle
 		.timeout = how->timeout, .deadline = -1,
 	};
 	list_push(o, &o->h->handles, r);
-	if (o->ops->opened && how->kind == HANDLE_OBJECT && !(how->flags & HANDLE_LOOK))
+	if (o->ops->opened && !(how->flags & HANDLE_LOOK) &&
+	    (how->kind == HANDLE_OBJECT || how->kind == HANDLE_CHANGED))
 		o->ops->opened(o, hd);
 	if (o->damage) {
 		obj_rollback(o);
@@ -162,12 +163,18 @@ static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 			return;
 		if (w->handle != handle)
 			continue;
-		if (w->state == WAITER_GRANTED && w->flags & WAITER_DIRECT && o->ops->regret)
+		if (w->state == WAITER_GRANTED && w->flags & WAITER_DIRECT && o->ops->regret &&
+		    w->result >= 0) {
 			o->ops->regret(o, w);
-		else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left)
+			/* Whoever goes on after a death here must not put it back twice. */
+			set64(o, w->result, -EBADF);
+		} else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left) {
 			o->ops->left(o, w, -EBADF);
-		commit(o);
-		answer_drop(o, &w->got);
+		}
+		if (w->got.kind != ANSWER_NONE) {
+			commit(o);
+			answer_drop(o, &w->got);
+		}
 		waiter_done(o, r);
 		commit(o);
 	}

@@ -173,7 +173,7 @@ static ref_t slab_alloc(struct ipc_obj *o, unsigned int cls)
 	struct ipc_header *h = o->h;
 	unsigned int size = class_size[cls], per_page = IPC_PAGE / size, first, carved, unit;
 	struct ipc_page_state *s;
-	uint32_t page;
+	uint32_t page, *link;
 
 	if (!h->partial[cls]) {
 		if (!pages_alloc(o, 0, &page)) {
@@ -199,8 +199,15 @@ static ref_t slab_alloc(struct ipc_obj *o, unsigned int cls)
 			obj_damage(o, "free block outside of its page");
 			return 0;
 		}
-		first = *(uint32_t *)(o->base + (uint64_t)page_ref(o, page) * IPC_UNIT +
-				      unit * IPC_UNIT);
+		link = (uint32_t *)(o->base + (uint64_t)page_ref(o, page) * IPC_UNIT +
+				    unit * IPC_UNIT);
+		/* The block will be filled without notes, and a rollback needs the chain again. */
+		if (!undo_note(o, (uint64_t)((char *)link - o->base) | 1, *link))
+			return 0;
+		first = *link;
+	} else if (carved >= per_page) {
+		obj_damage(o, "a page has no free block where its count says so");
+		return 0;
 	} else {
 		unit = carved++ * size / IPC_UNIT;
 	}
@@ -445,6 +452,21 @@ static int check_list(struct ipc_obj *o, uint32_t head, unsigned int kind, unsig
 	return 0;
 }
 
+/* Are the free blocks of a slab page all in its chain, and nothing else? */
+static bool check_chain(struct ipc_obj *o, uint32_t page, const struct ipc_page_state *s)
+{
+	unsigned int size = class_size[s->u.size], n = 0, unit;
+
+	for (uint32_t first = s->u.first; first; n++) {
+		unit = first - 1;
+		if (unit >= IPC_PAGE / IPC_UNIT || unit * IPC_UNIT % size ||
+		    unit * IPC_UNIT / size >= s->u.carved || n >= s->u.carved)
+			return false;
+		first = *(uint32_t *)(o->base + ((uint64_t)page_ref(o, page) + unit) * IPC_UNIT);
+	}
+	return n + s->u.used == s->u.carved;
+}
+
 /* Every page belongs to exactly one block; every list holds what it should; the counts are right. */
 int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 {
@@ -478,7 +500,8 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 			break;
 		case PAGE_SLAB:
 			if (s->u.size >= IPC_CLASSES || s->u.used > s->u.carved ||
-			    s->u.carved > IPC_PAGE / class_size[s->u.size])
+			    s->u.carved > IPC_PAGE / class_size[s->u.size] ||
+			    !check_chain(o, page, s))
 				return -EIO;
 			used++;
 			*ret_blocks += s->u.used;

@@ -5,6 +5,9 @@
  * The first segment's `len` counts the whole message; every segment but the last is full. A
  * message is freed when nothing refers to it any more: its place (queue, lease, dead letters) is
  * one reference, an answer in hand that shows it another.
+ *
+ * A long one has more segments than one change could free: it goes to the header's `trash`, which
+ * ipc_pump() empties block by block.
  */
 #include <string.h>
 
@@ -94,11 +97,30 @@ size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len)
 
 void msg_free(struct ipc_obj *o, ref_t msg)
 {
-	for (unsigned int n = 0; msg && n < 64 && !o->damage; n++) {
-		ref_t more = msg_at(o, msg)->more;
+	struct ipc_msg *m = msg_at(o, msg);
 
+	o->work = o->freed = true;
+	if (!m->more) {
 		heap_free(o, msg);
-		msg = more;
+		return;
+	}
+	set32(o, m->next, o->h->trash);
+	set32(o, o->h->trash, msg);
+}
+
+void msg_sweep(struct ipc_obj *o)
+{
+	ref_t r;
+
+	while ((r = o->h->trash) && !o->damage) {
+		struct ipc_msg *m = msg_at(o, r);
+
+		if (m->more)
+			set32(o, msg_at(o, m->more)->next, m->next);
+		set32(o, o->h->trash, m->more ? m->more : m->next);
+		heap_free(o, r);
+		commit(o);
+		o->freed = true;
 	}
 }
 

@@ -131,7 +131,7 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 	struct stat st;
 	ssize_t n;
 
-	*o = (struct ipc_obj){ .env = env, .fd = -1 };
+	*o = (struct ipc_obj){ .env = env, .fd = -1, .freed = true };
 	n = pread(fd, &head, offsetof(struct ipc_header, m), 0);
 	if (n < 0)
 		return -errno;
@@ -243,7 +243,7 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 	}
 	o->locked = true;
 	obj_rollback(o);
-	o->work = true;
+	o->work = o->freed = true;	/* it may have died before it could tell */
 	if (o->damage) {
 		obj_unlock(o);
 		return -EIO;

@@ -123,6 +123,7 @@ static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
 	}
 	h->log[n].where = where;
 	h->log[n].old = old;
+	IPC_FAULT();
 	/* A dead process's stores are all seen by the next holder: only the compiler can reorder. */
 	__atomic_store_n(&h->log_len, n + 1, __ATOMIC_RELEASE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -176,12 +177,15 @@ void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r);		/* at the tail 
 void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 
-/* Walk a list; `next` is read first, so that the body may remove r. Never endless. */
+/*
+ * Walk a list; `next` is read first, so that the body may remove r. Never endless: no more than
+ * were there at the start.
+ */
 #define LIST_EACH(o, l, r)							\
-	for (ref_t r = (l)->head, r##_next, r##_n = 0;				\
-	     r && r##_n <= (l)->count && !(o)->damage &&			\
+	for (ref_t r = (l)->head, r##_next, r##_n = (l)->count;			\
+	     r && r##_n && !(o)->damage &&					\
 	     (r##_next = AT(o, ipc_link, r)->next, 1);				\
-	     r = r##_next, r##_n++)
+	     r = r##_next, r##_n--)
 
 /* ---- heap ---- */
 

@@ -234,6 +234,8 @@ static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		return put_end(o, c, -EMSGSIZE);
 	while (c->done < c->len || (!c->len && !bytes)) {
 		size_t left = c->len - c->done, n;
+		/* As a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
+		bool whole = !bytes || (left <= 4096 && (!P(o)->maxbytes || left <= P(o)->maxbytes));
 		int r;
 
 		if (o->damage)
@@ -241,11 +243,10 @@ static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		if (broken(o, hd))
 			return put_end(o, c, -EPIPE);
 		n = bytes ? room(o, q, left) : fits(o, line, left) ? left : 0;
-		/* As a FIFO: what is no longer than PIPE_BUF goes in whole. */
-		if (bytes && n < left && left <= 4096)
+		if (whole && n < left)
 			n = 0;
 		if ((!n && left) || (!c->waiter && line_first(o, line))) {
-			r = put_full(o, c, q, bytes && left > 4096 ? 1 : (uint32_t)left);
+			r = put_full(o, c, q, whole ? (uint32_t)left : 1);
 			if (r)
 				return r;
 			continue;
@@ -301,20 +302,34 @@ static void pipe_regret(struct ipc_obj *o, struct ipc_waiter *w)
 	struct ipc_handle *hd = handle_at(o, w->handle);
 	struct ipc_mq *q = ipc_reads_from(o, hd);
 	struct ipc_answer *a = &w->got;
+	uint64_t before = 0, end = a->skip + a->len;	/* in bytes from the start of the first */
+	ref_t last = 0, r = a->first;
 
-	/* Back to the front; a message shared with the queue just becomes longer again. */
-	if (a->kind != ANSWER_RAW || a->count != 1)
+	if (a->kind != ANSWER_RAW || !a->count)
 		return;
-	if (a->first == q->head) {
-		set32(o, q->skip, a->skip);
-		set64(o, q->bytes, q->bytes + a->len);
-		return;
+	for (uint32_t i = 0; i < a->count && !o->damage; i++) {
+		before += last ? msg_at(o, last)->len : 0;
+		last = r;
+		r = msg_at(o, r)->next;
 	}
-	if (q->skip)
-		return;
-	mq_push_head(o, q, a->first);
+	/* Back to the front, unless others have read on from there. */
+	if (last == q->head) {
+		if (end - before != q->skip)
+			return;
+		set32(o, q->head, a->first);
+		set32(o, q->count, q->count + a->count - 1);
+		msg_put(o, last);	/* it is in the queue, and stays in it */
+	} else {
+		if (q->skip || end != before + msg_at(o, last)->len)
+			return;
+		set32(o, msg_at(o, last)->next, q->head);
+		set32(o, q->head, a->first);
+		if (!q->tail)
+			set32(o, q->tail, last);
+		set32(o, q->count, q->count + a->count);
+	}
 	set32(o, q->skip, a->skip);
-	set64(o, q->bytes, q->bytes - a->skip);
+	set64(o, q->bytes, q->bytes + a->len);
 	set32(o, a->count, 0);
 }
 

@@ -43,7 +43,8 @@ int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	set32(o, w->state, WAITER_WAITING);
 	set64(o, w->arg, c->done);
 	set32(o, w->need, need);
-	set32(o, w->flags, memory ? w->flags | WAITER_MEMORY : w->flags & ~WAITER_MEMORY);
+	set32(o, w->flags, (w->flags & ~(WAITER_MEMORY | WAITER_WOKEN)) | (memory ? WAITER_MEMORY : 0));
+	set32(o, w->futex, 0);
 	commit(o);
 	return IPC_WAIT;
 }

@@ -141,9 +141,10 @@ static bool fits(struct ipc_obj *o, unsigned int line, uint64_t need)
 	struct ipc_queue *q = Q(o);
 
 	(void)line;
+	/* What has become larger than the limit need not wait to hear so. */
 	return q->closed ||
 	       ((!q->maxsize || q->mq[0].count < q->maxsize) &&
-		(!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes));
+		(!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes || need > q->maxbytes));
 }
 
 /* Must a writer that is not at the front wait although there is room? */
@@ -185,7 +186,6 @@ static void line_forget(struct ipc_obj *o, struct ipc_handle *hd)
 	set32(o, hd->line, 0);
 	set32(o, hd->line_last, 0);
 	msg_free(o, line);
-	commit(o);
 }
 
 /* Add bytes to the handle's unfinished line. 0; -ENOMEM with nothing changed. */
@@ -258,12 +258,9 @@ static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		if (o->damage)
 			return -EIO;
 		if (too_large(o, c, whole)) {
-			size_t done = c->done;
-
-			r = put_end(o, c, -EMSGSIZE);
-			if (!done)
+			if (!c->done)
 				line_forget(o, hd);
-			return r;
+			return put_end(o, c, -EMSGSIZE);
 		}
 		if (Q(o)->closed && nl)
 			return put_end(o, c, -EPIPE);
@@ -333,6 +330,7 @@ int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool l
 		return 0;
 	if (killed || Q(o)->closed) {
 		line_forget(o, hd);
+		commit(o);
 		return killed ? 0 : -EPIPE;
 	}
 	set32(o, hd->line, 0);
@@ -388,16 +386,26 @@ static void queue_pump(struct ipc_obj *o)
 
 static void queue_regret(struct ipc_obj *o, struct ipc_waiter *w)
 {
+	struct ipc_mq *q = &Q(o)->mq[0];
 	struct ipc_answer *a = &w->got;
+	uint64_t bytes = 0;
+	ref_t last = 0, r = a->first;
 
 	/* A lease goes back with its handle's other leases. */
-	while (a->count && a->kind != ANSWER_LEASE && a->kind != ANSWER_LEASE_RAW && !o->damage) {
-		ref_t msg = a->first;		/* one, for a direct client */
-
-		set32(o, a->first, msg_at(o, msg)->next);
-		set32(o, a->count, a->count - 1);
-		mq_push_head(o, &Q(o)->mq[0], msg);
+	if (!a->count || a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW)
+		return;
+	for (uint32_t i = 0; i < a->count && !o->damage; i++) {
+		last = r;
+		bytes += msg_at(o, r)->len;
+		r = msg_at(o, r)->next;
 	}
+	set32(o, msg_at(o, last)->next, q->head);
+	set32(o, q->head, a->first);
+	if (!q->tail)
+		set32(o, q->tail, last);
+	set32(o, q->count, q->count + a->count);
+	set64(o, q->bytes, q->bytes + bytes);
+	set32(o, a->count, 0);
 }
 
 static void queue_closed(struct ipc_obj *o, struct ipc_handle *hd)

@@ -9,7 +9,8 @@
  *		free           -- SH --> shared (value 0, shared = n, n holds by OP_FLOCK_SHARED)
  *
  * All waiters stand in one line, exclusive and shared, reads and flocks, in order of arrival. The
- * same struct is the lock of a condition, a value or an array, and of an rlock.
+ * same struct is the lock of a condition, a value or an array (there taken by flock alone), and of
+ * an rlock (rlock.c).
  */
 #include <poll.h>
 #include <sys/file.h>
@@ -96,14 +97,17 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ip
 	if (hold) {
 		if (hold->op == c->op)
 			return 0;
-		/* As flock(2): a conversion gives up the one lock and then asks for the other. */
+		if (shared) {		/* in one change, so that nobody comes in between */
+			set32(o, hold->op, OP_FLOCK_SHARED);
+			set32(o, s->shared, s->shared + 1);
+			return 0;
+		}
+		/* As flock(2): gives up the one lock and then asks for the other. */
 		unlock(o, s, hold);
-		if (shared || !line_first(o, line))
-			goto ask;
-		o->ops->pump(o);
+		if (line_first(o, line))
+			o->ops->pump(o);
 	}
-ask:
-	if (grantable(s, shared) && (!line_first(o, line) || (hold && shared))) {
+	if (grantable(s, shared) && !line_first(o, line)) {
 		take(o, s, shared);
 		return hold_add(o, c, c->op, 1);
 	}
@@ -117,14 +121,17 @@ void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line)
 
 	while ((r = line_first(o, line)) && !o->damage) {
 		struct ipc_waiter *w = waiter_at(o, r);
-		bool shared = w->op == OP_FLOCK_SHARED;
+		uint32_t op = w->flags & WAITER_RELOCK ? OP_FLOCK : w->op;
+		bool shared = op == OP_FLOCK_SHARED;
 		int e = 0;
 
 		if (!grantable(s, shared))
 			break;
 		take(o, s, shared);
-		if (w->op != OP_READ || s->undo)
-			e = hold_add_for(o, w, w->op, 1);
+		if (w->flags & WAITER_RETAKE)
+			e = sem_retake(o, w);
+		else if (op != OP_READ || s->undo)
+			e = hold_add_for(o, w, op, 1);
 		if (e < 0) {
 			obj_rollback(o);
 			if (heap_grow(o, true) < 0)
@@ -132,9 +139,18 @@ void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line)
 			continue;
 		}
 		answer_number(&got, 1);
-		waiter_grant(o, r, w->op == OP_READ ? (int64_t)got.len : 0,
-			     w->op == OP_READ ? &got : NULL);
+		if (w->op == OP_READ && w->result >= 0)
+			waiter_grant(o, r, (int64_t)got.len, &got);
+		else
+			waiter_grant(o, r, w->result, NULL);
 	}
+}
+
+int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w)
+{
+	int e = w->depth ? hold_add_for(o, w, OP_READ, w->depth) : 0;
+
+	return e == 0 && w->arg ? hold_add_for(o, w, (uint32_t)w->arg, 1) : e;
 }
 
 /* ---- the types ---- */
@@ -178,6 +194,8 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		const struct ipc_cmd *cmd)
 {
 	struct ipc_sem *s = S(o);
+	uint64_t n;
+	uint32_t k;
 
 	(void)hd;
 	if (cmd->verb != CMD_ADD || cmd->n < 0)
@@ -187,11 +205,19 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 			return cmd->n ? -ERANGE : 0;
 		return release_lock(o, c);
 	}
-	if ((uint64_t)cmd->n > INT64_MAX - s->value ||
-	    (s->bound && s->value + (uint64_t)cmd->n > s->bound))
+	n = (uint64_t)cmd->n - c->done;
+	if (n > INT64_MAX - s->value || (s->bound && s->value + n > s->bound))
 		return -ERANGE;
-	hold_reduce(o, c->handle, cmd->n > UINT32_MAX ? UINT32_MAX : (uint32_t)cmd->n);
-	put_back(o, s, (uint64_t)cmd->n);
+	/* Holds of many processes (that share a descriptor) may be too much for one change. */
+	while ((k = hold_reduce(o, c->handle, n > UINT32_MAX ? UINT32_MAX : (uint32_t)n)) < n &&
+	       hold_find(o, c->handle, OP_READ)) {
+		put_back(o, s, k);
+		n -= k;
+		c->done += k;
+		call_record(o, c, (int64_t)c->done, true);
+		commit(o);
+	}
+	put_back(o, s, n);
 	return 0;
 }
 
@@ -250,6 +276,8 @@ int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
 		k->why = "shared holders do not add up";
 	else if (o->type != IPC_SEM && s->value && shared + held)
 		k->why = "free and held at once";
+	else if (o->type > IPC_RLOCK && s->value + held != 1)
+		k->why = "held by nobody, or by two";
 	else if (s->undo > 1 || s->scope > SCOPE_PROCESS)
 		k->why = "unknown setting";
 	return k->why ? -EIO : 0;

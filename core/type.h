@@ -37,6 +37,9 @@ struct ipc_type {
 	/* POLLIN, POLLOUT, POLLHUP, POLLERR as they stand for this handle. */
 	unsigned int (*poll)(struct ipc_obj *o, struct ipc_handle *hd);
 	uint64_t (*size)(struct ipc_obj *o);
+	/* The length of the answer that a read would get now; NULL: two bytes. */
+	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* Of handles of the object itself, and of its `changed`. */
 	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* The handle is about to go; holds, leases and waiters of its are gone already. */
 	void (*closed)(struct ipc_obj *o, struct ipc_handle *hd);
@@ -81,6 +84,13 @@ static inline ref_t line_first(struct ipc_obj *o, unsigned int line)
 	return o->h->lines[line].head;
 }
 
+/* Move it to the tail or head of a line (also one that was granted). */
+void waiter_to_line(struct ipc_obj *o, ref_t w, unsigned int line, bool head);
+/* The waiter in this line that the caller's handle left behind when it was interrupted; 0. */
+ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line);
+void waiter_park(struct ipc_obj *o, ref_t w);
+/* It is the caller's from now on: c->waiter. */
+void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
 /* The waiter is done (its turn came, and it acted): take it out and free it. */
 void waiter_done(struct ipc_obj *o, ref_t w);
 /* Note what the call came to, for a daemon that has to answer it again after a restart. */
@@ -95,7 +105,10 @@ int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uin
 /* The hold of a handle by this operation (OP_NONE: any), or NULL. */
 struct ipc_hold *hold_find(struct ipc_obj *o, ref_t handle, uint32_t op);
 void hold_drop(struct ipc_obj *o, struct ipc_hold *hold);
-/* Give back `n` of this handle's holds by OP_READ, as far as it has them: how many it had. */
+/*
+ * Give back `n` of this handle's holds by OP_READ, as far as it has them and as one change can drop
+ * them: how many.
+ */
 uint32_t hold_reduce(struct ipc_obj *o, ref_t handle, uint32_t n);
 
 /* ---- messages (msg.c) ---- */
@@ -107,6 +120,8 @@ bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, siz
 /* Add what fits into its last segment: how much. Only for a message without `more`. */
 size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len);
 void msg_free(struct ipc_obj *o, ref_t msg);
+/* Free the long messages that msg_free() put aside. Commits. */
+void msg_sweep(struct ipc_obj *o);
 /* One reference less; freed with the last. */
 void msg_put(struct ipc_obj *o, ref_t msg);
 void msg_get(struct ipc_obj *o, ref_t msg);
@@ -138,6 +153,8 @@ void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
 void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
 ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q);
 
+/* A message that answers may refer to as well. */
+int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
 int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k);
 int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k);
 int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
@@ -146,6 +163,8 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
 
 void answer_number(struct ipc_answer *a, int64_t n);
 void answer_end(struct ipc_answer *a);			/* end of file */
+/* Part of the change under way: neither gives up what `to` had. */
+void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from);
 
 /* ---- the lock within sem, lock, rlock, cond, value and array (sem.c) ---- */
 
@@ -155,5 +174,7 @@ void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line);
 void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
 void sem_init(struct ipc_sem *s, uint32_t type);
 int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
+/* Re-make the holds of a WAITER_RETAKE that is granted: -ENOMEM. */
+int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w);
 
 #endif

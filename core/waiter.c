@@ -12,7 +12,8 @@
  * A line is served strictly from its head. Takers are granted: whoever makes the answer possible
  * moves it into the waiter. Putters get their turn instead, because only they have their data.
  * A waiter that gives up (signal, time limit, close) leaves from WAITING or TURN; from GRANTED
- * there is no way back but its type's regret().
+ * there is no way back but its type's regret(). A condition's or barrier's waiter that a signal
+ * interrupts stays in line without a request (WAITER_PARKED), until its handle reads again.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -82,15 +83,6 @@ static void move(struct ipc_obj *o, ref_t r, uint32_t state)
 	list_push(o, list_of(o, w), r);
 }
 
-static void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from)
-{
-	const uint64_t *f = (const uint64_t *)from;
-	uint64_t *t = (uint64_t *)to;
-
-	for (unsigned int i = 0; i < sizeof(*to) / 8; i++)
-		set64_at(o, t + i, f[i]);
-}
-
 void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_answer *got)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -122,11 +114,70 @@ void waiter_done(struct ipc_obj *o, ref_t r)
 		set32(o, hd->rests, hd->rests - 1);
 	else
 		set32(o, hd->waiters, hd->waiters - 1);
-	if (hd->waiting == r)
-		set32(o, hd->waiting, 0);
+	if (w->flags & WAITER_PARKED)
+		set32(o, hd->parked, hd->parked - 1);
 	heap_free(o, r);
 }
 
+void waiter_to_line(struct ipc_obj *o, ref_t r, unsigned int line, bool head)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	list_remove(o, list_of(o, w), r);
+	set32(o, w->line, line);
+	set32(o, w->state, WAITER_WAITING);
+	if (head)
+		list_push_head(o, list_of(o, w), r);
+	else
+		list_push(o, list_of(o, w), r);
+}
+
+void waiter_park(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_handle *hd = handle_at(o, w->handle);
+
+	set32(o, w->flags, w->flags | WAITER_PARKED);
+	set32(o, hd->parked, hd->parked + 1);
+	set64(o, w->unique, 0);
+	set64(o, w->deadline, IPC_NEVER);
+}
+
+ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line)
+{
+	ref_t found = 0;
+
+	if (!handle_at(o, c->handle)->parked)
+		return 0;
+	LIST_EACH(o, &o->h->lines[line], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->handle != c->handle || !(w->flags & WAITER_PARKED))
+			continue;
+		if (w->tid == c->tid)
+			return r;
+		if (!found)
+			found = r;
+	}
+	return found;
+}
+
+void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_handle *hd = handle_at(o, w->handle);
+	uint32_t flags = w->flags & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN);
+
+	set32(o, w->flags, c->unique ? flags : flags | WAITER_DIRECT);
+	set32(o, hd->parked, hd->parked - 1);
+	set32(o, w->futex, 0);
+	set32(o, w->tid, c->tid);
+	set32(o, w->pid, c->pid);
+	set32(o, w->uid, c->uid);
+	set64(o, w->unique, c->unique);
+	set64(o, w->deadline, c->deadline ? c->deadline : IPC_NEVER);
+	c->waiter = r;
+}
 
 void ipc_finish(struct ipc_obj *o, ref_t r, const struct ipc_call *c)
 {
@@ -184,6 +235,7 @@ bool ipc_leave(struct ipc_obj *o, ref_t r, int why, int64_t *ret)
 
 	o->work = true;
 	if (left == LEFT_WAITS) {
+		set64(o, w->deadline, IPC_NEVER);
 		commit(o);
 		return false;
 	}
@@ -191,7 +243,7 @@ bool ipc_leave(struct ipc_obj *o, ref_t r, int why, int64_t *ret)
 	*ret = w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why;
 	call_record(o, &c, *ret, false);
 	if (left == LEFT_PARKED)
-		set64(o, w->unique, 0);
+		waiter_park(o, r);
 	else
 		waiter_done(o, r);
 	commit(o);
@@ -229,32 +281,50 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid)
 	struct ipc_answer none = { 0 };
 	int n = 0;
 
-	for (unsigned int i = 0; i < IPC_LINES; i++)
+	/* Backwards: a condition's waiter goes on to a later line, and is not to be met again. */
+	for (unsigned int i = IPC_LINES; i-- > 0; )
 		LIST_EACH(o, &o->h->lines[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
 			if (pid && w->pid != pid && w->tid != pid)
 				continue;
-			if (o->ops->left)
-				o->ops->left(o, w, -ECANCELED);
-			if (w->flags & WAITER_PARKED)
-				continue;
-			waiter_grant(o, r, -ECANCELED, &none);
 			n++;
+			if (o->ops->left && o->ops->left(o, w, -ECANCELED) != LEFT_GOES) {
+				commit(o);
+				continue;
+			}
+			if (w->flags & WAITER_PARKED) {
+				waiter_done(o, r);
+				commit(o);
+				continue;
+			}
+			/* What went in stays in: a short count. */
+			waiter_grant(o, r, w->op == OP_WRITE && w->arg ? (int64_t)w->arg : -ECANCELED,
+				     &none);
 		}
 	o->work = true;
 	return n;
 }
 
+static void wake(struct ipc_waiter *w)
+{
+	if (!(w->flags & WAITER_DIRECT) || w->flags & WAITER_WOKEN)
+		return;
+	__atomic_store_n(&w->futex, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &w->futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	IPC_FAULT();
+	/* Last: if we die before this, the next one wakes it once more. */
+	w->flags |= WAITER_WOKEN;
+}
+
 void ipc_wake(struct ipc_obj *o)
 {
-	LIST_EACH(o, &o->h->woken, r) {
-		struct ipc_waiter *w = waiter_at(o, r);
+	LIST_EACH(o, &o->h->woken, r)
+		wake(waiter_at(o, r));
+	for (unsigned int i = 0; i < IPC_LINES; i++) {	/* a putter whose turn it is */
+		ref_t r = line_first(o, i);
 
-		if (w->flags & WAITER_WOKEN)
-			continue;
-		w->flags |= WAITER_WOKEN;
-		__atomic_store_n(&w->futex, 1, __ATOMIC_RELEASE);
-		syscall(SYS_futex, &w->futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+		if (r && waiter_at(o, r)->state == WAITER_TURN)
+			wake(waiter_at(o, r));
 	}
 }

@@ -122,7 +122,8 @@ def test_a_stream_has_no_position(q):
     assert os.read(fd, 100) == b"next\n"
 
 
-@pytest.mark.parametrize("name,reply", [("q.queue", b"x\n"), ("p.pipe", b"x\n"), ("e.event", b"1\n"), ("s.sem", b"1\n")])
+@pytest.mark.parametrize("name,reply", [("q.queue", b"x\n"), ("p.pipe", b"x\n"), ("e.event", b"1\n"),
+                                        ("s.sem", b"1\n")])
 def test_a_waiting_read_never_holds_up_a_write_on_the_same_descriptor(area, name, reply):
     obj = area.make(name)
     fd = obj.open(os.O_RDWR)
@@ -281,9 +282,9 @@ def test_many_writers_through_proc(q):
 
 
 def test_dev_stdout(area, q):
-    sh("echo a > q.queue; (echo b > /dev/stdout; echo c >> /dev/stdout; echo d | tee /dev/stdout >/dev/null) > q.queue",
+    sh("echo a > q.queue; (echo b > /dev/stdout; echo c >> /dev/stdout) > q.queue",
        cwd=area.dir)
-    assert q.messages()[:3] == [b"a", b"b", b"c"]
+    assert q.messages() == [b"a", b"b", b"c"]
 
 
 def test_a_new_object_of_the_name_is_another(area, q):

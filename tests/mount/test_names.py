@@ -10,8 +10,8 @@ from kit import fork, raises, sh, unchanged
 
 SUFFIXES = ["queue", "pipe", "event", "sem", "lock"]
 ALL_SUFFIXES = SUFFIXES + ["rlock", "cond", "barrier", "value", "array"]
-BAD_NAMES = ["plain", "x.txt", "x.queues", "x.QUEUE", "queue", "x.queue.ctl", "a@b.queue", "x@5.queue",
-             "x.queue@5", "x.ctl", "x.queue.bak"]
+BAD_NAMES = ["plain", "x.txt", "x.queues", "x.QUEUE", "queue", "y.queue.ctl", "a@b.queue", "x@5.queue",
+             "y.queue@5", "x.ctl", "x.queue.bak"]
 
 
 # --- create --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import time
+from signal import SIGKILL
 
 from . import proc
 from .timing import T
@@ -14,6 +15,12 @@ from .timing import T
 
 class ClientTimeout(AssertionError):
     """A client did not finish; the text has the kernel stacks."""
+
+
+def _readable(fd, seconds):
+    poller = select.poll()  # not select(): descriptors may be above 1023
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(seconds * 1000))
 
 
 class Child:
@@ -70,7 +77,7 @@ class Child:
         end, data = time.monotonic() + T(timeout), b""
         while len(data) < size:
             left = end - time.monotonic()
-            if left <= 0 or not select.select([self._fd], [], [], left)[0]:
+            if left <= 0 or not _readable(self._fd, left):
                 raise ClientTimeout(f"client {self.pid} is still busy after {T(timeout):g} s\n"
                                     + proc.stacks([self.pid]))
             part = os.read(self._fd, min(size - len(data), 1 << 20))
@@ -82,7 +89,7 @@ class Child:
     @property
     def finished(self):
         """Whether the function has ended (or the process died)."""
-        return self._outcome is not None or bool(select.select([self._fd], [], [], 0)[0])
+        return self._outcome is not None or _readable(self._fd, 0)
 
     def result(self, timeout=20):
         """What the function returned; its exception is raised here."""
@@ -106,7 +113,7 @@ class Child:
     def signal(self, signo):
         os.kill(self.pid, signo)
 
-    def kill(self, signo=signal.SIGKILL, timeout=5):
+    def kill(self, signo=SIGKILL, timeout=5):
         """Kill it and wait: it must be gone within the limit."""
         os.kill(self.pid, signo)
         return self.wait(timeout)
@@ -148,7 +155,7 @@ class Proc:
         return Done(self._popen.returncode, out.decode(errors="surrogateescape"),
                     err.decode(errors="surrogateescape"))
 
-    def kill(self, signo=signal.SIGKILL):
+    def kill(self, signo=SIGKILL):
         """Signal the program, and wait for its end."""
         self._popen.send_signal(signo)
         try:

@@ -186,6 +186,8 @@ class Mount(Folder):
             elif self in Mount.active:
                 self.unmount()
         finally:
+            if self.is_mounted():
+                self.abort()
             self.remove()
 
     def remove(self):

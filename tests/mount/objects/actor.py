@@ -68,14 +68,14 @@ def serve(request):
     answer = {"id": request["id"]}
     main = threading.current_thread() is threading.main_thread()
     try:
-        busy = main
+        busy = busy or main
         value = OPERATIONS[request["op"]](*request["args"])
-        busy = False
         answer["value"] = value.decode("latin1") if isinstance(value, bytes) else value
     except OSError as error:
         answer["errno"] = error.errno
     finally:
-        busy = False
+        if main:
+            busy = False
     with output:
         os.write(1, json.dumps(answer).encode() + b"\n")
 

@@ -10,8 +10,8 @@ consumer() {
     done
 }
 
-consumer &
+consumer & eater=$!
 seq 10 > buns.queue
 cat buns.queue.ctl/join > /dev/null
 echo "all eaten"
-kill %1
+kill $eater

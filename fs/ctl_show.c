@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* The longer texts of .ctl files: who waits, who holds, what is in a queue, deadlocks. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "type.h"
+
+void show_type(struct object *ob, FILE *f)
+{
+	fprintf(f, "%s\n", ob->o.ops->name);
+}
+
+void show_status(struct object *ob, FILE *f)
+{
+	struct ipc_header *h = ob->o.h;
+	unsigned int waiters = 0;
+
+	for (unsigned int i = 0; i < ctl_count; i++) {
+		const struct ctl_file *c = &ctl_files[i];
+
+		if (!c->in_status || !(c->types & 1u << ob->o.type))
+			continue;
+		fprintf(f, "%s: ", c->name);
+		c->show(ob, f);
+	}
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		waiters += h->lines[i].count;
+	fprintf(f, "waiters: %u\nholders: %u\nmemory: %" PRIu64 "\nhandles: %u\n", waiters,
+		h->holds.count, object_memory(ob), h->handles.count);
+}
+
+static const char *const op_names[OP_OPS] = {
+	[OP_NONE] = "none", [OP_READ] = "read", [OP_WRITE] = "write", [OP_FLOCK] = "flock",
+	[OP_FLOCK_SHARED] = "flock-shared", [OP_JOIN] = "join", [OP_LEASE] = "lease",
+	[OP_STREAM] = "stream", [OP_CHANGED] = "changed",
+};
+
+/* pid, start time, uid, operation, seconds, command */
+static void show_process(FILE *f, const char *path, uint32_t pid, uint32_t uid, uint32_t op,
+			 uint64_t since)
+{
+	char command[200];
+	double seconds = (double)(ipc_now() - since) / 1e9;
+
+	proc_command(pid, command, sizeof(command));
+	if (path)
+		fprintf(f, "%s\t", path);
+	fprintf(f, "%u\t%" PRIu64 "\t%u\t%s\t%.3f\t%s\n", pid, proc_start(pid), uid,
+		op < OP_OPS ? op_names[op] : "?", seconds, command);
+}
+
+static uint32_t waiter_pid(const struct ipc_waiter *w)
+{
+	return w->pid ? w->pid : proc_pid(w->tid);
+}
+
+static void waiters_of(struct object *ob, const char *path, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &o->h->lines[i], r) {
+			struct ipc_waiter *w = waiter_at(o, r);
+
+			show_process(f, path, waiter_pid(w), w->uid, w->op, w->since);
+		}
+}
+
+static void holders_of(struct object *ob, const char *path, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *k = AT(o, ipc_hold, r);
+
+		show_process(f, path, k->pid, k->uid, k->op, k->since);
+	}
+	if (o->type != IPC_QUEUE)
+		return;
+	LIST_EACH(o, &o->h->b.queue.leased, r) {
+		struct ipc_lease *k = AT(o, ipc_lease, r);
+
+		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, OP_LEASE, k->since);
+	}
+}
+
+void show_waiters(struct object *ob, FILE *f)
+{
+	waiters_of(ob, NULL, f);
+}
+
+void show_holders(struct object *ob, FILE *f)
+{
+	holders_of(ob, NULL, f);
+}
+
+static void put_msg(struct ipc_obj *o, ref_t msg, uint32_t skip, FILE *f)
+{
+	uint32_t len = msg_at(o, msg)->len;
+	char buf[4096];
+	size_t n;
+
+	while (skip < len && (n = msg_copy(o, msg, skip, buf, sizeof(buf)))) {
+		fwrite(buf, 1, n, f);
+		skip += (uint32_t)n;
+	}
+}
+
+struct peek {
+	FILE *f;
+	uint32_t skip;
+	bool newline;
+};
+
+static bool peek_one(void *arg, struct ipc_obj *o, ref_t msg)
+{
+	struct peek *p = arg;
+
+	put_msg(o, msg, p->skip, p->f);
+	p->skip = 0;
+	if (p->newline)
+		fputc('\n', p->f);
+	return true;
+}
+
+void show_peek(struct object *ob, FILE *f)
+{
+	struct ipc_queue *q = &ob->o.h->b.queue;
+
+	for (unsigned int i = 0; i < (ob->o.type == IPC_PIPE ? 2u : 1u); i++) {
+		struct peek p = { f, q->mq[i].skip, q->framing == FRAMING_LINE };
+
+		ipc_peek(&ob->o, &q->mq[i], peek_one, &p);
+	}
+}
+
+void show_leased(struct object *ob, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+
+	LIST_EACH(o, &o->h->b.queue.leased, r) {
+		struct ipc_lease *l = AT(o, ipc_lease, r);
+
+		fprintf(f, "%" PRIu64 "\t%u\t%.3f\t%u\t", l->id, msg_at(o, l->msg)->attempts,
+			(double)(ipc_now() - l->since) / 1e9, l->pid);
+		put_msg(o, l->msg, 0, f);
+		fputc('\n', f);
+	}
+}
+
+void show_dead(struct object *ob, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+
+	LIST_EACH(o, &o->h->b.queue.dead, r) {
+		struct ipc_lease *l = AT(o, ipc_lease, r);
+
+		fprintf(f, "%" PRIu64 "\t", l->id);
+		put_msg(o, l->msg, 0, f);
+		fputc('\n', f);
+	}
+}
+
+/* ---- the mount's own ---- */
+
+/* Objects that somebody has open, locked one after the other. */
+static void each_active(void (*fn)(struct object *ob, const char *path, void *arg), void *arg)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob;
+		char path[4200];
+		int e;
+
+		if (n->type == IPC_DIR || !node_block(n)->active)
+			continue;
+		ob = object_of(n, &e);
+		if (!ob || object_lock(ob) < 0)
+			continue;
+		tree_path(n, path, sizeof(path));
+		fn(ob, path, arg);
+		object_unlock(ob);
+	}
+}
+
+static void each_waiters(struct object *ob, const char *path, void *arg)
+{
+	waiters_of(ob, path, arg);
+}
+
+static void each_holders(struct object *ob, const char *path, void *arg)
+{
+	holders_of(ob, path, arg);
+}
+
+void show_mount_waiters(FILE *f)
+{
+	each_active(each_waiters, f);
+}
+
+void show_mount_holders(FILE *f)
+{
+	each_active(each_holders, f);
+}
+
+struct counts { uint64_t handles, waiters; };
+
+static void each_count(struct object *ob, const char *path, void *arg)
+{
+	struct counts *c = arg;
+
+	(void)path;
+	c->handles += ob->o.h->handles.count;
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		c->waiters += ob->o.h->lines[i].count;
+}
+
+void show_mount_status(FILE *f)
+{
+	struct ipc_mount *b = mount_body();
+	struct counts c = { 0 };
+
+	each_active(each_count, &c);
+	fprintf(f, "version: %s\npid: %d\nsupervisor: %d\nworker: %d\nrestarts: %u\n"
+		"mountpoint: %s\nstate: %s\nuptime: %.0f\n", IPCFS_VERSION, getpid(), fs.supervisor,
+		getpid(), fs.restarts, fs.mountpoint, fs.opt.state,
+		(double)(ipc_now() - fs.started) / 1e9);
+	fprintf(f, "objects: %" PRIu64 "\nobjects_limit: %" PRIu64 "\nmemory: %" PRIu64
+		"\nmemory_limit: %" PRIu64 "\nmessage_limit: %" PRIu64 "\nhandles: %" PRIu64
+		"\nwaiters: %" PRIu64 "\n", b->objects, b->object_limit, b->memory, b->memory_limit,
+		b->message_limit, c.handles, c.waiters);
+}
+
+/* ---- deadlocks ---- */
+
+#define EDGES_MOST 4096
+
+struct edge {			/* process `from` waits for what `to` holds */
+	uint32_t from, to;
+	char *path;
+};
+
+struct edges {
+	struct edge *e;
+	size_t n;
+};
+
+static void each_edges(struct object *ob, const char *path, void *arg)
+{
+	struct ipc_obj *o = &ob->o;
+	struct edges *all = arg;
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &o->h->lines[i], r)
+			LIST_EACH(o, &o->h->holds, k) {
+				struct ipc_waiter *w = waiter_at(o, r);
+				struct ipc_hold *hold = AT(o, ipc_hold, k);
+
+				/* a condition's line 0 waits for a notify, which nobody holds */
+				if (all->n == EDGES_MOST || (o->type == IPC_COND && i == 0) ||
+				    w->op == OP_CHANGED)
+					continue;
+				all->e[all->n++] = (struct edge){
+					waiter_pid(w), hold->pid, strdup(path),
+				};
+			}
+}
+
+/*
+ * Walk from `start` along the edges; a way back to it is a cycle. Each cycle is told once, by its
+ * smallest pid.
+ */
+static bool walk(struct edges *all, uint32_t start, uint32_t at_pid, size_t *way, size_t depth, FILE *f)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct edge *e = &all->e[i];
+		bool been = false;
+
+		if (e->from != at_pid || e->to < start)
+			continue;
+		way[depth] = i;
+		if (e->to == start) {
+			for (size_t k = 0; k <= depth; k++) {
+				char command[100];
+
+				e = &all->e[way[k]];
+				proc_command(e->from, command, sizeof(command));
+				fprintf(f, "%s%u (%s) waits for %s held by %u", k ? ", " : "",
+					e->from, command, e->path, e->to);
+			}
+			fputc('\n', f);
+			return true;
+		}
+		for (size_t k = 0; k < depth; k++)
+			been |= all->e[way[k]].from == e->to;
+		if (!been && depth + 1 < 64 && walk(all, start, e->to, way, depth + 1, f))
+			return true;
+	}
+	return false;
+}
+
+void show_deadlocks(FILE *f)
+{
+	struct edges all = { calloc(EDGES_MOST, sizeof(struct edge)), 0 };
+	size_t way[64];
+
+	if (!all.e)
+		return;
+	each_active(each_edges, &all);
+	for (size_t i = 0; i < all.n; i++) {
+		bool seen = false;
+
+		for (size_t k = 0; k < i; k++)
+			seen |= all.e[k].from == all.e[i].from;
+		if (!seen)
+			walk(&all, all.e[i].from, all.e[i].from, way, 0, f);
+	}
+	for (size_t i = 0; i < all.n; i++)
+		free(all.e[i].path);
+	free(all.e);
+}

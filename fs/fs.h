@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's own structs. Everything in here is an index over the engine files, or a request
+ * that has not been answered yet; a restarted worker builds it anew.
+ *
+ * Locking: one daemon lock (fs.lock) is held by whichever thread works: the loop thread from the
+ * moment that it has a request until it has dealt with it, the event thread while it deals with a
+ * deadline or a doorbell. Nothing waits under it: replies are written, engine mutexes are taken
+ * with a time limit. Order: fs.lock, then libfuse's own locks, then one object's mutex, then the
+ * mount file's mutex.
+ */
+#ifndef IPCFS_FS_H
+#define IPCFS_FS_H
+
+#define FUSE_USE_VERSION 314
+
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "engine.h"
+#include "names.h"
+
+#define ENTRY_TIMEOUT	3600.0		/* names change through this mount alone */
+#define PLUS_TIMEOUT	0.01		/* attributes handed out by READDIRPLUS */
+#define MAX_IO		(1024u * 1024)	/* bytes of one READ or WRITE */
+
+/* ---- inode numbers: what the kernel calls a file ---- */
+
+/*
+ * nodeid = sub << 40 | id for the object itself (sub 0), the ends of a two-way pipe and the files
+ * of its .ctl; with bit 63 set it is an alias: generation << 32 | its block in the mount file.
+ */
+#define NODEID_ALIAS	(1ull << 63)
+#define NODEID(id, sub)	((uint64_t)(sub) << 40 | (id))
+
+enum sub {
+	SUB_SELF,
+	SUB_END_A,
+	SUB_END_B,
+	SUB_CTL,			/* the directory NAME.ctl */
+	SUB_CTL_FILE,			/* + index into the table of ctl.c */
+};
+
+struct options {
+	char *state;			/* state directory */
+	char *memory, *objects, *message, *framing;
+	uint64_t memory_limit, object_limit, message_limit;
+	uint32_t new_framing;
+	int debug, foreground;
+	bool no_resend;			/* tests: as on a kernel without FUSE_NOTIFY_RESEND */
+};
+
+struct parked;
+struct object;
+
+/* A name. */
+struct node {
+	uint64_t id;
+	ref_t ref;			/* its block in the mount file */
+	uint32_t type;
+	struct node *parent;		/* NULL: the root, or removed */
+	struct node *first, *last;	/* directories: entries by cookie */
+	struct node *next, *prev;
+	uint32_t subdirs, entries;
+	uint64_t cookie;
+	struct object *ob;		/* mapped; NULL */
+	uint64_t size;			/* the size column when it was last mapped */
+	bool size_known;
+	UT_hash_handle by_id, by_name, by_cookie;
+	uint32_t key_len;
+	char key[];			/* parent's id, then the name */
+};
+
+/* An object that is mapped. */
+struct object {
+	struct ipc_obj o;
+	struct node *node;
+	struct parked *parked;		/* by waiter */
+	struct object *lru_next, *lru_prev;
+	struct object *hungry_next;	/* waits for memory of the mount */
+	bool hungry;
+	int data_fd;			/* array: its memory; -1 */
+};
+
+/* A request that waits. Whoever takes it out of its object's table answers it. */
+struct parked {
+	ref_t waiter;			/* key */
+	fuse_req_t req;
+	struct object *ob;
+	uint32_t op;
+	size_t max;			/* read: bytes wanted */
+	uint64_t pos;
+	char *data;			/* write: its bytes */
+	size_t len;
+	bool more;
+	int64_t deadline;
+	size_t heap_at;			/* place in the heap of deadlines, + 1 */
+	UT_hash_handle hh;
+};
+
+/* What a nodeid means. */
+struct target {
+	struct node *node;
+	unsigned int sub;
+	int64_t timeout;		/* ns, -1 none */
+	ref_t alias;			/* 0: no alias */
+	uint64_t nodeid;
+	uint64_t base;			/* the same without the alias */
+};
+
+struct fs {
+	pthread_mutex_t lock;
+	struct options opt;
+	const char *mountpoint;
+	struct fuse_session *se;
+	int state_fd, objects_fd;
+	struct ipc_env env, mount_env;
+	struct ipc_obj mount;
+	struct node *root, *by_id, *by_name, *by_cookie;
+	struct object *lru;		/* least recently used first */
+	unsigned int mapped;
+	struct object *hungry;
+	uint64_t memory;		/* as in the mount file, to look at without its lock */
+	uint64_t started;
+	int timer_fd;
+	bool memory_freed;
+	/* what main.c and the supervisor say for .ctl/status */
+	pid_t supervisor;
+	uint32_t restarts;
+};
+
+extern struct fs fs;
+
+static inline struct ipc_mount *mount_body(void)
+{
+	return &fs.mount.h->b.mount;
+}
+
+static inline struct ipc_node *node_block(const struct node *n)
+{
+	return node_at(&fs.mount, n->ref);
+}
+
+static inline const char *node_name(const struct node *n)
+{
+	return n->key + sizeof(uint64_t);
+}
+
+/* ---- log.c ---- */
+void log_init(bool syslog);
+void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- store.c: the state directory and its files ---- */
+/* Open and lock it, create what is missing. A sentence in *ret_why when refused. */
+int store_open(struct options *opt, const char *mountpoint, const char **ret_why);
+void store_close(void);
+int store_load(const char **ret_why);		/* the mount file and the index; in the worker */
+void store_unload(void);
+struct object *object_of(struct node *n, int *ret_error);	/* mapped now */
+int object_lock(struct object *ob);		/* 0; -EIO damaged; -EBUSY */
+void object_unlock(struct object *ob);
+/* After handles of it were closed: remove it if it has no name, note that it is not in use. */
+void object_used(struct object *ob);
+void object_remove_files(struct node *n);
+int object_create(uint64_t id, uint32_t type);
+uint64_t store_recount(void);
+void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
+uint64_t object_memory(struct object *ob);
+
+/* ---- tree.c: names ---- */
+int tree_load(void);
+void tree_unload(void);
+struct node *tree_by_id(uint64_t id);
+struct node *tree_find(const struct node *dir, const char *name, size_t len);
+struct node *tree_after(struct node *dir, uint64_t cookie);
+struct node *tree_insert(ref_t ref);
+void tree_detach(struct node *n);		/* out of its directory; stays known by id */
+void tree_forget(struct node *n);
+void tree_moved(struct node **n, ref_t ref);	/* its block and name are new */
+/* The target of a nodeid: -ESTALE if there is none any more. */
+int target_of(uint64_t nodeid, struct target *ret);
+/* The nodeid for a fresh look-up of `base` with this time limit. */
+int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret);
+void nodeid_forget(uint64_t nodeid, uint64_t lookups);
+/* OPEN for writing of an inode that has a writer already: false, and the next one is let in. */
+bool writer_enter(uint64_t nodeid, pid_t tid);
+void writer_add(uint64_t nodeid);
+void writer_leave(uint64_t nodeid);
+void target_attr(const struct target *t, struct stat *st);
+/* The path of a node inside the mount. */
+void tree_path(const struct node *n, char *buf, size_t size);
+
+/* ---- park.c: requests that wait ---- */
+/* The request now waits for c->waiter. Takes over `data`. */
+void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data);
+/* Answer whoever has been granted; wake pollers. With the object locked; unlocks it. */
+void settle(struct object *ob);
+void parked_interrupted(fuse_req_t req, void *data);
+/* Register for interrupts; before anything is locked. */
+void interruptible(fuse_req_t req);
+void park_expire(void);				/* event thread: deadlines that have passed */
+void park_end_all(int error);			/* the worker ends: every waiter gets this */
+void feed_hungry(void);				/* memory came free */
+void settle_all(void);				/* after a start: look at every object in use */
+
+/* ---- names.c, io.c ---- */
+extern const struct fuse_lowlevel_ops fs_ops;
+void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a, size_t off,
+		  size_t size);
+
+/* ---- worker.c ---- */
+struct raw_request { uint64_t unique; uint32_t pid; bool resent; uint64_t poll_kh; };
+extern struct raw_request raw;			/* of the request that the loop thread works on */
+
+/* ---- proc.c ---- */
+uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */
+bool proc_killed(uint32_t tid);			/* it is ending because of a signal */
+uint64_t proc_start(uint32_t pid);		/* start time in clock ticks; 0: gone */
+void proc_command(uint32_t pid, char *buf, size_t size);
+uint64_t proc_memory_total(void);
+
+#endif

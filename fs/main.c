@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* ipcfs: options, mounting, going into the background. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "text.h"
+#include "type.h"
+#include "worker.h"
+
+struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1 };
+
+#define OPT(text, field) { text, offsetof(struct options, field), 0 }
+
+enum { KEY_KEEP = 100 };
+
+static const struct fuse_opt option_table[] = {
+	OPT("state=%s", state),
+	OPT("memory=%s", memory),
+	OPT("objects=%s", objects),
+	OPT("message=%s", message),
+	OPT("framing=%s", framing),
+	FUSE_OPT_END
+};
+
+static void usage(const char *name)
+{
+	printf("usage: %s [options] MOUNTPOINT\n\n"
+	       "Mount a file system whose files are inter-process objects.\n\n"
+	       "ipcfs options:\n"
+	       "    -o state=DIR           where the objects live (default: a folder in /dev/shm)\n"
+	       "    -o memory=SIZE         limit of all objects together, K, M, G or %% (default: 25%%)\n"
+	       "    -o objects=N           limit of the number of objects (default: 1048576)\n"
+	       "    -o message=SIZE        limit of one message (default and most: %u)\n"
+	       "    -o framing=line|record of new queues (default: line)\n\n"
+	       "FUSE options:\n", name, IPC_MESSAGE_MAX);
+	fuse_cmdline_help();
+	fuse_lowlevel_help();
+}
+
+/* mount(8) says "ipcfs SOURCE MOUNTPOINT -o …": the last one without a dash is the mount point. */
+struct positionals { char *last; };
+
+static int keep_last(void *data, const char *arg, int key, struct fuse_args *out)
+{
+	if (key != FUSE_OPT_KEY_NONOPT)
+		return 1;
+	fs.mountpoint = arg;
+	return 0;
+}
+
+static int fail(const char *what, const char *why)
+{
+	fprintf(stderr, "ipcfs: %s: %s\n", what, why);
+	return 1;
+}
+
+static int parse_limits(struct options *o)
+{
+	uint64_t total = proc_memory_total();
+
+	o->memory_limit = total / 4;
+	o->object_limit = 1 << 20;
+	o->message_limit = IPC_MESSAGE_MAX;
+	o->new_framing = FRAMING_LINE;
+	if (o->memory && (text_size(o->memory, total, &o->memory_limit) < 0 ||
+			  o->memory_limit < 256 * 1024))
+		return fail("memory", "not a size of at least 256K");
+	if (o->objects && (text_size(o->objects, 0, &o->object_limit) < 0 || !o->object_limit))
+		return fail("objects", "not a number of at least 1");
+	if (o->message && (text_size(o->message, 0, &o->message_limit) < 0 || !o->message_limit ||
+			   o->message_limit > IPC_MESSAGE_MAX))
+		return fail("message", "not a size of at most 1 MiB less 4096 bytes");
+	if (o->framing && !strcmp(o->framing, "record"))
+		o->new_framing = FRAMING_RECORD;
+	else if (o->framing && strcmp(o->framing, "line"))
+		return fail("framing", "line or record");
+	return 0;
+}
+
+/* A line for each sysctl that would end long waits. */
+static void warn_timeouts(void)
+{
+	static const char *const names[] = { "default_request_timeout", "max_request_timeout" };
+
+	for (int i = 0; i < 2; i++) {
+		char path[80], buf[32] = "0";
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/sys/fs/fuse/%s", names[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (read(fd, buf, sizeof(buf) - 1) > 0 && strtoul(buf, NULL, 10))
+			log_line(LOG_WARNING, "fs.fuse.%s is %lu s: the kernel will abort this mount "
+				 "when a process waits longer", names[i], strtoul(buf, NULL, 10));
+		close(fd);
+	}
+}
+
+/* A mount begins: handles of the last one are dead, and memory is counted anew. */
+static int begin(void)
+{
+	const char *why = "";
+	struct rlimit files;
+	int r = store_open(&fs.opt, fs.mountpoint, &why);
+
+	if (r == 0)
+		r = store_load(&why);
+	if (r < 0)
+		return fail(fs.opt.state ? fs.opt.state : fs.mountpoint, why);
+	mount_body()->epoch++;
+	mount_body()->memory = store_recount();
+	store_unload();
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
+	struct fuse_cmdline_opts opts = { 0 };
+	struct worker_shared *sh;
+	struct fuse_session *se = NULL;
+	int r = 1;
+
+	if (fuse_opt_parse(&args, &fs.opt, option_table, keep_last) < 0 ||
+	    (fs.mountpoint && fuse_opt_add_arg(&args, fs.mountpoint) < 0) ||
+	    fuse_parse_cmdline(&args, &opts) < 0)
+		return 1;
+	if (opts.show_help) {
+		usage(argv[0]);
+		r = 0;
+		goto out;
+	}
+	if (opts.show_version) {
+		printf("ipcfs version %s\n", IPCFS_VERSION);
+		printf("FUSE library version %s\n", fuse_pkgversion());
+		fuse_lowlevel_version();
+		r = 0;
+		goto out;
+	}
+	if (!opts.mountpoint) {
+		fprintf(stderr, "usage: %s [options] MOUNTPOINT\n       %s --help\n", argv[0], argv[0]);
+		goto out;
+	}
+	log_init(false);
+	fs.mountpoint = opts.mountpoint;
+	fs.opt.debug = opts.debug;
+	fs.opt.foreground = opts.foreground;
+	if (parse_limits(&fs.opt))
+		goto out;
+	if (fs.opt.state && *fs.opt.state != '/') {
+		char *cwd = getcwd(NULL, 0), *path;
+
+		if (!cwd || asprintf(&path, "%s/%s", cwd, fs.opt.state) < 0)
+			goto out;
+		free(cwd);
+		free(fs.opt.state);
+		fs.opt.state = path;
+	}
+	if (fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") < 0 ||
+	    fuse_opt_insert_arg(&args, 1, "-ofsname=ipcfs") < 0)
+		goto out;
+	se = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), NULL);
+	if (!se)
+		goto out;
+	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (sh == MAP_FAILED || begin())
+		goto out;
+	if (fuse_session_mount(se, opts.mountpoint) < 0)
+		goto out;
+	warn_timeouts();
+	if (fuse_daemonize(opts.foreground) < 0)
+		goto unmount;
+	if (!opts.foreground)
+		log_init(true);
+	sh->started = ipc_now();
+	r = supervise(se, fuse_session_fd(se), sh);
+unmount:
+	fuse_session_unmount(se);
+out:
+	if (se)
+		fuse_session_destroy(se);
+	store_close();
+	free(opts.mountpoint);
+	fuse_opt_free_args(&args);
+	return r;
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests that wait: parking them, and answering them when their waiter is granted, interrupted,
+ * timed out or has its turn.
+ *
+ * A parked request and the engine's waiter are two halves of one thing, found from each other by
+ * the waiter's reference. Exactly one place answers: whoever takes the entry out of the object's
+ * table.
+ *
+ * Interrupts. libfuse runs the callback at once, inside fuse_req_interrupt_func(), if the
+ * interrupt came first, and then the request must not be answered there. So we register before
+ * the operation (interruptible), with a callback that does nothing for a request that is not
+ * parked; and look at fuse_req_interrupted() once more when we park. INTERRUPTs are requests
+ * themselves and are read by the loop thread, under the daemon lock like everything else.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "fs.h"
+#include "type.h"
+
+/* ---- deadlines: a binary heap, the earliest first ---- */
+
+static struct parked **heap;
+static size_t heap_len, heap_cap;
+
+static void heap_put(struct parked *p, size_t i)
+{
+	heap[i] = p;
+	p->heap_at = i + 1;
+}
+
+static void heap_up(struct parked *p, size_t i)
+{
+	while (i && heap[(i - 1) / 2]->deadline > p->deadline) {
+		heap_put(heap[(i - 1) / 2], i);
+		i = (i - 1) / 2;
+	}
+	heap_put(p, i);
+}
+
+static void heap_down(struct parked *p, size_t i)
+{
+	for (;;) {
+		size_t k = 2 * i + 1;
+
+		if (k + 1 < heap_len && heap[k + 1]->deadline < heap[k]->deadline)
+			k++;
+		if (k >= heap_len || heap[k]->deadline >= p->deadline)
+			break;
+		heap_put(heap[k], i);
+		i = k;
+	}
+	heap_put(p, i);
+}
+
+/* Have the event thread look when the earliest deadline has passed. */
+static void arm(void)
+{
+	struct itimerspec its = { 0 };
+
+	if (heap_len) {
+		int64_t t = heap[0]->deadline > 0 ? heap[0]->deadline : 1;
+
+		its.it_value.tv_sec = t / 1000000000;
+		its.it_value.tv_nsec = t % 1000000000;
+	}
+	timerfd_settime(fs.timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
+}
+
+static void deadline_add(struct parked *p)
+{
+	if (p->deadline == IPC_NEVER)
+		return;
+	if (heap_len == heap_cap) {
+		size_t cap = heap_cap ? 2 * heap_cap : 64;
+		struct parked **h = realloc(heap, cap * sizeof(*h));
+
+		if (!h)
+			abort();
+		heap = h;
+		heap_cap = cap;
+	}
+	heap_up(p, heap_len++);
+	if (p->heap_at == 1)
+		arm();
+}
+
+static void deadline_remove(struct parked *p)
+{
+	size_t i = p->heap_at;
+	struct parked *last;
+
+	if (!i--)
+		return;
+	p->heap_at = 0;
+	last = heap[--heap_len];
+	if (last != p) {
+		heap_up(last, i);
+		heap_down(last, last->heap_at - 1);
+	}
+	if (!i)
+		arm();
+}
+
+/* ---- parking ---- */
+
+void interruptible(fuse_req_t req)
+{
+	fuse_req_interrupt_func(req, parked_interrupted, NULL);
+}
+
+static struct parked *find(struct object *ob, ref_t waiter)
+{
+	struct parked *p;
+
+	HASH_FIND(hh, ob->parked, &waiter, sizeof(waiter), p);
+	return p;
+}
+
+/* Take it out: from here on the caller answers. */
+static void unpark(struct parked *p)
+{
+	HASH_DEL(p->ob->parked, p);
+	deadline_remove(p);
+}
+
+static void parked_free(struct parked *p)
+{
+	free(p->data);
+	free(p);
+}
+
+/* Every parked request, to find one by its fuse_req_t when it is interrupted. */
+struct by_req {
+	fuse_req_t req;
+	struct parked *p;
+	UT_hash_handle hh;
+};
+
+static struct by_req *by_req;
+
+static void index_add(struct parked *p)
+{
+	struct by_req *b = malloc(sizeof(*b));
+
+	if (!b)
+		abort();
+	b->req = p->req;
+	b->p = p;
+	HASH_ADD(hh, by_req, req, sizeof(b->req), b);
+}
+
+static struct parked *index_take(fuse_req_t req)
+{
+	struct by_req *b;
+	struct parked *p = NULL;
+
+	HASH_FIND(hh, by_req, &req, sizeof(req), b);
+	if (b) {
+		p = b->p;
+		HASH_DEL(by_req, b);
+		free(b);
+	}
+	return p;
+}
+
+/* Its request is to be answered now, and the entry is gone. */
+static fuse_req_t take_req(struct parked *p)
+{
+	fuse_req_t req = p->req;
+
+	index_take(req);
+	unpark(p);
+	return req;
+}
+
+static void reply_result(fuse_req_t req, uint32_t op, int64_t result)
+{
+	if (result < 0)
+		fuse_reply_err(req, (int)-result);
+	else if (op == OP_WRITE)
+		fuse_reply_write(req, (size_t)result);
+	else
+		fuse_reply_err(req, 0);
+}
+
+/* The waiter leaves its line; its request is answered, unless it waits on (see ipc_leave). */
+static void give_up(struct parked *p, int why)
+{
+	struct object *ob = p->ob;
+	uint32_t op = p->op;
+	int64_t result = why;
+	fuse_req_t req;
+
+	if (object_lock(ob) < 0) {
+		req = take_req(p);
+		parked_free(p);
+		fuse_reply_err(req, EIO);
+		return;
+	}
+	if (waiter_at(&ob->o, p->waiter)->state == WAITER_GRANTED) {
+		settle(ob);			/* it was served: that is the answer */
+		return;
+	}
+	if (!ipc_leave(&ob->o, p->waiter, why, &result)) {
+		deadline_remove(p);
+		p->deadline = IPC_NEVER;
+		settle(ob);
+		return;
+	}
+	req = take_req(p);
+	parked_free(p);
+	object_unlock(ob);
+	reply_result(req, op, result);
+	if (object_lock(ob) == 0)
+		settle(ob);
+}
+
+void parked_interrupted(fuse_req_t req, void *data)
+{
+	struct by_req *b;
+
+	(void)data;
+	HASH_FIND(hh, by_req, &req, sizeof(req), b);
+	if (b)
+		give_up(b->p, -EINTR);
+}
+
+void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data)
+{
+	struct parked *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		abort();	/* the supervisor starts another worker, and nothing is lost */
+	p->waiter = c->waiter;
+	p->req = req;
+	p->ob = ob;
+	p->op = c->op;
+	p->max = c->max;
+	p->pos = c->pos;
+	p->data = data;
+	p->len = c->len;
+	p->more = c->more;
+	p->deadline = waiter_at(&ob->o, c->waiter)->deadline;
+	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
+	index_add(p);
+	deadline_add(p);
+	if (fuse_req_interrupted(req)) {
+		object_unlock(ob);
+		give_up(p, -EINTR);
+	} else {
+		settle(ob);
+	}
+}
+
+/* ---- answering ---- */
+
+/* A writer's turn: put more of its data. With the object locked. */
+static void run_turn(struct object *ob, ref_t w)
+{
+	struct parked *p = find(ob, w);
+	struct ipc_waiter *wt = waiter_at(&ob->o, w);
+	struct ipc_call c = {
+		.handle = wt->handle, .op = OP_WRITE, .tid = wt->tid, .pid = wt->pid, .uid = wt->uid,
+		.unique = wt->unique, .deadline = wt->deadline, .data = p->data, .len = p->len,
+		.done = wt->arg, .limit = mount_body()->message_limit, .more = p->more, .waiter = w,
+	};
+	fuse_req_t req;
+	int r = ipc_put(&ob->o, &c);
+
+	if (r == IPC_WAIT)
+		return;
+	ipc_pump(&ob->o);
+	req = take_req(p);
+	parked_free(p);
+	object_unlock(ob);
+	if (r == 0 && c.result > 0)
+		r = (int)c.result;
+	reply_result(req, OP_WRITE, r);
+	if (object_lock(ob) < 0)
+		return;
+}
+
+/* Answer one that was granted. With the object locked, and locked again afterwards. */
+static bool answer(struct object *ob, ref_t w)
+{
+	struct parked *p = find(ob, w);
+	struct ipc_waiter *wt = waiter_at(&ob->o, w);
+	struct ipc_call c = { .max = p->max, .pos = p->pos };
+	int64_t result = wt->result;
+	uint32_t op = p->op;
+	fuse_req_t req = take_req(p);
+
+	parked_free(p);
+	object_unlock(ob);
+	if (result < 0 || op == OP_FLOCK || op == OP_FLOCK_SHARED || op == OP_WRITE)
+		reply_result(req, op, result);
+	else
+		reply_answer(req, ob, &wt->got, 0, c.max);
+	if (object_lock(ob) < 0)
+		return false;
+	ipc_finish(&ob->o, w, &c);
+	return true;
+}
+
+/* A waiter that has been granted and whose request is here (after a restart it may yet come). */
+static ref_t next_granted(struct object *ob)
+{
+	LIST_EACH(&ob->o, &ob->o.h->granted, r)
+		if (find(ob, r))
+			return r;
+	return 0;
+}
+
+static void notify_poll(uint64_t kh)
+{
+	/* What libfuse's fuse_lowlevel_notify_poll() sends, but for a kh that a dead worker was given. */
+	struct { uint32_t len; int32_t error; uint64_t unique; uint64_t kh; } msg = {
+		.len = sizeof(msg), .error = 1 /* FUSE_NOTIFY_POLL */, .kh = kh,
+	};
+
+	if (write(fuse_session_fd(fs.se), &msg, sizeof(msg)) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "poll notification: %m");
+}
+
+static void wake_pollers(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	LIST_EACH(o, &o->h->polls, r) {
+		ref_t handle = r - 1;
+		struct ipc_handle *hd = handle_at(o, handle);
+		unsigned int ready = ipc_poll(o, handle);
+
+		if (!(ready & (hd->poll_events | POLLHUP | POLLERR)))
+			continue;
+		list_remove(o, &o->h->polls, r);
+		set32(o, hd->poll_events, 0);
+		commit(o);
+		notify_poll(hd->poll_kh);
+	}
+}
+
+static void all_damaged(struct object *ob)
+{
+	struct parked *p, *tmp;
+
+	HASH_ITER(hh, ob->parked, p, tmp) {
+		fuse_req_t req = take_req(p);
+
+		parked_free(p);
+		fuse_reply_err(req, EIO);
+	}
+}
+
+void settle(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+	ref_t w;
+
+	for (;;) {
+		if (o->work || o->freed)
+			ipc_pump(o);
+		o->freed = false;
+		if (o->damage)
+			break;
+		w = o->h->granted.count ? next_granted(ob) : 0;
+		if (w) {
+			if (!answer(ob, w))
+				break;
+			continue;
+		}
+		w = ipc_turn(o);
+		if (!w || !find(ob, w))
+			break;
+		run_turn(ob, w);
+		if (!o->locked)
+			break;
+	}
+	if (!o->damage && o->locked) {
+		if (o->h->woken.count)
+			ipc_wake(o);
+		if (o->h->polls.count)
+			wake_pollers(ob);
+		heap_trim(o, fs.hungry != NULL);
+		for (unsigned int i = 0; i < IPC_LINES && !ob->hungry; i++) {
+			w = o->h->lines[i].head;
+			if (w && waiter_at(o, w)->flags & WAITER_MEMORY) {
+				ob->hungry = true;
+				LL_APPEND2(fs.hungry, ob, hungry_next);
+			}
+		}
+	}
+	object_unlock(ob);
+	if (o->damage)
+		all_damaged(ob);
+	else
+		object_used(ob);
+}
+
+void feed_hungry(void)
+{
+	struct object *list = fs.hungry, *ob;
+
+	if (!fs.memory_freed || !list)
+		return;
+	fs.memory_freed = false;
+	fs.hungry = NULL;
+	while ((ob = list)) {
+		list = ob->hungry_next;
+		ob->hungry = false;
+		ob->hungry_next = NULL;
+		if (object_lock(ob) < 0)
+			continue;
+		ob->o.freed = true;
+		settle(ob);
+	}
+}
+
+/* ---- from outside of requests ---- */
+
+void park_expire(void)
+{
+	while (heap_len && heap[0]->deadline <= (int64_t)ipc_now())
+		give_up(heap[0], -ETIMEDOUT);
+	arm();
+}
+
+void park_end_all(int error)
+{
+	struct by_req *b, *tmp;
+
+	HASH_ITER(hh, by_req, b, tmp) {
+		struct parked *p = b->p;
+		fuse_req_t req = take_req(p);
+
+		parked_free(p);
+		fuse_reply_err(req, error);
+	}
+	free(heap);
+	heap = NULL;
+	heap_len = heap_cap = 0;
+}
+
+void settle_all(void)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob;
+		int e;
+
+		if (n->type == IPC_DIR || !node_block(n)->active)
+			continue;
+		ob = object_of(n, &e);
+		if (!ob || object_lock(ob) < 0)
+			continue;
+		ob->o.work = true;
+		settle(ob);
+	}
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state directory: the mount file, one engine file an object, and which of them are mapped.
+ *
+ * An object is mapped when it is first needed and stays so while a handle of it is open; of the
+ * others the most recently used are kept. Memory is accounted in the mount file, in steps of heap
+ * growth.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "fs.h"
+#include "type.h"
+
+#define MAPPED_MOST	8192u
+#define LOCK_NS		200000000	/* a direct client may be stopped while it holds a mutex */
+
+static int lock_fd = -1;
+
+static void id_name(uint64_t id, const char *suffix, char *buf, size_t size)
+{
+	snprintf(buf, size, "%llu%s", (unsigned long long)id, suffix);
+}
+
+static void on_damage(struct ipc_env *env, struct ipc_obj *o, const char *why)
+{
+	struct object *ob = o->user;
+	char path[512] = "the mount file";
+
+	if (ob)
+		tree_path(ob->node, path, sizeof(path));
+	log_line(LOG_ERR, "%s: engine file %llu is damaged: %s", path, (unsigned long long)o->id, why);
+}
+
+/* Count memory: in the mount file, so that it survives, and against the limit. */
+static int account(struct ipc_env *env, int64_t bytes, bool essential)
+{
+	struct ipc_mount *b = mount_body();
+	uint64_t limit = b->memory_limit;
+
+	/* Who waits must be able to: some more than the limit for waiters and handles. */
+	if (essential)
+		limit += limit / 4 + (1 << 20);
+	if (bytes > 0 && b->memory + (uint64_t)bytes > limit)
+		return -ENOSPC;
+	if (bytes < 0)
+		fs.memory_freed = true;
+	/* One aligned word, written by this worker alone: it needs no undo record. */
+	__atomic_store_n(&b->memory, b->memory + (uint64_t)bytes, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int open_dir(const char *path, bool make, const char **ret_why)
+{
+	struct stat st;
+	int fd;
+
+	if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
+		*ret_why = "cannot make the state directory";
+		return -errno;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0) {
+		*ret_why = "cannot open the state directory";
+		return -errno;
+	}
+	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 077)) {
+		*ret_why = "the state directory must belong to you and be closed to others (chmod 700)";
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+int store_open(struct options *opt, const char *mountpoint, const char **ret_why)
+{
+	char path[4096];
+	int r;
+
+	if (!opt->state) {
+		/* One per user, and in it one per mount point. */
+		snprintf(path, sizeof(path), "/dev/shm/ipcfs-%u", geteuid());
+		r = open_dir(path, true, ret_why);
+		if (r < 0)
+			return r;
+		close(r);
+		size_t n = strlen(path);
+
+		path[n++] = '/';
+		for (const char *p = mountpoint; *p && n + 4 < sizeof(path); p++) {
+			if (*p == '/' && p == mountpoint)
+				continue;
+			if (*p == '/' || *p == '%')
+				n += (size_t)snprintf(path + n, sizeof(path) - n, "%%%02X", *p);
+			else
+				path[n++] = *p;
+		}
+		path[n] = 0;
+		if (n > 250)	/* no directory can have this name: let its hash stand for it */
+			snprintf(path + strlen("/dev/shm/") , 64, "ipcfs-%u/%08x", geteuid(),
+				 (unsigned int)strlen(mountpoint) * 2654435761u);
+		opt->state = strdup(path);
+	}
+	r = open_dir(opt->state, true, ret_why);
+	if (r < 0)
+		return r;
+	fs.state_fd = r;
+	lock_fd = openat(r, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock_fd < 0 || flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		*ret_why = lock_fd < 0 ? "cannot write to the state directory" :
+					 "the state directory is in use by another mount";
+		return lock_fd < 0 ? -errno : -EBUSY;
+	}
+	if (mkdirat(r, "objects", 0700) < 0 && errno != EEXIST) {
+		*ret_why = "cannot write to the state directory";
+		return -errno;
+	}
+	fs.objects_fd = openat(r, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fs.objects_fd < 0) {
+		*ret_why = "cannot open the objects in the state directory";
+		return -errno;
+	}
+	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = account, .damaged = on_damage };
+	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd, .damaged = on_damage };
+	return 0;
+}
+
+void store_close(void)
+{
+	if (lock_fd >= 0)
+		close(lock_fd);
+	lock_fd = -1;
+}
+
+/* Apply the options to the mount file, whose limits outlast the daemon. */
+static void apply_limits(void)
+{
+	struct ipc_obj *m = &fs.mount;
+	struct ipc_mount *b = mount_body();
+
+	if (fs.opt.memory || !b->memory_limit)
+		set64(m, b->memory_limit, fs.opt.memory_limit);
+	if (fs.opt.objects || !b->object_limit)
+		set64(m, b->object_limit, fs.opt.object_limit);
+	if (fs.opt.message || !b->message_limit)
+		set64(m, b->message_limit, fs.opt.message_limit);
+	if (fs.opt.framing)
+		set32(m, b->framing, fs.opt.new_framing);
+	commit(m);
+}
+
+/* What the files really take, now that nothing else runs. */
+uint64_t store_recount(void)
+{
+	uint64_t sum = 0;
+
+	for (struct node *n = fs.by_id; n; n = n->by_id.hh_next ? (struct node *)n->by_id.next : NULL) {
+		struct stat st;
+		char name[40];
+
+		id_name(n->id, "", name, sizeof(name));
+		if (n->type != IPC_DIR && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+			sum += (uint64_t)st.st_blocks * 512;
+		id_name(n->id, ".data", name, sizeof(name));
+		if (n->type == IPC_ARRAY && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+			sum += (uint64_t)st.st_blocks * 512;
+	}
+	return sum;
+}
+
+int store_load(const char **ret_why)
+{
+	int fd, r;
+
+	fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT) {
+		r = obj_create(&fs.mount_env, fs.state_fd, "mount", 0, IPC_MOUNT,
+			       obj_reserve(IPC_MOUNT, 4ull << 30));
+		if (r < 0) {
+			*ret_why = "cannot make the mount file";
+			return r;
+		}
+		fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	}
+	if (fd < 0) {
+		*ret_why = "cannot open the mount file";
+		return -errno;
+	}
+	r = obj_map(&fs.mount_env, fd, &fs.mount);
+	close(fd);
+	if (r == 0)
+		r = obj_lock(&fs.mount, LOCK_NS);
+	if (r < 0) {
+		*ret_why = r == -EPROTO ? "the state directory was made by another version of ipcfs" :
+					  "the mount file is damaged";
+		return r;
+	}
+	/* The worker alone uses this file: the mutex stays locked until it ends. */
+	apply_limits();
+	r = tree_load();
+	if (r < 0)
+		*ret_why = "the mount file is damaged";
+	return r;
+}
+
+/* ---- objects ---- */
+
+int object_create(uint64_t id, uint32_t type)
+{
+	char name[24];
+	int r;
+
+	id_name(id, "", name, sizeof(name));
+	unlinkat(fs.objects_fd, name, 0);	/* left by a death between file and name */
+	r = obj_create(&fs.env, fs.objects_fd, name, id, type,
+		       obj_reserve(type, mount_body()->memory_limit));
+	if (r == 0 && type == IPC_ARRAY) {
+		int fd;
+
+		id_name(id, ".data", name, sizeof(name));
+		unlinkat(fs.objects_fd, name, 0);
+		fd = openat(fs.objects_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return -errno;
+		close(fd);
+	}
+	return r;
+}
+
+void object_remove_files(struct node *n)
+{
+	struct stat st;
+	char name[24];
+
+	if (n->type == IPC_DIR)
+		return;
+	id_name(n->id, "", name, sizeof(name));
+	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		account(&fs.env, -(int64_t)st.st_blocks * 512, true);
+	unlinkat(fs.objects_fd, name, 0);
+	if (n->type != IPC_ARRAY)
+		return;
+	id_name(n->id, ".data", name, sizeof(name));
+	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		account(&fs.env, -(int64_t)st.st_blocks * 512, true);
+	unlinkat(fs.objects_fd, name, 0);
+}
+
+/* The engine file may be opened by whom the object lets read and write. */
+void store_chmod(struct node *n)
+{
+	struct ipc_node *b = node_block(n);
+	uint32_t mode = 0;
+	char name[24];
+
+	for (unsigned int shift = 0; shift <= 6; shift += 3)
+		if ((b->mode >> shift & 6) == 6)
+			mode |= 6u << shift;
+	if (n->type == IPC_DIR)
+		return;
+	for (int i = 0; i < 1 + (n->type == IPC_ARRAY); i++) {
+		id_name(n->id, i ? ".data" : "", name, sizeof(name));
+		if (fchownat(fs.objects_fd, name, b->uid, b->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    geteuid() == 0)
+			log_line(LOG_WARNING, "chown %s: %m", name);
+		fchmodat(fs.objects_fd, name, mode | (geteuid() ? 0600 : 0), 0);
+	}
+}
+
+static void unmap(struct object *ob)
+{
+	struct node *n = ob->node;
+
+	if (!ob->o.damage) {
+		n->size = ipc_size(&ob->o);
+		n->size_known = true;
+	}
+	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
+	fs.mapped--;
+	n->ob = NULL;
+	if (ob->data_fd >= 0)
+		close(ob->data_fd);
+	obj_unmap(&ob->o);
+	free(ob);
+}
+
+static bool in_use(const struct object *ob)
+{
+	return ob->parked || ob->o.locked || ob->hungry || ob->o.h->handles.count;
+}
+
+static void unmap_idle(void)
+{
+	struct object *ob, *next;
+	unsigned int tries = 64;
+
+	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
+		if (fs.mapped <= MAPPED_MOST || !tries--)
+			return;
+		if (!in_use(ob)) {
+			unmap(ob);
+			continue;
+		}
+		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
+		DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
+	}
+}
+
+static int map_file(struct object *ob)
+{
+	char name[24];
+	int fd, r;
+
+	id_name(ob->node->id, "", name, sizeof(name));
+	fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? -EIO : -errno;
+	r = obj_map(&fs.env, fd, &ob->o);
+	close(fd);
+	ob->o.user = ob;
+	if (r == 0 && (ob->o.id != ob->node->id ||
+		       ob->o.type != (ob->node->type == IPC_TWOWAY ? IPC_PIPE : ob->node->type))) {
+		obj_unmap(&ob->o);
+		r = -EIO;
+	}
+	return r;
+}
+
+/* After mapping: is it sound, and are its handles of this mount? */
+static int adopt(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+	struct ipc_check k;
+	int r = obj_lock(o, LOCK_NS);
+
+	if (r < 0)
+		return r;
+	if (ipc_check(o, &k) < 0) {
+		obj_damage(o, k.why);
+	} else if (o->h->epoch != mount_body()->epoch) {
+		ipc_close_all(o);
+		set64(o, o->h->epoch, mount_body()->epoch);
+		commit(o);
+		ipc_pump(o);
+	}
+	obj_unlock(o);
+	return o->damage ? -EIO : 0;
+}
+
+struct object *object_of(struct node *n, int *ret_error)
+{
+	struct object *ob = n->ob;
+	int r;
+
+	if (ob) {
+		if (ob->lru_next) {	/* not the last already */
+			DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
+			DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
+		}
+		if (!ob->o.h) {
+			*ret_error = -EIO;
+			return NULL;
+		}
+		return ob;
+	}
+	unmap_idle();
+	ob = calloc(1, sizeof(*ob));
+	if (!ob) {
+		*ret_error = -ENOMEM;
+		return NULL;
+	}
+	ob->node = n;
+	ob->data_fd = -1;
+	r = map_file(ob);
+	if (r < 0) {
+		char path[512];
+
+		tree_path(n, path, sizeof(path));
+		log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path,
+			 (unsigned long long)n->id,
+			 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
+		free(ob);
+		*ret_error = r == -ENFILE || r == -EMFILE || r == -ENOMEM ? r : -EIO;
+		return NULL;
+	}
+	n->ob = ob;
+	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
+	fs.mapped++;
+	if (adopt(ob) == 0)
+		LIST_EACH(&ob->o, &ob->o.h->handles, h) {
+			struct ipc_handle *hd = AT(&ob->o, ipc_handle, h);
+
+			if (hd->flags & HANDLE_WRITER)
+				writer_add(hd->nodeid);
+		}
+	return ob;
+}
+
+int object_lock(struct object *ob)
+{
+	return obj_lock(&ob->o, LOCK_NS);
+}
+
+void object_unlock(struct object *ob)
+{
+	if (ob->o.locked)
+		obj_unlock(&ob->o);
+}
+
+void object_used(struct object *ob)
+{
+	struct node *n = ob->node;
+	bool active = ob->o.h->handles.count != 0 && !ob->o.damage;
+
+	if (node_block(n)->active != active)
+		names_active(&fs.mount, n->ref, active);
+	if (active || n->parent || n == fs.root || ob->parked)
+		return;
+	unmap(ob);
+	object_remove_files(n);
+	names_remove(&fs.mount, n->ref, false, 0);
+	tree_forget(n);
+}
+
+uint64_t object_memory(struct object *ob)
+{
+	struct stat st;
+
+	if (ob->data_fd >= 0 && fstat(ob->data_fd, &st) == 0)
+		return heap_held(&ob->o) + (uint64_t)st.st_blocks * 512;
+	return heap_held(&ob->o);
+}
+
+void store_unload(void)
+{
+	struct object *ob, *next;
+
+	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next)
+		unmap(ob);
+	tree_unload();
+	if (fs.mount.locked)
+		obj_unlock(&fs.mount);
+	obj_unmap(&fs.mount);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker: serves requests until the file system is unmounted or it is told to stop.
+ *
+ * One loop thread reads requests and deals with each at once, for no request ever waits in here;
+ * so requests are dealt with in the order in which the kernel sent them, and what a close gave
+ * back is there for whatever was asked after it. One event thread waits for everything else:
+ * deadlines, signals, direct clients at the doorbell, the end of processes.
+ *
+ * A worker that follows a dead one gets the INIT request from the supervisor's memory instead of
+ * from the kernel, keeps its own reply to it, and then asks the kernel to send again what was not
+ * answered (FUSE_NOTIFY_RESEND).
+ */
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "type.h"
+#include "worker.h"
+
+#define NOTIFY_RESEND	7
+#define UNIQUE_RESENT	(1ull << 63)
+
+struct raw_request raw;
+
+static struct worker_shared *shared;
+static bool replaying;			/* the INIT that is being dealt with is the stored one */
+static bool fresh = true;		/* no request has been read yet */
+static pthread_t loop_thread;
+
+/* ---- the device ---- */
+
+static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
+{
+	const struct fuse_in_header *h = buf;
+	ssize_t n;
+
+	if (fresh && shared->init_len) {
+		n = shared->init_len;
+		memcpy(buf, shared->init, (size_t)n);
+		replaying = true;
+	} else {
+		n = read(fd, buf, len);
+	}
+	if (n < (ssize_t)sizeof(*h))
+		return n;
+	if (fresh && h->opcode == FUSE_INIT && (size_t)n <= sizeof(shared->init)) {
+		memcpy(shared->init, buf, (size_t)n);
+		shared->init_len = (uint32_t)n;
+	}
+	fresh = false;
+	raw = (struct raw_request){
+		.unique = h->unique & ~UNIQUE_RESENT, .resent = h->unique & UNIQUE_RESENT,
+		.pid = h->pid,
+	};
+	if (h->opcode == FUSE_POLL && n >= (ssize_t)(sizeof(*h) + sizeof(struct fuse_poll_in)))
+		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
+	return n;
+}
+
+static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+	if (replaying) {		/* the kernel has its answer already */
+		ssize_t n = 0;
+
+		for (int i = 0; i < count; i++)
+			n += (ssize_t)iov[i].iov_len;
+		return n;
+	}
+	return writev(fd, iov, count);
+}
+
+static const struct fuse_custom_io device = { .read = device_read, .writev = device_writev };
+
+static void ask_again(int fd)
+{
+	struct fuse_out_header out = { .len = sizeof(out), .error = NOTIFY_RESEND };
+
+	if (fs.opt.no_resend || write(fd, &out, sizeof(out)) < 0)
+		log_line(LOG_WARNING, "this kernel cannot send requests again (Linux 6.9 can): "
+			 "what was under way when the last worker died will hang until it is interrupted");
+}
+
+/* ---- the event thread ---- */
+
+enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_PROCESS };
+
+static int epoll_fd = -1, stop_fd = -1;
+static volatile bool stopping;
+
+static void epoll_add(int fd, uint64_t what)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = what };
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
+		log_line(LOG_ERR, "epoll: %m");
+}
+
+/* Processes that hold something with scope `process`: a pidfd each. */
+struct watch {
+	uint32_t pid;
+	int fd;
+	UT_hash_handle hh;
+};
+
+static struct watch *watches;
+
+static void process_ended(struct watch *w)
+{
+	struct node *n, *tmp;
+	uint32_t pid = w->pid;
+
+	HASH_DEL(watches, w);
+	close(w->fd);
+	free(w);
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob = n->ob;
+
+		if (!ob || !ob->o.h || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
+			continue;
+		if (ob->o.h->b.sem.scope == SCOPE_PROCESS && ob->o.type <= IPC_RLOCK)
+			ipc_process_ended(&ob->o, pid);
+		settle(ob);
+	}
+}
+
+void watch_holder(struct object *ob, uint32_t pid)
+{
+	struct watch *w;
+	int fd;
+
+	if (ob->o.type < IPC_SEM || ob->o.type > IPC_RLOCK ||
+	    ob->o.h->b.sem.scope != SCOPE_PROCESS)
+		return;
+	HASH_FIND(hh, watches, &pid, sizeof(pid), w);
+	if (w)
+		return;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0) {			/* gone already */
+		if (object_lock(ob) == 0) {
+			ipc_process_ended(&ob->o, pid);
+			settle(ob);
+		}
+		return;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		close(fd);
+		return;
+	}
+	w->pid = pid;
+	w->fd = fd;
+	HASH_ADD(hh, watches, pid, sizeof(pid), w);
+	epoll_add(fd, (uint64_t)pid << 8 | EVENT_PROCESS);
+}
+
+/* After a restart: the same watches as before, and what ended in between. */
+static void watch_again(void)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob = n->ob;
+
+		if (!ob || !ob->o.h || ob->o.damage)
+			continue;
+		LIST_EACH(&ob->o, &ob->o.h->holds, r)
+			watch_holder(ob, AT(&ob->o, ipc_hold, r)->pid);
+	}
+}
+
+static void on_signal(int fd)
+{
+	struct signalfd_siginfo si;
+
+	if (read(fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	stopping = true;
+	/* Those who wait are sent away: the mount ends. */
+	park_end_all(ECANCELED);
+	pthread_kill(loop_thread, SIGUSR2);
+}
+
+static void *event_loop(void *arg)
+{
+	int signal_fd = *(int *)arg;
+	struct epoll_event e;
+	uint64_t n;
+
+	for (;;) {
+		if (epoll_wait(epoll_fd, &e, 1, -1) < 1)
+			continue;
+		if (e.data.u64 == EVENT_STOP)
+			return NULL;
+		pthread_mutex_lock(&fs.lock);
+		switch (e.data.u64 & 0xff) {
+		case EVENT_TIMER:
+			if (read(fs.timer_fd, &n, sizeof(n)) > 0 || errno == EAGAIN)
+				park_expire();
+			break;
+		case EVENT_SIGNAL:
+			on_signal(signal_fd);
+			break;
+		case EVENT_PROCESS: {
+			uint32_t pid = (uint32_t)(e.data.u64 >> 8);
+			struct watch *w;
+
+			HASH_FIND(hh, watches, &pid, sizeof(pid), w);
+			if (w)
+				process_ended(w);
+			break;
+		}
+		}
+		feed_hungry();
+		pthread_mutex_unlock(&fs.lock);
+	}
+}
+
+static void interrupted(int sig)
+{
+	(void)sig;		/* the point is that read(2) returns */
+}
+
+/* ---- the loop ---- */
+
+static int serve(struct fuse_session *se)
+{
+	struct fuse_buf buf = { 0 };
+	int r = 0;
+
+	while (!fuse_session_exited(se) && !stopping) {
+		r = fuse_session_receive_buf(se, &buf);
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			break;
+		pthread_mutex_lock(&fs.lock);
+		if (!stopping)
+			fuse_session_process_buf(se, &buf);
+		if (replaying) {
+			replaying = false;
+			ask_again(fuse_session_fd(se));
+		}
+		feed_hungry();
+		pthread_mutex_unlock(&fs.lock);
+	}
+	free(buf.mem);
+	return stopping || r >= 0 || r == -ENODEV ? 0 : r;
+}
+
+int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
+{
+	struct sigaction sa = { .sa_handler = interrupted };
+	const char *why = "";
+	pthread_t thread;
+	sigset_t mask;
+	int signal_fd, r;
+
+	shared = sh;
+	fs.se = se;
+	fs.restarts = sh->restarts;
+	fs.supervisor = sh->supervisor;
+	fs.started = sh->started;
+	fresh = true;
+	stopping = false;
+	r = store_load(&why);
+	if (r < 0) {
+		log_line(LOG_ERR, "%s: %s", fs.opt.state, why);
+		return r;
+	}
+	r = fuse_session_custom_io(se, &device, fd);
+	if (r < 0)
+		return r;
+	sigaction(SIGUSR2, &sa, NULL);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (signal_fd < 0 || epoll_fd < 0 || fs.timer_fd < 0 || stop_fd < 0)
+		return -errno;
+	epoll_add(signal_fd, EVENT_SIGNAL);
+	epoll_add(fs.timer_fd, EVENT_TIMER);
+	epoll_add(stop_fd, EVENT_STOP);
+	pthread_mutex_lock(&fs.lock);
+	settle_all();
+	watch_again();
+	pthread_mutex_unlock(&fs.lock);
+	loop_thread = pthread_self();
+	r = -pthread_create(&thread, NULL, event_loop, &signal_fd);
+	if (r < 0)
+		return r;
+	r = serve(se);
+	if (eventfd_write(stop_fd, 1) == 0)
+		pthread_join(thread, NULL);
+	pthread_mutex_lock(&fs.lock);
+	park_end_all(ECANCELED);
+	io_cleanup();
+	store_unload();
+	pthread_mutex_unlock(&fs.lock);
+	while (watches) {
+		struct watch *w = watches;
+
+		HASH_DEL(watches, w);
+		close(w->fd);
+		free(w);
+	}
+	close(signal_fd);
+	close(epoll_fd);
+	close(fs.timer_fd);
+	close(stop_fd);
+	return r;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An object as text: what its users could tell apart. Not in it: addresses, times, and the note
+ * of the last request (header.unique), which the crash proof looks at by itself.
+ */
+#define _GNU_SOURCE
+#include "test.h"
+
+static unsigned int index_of(struct ipc_obj *o, ref_t handle)
+{
+	unsigned int n = 0;
+
+	LIST_EACH(o, &o->h->handles, r) {
+		n++;
+		if (r == handle)
+			return n;
+	}
+	return 0;
+}
+
+static void message(FILE *f, struct ipc_obj *o, ref_t msg)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+	char *text = malloc(m->len + 1u);
+	uint32_t sum = 0;
+
+	msg_copy(o, msg, 0, text, m->len);
+	for (uint32_t i = 0; i < m->len; i++)
+		sum = sum * 31 + (unsigned char)text[i];
+	fprintf(f, "[%u#%x*%u^%u %.*s]", m->len, sum, m->refs, m->attempts,
+		m->len < 20 ? (int)m->len : 20, text);
+	free(text);
+}
+
+static void answer(FILE *f, struct ipc_obj *o, const struct ipc_answer *a)
+{
+	ref_t r = a->first;
+
+	if (a->kind == ANSWER_NONE)
+		return;
+	fprintf(f, " answer kind=%u count=%u skip=%u len=%llu off=%llu base=%llu number=%lld ", a->kind,
+		a->count, a->skip, (unsigned long long)a->len, (unsigned long long)a->off,
+		(unsigned long long)a->base, (long long)a->number);
+	for (uint32_t i = 0; i < a->count; i++) {
+		message(f, o, r);
+		r = msg_at(o, r)->next;
+	}
+}
+
+static void waiters(FILE *f, struct ipc_obj *o, const char *name, struct ipc_list *l)
+{
+	if (l->count)
+		fprintf(f, "%s\n", name);
+	LIST_EACH(o, l, r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		fprintf(f, "  of %u op=%u state=%u flags=%x unique=%llu arg=%llu need=%u result=%lld depth=%u",
+			index_of(o, w->handle), w->op, w->state, w->flags & ~WAITER_WOKEN,
+			(unsigned long long)w->unique, (unsigned long long)w->arg, w->need,
+			(long long)w->result, w->depth);
+		answer(f, o, &w->got);
+		fputc('\n', f);
+	}
+}
+
+static void messages(FILE *f, struct ipc_obj *o, struct ipc_mq *q)
+{
+	fprintf(f, "mq count=%u bytes=%llu skip=%u readers=%u writers=%u opens=%u,%u ", q->count,
+		(unsigned long long)q->bytes, q->skip, q->readers, q->writers, q->opens[0], q->opens[1]);
+	for (ref_t r = q->head; r; r = msg_at(o, r)->next)
+		message(f, o, r);
+	fputc('\n', f);
+}
+
+static void leases(FILE *f, struct ipc_obj *o, const char *name, struct ipc_list *l)
+{
+	LIST_EACH(o, l, r) {
+		struct ipc_lease *e = AT(o, ipc_lease, r);
+
+		fprintf(f, "%s id=%llu of %u ", name, (unsigned long long)e->id, index_of(o, e->handle));
+		message(f, o, e->msg);
+		fputc('\n', f);
+	}
+}
+
+static void names(FILE *f, struct ipc_obj *o)
+{
+	struct ipc_mount *m = &o->h->b.mount;
+
+	fprintf(f, "next %llu %llu %u objects=%llu\n", (unsigned long long)m->next_id,
+		(unsigned long long)m->next_cookie, m->next_gen, (unsigned long long)m->objects);
+	LIST_EACH(o, &m->nodes, r) {
+		struct ipc_node *n = AT(o, ipc_node, r);
+
+		fprintf(f, "node %llu in %llu cookie=%llu type=%u mode=%o %u:%u active=%u %s\n",
+			(unsigned long long)n->id, (unsigned long long)n->parent,
+			(unsigned long long)n->cookie, n->type, n->mode, n->uid, n->gid, n->active,
+			n->name);
+	}
+	LIST_EACH(o, &m->aliases, r) {
+		struct ipc_alias *a = AT(o, ipc_alias, r);
+
+		fprintf(f, "alias of %llu %lld gen=%u private=%u\n", (unsigned long long)a->nodeid,
+			(long long)a->timeout, a->gen, a->private);
+	}
+}
+
+/* The types without references in their bodies are told by their bytes. */
+static void body(FILE *f, struct ipc_obj *o)
+{
+	struct ipc_queue *q = &o->h->b.queue;
+
+	switch (o->type) {
+	case IPC_QUEUE:
+	case IPC_PIPE:
+		messages(f, o, &q->mq[0]);
+		messages(f, o, &q->mq[1]);
+		fprintf(f, "max=%llu,%llu framing=%u closed=%u unfinished=%llu next_id=%llu attempts=%llu\n",
+			(unsigned long long)q->maxsize, (unsigned long long)q->maxbytes, q->framing,
+			q->closed, (unsigned long long)q->unfinished, (unsigned long long)q->next_id,
+			(unsigned long long)q->max_attempts);
+		leases(f, o, "lease", &q->leased);
+		leases(f, o, "dead", &q->dead);
+		break;
+	case IPC_MOUNT:
+		names(f, o);
+		break;
+	case IPC_VALUE:
+		if (o->h->b.value.text)
+			message(f, o, o->h->b.value.text);
+		fprintf(f, " version=%llu typecode=%u\n", (unsigned long long)o->h->b.value.version,
+			o->h->b.value.typecode);
+		break;
+	case IPC_RLOCK:
+		fprintf(f, "value=%llu owner=%u\n", (unsigned long long)o->h->b.sem.value,
+			index_of(o, o->h->b.sem.owner));
+		break;
+	default:
+		for (size_t i = 0; i < sizeof(o->h->b.space) / 8; i++)
+			if (((uint64_t *)&o->h->b)[i])
+				fprintf(f, "body[%zu]=%llx\n", i,
+					(unsigned long long)((uint64_t *)&o->h->b)[i]);
+	}
+}
+
+static void handles(FILE *f, struct ipc_obj *o)
+{
+	LIST_EACH(o, &o->h->handles, r) {
+		struct ipc_handle *hd = handle_at(o, r);
+
+		fprintf(f, "handle gen=%u kind=%u flags=%x waiters=%u holds=%u leases=%u rests=%u poll=%x",
+			hd->gen, hd->kind, hd->flags, hd->waiters, hd->holds, hd->leases, hd->rests,
+			hd->poll_events);
+		if (hd->line) {
+			fputs(" line ", f);
+			message(f, o, hd->line);
+		}
+		answer(f, o, &hd->hand);
+		fputc('\n', f);
+	}
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		fprintf(f, "hold of %u op=%u count=%u pid=%u\n", index_of(o, hold->handle), hold->op,
+			hold->count, hold->pid);
+	}
+}
+
+char *obj_dump(struct ipc_obj *o)
+{
+	char *text = NULL, name[16];
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	body(f, o);
+	handles(f, o);
+	waiters(f, o, "granted", &o->h->granted);
+	waiters(f, o, "woken", &o->h->woken);
+	waiters(f, o, "rests", &o->h->rests);
+	for (int i = 0; i < IPC_LINES; i++) {
+		snprintf(name, sizeof(name), "line %d", i);
+		waiters(f, o, name, &o->h->lines[i]);
+	}
+	fclose(f);
+	return text;
+}

@@ -1,0 +1,34 @@
+"""A short run of tests/torture/torture.py (issue 4); IPCFS_LONG=1 kills a thousand times."""
+
+import os
+import sys
+
+import pytest
+
+from kit import INSTRUMENTED, run
+
+LONG = os.environ.get("IPCFS_LONG") == "1"
+KILLS = 1000 if LONG else 5 if INSTRUMENTED else 15
+TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../torture/torture.py")
+
+
+def torture(mount, *arguments, timeout):
+    code, out, err = run([sys.executable, TORTURE, "--mount", mount.dir, "--kills", str(KILLS),
+                          "--seed", os.environ.get("IPCFS_SEED", "1"), *arguments],
+                         timeout=timeout)
+    assert code == 0 and "all is well" in out, f"exit {code}\n{out}\n{err}"
+    print(out)
+
+
+@pytest.mark.limit(1800 if LONG else 170)
+@pytest.mark.parametrize("clients", [(), ("--kill-clients",)], ids=["worker", "worker+clients"])
+def test_nothing_lost_nothing_twice(mount, clients):
+    torture(mount, *clients, timeout=1700 if LONG else 150)
+    assert mount.alive, "the supervisor is the same"
+
+
+@pytest.mark.limit(300)
+@pytest.mark.skipif(INSTRUMENTED, reason="the times say nothing")
+def test_median_wait_for_a_restart_with_many_objects(mount):
+    """Issue 4: under 50 ms with 10,000 objects."""
+    torture(mount, "--objects", "10000", "--max-wait", "50", timeout=280)

@@ -1,0 +1,265 @@
+"""The clients of one torture run: started, killed and replaced, stopped, and judged."""
+import collections
+import fcntl
+import os
+import pathlib
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import check
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+ALONE = {"producer": 3, "consumer": 3, "lease_producer": 1, "leaser": 3, "locker": 2,
+         "rlocker": 2, "semaphore": 5, "maker": 2, "taker": 3, "adder": 2, "looker": 1,
+         "namer": 1, "timer": 1}                 # role: how many
+GROUPS = {"barrier": ["barrier"] * 4, "talk": ["asker", "answerer"]}
+DRAINERS = ("consumer", "leaser", "taker")       # these stop when what they read has ended
+
+
+class Failure(Exception):
+    pass
+
+
+class Client:
+    def __init__(self, session, role, name):
+        self.role, self.name = role, name
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", HERE / "clients.py", role, session.folder, session.logs,
+             name, str(session.options.seed), session.mode],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def __str__(self):
+        return f"{self.role} {self.name} (pid {self.process.pid})"
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def failure(self):
+        """What it said when it ended; None when it ended well."""
+        if self.process.returncode == 0:
+            return None
+        return f"{self}: exit {self.process.returncode}\n{self.process.stderr.read()}"
+
+    def await_end(self, end):
+        try:
+            self.process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return f"{self} hangs\n{self.stack()}"
+        return self.failure()
+
+    def stack(self):
+        try:
+            return pathlib.Path(f"/proc/{self.process.pid}/stack").read_text("utf-8")
+        except OSError as error:
+            return str(error)
+
+    def kill(self):
+        if not self.ended():
+            self.process.kill()
+        self.process.wait(20)
+        self.process.stderr.close()
+
+
+class Session:
+    """`mode` is warm-up, kill-worker or kill-clients."""
+
+    def __init__(self, folder, options, mode):
+        self.folder, self.options, self.mode = folder, options, mode
+        self.logs = tempfile.mkdtemp(prefix="torture-logs-")
+        self.clients, self.generation = [], collections.Counter()
+        self.kills = collections.Counter()
+        self.checked = check.Logs(self.logs)
+
+    # --- objects and clients -------------------------------------------------------------------
+
+    def begin(self):
+        if not os.path.isdir(self.folder):
+            self.make_objects()
+        self.tell("plain.queue.ctl/closed", 0)
+        self.tell("lease.queue.ctl/closed", 0)
+        for path, number in (("tokens.value", 0), ("sum.value", 0)):
+            self.tell(path, number)
+        for role, count in ALONE.items():
+            for slot in range(count):
+                self.start(role, f"{slot}.0")
+        for group in GROUPS:
+            self.start_group(group)
+
+    def make_objects(self):
+        os.mkdir(self.folder)
+        for name in ("plain.queue", "lease.queue", "one.lock", "one.rlock", "three.sem",
+                     "tokens.cond", "tokens.value", "sum.value", "another.value",
+                     "four.barrier", "never.event"):
+            self.touch(name)
+        self.tell("plain.queue.ctl/maxsize", 200)
+        self.tell("lease.queue.ctl/maxsize", 50)
+        self.tell("three.sem.ctl/undo", 1)
+        self.tell("three.sem", 3)
+        self.tell("four.barrier", 4)
+        os.mkdir(os.path.join(self.folder, "idle"))
+        for i in range(self.options.objects):
+            self.touch(f"idle/{i}.{('queue', 'sem', 'value', 'event')[i % 4]}")
+
+    def touch(self, name):
+        os.close(os.open(os.path.join(self.folder, name), os.O_CREAT | os.O_RDWR, 0o600))
+
+    def tell(self, name, text):
+        fd = os.open(os.path.join(self.folder, name), os.O_WRONLY)
+        os.write(fd, f"{text}\n".encode())
+        os.close(fd)
+
+    def ask(self, name):
+        fd = os.open(os.path.join(self.folder, name), os.O_RDONLY)
+        text = os.read(fd, 4096).decode().strip()
+        os.close(fd)
+        return text
+
+    def start(self, role, name, group=None):
+        client = Client(self, role, name)
+        client.group = group
+        self.clients.append(client)
+
+    def start_group(self, group):
+        generation = self.generation[group]
+        if group == "talk":
+            os.mkdir(os.path.join(self.folder, f"talk{generation}.pipe"))
+        for member, role in enumerate(GROUPS[group]):
+            self.start(role, f"{generation}-{member}", group)
+
+    # --- while it runs -----------------------------------------------------------------------------
+
+    def check_alive(self):
+        """Before the stop nobody ends."""
+        for client in self.clients:
+            if client.ended():
+                raise Failure(client.failure() or f"{client} ended by itself")
+
+    def turns(self):
+        roles = set(ALONE).union(*GROUPS.values())
+        return sum(self.checked.turns(role) for role in roles)
+
+    def log_of(self, client):
+        return os.path.join(self.logs, f"{client.role}.{client.name}")
+
+    def await_turns(self, more):
+        """Until each client that runs now has written that many lines more."""
+        def size(client):
+            try:
+                return os.stat(self.log_of(client)).st_size
+            except FileNotFoundError:
+                return 0
+
+        def lacks(client, start, lines):
+            if size(client) == start:
+                return True
+            with open(self.log_of(client), "rb") as log:
+                log.seek(start)
+                return log.read().count(b"\n") < lines
+
+        wanted = [(c, size(c), 1 if c.role == "timer" else more) for c in self.clients]
+        end = time.monotonic() + self.options.limit
+        while wanted := [task for task in wanted if lacks(*task)]:
+            self.check_alive()
+            if time.monotonic() > end:
+                raise Failure("\n".join(f"{c} hangs\n{c.stack()}" for c, _, _ in wanted))
+            select.select([], [], [], 0.05)
+
+    def kill_one(self, rng):
+        """SIGKILL to a random client, and a new one in its place; of a group, all are new."""
+        victim = rng.choice(self.clients)
+        victim.kill()
+        self.kills[victim.role] += 1
+        self.clients.remove(victim)
+        if victim.group is None:
+            slot, _, incarnation = victim.name.partition(".")
+            self.start(victim.role, f"{slot}.{int(incarnation) + 1}")
+            return
+        if victim.group == "barrier":
+            self.tell("four.barrier", "abort")
+        others = [client for client in self.clients if client.group == victim.group]
+        self.await_ends(others)
+        if victim.group == "barrier":
+            self.tell("four.barrier", "reset")
+        else:
+            os.rmdir(os.path.join(self.folder, f"talk{self.generation['talk']}.pipe"))
+        self.generation[victim.group] += 1
+        self.start_group(victim.group)
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    def end(self):
+        """Stop everybody in order; what is wrong."""
+        pathlib.Path(self.logs, "stop").touch()
+        self.await_ends([c for c in self.clients if c.role not in DRAINERS])
+        problems = self.drain_tokens()
+        self.tell("plain.queue.ctl/closed", 1)
+        self.tell("lease.queue.ctl/closed", 1)
+        self.await_ends(list(self.clients))
+        return problems + self.judge()
+
+    def drain_tokens(self):
+        """Every token has had a notify, so the takers take them all; then send them home."""
+        end = time.monotonic() + self.options.limit
+        while (left := self.ask("tokens.value")) != "0":
+            if time.monotonic() > end:
+                return [f"{left} tokens are left and nobody was notified of them"]
+            select.select([], [], [], 0.02)
+        cond = os.open(os.path.join(self.folder, "tokens.cond"), os.O_RDWR)
+        fcntl.flock(cond, fcntl.LOCK_EX)       # so none is between its look at the file and its wait
+        pathlib.Path(self.logs, "stop-takers").touch()
+        os.write(cond, b"all\n")
+        os.close(cond)
+        return []
+
+    def await_ends(self, clients):
+        end = time.monotonic() + self.options.limit
+        problems = [problem for client in clients if (problem := client.await_end(end))]
+        for client in clients:
+            client.process.stderr.close()
+            self.clients.remove(client)
+        if problems:
+            raise Failure("\n".join(problems))
+
+    def judge(self):
+        logs, kills = self.checked, self.kills
+        return [*check.check_queue(logs, kills), *check.check_leases(logs, kills),
+                *check.check_section(logs, "locker", kills),
+                *check.check_section(logs, "rlocker", kills),
+                *check.inside(logs, "semaphore", 3),
+                *check.check_tokens(logs, kills, int(self.ask("tokens.value"))),
+                *check.check_barrier(logs), *check.check_sum(logs, kills, int(self.ask("sum.value"))),
+                *self.judge_objects()]
+
+    def judge_objects(self):
+        """Everything is given back and empty."""
+        for name, size in (("plain.queue", 0), ("lease.queue", 0), ("one.lock", 1),
+                           ("one.rlock", 1), ("three.sem", 3), ("tokens.cond", 0),
+                           ("four.barrier", 0)):
+            found = os.stat(os.path.join(self.folder, name)).st_size
+            if found != size:
+                yield f"{name} has size {found} instead of {size}"
+        for name, text in (("lease.queue.ctl/leased", ""), ("lease.queue.ctl/unfinished", "0"),
+                           ("lease.queue.ctl/dead", ""), ("four.barrier.ctl/broken", "0")):
+            if self.ask(name) != text:
+                yield f"{name} says {self.ask(name)!r} instead of {text!r}"
+        found = set(os.listdir(self.folder))
+        if left := {name for name in found if name.startswith("name")}:
+            yield f"left behind: {left}"
+
+    def kill_all(self):
+        for client in self.clients:
+            if not client.ended():
+                client.process.send_signal(signal.SIGKILL)
+        for client in self.clients:
+            client.kill()
+        self.clients.clear()
+        for name in os.listdir(self.folder) if os.path.isdir(self.folder) else ():
+            if name.startswith("talk"):
+                os.rmdir(os.path.join(self.folder, name))
+        shutil.rmtree(self.logs, ignore_errors=True)
