@@ -122,6 +122,15 @@ void ipc_finish(struct ipc_obj *o, ref_t w, const struct ipc_call *c);
  * deadline (a condition's waiter takes its lock back first).
  */
 bool ipc_leave(struct ipc_obj *o, ref_t w, int why, int64_t *ret);
+/*
+ * A restarted daemon maps the object: call this before any operation. The header has room for one
+ * note of what a request came to, because the daemon answers under the lock; but after a restart
+ * others may be served before that request comes again, so its note is put aside. Committed.
+ */
+void ipc_restarted(struct ipc_obj *o);
+/* What a request that comes again came to before the restart. false: nothing is known of it. */
+bool ipc_note_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
+		   bool *ret_partial);
 /* After a restart: the waiter of this request; 0. */
 ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
 /* A put whose turn it is; 0: none. Direct clients see to theirs themselves. */

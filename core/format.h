@@ -39,7 +39,8 @@
 #define IPC_ORDERS	5			/* page blocks of 4 KiB .. 64 KiB */
 #define IPC_CLASSES	13			/* block sizes within a page, see heap.c */
 #define IPC_LINES	4			/* lines of waiters of one object */
-#define IPC_LOG_MAX	200			/* undo records */
+#define IPC_LOG_MAX	198			/* undo records */
+#define IPC_NOTES	4			/* requests that may come again after a restart */
 #define IPC_NAME_MAX	255
 #define IPC_VALUE_MAX	4096			/* bytes of a value's text */
 
@@ -374,6 +375,14 @@ struct ipc_alias {
 	uint32_t private;		/* [once] made for one open, not to be handed out again */
 };
 
+/* What a request came to: see ipc_restarted(). */
+struct ipc_note {
+	uint64_t unique;		/* [lock] 0: none */
+	int64_t result;			/* [lock] */
+	ref_t handle;			/* [lock] */
+	uint32_t partial;		/* [lock] */
+};
+
 /* ---- the header ------------------------------------------------------------------------ */
 
 struct ipc_header {
@@ -395,6 +404,8 @@ struct ipc_header {
 		pthread_mutex_t mutex;	/* robust, process-shared */
 		char space[64];
 	} m;
+
+	struct ipc_note notes[IPC_NOTES]; /* [lock] what unique and its like said at the last restarts */
 
 	/* heap.c */
 	uint32_t pages;			/* [lock] heap pages that have a table entry */

@@ -231,4 +231,5 @@ void ipc_close_all(struct ipc_obj *o)
 			ipc_flush(o, r, 0, false, true);
 		ipc_close(o, r);
 	}
+	ipc_notes_forget(o);
 }

@@ -59,7 +59,7 @@ int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	r = heap_grow(o, false);
 	if (r == -ENOSPC || r == -EDQUOT)
 		return put_wait(o, c, line, need, true);
-	return r < 0 ? put_end(o, c, r) : 0;
+	return r < 0 ? put_end(o, c, r) : PUT_AGAIN;
 }
 
 void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,

@@ -95,6 +95,8 @@ void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
 void waiter_done(struct ipc_obj *o, ref_t w);
 /* Note what the call came to, for a daemon that has to answer it again after a restart. */
 void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial);
+/* The requests of an earlier mount never come again, but their numbers may. Commits. */
+void ipc_notes_forget(struct ipc_obj *o);
 
 /* ---- holding (hold.c) ---- */
 
@@ -143,7 +145,9 @@ static inline struct ipc_msg *msg_at(struct ipc_obj *o, ref_t r)
 int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need, bool memory);
 /* All went in, or as much as will: out of the line, result noted. Committed. */
 int put_end(struct ipc_obj *o, struct ipc_call *c, int error);
-/* After heap_alloc() failed in a put: 0 begin the step again, else what to return. */
+#define PUT_AGAIN 2	/* begin the step again */
+
+/* After heap_alloc() failed in a put: PUT_AGAIN, or what to return. */
 int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need);
 /* Give the first putter its turn, if what it waits for is there. */
 void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,

@@ -18,6 +18,7 @@
 #define _GNU_SOURCE
 #include <limits.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +39,58 @@ void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool par
 	set64(o, h->result, result);
 	set32(o, h->unique_handle, c->handle);
 	set32(o, h->unique_partial, partial);
+}
+
+static void note_set(struct ipc_obj *o, struct ipc_note *to, const struct ipc_note *from)
+{
+	set64(o, to->unique, from->unique);
+	set64(o, to->result, from->result);
+	set32(o, to->handle, from->handle);
+	set32(o, to->partial, from->partial);
+}
+
+static struct ipc_note note_last(const struct ipc_header *h)
+{
+	return (struct ipc_note){ h->unique, h->result, h->unique_handle, h->unique_partial };
+}
+
+void ipc_restarted(struct ipc_obj *o)
+{
+	struct ipc_note last = note_last(o->h);
+
+	if (!last.unique || !memcmp(&last, &o->h->notes[0], sizeof(last)))
+		return;
+	/* A partial note that has become a whole one takes its place. */
+	if (last.unique != o->h->notes[0].unique)
+		for (unsigned int i = IPC_NOTES - 1; i; i--)
+			note_set(o, &o->h->notes[i], &o->h->notes[i - 1]);
+	note_set(o, &o->h->notes[0], &last);
+	commit(o);
+}
+
+bool ipc_note_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
+		   bool *ret_partial)
+{
+	struct ipc_note n = note_last(o->h);
+
+	for (unsigned int i = 0; n.unique != unique || n.handle != handle; i++) {
+		if (i == IPC_NOTES)
+			return false;
+		n = o->h->notes[i];
+	}
+	*ret_result = n.result;
+	*ret_partial = n.partial;
+	return unique != 0;
+}
+
+void ipc_notes_forget(struct ipc_obj *o)
+{
+	static const struct ipc_note none;
+
+	set64(o, o->h->unique, 0);
+	for (unsigned int i = 0; i < IPC_NOTES; i++)
+		note_set(o, &o->h->notes[i], &none);
+	commit(o);
 }
 
 int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_t arg)

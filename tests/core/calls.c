@@ -78,8 +78,15 @@ int64_t put(struct ipc_obj *o, ref_t h, const char *text)
 
 void putter_note(uint64_t unique, const char *text)
 {
-	putters[n_putters % PUTTERS].unique = unique;
-	putters[n_putters++ % PUTTERS].text = text;
+	unsigned int i = 0;
+
+	while (i < n_putters && putters[i].unique != unique)
+		i++;
+	CHECK(i < PUTTERS);
+	if (i == n_putters)
+		n_putters++;
+	putters[i].unique = unique;
+	putters[i].text = text;
 }
 
 ref_t put_waits(struct ipc_obj *o, ref_t h, const char *text, uint64_t unique)
@@ -105,12 +112,12 @@ void put_turns(struct ipc_obj *o)
 		c.unique = waiter_at(o, w)->unique;
 		c.done = waiter_at(o, w)->arg;
 		c.waiter = w;
-		for (int i = 0; i < PUTTERS; i++)
+		for (unsigned int i = 0; i < n_putters; i++)
 			if (putters[i].unique == c.unique)
 				c.data = putters[i].text;
 		CHECK(c.data);
 		c.len = strlen(c.data);
-		CHECK(ipc_put(o, &c) >= -EPIPE);
+		ipc_put(o, &c);
 		ipc_pump(o);
 	}
 }

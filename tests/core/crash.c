@@ -42,6 +42,7 @@ static void begin(struct proof *p, const struct op *op, uint64_t unique, bool cl
 	CHECK(p->replied != MAP_FAILED);
 	o = p->s.o = obj_new_reserve(op->type, 4 << 20);
 	op->setup(&p->s);
+	churn(o);
 	settle(o);
 	obj_ok(o, "before");
 	obj_unlock(o);
@@ -129,6 +130,8 @@ static bool cut(struct proof *p, long k)
 	if (!completed && k % 3 == 0)
 		die(p, 1 + k % 11, true);
 	CHECK_INT(obj_lock(o, -1), 0);
+	if (!p->client)
+		ipc_restarted(o);
 	settle(o);
 	obj_ok(o, when);
 	if (p->client) {

@@ -168,7 +168,7 @@ static void handles(FILE *f, struct ipc_obj *o)
 
 char *obj_dump(struct ipc_obj *o)
 {
-	char *text = NULL, name[16];
+	char *text = NULL, name[24];
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 

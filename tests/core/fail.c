@@ -15,6 +15,7 @@ static void fail_each(const void *arg)
 	struct snap start;
 
 	op->setup(&s);
+	churn(o);
 	settle(o);
 	before = obj_dump(o);
 	heap_fill(o);

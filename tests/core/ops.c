@@ -3,15 +3,17 @@
 #include "ops.h"
 
 extern const struct op ops_queue[], ops_lease[], ops_pipe[], ops_event[], ops_sem[], ops_lock[],
-	ops_handle[], ops_names[];
+	ops_handle[], ops_names[], ops_rlock[], ops_lent[], ops_cond[], ops_barrier[], ops_value[];
 
 const struct op *const op_tables[] = {
-	ops_queue, ops_lease, ops_pipe, ops_event, ops_sem, ops_lock, ops_handle, ops_names, NULL,
+	ops_queue, ops_lease, ops_pipe, ops_event, ops_sem, ops_lock, ops_handle, ops_names, ops_rlock,
+	ops_lent, ops_cond, ops_barrier, ops_value, NULL,
 };
 
 bool answered(struct ipc_obj *o, struct ipc_call *c)
 {
-	struct ipc_header *h = o->h;
+	int64_t result;
+	bool partial;
 	ref_t w;
 
 	if (!c->unique)
@@ -24,12 +26,20 @@ bool answered(struct ipc_obj *o, struct ipc_call *c)
 		c->done = waiter_at(o, w)->arg;
 		return false;
 	}
-	if (h->unique != c->unique)
+	if (!ipc_note_find(o, c->unique, c->handle, &result, &partial))
 		return false;
-	if (!h->unique_partial)
+	if (!partial)
 		return true;
-	c->done = (size_t)h->result;
+	c->done = (size_t)result;
 	return false;
+}
+
+bool ctl_answered(struct ipc_obj *o, uint64_t unique)
+{
+	int64_t result;
+	bool partial;
+
+	return ipc_note_find(o, unique, 0, &result, &partial);
 }
 
 void run_put(struct scene *s, uint64_t unique, const char *text)
@@ -109,4 +119,15 @@ void run_close(struct scene *s, ref_t h)
 {
 	if (stands(s->o, h, &s->o->h->handles))
 		ipc_close(s->o, h);
+}
+
+void run_open(struct scene *s, uint64_t unique)
+{
+	struct ipc_opening how = { .oflags = RW, .gen = 77, .unique = unique, .timeout = -1 };
+	ref_t h;
+
+	LIST_EACH(s->o, &s->o->h->handles, r)
+		if (unique && handle_at(s->o, r)->open_unique == unique)
+			return;
+	ipc_open(s->o, &how, &h);
 }

@@ -39,12 +39,15 @@ extern const struct op *const op_tables[];	/* ends with NULL; each table with a 
  * c->done and c->waiter say where it stands.
  */
 bool answered(struct ipc_obj *o, struct ipc_call *c);
+/* The same for what is written to .ctl files. */
+bool ctl_answered(struct ipc_obj *o, uint64_t unique);
 void run_put(struct scene *s, uint64_t unique, const char *text);
 void run_read(struct scene *s, uint64_t unique, uint32_t op, size_t max);
 void run_give(struct scene *s, uint64_t unique, enum ipc_verb verb, int64_t n);
 void run_flock(struct scene *s, uint64_t unique, int how);
 void run_finish(struct scene *s, ref_t w, size_t max);
 void run_leave(struct scene *s, ref_t w, uint64_t unique, int why);
+void run_open(struct scene *s, uint64_t unique);
 void run_close(struct scene *s, ref_t h);
 
 #endif

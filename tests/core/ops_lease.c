@@ -59,7 +59,7 @@ static void direct_granted(struct scene *s)
 	put(s->o, s->h[1], "one\n");
 }
 
-#define FRESH (s->o->h->unique != UNIQUE || !unique)
+#define FRESH (!ctl_answered(s->o, unique))
 #define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
 RUN(lease, run_read(s, unique, OP_LEASE, 65536))
 RUN(put_one, run_put(s, unique, "new\n"))

@@ -105,7 +105,7 @@ RUN(read_all, run_read(s, unique, OP_READ, 65536))
 RUN(read_eight, run_read(s, unique, OP_READ, 8))
 RUN(read_three, run_read(s, unique, OP_READ, 3))
 RUN(close_h, run_close(s, s->h[0]))
-RUN(open_h, if (s->o->h->handles.count < 3 + (unique == 1)) h_new(s->o, HANDLE_OBJECT, RW, 0))
+RUN(open_h, run_open(s, unique))
 
 const struct op ops_pipe[] = {
 	{ "pipe put", IPC_PIPE, ends, put_some, 0 },

@@ -123,7 +123,7 @@ RUN(cancel, ipc_cancel(s->o, unique == 1))
 RUN(ended, ipc_process_ended(s->o, 100 + (unique == 1)))
 RUN(close_h, run_close(s, s->h[0]))
 RUN(close_all, (void)unique; ipc_close_all(s->o))
-RUN(open_h, if (s->o->h->handles.count < 3 + (unique == 1)) h_open(s->o))
+RUN(open_h, run_open(s, unique))
 RUN(trim, (void)unique; heap_trim(s->o, true))
 RUN(wake, (void)unique; ipc_wake(s->o))
 

@@ -24,6 +24,25 @@ void snap_free(struct snap *n)
 	free(n->bytes);
 }
 
+void churn(struct ipc_obj *o)
+{
+	ref_t r[5];
+
+	for (size_t size = 32; size <= 2048; size += 16) {
+		for (int i = 0; i < 5; i++) {
+			while (!(r[i] = heap_alloc(o, size)))
+				if (heap_grow(o, true) < 0)
+					return;
+			memset(at(o, r[i], size), 0xa5, size);
+			commit(o);
+		}
+		for (int i = 0; i < 5; i++) {
+			heap_free(o, r[i * 3 % 5]);
+			commit(o);
+		}
+	}
+}
+
 void settle(struct ipc_obj *o)
 {
 	ipc_pump(o);

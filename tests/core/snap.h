@@ -16,6 +16,8 @@ void snap_take(struct snap *n, const struct ipc_obj *o);
 void snap_restore(const struct snap *n, struct ipc_obj *o);
 void snap_free(struct snap *n);
 
+/* Allocate and free, so that what comes takes used blocks from chains. */
+void churn(struct ipc_obj *o);
 /* What follows every operation: pump, and the putters whose turn it is. */
 void settle(struct ipc_obj *o);
 

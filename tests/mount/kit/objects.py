@@ -172,7 +172,9 @@ class Obj:
 
     def snapshot(self):
         """All that can be seen of it, for unchanged()."""
-        seen = {"stat": os.stat(self.path).st_size, "status": self.status(),
+        status = self.status()
+        del status["memory"]    # a waiter that came and went may have made the heap a page larger
+        seen = {"stat": os.stat(self.path).st_size, "status": status,
                 "holders": [(h.pid, h.operation) for h in self.holders()]}
         if self.type in ("queue", "pipe"):
             seen["peek"] = self.raw("peek")

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Numbers as text, by multiprocessing's type codes. Pure functions.
+ *
+ *	c  one byte		u  one Unicode character (4 bytes)
+ *	b B h H i I l L q Q	integers of 1, 2, 4, 8, 8 bytes; a capital has no sign
+ *	f d			float, double
+ *
+ * Printing gives the shortest decimal that reads back as the same number. A byte or character
+ * that is not printable (or blank, or a backslash) is printed as \xHH or \UHHHHHHHH.
+ */
+#ifndef IPC_NUMBER_H
+#define IPC_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NUMBER_TEXT_MAX 32		/* bytes that printing may need, and a zero byte */
+
+/* Bytes of one element of this type; 0: there is no such type. */
+size_t number_size(uint32_t code);
+/* Text to the element: -EINVAL no such thing, -ERANGE beyond the type. `item` unchanged then. */
+int number_parse(uint32_t code, const char *text, size_t len, void *item);
+/* The element as text, with a zero byte behind it: its length. */
+size_t number_print(uint32_t code, const void *item, char buf[NUMBER_TEXT_MAX]);
+
+/* A whole number, as it is written: digits and perhaps a sign. -EINVAL; -ERANGE more than 64 bits. */
+int number_whole(const char *text, size_t len, __int128 *ret);
+/* Any number but infinity and nan, in decimal. -EINVAL, -ERANGE. */
+int number_real(const char *text, size_t len, double *ret);
+
+/*
+ * text + (negate ? -other : other), as text: as integers if both look whole (and the type is no
+ * float), else as doubles. code 0: of no type, so integers of 64 bits with sign. -EINVAL, -ERANGE.
+ */
+int number_add(uint32_t code, const char *text, size_t len, const char *other, size_t other_len,
+	       bool negate, char buf[NUMBER_TEXT_MAX]);
+
+#endif
