@@ -7,9 +7,9 @@
  *
  *	1. ipc_lent_find(lock)		what the caller's process holds; nothing has changed
  *	2. ipc_read(cond), c.lent set	the waiter stands in line and knows what it lends
- *	3. ipc_lend(lock)		the lock is free			(again: it is free already)
+ *	3. ipc_lend(lock)		the lock is free	(again: it is already)
  *	   ... the waiter is granted: notified, timed out or cancelled ...
- *	4. ipc_lent_retake(lock)	a waiter in the lock, or taken		(again: it has it already)
+ *	4. ipc_lent_retake(lock)	a waiter in the lock	(again: it has it already)
  *	5. ipc_finish(cond)		the caller is answered
  *
  * Between 2 and 3 a notify may come already: the waiter stood in line before the lock was free, so

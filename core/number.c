@@ -59,7 +59,7 @@ static void trim(const char **text, size_t *len)
 
 /* ---- reals ---- */
 
-static locale_t plain;			/* a program that uses the library may have a decimal comma */
+static locale_t plain; /* a program that uses the library may have a decimal comma */
 
 static void plain_init(void)
 {

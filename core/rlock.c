@@ -97,6 +97,7 @@ static int rlock_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call
 static int rlock_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		      const struct ipc_cmd *cmd)
 {
+	struct ipc_hold *hold;
 	uint64_t depth;
 	uint32_t n;
 
@@ -111,8 +112,11 @@ static int rlock_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	n = (uint32_t)cmd->n;
 	if (n == depth)
 		set_free(o);
-	if (hold_reduce(o, c->handle, n) < n)
-		hold_drop(o, hold_find(o, c->handle, OP_FLOCK));
+	if (hold_reduce(o, c->handle, n) < n) {
+		hold = hold_find(o, c->handle, OP_FLOCK);
+		if (hold)
+			hold_drop(o, hold);
+	}
 	return 0;
 }
 

@@ -169,6 +169,8 @@ int object_create(uint64_t id, uint32_t type);
 uint64_t store_recount(void);
 void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
 uint64_t object_memory(struct object *ob);
+/* Could readers of what there is make room for so many bytes? false: waiting would be for ever. */
+bool memory_may_come(size_t bytes);
 
 /* ---- tree.c: names ---- */
 int tree_load(void);
@@ -212,8 +214,16 @@ void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a,
 		  size_t size);
 
 /* ---- worker.c ---- */
-struct raw_request { uint64_t unique; uint32_t pid; bool resent; uint64_t poll_kh; };
-extern struct raw_request raw;			/* of the request that the loop thread works on */
+/* What libfuse does not tell of the request that the loop thread works on. */
+struct raw_request {
+	uint64_t unique;		/* without the bit that says it was sent again */
+	bool resent;
+	uint32_t pid;
+	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
+	bool by_cache;			/* READ: the page cache reads, for sendfile(2) or mmap(2) */
+};
+
+extern struct raw_request raw;
 
 /* ---- proc.c ---- */
 uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */

@@ -447,6 +447,14 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		read_plain(req, ino, fi->fh, size, off);
 		return;
 	}
+	/*
+	 * sendfile(2) and mmap(2) cut what they read at st_size, which is no length here: the rest
+	 * would be lost. Programs that are refused fall back to read(2).
+	 */
+	if (raw.by_cache) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
 	interruptible(req);
 	r = enter(ino, fi->fh, &t, &ob, &hd);
 	if (r < 0) {
@@ -484,6 +492,8 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		fuse_reply_err(req, -r);
 	else
 		reply_answer(req, ob, &c.got, 0, c.max);
+	if (r == 0)
+		watch_holder(ob, c.pid);
 	if (object_lock(ob) == 0)
 		settle(ob);
 }
@@ -577,6 +587,14 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 		fill_pid(&c, hd);
 		r = write_commands(ob, &c, buf, size);
 	}
+	if (r == IPC_WAIT && waiter_at(&ob->o, c.waiter)->flags & WAITER_MEMORY &&
+	    !memory_may_come(size)) {
+		int64_t result;
+
+		ipc_leave(&ob->o, c.waiter, -ENOSPC, &result);
+		c.result = result;
+		r = result < 0 ? (int)result : 0;
+	}
 	if (r == IPC_WAIT) {
 		char *copy = malloc(size);
 
@@ -622,10 +640,13 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 		park(req, ob, &c, NULL);
 		return;
 	}
+	ipc_pump(&ob->o);
+	object_unlock(ob);
+	fuse_reply_err(req, -r);
 	if (r == 0)
 		watch_holder(ob, c.pid);
-	settle(ob);
-	fuse_reply_err(req, -r);
+	if (object_lock(ob) == 0)
+		settle(ob);
 }
 
 /* fcntl locks: refused, so that the kernel never keeps them locally, an inode each. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -46,8 +47,6 @@ static void usage(const char *name)
 }
 
 /* mount(8) says "ipcfs SOURCE MOUNTPOINT -o …": the last one without a dash is the mount point. */
-struct positionals { char *last; };
-
 static int keep_last(void *data, const char *arg, int key, struct fuse_args *out)
 {
 	if (key != FUSE_OPT_KEY_NONOPT)
@@ -132,6 +131,7 @@ int main(int argc, char **argv)
 	struct fuse_cmdline_opts opts = { 0 };
 	struct worker_shared *sh;
 	struct fuse_session *se = NULL;
+	struct stat st = { 0 };
 	int r = 1;
 
 	if (fuse_opt_parse(&args, &fs.opt, option_table, keep_last) < 0 ||
@@ -152,6 +152,10 @@ int main(int argc, char **argv)
 	}
 	if (!opts.mountpoint) {
 		fprintf(stderr, "usage: %s [options] MOUNTPOINT\n       %s --help\n", argv[0], argv[0]);
+		goto out;
+	}
+	if (stat(opts.mountpoint, &st) < 0 ? errno != ENOTCONN : !S_ISDIR(st.st_mode)) {
+		fail(opts.mountpoint, strerror(S_ISREG(st.st_mode) ? ENOTDIR : errno));
 		goto out;
 	}
 	log_init(false);

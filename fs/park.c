@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "fs.h"
+#include "io.h"
 #include "type.h"
 
 /* ---- deadlines: a binary heap, the earliest first ---- */
@@ -294,11 +294,13 @@ static bool answer(struct object *ob, ref_t w)
 	struct ipc_waiter *wt = waiter_at(&ob->o, w);
 	struct ipc_call c = { .max = p->max, .pos = p->pos };
 	int64_t result = wt->result;
-	uint32_t op = p->op;
+	uint32_t op = p->op, pid = wt->pid;
 	fuse_req_t req = take_req(p);
 
 	parked_free(p);
 	object_unlock(ob);
+	if (result >= 0)
+		watch_holder(ob, pid);
 	if (result < 0 || op == OP_FLOCK || op == OP_FLOCK_SHARED || op == OP_WRITE)
 		reply_result(req, op, result);
 	else

@@ -51,6 +51,9 @@ static int account(struct ipc_env *env, int64_t bytes, bool essential)
 		return -ENOSPC;
 	if (bytes < 0)
 		fs.memory_freed = true;
+	/* A damaged file may give back more than it ever took. */
+	if (bytes < 0 && b->memory < (uint64_t)-bytes)
+		bytes = -(int64_t)b->memory;
 	/* One aligned word, written by this worker alone: it needs no undo record. */
 	__atomic_store_n(&b->memory, b->memory + (uint64_t)bytes, __ATOMIC_RELAXED);
 	return 0;
@@ -160,7 +163,7 @@ uint64_t store_recount(void)
 {
 	uint64_t sum = 0;
 
-	for (struct node *n = fs.by_id; n; n = n->by_id.hh_next ? (struct node *)n->by_id.next : NULL) {
+	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct stat st;
 		char name[40];
 
@@ -435,6 +438,24 @@ uint64_t object_memory(struct object *ob)
 	if (ob->data_fd >= 0 && fstat(ob->data_fd, &st) == 0)
 		return heap_held(&ob->o) + (uint64_t)st.st_blocks * 512;
 	return heap_held(&ob->o);
+}
+
+bool memory_may_come(size_t bytes)
+{
+	struct ipc_mount *b = mount_body();
+	uint64_t can_go = 0;
+
+	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
+		int e;
+		struct object *ob = n->type == IPC_QUEUE || n->type == IPC_PIPE ||
+				    n->type == IPC_TWOWAY ? object_of(n, &e) : NULL;
+
+		/* All but the few pages that handles and waiters take. */
+		if (ob && !ob->o.damage && ob->o.h->pages_held > 16)
+			can_go += (ob->o.h->pages_held - 16) * (uint64_t)IPC_PAGE;
+	}
+	/* A heap grows in steps of 64 KiB. */
+	return b->memory - (can_go < b->memory ? can_go : b->memory) + bytes + 65536 <= b->memory_limit;
 }
 
 void store_unload(void)

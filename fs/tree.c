@@ -4,9 +4,11 @@
  *
  * A nodeid that one writer has open serves no second one, because an unanswered WRITE holds the
  * kernel's lock of that inode. OPEN then answers ESTALE, the kernel looks up once more by itself,
- * and LOOKUP gives a fresh alias. It retries only once, so whoever was refused is let in the next
- * time in any case (writer_enter).
+ * and LOOKUP gives a fresh alias, reserved for the thread that was refused: others may find it in
+ * the kernel's cache before that thread opens it. The kernel retries only once, so whoever was
+ * refused is let in the next time in any case (writer_enter).
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -177,11 +179,12 @@ struct writers {
 struct refused {			/* was told ESTALE; is let in the next time */
 	pid_t tid;
 	uint64_t base;
-	UT_hash_handle hh;
+	uint64_t alias;			/* made for it by its look-up, and nobody else's; 0 */
+	UT_hash_handle hh, by_alias;
 };
 
 static struct writers *writers;
-static struct refused *refused;
+static struct refused *refused, *reserved;
 
 /* The aliases that there are: a nodeid may outlive its block. */
 struct live_alias {
@@ -295,6 +298,7 @@ void tree_unload(void)
 		HASH_DEL(writers, w);
 		free(w);
 	}
+	HASH_CLEAR(by_alias, reserved);
 	while (refused) {
 		struct refused *f = refused;
 
@@ -353,15 +357,48 @@ static struct writers *writers_of(uint64_t nodeid)
 	return w;
 }
 
-int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret)
+static struct refused *refused_of(pid_t tid)
 {
 	struct refused *f;
-	bool private;
+
+	HASH_FIND(hh, refused, &tid, sizeof(tid), f);
+	return f;
+}
+
+static void refused_drop(struct refused *f)
+{
+	HASH_DELETE(hh, refused, f);
+	if (f->alias)
+		HASH_DELETE(by_alias, reserved, f);
+	free(f);
+}
+
+/* Another thread's look-up made this alias for itself, and that thread still lives. */
+static bool reserved_for_other(uint64_t nodeid, pid_t tid)
+{
+	struct refused *f;
+
+	HASH_FIND(by_alias, reserved, &nodeid, sizeof(nodeid), f);
+	if (!f || f->tid == tid)
+		return false;
+	if (kill(f->tid, 0) == 0 || errno != ESRCH)
+		return true;
+	refused_drop(f);
+	return false;
+}
+
+int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret)
+{
+	struct refused *f = refused_of(tid);
+	bool private = f && f->base == base;
 	ref_t r;
 	int e;
 
-	HASH_FIND(hh, refused, &tid, sizeof(tid), f);
-	private = f && f->base == base;
+	if (private && f->alias && alias_ref(f->alias)) {
+		*ret = f->alias;	/* the kernel may look up twice before it opens */
+		alias_at(&fs.mount, (ref_t)*ret)->lookups++;
+		return 0;
+	}
 	if (!private && timeout < 0 && !writers_of(base)) {
 		*ret = base;
 		return 0;
@@ -381,6 +418,12 @@ int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret)
 	}
 	alias_at(&fs.mount, r)->lookups++;
 	*ret = alias_nodeid(r);
+	if (private) {
+		if (f->alias)
+			HASH_DELETE(by_alias, reserved, f);
+		f->alias = *ret;
+		HASH_ADD(by_alias, reserved, alias, sizeof(f->alias), f);
+	}
 	return 0;
 }
 
@@ -404,32 +447,22 @@ void nodeid_forget(uint64_t nodeid, uint64_t lookups)
 
 bool writer_enter(uint64_t nodeid, pid_t tid)
 {
-	struct refused *f;
+	struct refused *f = refused_of(tid);
+	struct target t;
 
-	HASH_FIND(hh, refused, &tid, sizeof(tid), f);
 	if (f) {
-		HASH_DEL(refused, f);
-		free(f);
+		refused_drop(f);
 		return true;
 	}
-	if (!writers_of(nodeid))
+	if (!writers_of(nodeid) && !reserved_for_other(nodeid, tid))
 		return true;
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return true;
-	if (HASH_COUNT(refused) >= REFUSED_MOST) {	/* died in between: forget the oldest */
-		struct refused *oldest = refused;
-
-		HASH_DEL(refused, oldest);
-		free(oldest);
-	}
+	if (HASH_CNT(hh, refused) >= REFUSED_MOST)	/* died in between: forget the oldest */
+		refused_drop(refused);
 	f->tid = tid;
-	f->base = nodeid;
-	if (nodeid & NODEID_ALIAS) {
-		ref_t r = alias_ref(nodeid);
-
-		f->base = r ? alias_at(&fs.mount, r)->nodeid : 0;
-	}
+	f->base = target_of(nodeid, &t) == 0 ? t.base : 0;
 	HASH_ADD(hh, refused, tid, sizeof(tid), f);
 	return false;
 }

@@ -65,6 +65,9 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 	};
 	if (h->opcode == FUSE_POLL && n >= (ssize_t)(sizeof(*h) + sizeof(struct fuse_poll_in)))
 		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
+	if (h->opcode == FUSE_READ && n >= (ssize_t)(sizeof(*h) + sizeof(struct fuse_read_in)))
+		raw.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
+				 FUSE_READ_LOCKOWNER);
 	return n;
 }
 

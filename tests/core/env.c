@@ -8,7 +8,7 @@
 
 #include "test.h"
 
-#define OBJECTS 16
+#define OBJECTS 32
 #define FILLERS 65536
 
 struct test_env env;

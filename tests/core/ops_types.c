@@ -4,7 +4,11 @@
 
 #include "ops.h"
 
-#define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
+#define RUN(name, ...)                                     \
+	static void name(struct scene *s, uint64_t unique) \
+	{                                                  \
+		__VA_ARGS__;                               \
+	}
 
 static void handles(struct scene *s)
 {
@@ -62,7 +66,7 @@ static void deep_by_another(struct scene *s)
 {
 	deep_waited_for(s);
 	LIST_EACH(s->o, &s->o->h->holds, r)
-		AT(s->o, ipc_hold, r)->pid = 200;
+	AT(s->o, ipc_hold, r)->pid = 200;
 }
 
 static void flocked_waited_for(struct scene *s)
@@ -347,12 +351,17 @@ static void typecode(struct scene *s, uint64_t unique)
 		ipc_value_typecode(s->o, unique, 'd');
 }
 
-RUN(set_seven, run_set(s, unique, &(struct ipc_cmd){ .verb = CMD_TEXT, .text = "7", .text_len = 1 }))
+RUN(set_seven,
+    run_set(s, unique, &(struct ipc_cmd){ .verb = CMD_TEXT, .text = "7", .text_len = 1 }))
 RUN(set_long, struct ipc_cmd cmd = long_command(); run_set(s, unique, &cmd))
 RUN(set_same, run_set(s, unique, &(struct ipc_cmd){ .verb = CMD_TEXT, .text = "5", .text_len = 1 }))
 RUN(plus, run_set(s, unique, &(struct ipc_cmd){ .verb = CMD_PLUS, .n = 2 }))
-RUN(cas, run_set(s, unique, &(struct ipc_cmd){ .verb = CMD_CAS, .text = "6", .text_len = 1, .old = "5",
-					       .old_len = 1 }))
+RUN(cas, run_set(s, unique,
+		 &(struct ipc_cmd){ .verb = CMD_CAS,
+				    .text = "6",
+				    .text_len = 1,
+				    .old = "5",
+				    .old_len = 1 }))
 
 const struct op ops_value[] = {
 	{ "value set", IPC_VALUE, watched, set_seven, 0 },

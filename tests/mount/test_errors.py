@@ -309,10 +309,11 @@ def test_epipe_comes_without_sigpipe(area):
 
 def test_wrong_direction_is_ebadf(area):
     q = unfinished_queue(area)
+    reader, writer = q.open(R), q.open(W)
     with unchanged(q), raises(errno.EBADF):
-        os.read(q.open(W), 10)
-    with raises(errno.EBADF):
-        os.write(q.open(R), b"x\n")
+        os.read(writer, 10)
+    with unchanged(q), raises(errno.EBADF):
+        os.write(reader, b"x\n")
     assert q.messages() == [b"one"]
 
 

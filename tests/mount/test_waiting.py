@@ -285,6 +285,7 @@ def test_signals_against_puts_lose_nothing(area):
         return read_all(q.path)
 
     reader = fork(read)
+    q.await_waiters(1)      # from here on the signal has its handler
     for i in range(500):
         reader.signal(signal.SIGUSR1)
         q.put(b"%d\n" % i)

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Leases, dead letters, and the answers of handles that close. */
+#define _GNU_SOURCE
+#include "test.h"
+
+#define Q(o) (&(o)->h->b.queue)
+
+TEST(lease_ack_and_nack)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+
+	put(o, h, "a\nb\n");
+	CHECK_STR(get(o, l), "1\ta\n");
+	CHECK_STR(get(o, l), "2\tb\n");
+	CHECK_INT(ipc_size(o), 0);
+	CHECK_INT(Q(o)->leased.count, 2);
+	CHECK_INT(ipc_ack(o, 1, 9), -EINVAL);
+	CHECK_INT(ipc_ack(o, 1, 1), 0);
+	CHECK_INT(ipc_ack(o, 1, 1), -EINVAL);
+	CHECK_INT(ipc_nack(o, 1, 2), 0);
+	CHECK_INT(ipc_nack(o, 1, 2), -EINVAL);
+	CHECK_INT(Q(o)->unfinished, 1);
+	put(o, h, "c\n");
+	CHECK_STR(in_hand(o, l), "2\tb\n");		/* still to be read again */
+	CHECK_STR(get(o, l), "3\tb\n");
+	CHECK_STR(get(o, l), "4\tc\n");
+	CHECK_STR(get(o, l), "!EAGAIN");
+}
+
+TEST(lease_returns_with_its_handle)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), m = h_new(o, HANDLE_LEASE, R, 0), w;
+
+	for (int i = 0; i < 30; i++)
+		put(o, h, "x\n");
+	for (int i = 0; i < 20; i++)
+		get(o, l);
+	get(o, m);
+	close_it(o, l);
+	CHECK_INT(ipc_size(o), 29);
+	CHECK_INT(Q(o)->leased.count, 1);
+	for (int i = 0; i < 29; i++)
+		get(o, h);
+	w = get_waits(o, h, OP_READ, 100);
+	close_it(o, m);
+	CHECK_STR(finish(o, w), "x\n");
+	CHECK_INT(Q(o)->unfinished, 30);
+}
+
+TEST(lease_waits)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w, rec, plain;
+
+	w = get_waits(o, l, OP_LEASE, 100);
+	plain = get_waits(o, h, OP_READ, 101);
+	put(o, h, "a\nb\n");
+	CHECK_STR(finish(o, w), "1\ta\n");
+	CHECK_STR(finish(o, plain), "b\n");
+	rec = h_new(o, HANDLE_LEASE, R, HANDLE_RECORD);
+	put(o, h, "c\n");
+	CHECK_STR(get(o, rec), "2\tc");
+}
+
+TEST(lease_dead_letters)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+
+	Q(o)->max_attempts = 2;
+	put(o, h, "a\nb\nc\nd\ne\nf\n");
+	for (uint64_t i = 1; i <= 12; i++) {
+		CHECK_INT(get(o, l)[0], '0' + (i < 10 ? (int)i : 1));
+		CHECK_INT(ipc_nack(o, 1, i), 0);
+	}
+	CHECK_STR(get(o, l), "!EAGAIN");
+	CHECK_INT(Q(o)->dead.count, 6);
+	CHECK_INT(Q(o)->unfinished, 0);			/* dead letters count as done */
+	CHECK_INT(ipc_revive(o, 1, 1, false), -EINVAL);
+	CHECK_INT(ipc_revive(o, 1, 7, false), 0);
+	CHECK_INT(ipc_discard(o, 1, 8, false), 0);
+	CHECK_INT(ipc_discard(o, 1, 8, false), -EINVAL);
+	CHECK_INT(Q(o)->unfinished, 1);
+	CHECK_STR(get(o, l), "13\ta\n");
+	CHECK_INT(ipc_nack(o, 1, 13), 0);
+	CHECK_STR(get(o, l), "14\ta\n");		/* attempts begin anew */
+	CHECK_INT(ipc_revive(o, 1, 0, true), 0);
+	CHECK_INT(Q(o)->dead.count, 0);
+	CHECK_INT(ipc_size(o), 4);
+	close_it(o, l);
+	CHECK_INT(Q(o)->dead.count, 1);
+	CHECK_INT(ipc_discard(o, 1, 0, true), 0);
+	CHECK_INT(Q(o)->dead.count, 0);
+	CHECK_INT(Q(o)->unfinished, 4);
+}
+
+TEST(close_gives_back_what_a_dead_client_was_given)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), d = h_open(o);
+
+	get_waits(o, d, OP_READ, 0);
+	get_waits(o, d, OP_READ, 0);
+	put(o, h, "1\n2\n3\n");
+	close_it(o, d);
+	CHECK_INT(ipc_size(o), 3);
+	put(o, h, "4\n");
+	for (const char *p = "3124", *s; *p; p++) {	/* each is there once */
+		s = get(o, h);
+		CHECK(strlen(s) == 2 && s[0] >= '1' && s[0] <= '4');
+	}
+	CHECK_STR(get(o, h), "!EAGAIN");
+}
+
+TEST(close_gives_back_many_in_order)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), d = h_open(o);
+	struct ipc_call c = call_new(h, OP_WRITE);
+	char text[300];
+
+	for (int i = 0; i < 100; i++)
+		memcpy(text + 3 * i, (char[]){ '0' + i / 10, '0' + i % 10, '\n' }, 3);
+	get_waits(o, d, OP_STREAM, 0);
+	c.data = text;
+	c.len = 300;
+	CHECK_INT(ipc_put(o, &c), 0);
+	ipc_pump(o);
+	CHECK_INT(ipc_size(o), 0);
+	close_it(o, d);
+	CHECK_INT(ipc_size(o), 100);
+	CHECK(!strncmp(get_some(o, h, OP_STREAM, 1000), text, 300));
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker that the tests talk to: started as the supervisor starts it, and killed at chosen
+ * points. The linker puts the __wrap_ functions in place of the system calls that reach the world
+ * outside of the engine files; with the engine's own fault points (IPC_FAULTS) they number every
+ * instant at which a death could matter.
+ */
+#include "kernel.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io.h"
+
+struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1 };
+
+struct control {			/* shared with the worker */
+	long fault;			/* armed with the next request that is read */
+};
+
+static struct control *control;
+static char folder[64];
+static bool in_worker;
+
+/* ---- dying on purpose ---- */
+
+void ipc_fault(void);
+
+void ipc_fault(void)
+{
+	kill(getpid(), SIGKILL);
+	pause();
+}
+
+static void point(void)
+{
+	if (in_worker)
+		IPC_FAULT();
+}
+
+ssize_t __real_read(int fd, void *buf, size_t n);
+ssize_t __wrap_read(int fd, void *buf, size_t n);
+ssize_t __real_writev(int fd, const struct iovec *iov, int n);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
+ssize_t __real_write(int fd, const void *buf, size_t n);
+ssize_t __wrap_write(int fd, const void *buf, size_t n);
+int __real_unlinkat(int dirfd, const char *path, int flags);
+int __wrap_unlinkat(int dirfd, const char *path, int flags);
+
+ssize_t __wrap_read(int fd, void *buf, size_t n)
+{
+	ssize_t r = __real_read(fd, buf, n);
+
+	if (in_worker && fd == k.worker_fd && r > 0 && control->fault) {
+		ipc_fault_after = control->fault;
+		control->fault = 0;
+		point();
+	}
+	return r;
+}
+
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
+{
+	ssize_t r;
+
+	point();
+	r = __real_writev(fd, iov, n);
+	point();
+	return r;
+}
+
+ssize_t __wrap_write(int fd, const void *buf, size_t n)
+{
+	ssize_t r;
+
+	if (!in_worker || fd != k.worker_fd)
+		return __real_write(fd, buf, n);
+	point();
+	r = __real_write(fd, buf, n);
+	point();
+	return r;
+}
+
+int __wrap_unlinkat(int dirfd, const char *path, int flags)
+{
+	int r;
+
+	point();
+	r = __real_unlinkat(dirfd, path, flags);
+	point();
+	return r;
+}
+
+/* ---- starting ---- */
+
+const char *state_path(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+/* What main() does before it mounts. */
+static void begin(const struct options *opt)
+{
+	const char *why = "";
+
+	fs = (struct fs){
+		.lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1,
+		.mountpoint = "/mnt", .opt = *opt,
+	};
+	fs.opt.state = strdup(folder);
+	if (!fs.opt.memory_limit)
+		fs.opt.memory_limit = 64 << 20;
+	if (!fs.opt.object_limit)
+		fs.opt.object_limit = 1 << 20;
+	if (!fs.opt.message_limit)
+		fs.opt.message_limit = IPC_MESSAGE_MAX;
+	if (store_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&why) < 0)
+		test_fail(__FILE__, __LINE__, "%s", why);
+	mount_body()->epoch++;
+	mount_body()->memory = store_recount();
+	store_unload();
+}
+
+static void start_worker(void)
+{
+	int r;
+
+	fflush(stdout);
+	fflush(stderr);
+	k.worker = fork();
+	CHECK(k.worker >= 0);
+	if (k.worker) {
+		k.pidfd = (int)syscall(SYS_pidfd_open, k.worker, 0);
+		CHECK(k.pidfd >= 0);
+		return;
+	}
+	in_worker = true;
+	close(k.fd);
+	r = worker_run(k.se, k.worker_fd, k.sh);
+	if (r < 0)
+		fprintf(stderr, "worker: %s\n", strerror(-r));
+	/* As the supervisor's child does; and so that the leak checker looks. */
+	fuse_session_destroy(k.se);
+	free(fs.opt.state);
+	k_free();
+	exit(r < 0 ? 1 : 0);
+}
+
+/* The first request of a new connection, as Linux 6.18 makes it. */
+static void handshake(void)
+{
+	struct fuse_init_in in = {
+		.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
+		.max_readahead = 128 * 1024,
+		.flags = FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC |
+			 FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES | FUSE_DONT_MASK | FUSE_SPLICE_WRITE |
+			 FUSE_SPLICE_MOVE | FUSE_SPLICE_READ | FUSE_FLOCK_LOCKS |
+			 FUSE_HAS_IOCTL_DIR | FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS |
+			 FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_WRITEBACK_CACHE |
+			 FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV |
+			 FUSE_POSIX_ACL | FUSE_ABORT_ERROR | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS |
+			 FUSE_NO_OPENDIR_SUPPORT | FUSE_EXPLICIT_INVAL_DATA | FUSE_INIT_EXT,
+	};
+	const struct request *r = k_answer(k_send(FUSE_INIT, 0, &in, sizeof(in), NULL, 0));
+	struct fuse_init_out out = { 0 };
+
+	CHECK_INT(r->error, 0);
+	CHECK(r->len <= sizeof(out));
+	memcpy(&out, r->data, r->len);
+	CHECK_INT(out.major, FUSE_KERNEL_VERSION);
+	CHECK_INT(out.max_write, 1 << 20);
+	CHECK(out.flags & FUSE_FLOCK_LOCKS);	/* or flock would be the kernel's own business */
+	CHECK(out.flags & FUSE_POSIX_LOCKS);
+	CHECK(out.flags & FUSE_ATOMIC_O_TRUNC);	/* or `>` would truncate, which means nothing here */
+	CHECK(!(out.flags & FUSE_WRITEBACK_CACHE));
+}
+
+void daemon_start_with(const struct options *opt)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int pair[2], size = 8 << 20;
+
+	k = (struct kernel){ .fd = -1, .worker_fd = -1, .pidfd = -1, .pid = 5000001, .uid = geteuid() };
+	strcpy(folder, "/dev/shm/ipcfs-fs.XXXXXX");
+	if (!mkdtemp(folder)) {
+		strcpy(folder, "/tmp/ipcfs-fs.XXXXXX");
+		CHECK(mkdtemp(folder));
+	}
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	for (int i = 0; i < 2; i++)
+		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	k.fd = pair[0];
+	k.worker_fd = pair[1];
+	if (!control) {
+		control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		CHECK(control != MAP_FAILED);
+	}
+	control->fault = 0;
+	begin(opt);
+	CHECK(fuse_opt_add_arg(&args, "ipcfs") == 0);
+	CHECK(fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") == 0);
+	k.se = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), NULL);
+	fuse_opt_free_args(&args);
+	CHECK(k.se);
+	k.sh = mmap(NULL, sizeof(*k.sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(k.sh != MAP_FAILED);
+	k.sh->started = ipc_now();
+	k.sh->supervisor = getpid();
+	start_worker();
+	handshake();
+}
+
+void daemon_start(void)
+{
+	daemon_start_with(&(struct options){ 0 });
+}
+
+/* ---- dying and coming back ---- */
+
+static void gone(void)
+{
+	close(k.pidfd);
+	k.pidfd = -1;
+	k.worker = 0;
+	while (k_receive(0))		/* what it said before it died was said */
+		;
+	k_take_unread();
+}
+
+bool daemon_died(void)
+{
+	int status;
+
+	if (!k.worker)
+		return true;
+	if (waitpid(k.worker, &status, WNOHANG) != k.worker)
+		return false;
+	gone();
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		test_fail(__FILE__, __LINE__, "the worker ended by itself: status %#x", status);
+	return true;
+}
+
+void daemon_kill(void)
+{
+	int status;
+
+	CHECK(k.worker);
+	kill(k.worker, SIGKILL);
+	CHECK_INT(waitpid(k.worker, &status, 0), k.worker);
+	gone();
+	CHECK(WIFSIGNALED(status));
+}
+
+void daemon_restart_only(void)
+{
+	unsigned int before = k.resends;
+
+	CHECK(!k.worker);
+	control->fault = 0;
+	k.sh->restarts++;
+	start_worker();
+	/* The first that it says must be this: its reply to INIT would come before. */
+	while (k.resends == before)
+		if (!k_receive(k_patience()))
+			test_fail(__FILE__, __LINE__, "the new worker does not ask for requests");
+}
+
+void daemon_restart(void)
+{
+	daemon_restart_only();
+	k_resend_all();
+}
+
+void daemon_kill_and_restart(void)
+{
+	daemon_kill();
+	daemon_restart();
+}
+
+void daemon_fault(long n)
+{
+	control->fault = n;
+}
+
+/* ---- ending ---- */
+
+/* Every file that is left must be sound, and nothing be left that only handles keep. */
+static void check_files(void)
+{
+	const char *why = "";
+
+	if (store_load(&why) < 0)
+		test_fail(__FILE__, __LINE__, "%s", why);
+	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
+		int e = 0;
+		struct ipc_check c;
+		struct object *ob = n->type == IPC_DIR ? NULL : object_of(n, &e);
+
+		if (n->type == IPC_DIR)
+			continue;
+		if (!ob || object_lock(ob) < 0)
+			test_fail(__FILE__, __LINE__, "%s: error %d", node_name(n), e);
+		if (ipc_check(&ob->o, &c) < 0)
+			test_fail(__FILE__, __LINE__, "%s: %s", node_name(n), c.why);
+		object_unlock(ob);
+	}
+	store_unload();
+}
+
+void daemon_end(void)
+{
+	struct pollfd p = { k.pidfd, POLLIN, 0 };
+	int status;
+
+	CHECK(!daemon_died());
+	kill(k.worker, SIGTERM);
+	while (poll(&p, 1, 0) == 0)
+		if (!k_receive(k_patience()) && poll(&p, 1, 0) == 0)
+			test_fail(__FILE__, __LINE__, "the worker does not end");
+	CHECK_INT(waitpid(k.worker, &status, 0), k.worker);
+	gone();
+	if (status)
+		test_fail(__FILE__, __LINE__, "the worker ended with status %#x", status);
+	for (rq n = 1; n < k.n; n++)
+		if (!k.reqs[n].answered && !k.reqs[n].unread)
+			test_fail(__FILE__, __LINE__, "request %u (opcode %u) was never answered", n,
+				  k.reqs[n].opcode);
+	check_files();
+}
+
+static void remove_folder(int dirfd, const char *name)
+{
+	char command[128];
+
+	(void)dirfd;
+	snprintf(command, sizeof(command), "rm -rf '%s'", name);
+	if (system(command) != 0)
+		perror(name);
+}
+
+void daemon_clean(void)
+{
+	if (k.worker) {
+		kill(k.worker, SIGKILL);
+		waitpid(k.worker, NULL, 0);
+		k.worker = 0;
+	}
+	if (!k.sh)
+		return;
+	close(k.pidfd);
+	close(k.fd);
+	close(k.worker_fd);
+	if (k.se)
+		fuse_session_destroy(k.se);
+	munmap(k.sh, sizeof(*k.sh));
+	k.sh = NULL;
+	k.se = NULL;
+	k_free();
+	store_close();
+	if (fs.state_fd >= 0)
+		close(fs.state_fd);
+	if (fs.objects_fd >= 0)
+		close(fs.objects_fd);
+	free(fs.opt.state);
+	remove_folder(AT_FDCWD, folder);
+}

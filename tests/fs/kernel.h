@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A kernel made of a socket. The worker runs in a forked child and reads its requests from one end
+ * of a SOCK_SEQPACKET pair, which keeps messages whole as /dev/fuse does; the test holds the other
+ * end and is the kernel: it numbers requests, keeps what is not answered, and sends it again when
+ * a worker that follows a dead one asks for it (FUSE_NOTIFY_RESEND).
+ *
+ * The worker deals with requests one after the other, in the order in which they were sent. So
+ * when the answer to a later request is there, a request without an answer is parked: k_sync().
+ * Every answer is checked as the kernel does: known, not answered before, whole.
+ */
+#ifndef TEST_KERNEL_H
+#define TEST_KERNEL_H
+
+#include <linux/fuse.h>
+
+#include "test.h"
+#include "worker.h"
+
+#define RESENT	(1ull << 63)		/* in a unique: it was sent to another worker before */
+
+typedef unsigned int rq;		/* the number of a request; its unique is twice that */
+
+struct request {
+	uint32_t opcode;
+	bool resent;			/* so its unique has bit 63 set */
+	bool unread;			/* no worker has read it */
+	bool answered;
+	int error;			/* 0 or -errno */
+	char *data;			/* the answer; a NUL follows */
+	size_t len;
+	char *msg;			/* the request */
+	size_t msg_len;
+};
+
+struct kernel {
+	int fd, worker_fd;		/* the two ends */
+	pid_t worker;			/* 0: it is dead */
+	int pidfd;
+	struct worker_shared *sh;
+	struct fuse_session *se;
+	uint32_t pid, uid;		/* who the next requests come from */
+	struct request *reqs;
+	rq n, cap;
+	unsigned int resends;		/* FUSE_NOTIFY_RESEND that came */
+	unsigned int again;		/* INTERRUPTs that were answered with EAGAIN */
+	uint64_t polls[16];		/* kh of the poll notifications that came */
+	unsigned int n_polls;
+};
+
+extern struct kernel k;
+
+/* ---- daemon.c ---- */
+
+/* A mount on a new state directory, its first worker, and the handshake. */
+void daemon_start(void);
+void daemon_start_with(const struct options *opt);
+/* SIGKILL, now. What it had not read stays with the kernel. */
+void daemon_kill(void);
+/* Another worker: it asks for what was not answered, and gets it. */
+void daemon_restart(void);
+/* The same, but what was not answered is not sent again yet: k_resend(). */
+void daemon_restart_only(void);
+void daemon_kill_and_restart(void);
+/* Have the worker die at the n-th store or system call of what is sent from now on; 0: not. */
+void daemon_fault(long n);
+/* Faults that had not been reached when the last request was sent: did the worker outlive it? */
+bool daemon_died(void);
+/* SIGTERM: it must end well, with everything answered and every file sound. */
+void daemon_end(void);
+/* After any test: nothing is left. */
+void daemon_clean(void);
+/* The path of a file in the state directory. */
+const char *state_path(const char *name);
+
+/* ---- kernel.c ---- */
+
+/* Send a request; `body` is its argument and `more` what follows (a name, bytes to write). */
+rq k_send(uint32_t opcode, uint64_t nodeid, const void *body, size_t len, const void *more,
+	  size_t more_len);
+/* Send these bytes as they are; the header's unique is set. */
+rq k_send_raw(void *msg, size_t len);
+/* The number that the next request gets. */
+rq k_next(void);
+void k_resend(rq r);
+/* Send everything that was not answered once more, the oldest first. */
+void k_resend_all(void);
+/* Everything that was sent so far has been dealt with. */
+void k_sync(void);
+/* Read what there is, for at most `ms` while there is nothing. false: there was nothing. */
+bool k_receive(int ms);
+/* Wait for its answer. */
+const struct request *k_answer(rq r);
+/* It is answered now, or parked. */
+bool k_answered(rq r);
+/* Forget the requests that are answered, and their answers. */
+void k_forget_answered(void);
+/* What the worker has not read yet goes back to the kernel. */
+void k_take_unread(void);
+void k_free(void);
+/* How long to wait for what must come, ms. */
+int k_patience(void);
+
+#endif
