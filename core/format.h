@@ -3,38 +3,42 @@
  * The layout of ipcfs's files in shared memory.
  *
  * There are two kinds of engine file, and both begin with struct ipc_header: STATE/mount (the
- * namespace and the limits) and STATE/objects/ID (one object each). Behind the header page come
- * the page table and the heap:
+ * namespace and the limits) and STATE/objects/ID (one object each). Behind the header page comes
+ * the heap, in segments of 256 pages: the first page of each is a table of 16 bytes for each page
+ * of the segment (the table itself too), the others hold blocks.
  *
- *	0		header, body of the type, undo log	(one page)
- *	IPC_PAGE	page table, 16 bytes for each heap page	(sparse; grows with the heap)
- *	heap		pages that hold blocks			(sparse; grows up to `reserve`)
+ *	0	header, body of the type, undo log	(one page)
+ *	4096	heap page 0: table of pages 0 to 255
+ *	8192	heap pages 1 to 255
+ *	…	heap page 256: table of pages 256 to 511, and so on
+ *
+ * The file grows at its end, so its length is what was ever used; memory in the middle that is no
+ * longer needed is given back as holes.
  *
  * Everything refers to everything by ref_t: the offset of a block in the file divided by 16, so
  * that one word reaches 64 GiB and 0 means none. There is no pointer in the file.
  *
  * Each field is one of
  *	[once]	 written when the file is made, never again
- *	[lock]	 read and written only under the file's mutex; written through the undo log (undo.h)
+ *	[lock]	 read and written only under the file's mutex; written through the undo log (obj.h)
  *	[atomic] as [lock] for writers, but read by anyone at any time
  *	[plain]	 under the mutex, but outside the undo log: it may be wrong after a crash and is only
  *		 a hint (times) or belongs to a block that nothing reaches yet
  *
  * A file is valid when magic, version and fingerprint match; the fingerprint covers the sizes of
- * the structs below and of the C library's mutex, so that programs with another layout refuse to
- * attach. To change a struct: change it here, raise IPC_VERSION, correct the static_asserts.
+ * the structs below, so that programs with another layout refuse to attach. To change a struct: change it here, raise IPC_VERSION, correct the static_asserts.
  */
 #ifndef IPC_FORMAT_H
 #define IPC_FORMAT_H
 
 #include <assert.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define IPC_MAGIC	0x0073666370690a01ull	/* "\1\nipcfs\0", little endian */
 #define IPC_VERSION	1u
 #define IPC_PAGE	4096u
+#define IPC_SEGMENT	256u			/* pages with one table */
 #define IPC_UNIT	16u			/* what a ref_t counts */
 #define IPC_ORDERS	5			/* page blocks of 4 KiB .. 64 KiB */
 #define IPC_CLASSES	13			/* block sizes within a page, see heap.c */
@@ -97,6 +101,7 @@ enum ipc_page_kind {
 	PAGE_HOLE,			/* the same, and its memory was given back to the system */
 	PAGE_SLAB,			/* carved into blocks of one class */
 	PAGE_BLOCK,			/* first page of a page block in use */
+	PAGE_TABLE,			/* the table of a segment */
 };
 
 struct ipc_list {			/* doubly linked, through struct ipc_link */
@@ -401,8 +406,8 @@ struct ipc_header {
 	uint32_t unique_partial;	/* [lock] and whether result is only how far it came */
 
 	_Alignas(64) union {
-		pthread_mutex_t mutex;	/* robust, process-shared */
-		char space[64];
+		uint32_t lock;		/* [atomic] lock.h */
+		char space[64];		/* a cache line of its own */
 	} m;
 
 	struct ipc_note notes[IPC_NOTES]; /* [lock] what unique and its like said at the last restarts */
@@ -451,7 +456,6 @@ static_assert(sizeof(struct ipc_hold) == 40, "format");
 static_assert(sizeof(struct ipc_lease) == 40, "format");
 static_assert(sizeof(struct ipc_mq) == 40, "format");
 static_assert(offsetof(struct ipc_header, m) == 128, "format");
-static_assert(sizeof(pthread_mutex_t) <= 64, "format");
 static_assert(sizeof(struct ipc_header) <= IPC_PAGE, "the header is one page");
 
 #endif

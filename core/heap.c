@@ -6,7 +6,7 @@
  * size, with a free list for each order; a freed one merges with its buddy. Above, slabs: a page
  * is carved into blocks of one size class; the free ones are chained through their first word, and
  * pages with a free block are in the class's list `partial`. All that is known of a page is in
- * its two words of the page table, so that the blocks themselves hold nothing but payload.
+ * its two words of its segment's table, so that the blocks themselves hold nothing but payload.
  *
  * The file grows only in heap_grow(), never within a change: heap_alloc() fails and says what it
  * wanted, the caller rolls back, grows and begins again. Growth is by fallocate(2), because a page
@@ -58,7 +58,8 @@ static struct ipc_page_state *state(struct ipc_obj *o, uint32_t page)
 		memset(ipc_nowhere, 0, sizeof(struct ipc_page_state));
 		return (struct ipc_page_state *)ipc_nowhere;
 	}
-	return (struct ipc_page_state *)(o->base + IPC_PAGE) + page;
+	return (struct ipc_page_state *)(o->base + IPC_PAGE +
+		(uint64_t)(page & ~(IPC_SEGMENT - 1)) * IPC_PAGE) + page % IPC_SEGMENT;
 }
 
 static ref_t page_ref(struct ipc_obj *o, uint32_t page)
@@ -294,9 +295,7 @@ size_t heap_size(struct ipc_obj *o, ref_t r)
 
 uint64_t heap_held(const struct ipc_obj *o)
 {
-	uint64_t table = (o->h->pages + 255u) / 256u;
-
-	return ((uint64_t)o->h->pages_held + table + 1) * IPC_PAGE;
+	return ((uint64_t)o->h->pages_held + 1) * IPC_PAGE;
 }
 
 /* ---- growing and shrinking ---- */
@@ -334,70 +333,73 @@ static int account(struct ipc_obj *o, int64_t bytes, bool essential)
 	return o->env->account ? o->env->account(o->env, bytes, essential) : 0;
 }
 
+/* How many pages the file grows by next. */
+static uint32_t growth(struct ipc_obj *o)
+{
+	uint32_t page = o->h->pages, n;
+
+	if (page < TOP_PAGES) {		/* small objects stay small */
+		if (o->want_order || page >= 4)
+			return TOP_PAGES - page;
+		return page ? 1 : 2;	/* the table, and a page */
+	}
+	n = (page / 8 + TOP_PAGES - 1) & ~(TOP_PAGES - 1);
+	return n > IPC_SEGMENT ? IPC_SEGMENT : n;
+}
+
+/* New pages at the end: tables where segments begin, and free blocks as large as they fit. */
+static void pages_add(struct ipc_obj *o, uint32_t page, uint32_t end)
+{
+	while (page < end) {
+		unsigned int order = TOP;
+
+		if (page % IPC_SEGMENT == 0) {
+			set_use(o, state(o, page++), PAGE_TABLE, 0, 0, 0, 0);
+			continue;
+		}
+		while (page % (1u << order) || page + (1u << order) > end)
+			order--;
+		pages_release(o, page, order);
+		page += 1u << order;
+	}
+}
+
 int heap_grow(struct ipc_obj *o, bool essential)
 {
 	struct ipc_header *h = o->h;
-	uint32_t page, n, tables = 0;
+	uint32_t hole = h->holes, page = hole ? hole - 1 : h->pages, n;
 	int fd, r;
 
 	if (o->damage)
 		return -EIO;
 	if (!o->env || o->env->dirfd == -1)
 		return -ENOMEM;
-	page = h->pages;
-	if (h->holes) {
-		page = h->holes - 1;
+	n = hole ? TOP_PAGES : growth(o);
+	if (page + n > o->max_pages && n > TOP_PAGES)
 		n = TOP_PAGES;
-	} else if (page < TOP_PAGES) {	/* small objects stay small */
-		n = o->want_order || page >= 4 ? TOP_PAGES - page : 1;
-	} else {
-		n = (page / 8 + TOP_PAGES - 1) & ~(TOP_PAGES - 1);
-		if (n > 16 * TOP_PAGES)
-			n = 16 * TOP_PAGES;
-	}
-	if (!h->holes) {
-		if (page > o->max_pages - n)
-			n = TOP_PAGES;
-		if (page > o->max_pages - n)
-			return -ENOSPC;
-		tables = (page + n + 255) / 256 - (page + 255) / 256;
-	}
-	r = account(o, (int64_t)(n + tables) * IPC_PAGE, essential);
+	if (page + n > o->max_pages)
+		return -ENOSPC;
+	r = account(o, (int64_t)n * IPC_PAGE, essential);
 	if (r < 0 && n > TOP_PAGES) {	/* near the limit by small steps */
 		n = TOP_PAGES;
-		tables = (page + n + 255) / 256 - (page + 255) / 256;
-		r = account(o, (int64_t)(n + tables) * IPC_PAGE, essential);
+		r = account(o, (int64_t)n * IPC_PAGE, essential);
 	}
 	if (r < 0)
 		return r;
 	fd = file_open(o);
-	if (fd < 0) {
-		r = -errno;
-	} else {
-		r = pages_back(o, fd, page, n);
-		if (r == 0 && tables &&
-		    fallocate(fd, 0, IPC_PAGE + (page + 255) / 256 * (off_t)IPC_PAGE,
-			      tables * (off_t)IPC_PAGE) < 0)
-			r = -errno;
-		file_close(o, fd);
-	}
+	r = fd < 0 ? -errno : pages_back(o, fd, page, n);
+	file_close(o, fd);
 	if (r < 0) {
-		account(o, -(int64_t)(n + tables) * IPC_PAGE, true);
+		account(o, -(int64_t)n * IPC_PAGE, true);
 		return r;
 	}
 	set32(o, h->pages_held, h->pages_held + n);
-	if (h->holes) {
+	if (hole) {
 		pages_remove(o, &h->holes, page);
 		pages_release(o, page, TOP);
-		commit(o);
-		return 0;
-	}
-	set32(o, h->pages, page + n);
-	for (uint32_t p = page; p < page + n; ) {
-		unsigned int order = p % TOP_PAGES || p + TOP_PAGES > page + n ? 0 : TOP;
-
-		pages_release(o, p, order);
-		p += 1u << order;
+	} else {
+		set32(o, h->pages, page + n);
+		pages_add(o, page, page + n);
 	}
 	commit(o);
 	return 0;
@@ -506,6 +508,10 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 			used++;
 			*ret_blocks += s->u.used;
 			listed += s->u.used < IPC_PAGE / class_size[s->u.size];
+			break;
+		case PAGE_TABLE:
+			if (page % IPC_SEGMENT)
+				return -EIO;
 			break;
 		default:
 			return -EIO;

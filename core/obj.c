@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lock.h"
 #include "type.h"
 
 char ipc_nowhere[65536];
@@ -37,10 +38,7 @@ static uint32_t fingerprint(void)
 		offsetof(struct ipc_header, log), sizeof(struct ipc_handle),
 		sizeof(struct ipc_waiter), sizeof(struct ipc_msg), sizeof(struct ipc_hold),
 		sizeof(struct ipc_lease), sizeof(struct ipc_queue), sizeof(struct ipc_mount),
-		sizeof(struct ipc_node), sizeof(pthread_mutex_t), IPC_LOG_MAX, IPC_CLASSES,
-#ifdef __GLIBC__
-		0x676c6962,		/* its robust list is its own */
-#endif
+		sizeof(struct ipc_node), IPC_LOG_MAX, IPC_CLASSES, IPC_SEGMENT,
 	};
 	const unsigned char *p = (const unsigned char *)facts;
 	uint32_t f = 2166136261u;
@@ -48,13 +46,6 @@ static uint32_t fingerprint(void)
 	for (size_t i = 0; i < sizeof(facts); i++)
 		f = (f ^ p[i]) * 16777619u;
 	return f;
-}
-
-static uint64_t table_len(uint64_t reserve)
-{
-	uint64_t len = reserve / IPC_PAGE * sizeof(struct ipc_page_state);
-
-	return (len + IPC_PAGE - 1) / IPC_PAGE * IPC_PAGE;
 }
 
 uint64_t obj_reserve(uint32_t type, uint64_t limit)
@@ -67,24 +58,10 @@ uint64_t obj_reserve(uint32_t type, uint64_t limit)
 	return (limit > most ? most : limit) / IPC_PAGE * IPC_PAGE;
 }
 
-static int mutex_init(pthread_mutex_t *m)
-{
-	pthread_mutexattr_t a;
-	int r;
-
-	pthread_mutexattr_init(&a);
-	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-	r = -pthread_mutex_init(m, &a);
-	pthread_mutexattr_destroy(&a);
-	return r;
-}
-
 int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
 	       uint64_t reserve)
 {
 	const struct ipc_type *ops = ipc_type_of(type);
-	uint64_t len = IPC_PAGE + table_len(reserve) + reserve;
 	struct ipc_header *h;
 	int fd, r;
 
@@ -94,8 +71,7 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 	r = env->account ? env->account(env, IPC_PAGE, false) : 0;
 	if (r < 0)
 		goto out;
-	/* The length is the whole mapping; only what is allocated takes memory. */
-	if (ftruncate(fd, (off_t)len) < 0 || fallocate(fd, 0, 0, IPC_PAGE) < 0) {
+	if (fallocate(fd, 0, 0, IPC_PAGE) < 0) {
 		r = -errno;
 		goto unaccount;
 	}
@@ -109,7 +85,6 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 	h->id = id;
 	h->type = type;
 	h->reserve = reserve;
-	r = mutex_init(&h->m.mutex);
 	if (ops && ops->init)
 		ops->init(h);
 	/* Magic last: a file that was not finished is none. */
@@ -140,9 +115,8 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 		return -EIO;
 	if (head.version != IPC_VERSION || head.fingerprint != fingerprint())
 		return -EPROTO;
-	o->heap_off = IPC_PAGE + table_len(head.reserve);
-	if (head.reserve > 64ull << 30 || head.reserve % IPC_PAGE ||
-	    (uint64_t)st.st_size != o->heap_off + head.reserve)
+	o->heap_off = IPC_PAGE;
+	if (head.reserve > 64ull << 30 || head.reserve % IPC_PAGE || st.st_size < (off_t)IPC_PAGE)
 		return -EIO;
 	o->ops = ipc_type_of(head.type);
 	if (!o->ops)
@@ -155,6 +129,10 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 	if (o->base == MAP_FAILED)
 		return -errno;
 	o->h = (struct ipc_header *)o->base;
+	if (o->heap_off + (uint64_t)o->h->pages * IPC_PAGE > (uint64_t)st.st_size) {
+		obj_unmap(o);
+		return -EIO;		/* cut short */
+	}
 	return 0;
 }
 
@@ -206,40 +184,17 @@ void obj_rollback(struct ipc_obj *o)
 
 int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 {
-	pthread_mutex_t *m = &o->h->m.mutex;
 	int r;
 
 	if (o->damage)
 		return -EIO;
-	r = pthread_mutex_trylock(m);
-	if (r == EBUSY) {
-		struct timespec ts;
-
-		if (timeout_ns < 0) {
-			r = pthread_mutex_lock(m);
-		} else {
-			uint64_t t = ipc_now() + (uint64_t)timeout_ns;
-
-			ts.tv_sec = (time_t)(t / 1000000000u);
-			ts.tv_nsec = (long)(t % 1000000000u);
-			r = pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &ts);
-		}
-	}
-	switch (r) {
-	case 0:
-		/* The lock of a process that died within obj_unlock() can come without a word. */
-		if (__builtin_expect(o->h->log_len != 0, 0))
-			break;
+	r = ipc_lock_take(&o->h->m.lock, timeout_ns);
+	if (r == -EBUSY)
+		return r;
+	/* Who takes it over after a crash may die as well, before it has undone anything. */
+	if (__builtin_expect(r == 0 && o->h->log_len == 0, 1)) {
 		o->locked = true;
 		return 0;
-	case EOWNERDEAD:
-		pthread_mutex_consistent(m);
-		break;
-	case ETIMEDOUT:
-		return -EBUSY;
-	default:			/* ENOTRECOVERABLE, or not a mutex at all */
-		obj_damage(o, "mutex unusable");
-		return -EIO;
 	}
 	o->locked = true;
 	obj_rollback(o);
@@ -254,7 +209,7 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 void obj_unlock(struct ipc_obj *o)
 {
 	o->locked = false;
-	pthread_mutex_unlock(&o->h->m.mutex);
+	ipc_lock_release(&o->h->m.lock);
 }
 
 /* ---- lists ---- */

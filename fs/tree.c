@@ -449,10 +449,15 @@ bool writer_enter(uint64_t nodeid, pid_t tid)
 {
 	struct refused *f = refused_of(tid);
 	struct target t;
+	uint64_t base = target_of(nodeid, &t) == 0 ? t.base : 0;
 
 	if (f) {
+		bool same = f->base == base;
+
 		refused_drop(f);
-		return true;
+		if (same)
+			return true;
+		/* It never came back there (the name went, a signal): this is a first time. */
 	}
 	if (!writers_of(nodeid) && !reserved_for_other(nodeid, tid))
 		return true;
@@ -462,7 +467,7 @@ bool writer_enter(uint64_t nodeid, pid_t tid)
 	if (HASH_CNT(hh, refused) >= REFUSED_MOST)	/* died in between: forget the oldest */
 		refused_drop(refused);
 	f->tid = tid;
-	f->base = target_of(nodeid, &t) == 0 ? t.base : 0;
+	f->base = base;
 	HASH_ADD(hh, refused, tid, sizeof(tid), f);
 	return false;
 }

@@ -54,12 +54,13 @@ void ops_register(const char *prefix, void (*run)(const void *arg), unsigned int
 {
 	for (const struct op *const *t = op_tables; *t; t++)
 		for (const struct op *op = *t; op->name; op++) {
-			struct test *test = calloc(1, sizeof(*test));
+			struct test *test;
 			char *name;
 
 			if (op->flags & without)
 				continue;
-			if (asprintf(&name, "%s: %s", prefix, op->name) < 0)
+			test = calloc(1, sizeof(*test));
+			if (!test || asprintf(&name, "%s: %s", prefix, op->name) < 0)
 				abort();
 			*test = (struct test){ .name = name, .run = run, .arg = op };
 			test_add(test);

@@ -22,6 +22,7 @@ struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd 
 
 struct control {			/* shared with the worker */
 	long fault;			/* armed with the next request that is read */
+	long fault_at_start;		/* of the next worker */
 };
 
 static struct control *control;
@@ -57,11 +58,15 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 {
 	ssize_t r = __real_read(fd, buf, n);
 
-	if (in_worker && fd == k.worker_fd && r > 0 && control->fault) {
+	if (!in_worker || fd != k.worker_fd || r < (ssize_t)sizeof(struct fuse_in_header))
+		return r;
+	if (control->fault) {
 		ipc_fault_after = control->fault;
 		control->fault = 0;
-		point();
 	}
+	if (((struct fuse_in_header *)buf)->opcode == FUSE_GETATTR)
+		ipc_fault_after = 0;	/* k_sync(): it is over */
+	point();
 	return r;
 }
 
@@ -144,6 +149,8 @@ static void start_worker(void)
 		return;
 	}
 	in_worker = true;
+	ipc_fault_after = control->fault_at_start;
+	control->fault_at_start = 0;
 	close(k.fd);
 	r = worker_run(k.se, k.worker_fd, k.sh);
 	if (r < 0)
@@ -206,7 +213,7 @@ void daemon_start_with(const struct options *opt)
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		CHECK(control != MAP_FAILED);
 	}
-	control->fault = 0;
+	*control = (struct control){ 0 };
 	begin(opt);
 	CHECK(fuse_opt_add_arg(&args, "ipcfs") == 0);
 	CHECK(fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") == 0);
@@ -269,18 +276,25 @@ void daemon_restart_only(void)
 
 	CHECK(!k.worker);
 	control->fault = 0;
-	k.sh->restarts++;
-	start_worker();
-	/* The first that it says must be this: its reply to INIT would come before. */
-	while (k.resends == before)
-		if (!k_receive(k_patience()))
+	while (k.resends == before) {
+		if (daemon_died()) {
+			k.sh->restarts++;
+			start_worker();
+		}
+		/* The first that it says must be this: its reply to INIT would come before. */
+		if (!k_receive(k_patience()) && !daemon_died())
 			test_fail(__FILE__, __LINE__, "the new worker does not ask for requests");
+	}
 }
 
 void daemon_restart(void)
 {
-	daemon_restart_only();
-	k_resend_all();
+	do {
+		daemon_restart_only();
+		if (k.worker)
+			k_resend_all();
+		k_sync();
+	} while (daemon_died());
 }
 
 void daemon_kill_and_restart(void)
@@ -292,6 +306,11 @@ void daemon_kill_and_restart(void)
 void daemon_fault(long n)
 {
 	control->fault = n;
+}
+
+void daemon_fault_at_start(long n)
+{
+	control->fault_at_start = n;
 }
 
 /* ---- ending ---- */

@@ -91,21 +91,28 @@ void k_resend(rq n)
 	struct request *r = &k.reqs[n];
 	struct fuse_in_header *h = (struct fuse_in_header *)r->msg;
 
-	CHECK(!r->answered);
+	CHECK(r->msg && !r->answered);
 	if (!r->unread) {
 		r->resent = true;
 		h->unique |= RESENT;
 	}
 	r->unread = false;
 	transmit(r);
+	if (r->interrupted) {
+		struct fuse_interrupt_in in = { .unique = h->unique };
+
+		k_send(FUSE_INTERRUPT, 0, &in, sizeof(in), NULL, 0);
+	}
 }
 
 void k_resend_all(void)
 {
-	for (rq n = 1; n < k.n; n++)	/* those that a worker had, before those that none had */
+	rq end = k.n;			/* without the INTERRUPTs that this adds */
+
+	for (rq n = 1; n < end; n++)	/* those that a worker had, before those that none had */
 		if (!k.reqs[n].answered && !k.reqs[n].unread)
 			k_resend(n);
-	for (rq n = 1; n < k.n; n++)
+	for (rq n = 1; n < end; n++)
 		if (!k.reqs[n].answered && k.reqs[n].unread)
 			k_resend(n);
 }

@@ -25,6 +25,7 @@ struct request {
 	uint32_t opcode;
 	bool resent;			/* so its unique has bit 63 set */
 	bool unread;			/* no worker has read it */
+	bool interrupted;		/* the kernel says so again to the next worker */
 	bool answered;
 	int error;			/* 0 or -errno */
 	char *data;			/* the answer; a NUL follows */
@@ -57,14 +58,18 @@ void daemon_start(void);
 void daemon_start_with(const struct options *opt);
 /* SIGKILL, now. What it had not read stays with the kernel. */
 void daemon_kill(void);
-/* Another worker: it asks for what was not answered, and gets it. */
+/*
+ * Another worker: it asks for what was not answered, and gets it. If that one dies too (of a
+ * fault), another one.
+ */
 void daemon_restart(void);
 /* The same, but what was not answered is not sent again yet: k_resend(). */
 void daemon_restart_only(void);
 void daemon_kill_and_restart(void);
-/* Have the worker die at the n-th store or system call of what is sent from now on; 0: not. */
+/* Have the worker die at the n-th store or system call of what is sent from now on, up to k_sync(). */
 void daemon_fault(long n);
-/* Faults that had not been reached when the last request was sent: did the worker outlive it? */
+/* Have the next worker die at the n-th from its start. */
+void daemon_fault_at_start(long n);
 bool daemon_died(void);
 /* SIGTERM: it must end well, with everything answered and every file sound. */
 void daemon_end(void);

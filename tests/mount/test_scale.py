@@ -323,5 +323,6 @@ def test_flocks_under_kills(area):
     clients[-1].kill()      # alone it never waits
     fd = lock.open()
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    other = lock.open()
     with unchanged(lock), raises(errno.EAGAIN):
-        fcntl.flock(lock.open(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -55,7 +55,8 @@ def test_shell_workers_share_a_queue(area, q, shell, tmp_path):
     worker = 'while read -r n; do echo "$n" >> "$OUT"; done < q.queue'
     workers = [fork(lambda i=i: sh(worker, cwd=area.dir, shell=shell, env={"OUT": f"{tmp_path}/{i}"}).code)
                for i in range(3)]
-    q.await_waiters(3)
+    # busybox's read polls first, so its worker is no waiter of the queue yet: it has it open.
+    eventually(lambda: q.status()["handles"] == "3")
     sh("seq 300 > q.queue; echo 1 > q.queue.ctl/closed", cwd=area.dir, shell=shell)
     assert [w.result() for w in workers] == [0, 0, 0]
     lines = [int(l) for p in tmp_path.iterdir() for l in p.read_text().split()]

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* The slow half of lock.h. */
+#define _GNU_SOURCE
+#include "lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "obj.h"
+
+#define SPINS		100
+#define FIRST_SLICE	1000000		/* ns of sleep before the holder is looked at closely */
+#define SLICE		10000000
+
+__thread uint32_t ipc_tid_cache;
+
+static void forget_tid(void)
+{
+	ipc_tid_cache = 0;
+}
+
+__attribute__((constructor)) static void forget_after_fork(void)
+{
+	pthread_atfork(NULL, NULL, forget_tid);
+}
+
+uint32_t ipc_tid_ask(void)
+{
+	ipc_tid_cache = (uint32_t)syscall(SYS_gettid);
+	return ipc_tid_cache;
+}
+
+/* A holder that has died but was not waited for by its parent is a zombie: dead as well. */
+static bool is_zombie(uint32_t tid)
+{
+	char path[32], buf[256], *p;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ESRCH;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n > 0 ? n : 0] = 0;
+	p = strrchr(buf, ')');
+	return n <= 0 || (p && (p[2] == 'Z' || p[2] == 'X'));
+}
+
+static bool is_dead(uint32_t tid, bool closely)
+{
+	if (tid == ipc_tid())		/* not us: somebody who had our id before */
+		return true;
+	if (!tid || (kill((pid_t)tid, 0) < 0 && errno == ESRCH))
+		return true;
+	return closely && is_zombie(tid);
+}
+
+static void pause_cpu(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static bool swap(uint32_t *word, uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
+{
+	uint64_t start = 0, slice = FIRST_SLICE;
+	uint32_t tid = ipc_tid();
+
+	for (int i = 0; i < SPINS; i++) {
+		if (!__atomic_load_n(word, __ATOMIC_RELAXED) && swap(word, 0, tid))
+			return 0;
+		pause_cpu();
+	}
+	for (;;) {
+		uint32_t v = __atomic_load_n(word, __ATOMIC_RELAXED);
+		struct timespec ts = { 0, (long)slice };
+
+		if (!v) {
+			if (swap(word, 0, tid | LOCK_SLEEPERS))
+				return 0;
+			continue;
+		}
+		if (is_dead(v & ~LOCK_SLEEPERS, slice != FIRST_SLICE || timeout_ns == 0)) {
+			if (swap(word, v, tid | LOCK_SLEEPERS))
+				return -EOWNERDEAD;
+			continue;
+		}
+		if (!start)
+			start = ipc_now();
+		if (timeout_ns >= 0) {
+			uint64_t spent = ipc_now() - start;
+
+			if (spent >= (uint64_t)timeout_ns)
+				return -EBUSY;
+			if ((uint64_t)timeout_ns - spent < slice)
+				ts.tv_nsec = (long)((uint64_t)timeout_ns - spent);
+		}
+		if (!(v & LOCK_SLEEPERS) && !swap(word, v, v | LOCK_SLEEPERS))
+			continue;
+		if (syscall(SYS_futex, word, FUTEX_WAIT, v | LOCK_SLEEPERS, &ts, NULL, 0) < 0 &&
+		    errno == ETIMEDOUT)
+			slice = SLICE;
+	}
+}
+
+void ipc_lock_wake(uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}

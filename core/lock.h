@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mutex of an engine file: one word, robust against the death of its holder.
+ *
+ * Not pthread's robust mutex: that one keeps pointers of a list in the shared memory and follows
+ * them, so that whoever can write the file could make the daemon write anywhere. Here the file
+ * holds the holder's thread id and nothing else.
+ *
+ *	0			free
+ *	tid			held, nobody sleeps
+ *	tid | LOCK_SLEEPERS	held, somebody may sleep: legal to be set when nobody does
+ *
+ * Who must wait sleeps on the word in slices, and looks between them whether the holder still
+ * lives. The ids are of one pid namespace: a process of another one does not attach.
+ */
+#ifndef IPC_LOCK_H
+#define IPC_LOCK_H
+
+#include <stdint.h>
+
+#define LOCK_SLEEPERS 0x80000000u
+
+/*
+ * timeout_ns < 0: for ever. 0: taken. -EOWNERDEAD: taken from a dead holder, whose change is to be
+ * undone. -EBUSY: not got in time.
+ */
+int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
+void ipc_lock_wake(uint32_t *word);
+uint32_t ipc_tid_ask(void);
+
+extern __thread uint32_t ipc_tid_cache;
+
+/* gettid(2), remembered; a fork's child asks anew. */
+static inline uint32_t ipc_tid(void)
+{
+	return __builtin_expect(ipc_tid_cache != 0, 1) ? ipc_tid_cache : ipc_tid_ask();
+}
+
+static inline int ipc_lock_take(uint32_t *word, int64_t timeout_ns)
+{
+	uint32_t free = 0;
+
+	if (__atomic_compare_exchange_n(word, &free, ipc_tid(), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return 0;
+	return ipc_lock_take_slowly(word, timeout_ns);
+}
+
+static inline void ipc_lock_release(uint32_t *word)
+{
+	if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) & LOCK_SLEEPERS)
+		ipc_lock_wake(word);
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The harness itself, and what every request goes through. */
+#include "calls.h"
+
+TEST(daemon_ends_well)
+{
+	daemon_start();
+	daemon_end();
+}
+
+TEST(daemon_put_and_get)
+{
+	struct file w, r;
+
+	daemon_start();
+	make("a.queue");
+	w = open_name("a.queue", WO);
+	r = open_name("a.queue", RO);
+	CHECK_STR(f_put(&w, "one\ntwo\n"), "8");
+	CHECK_STR(f_get(&r), "one\n");
+	CHECK_STR(told(q_read_at(&r, 4096, 4)), "two\n");
+	CHECK_STR(told(q_read_at(&r, 4096, 8)), "!WAITS");
+	f_close(&w);
+	CHECK_STR(show_word("a.queue.ctl/type"), "queue");
+	daemon_end();
+}
+
+TEST(daemon_restart_asks_for_requests)
+{
+	struct file r, w;
+	rq n;
+
+	daemon_start();
+	make("a.queue");
+	r = open_name("a.queue", BOTH);
+	w = open_name("a.queue", WO);
+	n = q_read(&r);
+	CHECK_STR(told(n), "!WAITS");
+	for (unsigned int i = 0; i < 3; i++) {
+		daemon_kill_and_restart();
+		CHECK_INT(k.resends, i + 1);
+		CHECK_STR(told(n), "!WAITS");
+	}
+	CHECK_STR(f_put(&w, "x\n"), "2");
+	CHECK_STR(told(n), "x\n");
+	daemon_end();
+}
