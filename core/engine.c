@@ -98,7 +98,7 @@ int ipc_put(struct ipc_obj *o, struct ipc_call *c)
 
 int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd)
 {
-	struct ipc_handle *hd = handle_at(o, c->handle);
+	struct ipc_handle *hd = c->handle ? handle_at(o, c->handle) : NULL;	/* a setting has none */
 	int r;
 
 	do {

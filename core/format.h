@@ -165,6 +165,7 @@ struct ipc_handle {
 	ref_t line_last;		/* [lock] its last segment */
 	uint32_t parked;		/* [lock] how many waiters are WAITER_PARKED (also in `waiters`) */
 	uint64_t seen;			/* [lock] value: the version that this handle saw last */
+	uint64_t companion;		/* [lock] fh of its handle of ctl/lock's object; 0 */
 	struct ipc_answer hand;		/* [lock] the answer in hand */
 };
 
@@ -449,7 +450,7 @@ static_assert(sizeof(struct ipc_undo) == 16, "format");
 static_assert(sizeof(struct ipc_page_state) == 16, "format");
 static_assert(sizeof(struct ipc_msg) == 16, "format");
 static_assert(sizeof(struct ipc_answer) == 48, "format");
-static_assert(sizeof(struct ipc_handle) == 200, "format");
+static_assert(sizeof(struct ipc_handle) == 208, "format");
 static_assert(offsetof(struct ipc_handle, poll_link) == IPC_UNIT, "a link needs a ref_t");
 static_assert(sizeof(struct ipc_waiter) == 144, "format");
 static_assert(sizeof(struct ipc_hold) == 40, "format");

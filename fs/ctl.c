@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of .ctl files, and what the file system does with them: see ctl.h. */
+#include "array.h"
 #include "ctl.h"
+#include "monitor.h"
+#include "number.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -151,6 +154,62 @@ static void show_readers(struct object *ob, FILE *f)
 static void show_writers(struct object *ob, FILE *f)
 {
 	fprintf(f, "%u\n", B(ob).queue.mq[0].writers + B(ob).queue.mq[1].writers);
+}
+
+/* ---- barrier, value, array ---- */
+
+SHOW_NUMBER(parties, barrier.parties)
+SHOW_NUMBER(broken, barrier.broken)
+
+static void show_waiting(struct object *ob, FILE *f)
+{
+	fprintf(f, "%" PRIu64 "\n", ipc_size(&ob->o));
+}
+
+static int store_parties(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	struct ipc_call c = { .unique = unique };
+	struct ipc_cmd cmd;
+	int r = text_command(IPC_BARRIER, s, len, &cmd);
+
+	if (r == 0 && cmd.verb != CMD_PARTIES)
+		r = -EINVAL;
+	return r < 0 ? r : ipc_give(&ob->o, &c, &cmd);
+}
+
+static void show_code(uint32_t code, FILE *f)
+{
+	if (code)
+		fprintf(f, "%c\n", (int)code);
+	else
+		fprintf(f, "text\n");
+}
+
+static void show_value_typecode(struct object *ob, FILE *f)
+{
+	show_code(B(ob).value.typecode, f);
+}
+
+static void show_array_typecode(struct object *ob, FILE *f)
+{
+	show_code(B(ob).array.typecode, f);
+}
+
+static int store_value_typecode(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	if (len == 4 && !memcmp(s, "text", 4))
+		return ipc_value_typecode(&ob->o, unique, 0);
+	if (len != 1 || !number_size((uint32_t)*s))
+		return -EINVAL;
+	return ipc_value_typecode(&ob->o, unique, (uint32_t)*s);
+}
+
+static int store_array_typecode(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	if (len != 1 || !number_size((uint32_t)*s))
+		return -EINVAL;
+	ipc_setting32(&ob->o, &B(ob).array.typecode, (uint32_t)*s);
+	return 0;
 }
 
 /* ---- commands ---- */
@@ -310,6 +369,18 @@ const struct ctl_file ctl_files[] = {
 	SETTING("scope", SEMS, show_scope, store_scope),
 	FACT("value", BIT(IPC_EVENT), show_event_value),
 
+	SETTING("parties", BIT(IPC_BARRIER), show_parties, store_parties),
+	FACT("waiting", BIT(IPC_BARRIER), show_waiting),
+	FACT("broken", BIT(IPC_BARRIER), show_broken),
+	SETTING("lock", BIT(IPC_COND) | BIT(IPC_VALUE) | BIT(IPC_ARRAY), show_lock, store_lock),
+	SETTING("typecode", BIT(IPC_VALUE), show_value_typecode, store_value_typecode),
+	TAKES("changed", BIT(IPC_VALUE), HANDLE_CHANGED),
+	SETTING("typecode", BIT(IPC_ARRAY), show_array_typecode, store_array_typecode),
+	SETTING("length", BIT(IPC_ARRAY), show_length, store_length),
+	{ .name = "items", .types = BIT(IPC_ARRAY), .access = CTL_DATA, .show = show_items,
+	  .store = store_items },
+	{ .name = "data", .types = BIT(IPC_ARRAY), .access = CTL_LINK, .unlisted = true },
+
 	{ .name = "status", .types = CTL_ROOT, .show_mount = show_mount_status },
 	{ .name = "version", .types = CTL_ROOT, .show_mount = show_version },
 	{ .name = "waiters", .types = CTL_ROOT, .access = CTL_PRIVATE,
@@ -392,6 +463,9 @@ void ctl_attr(const struct target *t, struct stat *st)
 	case CTL_SETTING:
 		st->st_mode = S_IFREG | readable | 0200;
 		break;
+	case CTL_DATA:
+		st->st_mode = S_IFREG | (st->st_mode & 0666);
+		break;
 	case CTL_COMMAND:	/* readable, and empty, so that grep has nothing to complain of */
 		st->st_mode = S_IFREG | readable | readable >> 1;
 		break;
@@ -425,8 +499,12 @@ int ctl_readlink(const struct target *t, char *buf, size_t size)
 /* What an object that is only looked at shows. */
 static void show_look(struct object *ob, FILE *f)
 {
+	char text[IPC_VALUE_MAX];
+
 	if (ob->o.type == IPC_QUEUE || ob->o.type == IPC_PIPE)
 		show_peek(ob, f);
+	else if (ob->o.type == IPC_VALUE)
+		fprintf(f, "%.*s\n", (int)ipc_value_text(&ob->o, text, sizeof(text)), text);
 	else
 		fprintf(f, "%" PRIu64 "\n", ipc_size(&ob->o));
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "ctl.h"
 #include "io.h"
 #include "text.h"
@@ -213,6 +214,19 @@ static void set_mode(struct target *t, const struct stat *attr, int to_set)
 	store_chmod(t->node);
 }
 
+static int truncate_array(struct node *n, off_t size)
+{
+	int r;
+	struct object *ob = object_of(n, &r);
+
+	r = ob ? object_lock(ob) : r;
+	if (r < 0)
+		return r;
+	r = array_resize(ob, (uint64_t)size);
+	settle(ob);
+	return r;
+}
+
 static void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 			struct fuse_file_info *fi)
 {
@@ -223,7 +237,7 @@ static void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int t
 		r = to_set & FUSE_SET_ATTR_SIZE && !(to_set & (FUSE_SET_ATTR_MODE |
 			FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) ? -EINVAL : -EPERM;
 	else if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
-		r = -EINVAL;
+		r = t.node->type == IPC_ARRAY ? truncate_array(t.node, attr->st_size) : -EINVAL;
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -90,6 +90,8 @@ struct parked {
 	ref_t waiter;			/* key */
 	fuse_req_t req;
 	struct object *ob;
+	struct object *cond;		/* waits in `ob` for the lock of this condition's waiter */
+	ref_t cond_waiter;
 	uint32_t op;
 	size_t max;			/* read: bytes wanted */
 	uint64_t pos;

@@ -12,8 +12,10 @@
 #include <sys/file.h>
 #include <time.h>
 
+#include "array.h"
 #include "ctl.h"
 #include "io.h"
+#include "monitor.h"
 #include "text.h"
 #include "type.h"
 #include "worker.h"
@@ -256,6 +258,8 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 	if (!ob)
 		return r;
 	how.flags = handle_flags(t, ob->o.type, how.kind, flags);
+	if (ob->o.ops->unhold)		/* whose are its holds? */
+		how.pid = proc_pid(how.tid);
 	r = object_lock(ob);
 	if (r < 0)
 		return r;
@@ -315,6 +319,7 @@ void close_handle(uint64_t ino, uint64_t fh)
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
+	uint64_t companion, lock_id;
 
 	if (fh & FH_PLAIN) {
 		snapshot_drop(fh);
@@ -326,8 +331,11 @@ void close_handle(uint64_t ino, uint64_t fh)
 		writer_leave(hd->nodeid);
 	if (hd->line)
 		ipc_flush(&ob->o, (ref_t)fh, 0, false, true);
+	companion = hd->companion;
+	lock_id = monitor_lock_id(ob);
 	ipc_close(&ob->o, (ref_t)fh);
 	settle(ob);
+	monitor_closed(lock_id, companion);
 }
 
 void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -434,11 +442,31 @@ static void read_plain(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, o
 			       s->len - (size_t)off : size);
 }
 
+static bool is_array(uint64_t ino)
+{
+	struct target t;
+
+	return target_of(ino, &t) == 0 && t.node->type == IPC_ARRAY;
+}
+
+static void read_array(fuse_req_t req, struct object *ob, size_t size, uint64_t off)
+{
+	static char buf[MAX_IO];
+	ssize_t n = array_read(ob, buf, size < sizeof(buf) ? size : sizeof(buf), off);
+
+	settle(ob);
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
 void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
+	struct object *lock;
 	struct ipc_call c;
 	size_t hand_off;
 	int r;
@@ -451,7 +479,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	 * sendfile(2) and mmap(2) cut what they read at st_size, which is no length here: the rest
 	 * would be lost. Programs that are refused fall back to read(2).
 	 */
-	if (raw.by_cache) {
+	if (raw.by_cache && !is_array(ino)) {
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
@@ -461,11 +489,15 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		fuse_reply_err(req, -r);
 		return;
 	}
+	if (ob->o.type == IPC_ARRAY) {
+		read_array(req, ob, size, (uint64_t)off);
+		return;
+	}
 	fill_call(&c, req, &ob->o, hd, fi->flags);
 	c.op = op_of_kind[hd->kind <= HANDLE_CHANGED ? hd->kind : 0];
 	c.max = usable(size);
 	c.pos = (uint64_t)off;
-	if (ob->o.ops->unhold || c.op == OP_LEASE)
+	if (ob->o.ops->unhold || c.op == OP_LEASE || ob->o.type == IPC_BARRIER)
 		fill_pid(&c, hd);
 	if (done_before(ob, &c, &r)) {
 		c.got = hd->hand;
@@ -478,9 +510,14 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		fuse_reply_buf(req, NULL, 0);
 		return;
 	} else {
+		lock = ob->o.type == IPC_COND ? lock_object(ob) : NULL;
+		if (lock)
+			monitor_find(lock, &c);
 		r = ipc_read(&ob->o, &c);
 	}
 	if (r == IPC_WAIT) {
+		if (ob->o.type == IPC_COND)
+			monitor_lend(ob, c.waiter);
 		park(req, ob, &c, NULL);
 		return;
 	}
@@ -554,7 +591,6 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	struct ipc_call c;
 	int r;
 
-	(void)off;
 	if (fi->fh & FH_PLAIN) {
 		ssize_t n = target_of(ino, &t) < 0 ? -ESTALE : ctl_write(&t, buf, size, raw.unique);
 
@@ -568,6 +604,13 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	r = enter(ino, fi->fh, &t, &ob, &hd);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
+		return;
+	}
+	if (ob->o.type == IPC_ARRAY) {
+		ssize_t n = array_write(ob, buf, size, fi->flags & O_APPEND ?
+					ob->o.h->b.array.length : (uint64_t)off);
+
+		reply_write(req, ob, t.node, n < 0 ? (int)n : 0, n < 0 ? 0 : (size_t)n);
 		return;
 	}
 	fill_call(&c, req, &ob->o, hd, fi->flags);
@@ -614,9 +657,10 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
 	struct target t;
-	struct object *ob;
+	struct object *ob, *lock;
 	struct ipc_handle *hd;
 	struct ipc_call c;
+	uint64_t fh;
 	int r;
 
 	if (fi->fh & FH_PLAIN) {
@@ -632,6 +676,19 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 	fill_call(&c, req, &ob->o, hd, op & LOCK_NB ? O_NONBLOCK : fi->flags & ~O_NONBLOCK);
 	c.op = OP_FLOCK;
 	fill_pid(&c, hd);
+	lock = lock_object(ob);
+	if (lock && hd->kind == HANDLE_OBJECT) {
+		r = monitor_flock(ob, hd, lock, op & ~LOCK_NB, &fh);
+		settle(ob);
+		if (r == 0 && fh)
+			r = object_lock(lock);
+		if (r < 0 || !fh) {
+			fuse_reply_err(req, -r);
+			return;
+		}
+		ob = lock;
+		c.handle = (ref_t)fh;
+	}
 	if (hd->kind != HANDLE_OBJECT)
 		r = -EOPNOTSUPP;
 	else if (!done_before(ob, &c, &r))

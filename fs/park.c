@@ -22,6 +22,7 @@
 #include <utlist.h>
 
 #include "io.h"
+#include "monitor.h"
 #include "type.h"
 
 /* ---- deadlines: a binary heap, the earliest first ---- */
@@ -208,6 +209,21 @@ static void give_up(struct parked *p, int why)
 		settle(ob);			/* it was served: that is the answer */
 		return;
 	}
+	if (p->cond) {			/* it has its notify, and does not wait for its lock now */
+		struct object *cond = p->cond;
+		ref_t w = p->cond_waiter;
+
+		ipc_leave(&ob->o, p->waiter, why, &result);
+		settle(ob);
+		req = take_req(p);
+		parked_free(p);
+		if (object_lock(cond) == 0) {
+			ipc_cond_park(&cond->o, w);
+			settle(cond);
+		}
+		fuse_reply_err(req, EINTR);
+		return;
+	}
 	if (!ipc_leave(&ob->o, p->waiter, why, &result)) {
 		deadline_remove(p);
 		p->deadline = IPC_NEVER;
@@ -287,10 +303,8 @@ static void run_turn(struct object *ob, ref_t w)
 		return;
 }
 
-/* Answer one that was granted. With the object locked, and locked again afterwards. */
-static bool answer(struct object *ob, ref_t w)
+static bool answer_plainly(struct object *ob, ref_t w, struct parked *p)
 {
-	struct parked *p = find(ob, w);
 	struct ipc_waiter *wt = waiter_at(&ob->o, w);
 	struct ipc_call c = { .max = p->max, .pos = p->pos };
 	int64_t result = wt->result;
@@ -309,6 +323,65 @@ static bool answer(struct object *ob, ref_t w)
 		return false;
 	ipc_finish(&ob->o, w, &c);
 	return true;
+}
+
+/* A condition's reader whose outcome is settled waits in the lock that it gave up. */
+static bool move_to_lock(struct object *ob, ref_t w, struct parked *p)
+{
+	struct object *lock;
+	struct ipc_call c;
+
+	if (monitor_retake(ob, w, &lock, &c))
+		return false;
+	HASH_DEL(ob->parked, p);
+	deadline_remove(p);
+	p->deadline = IPC_NEVER;
+	p->cond = ob;
+	p->cond_waiter = w;
+	p->ob = lock;
+	p->waiter = c.waiter;
+	HASH_ADD(hh, lock->parked, waiter, sizeof(p->waiter), p);
+	object_unlock(ob);
+	settle(lock);
+	return true;
+}
+
+/* It has the lock again: now the condition answers. */
+static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
+{
+	struct object *ob = p->cond;
+	struct ipc_call c = { .max = p->max, .pos = p->pos };
+	struct ipc_call none = { 0 };
+	struct ipc_waiter *wt;
+	fuse_req_t req;
+
+	ipc_finish(&lock->o, w, &none);
+	object_unlock(lock);
+	req = take_req(p);
+	w = p->cond_waiter;
+	parked_free(p);
+	wt = waiter_at(&ob->o, w);
+	if (wt->result < 0)
+		fuse_reply_err(req, (int)-wt->result);
+	else
+		reply_answer(req, ob, &wt->got, 0, c.max);
+	if (object_lock(ob) == 0) {
+		ipc_finish(&ob->o, w, &c);
+		settle(ob);
+	}
+	return object_lock(lock) == 0;
+}
+
+/* Answer one that was granted. With the object locked, and locked again afterwards. */
+static bool answer(struct object *ob, ref_t w)
+{
+	struct parked *p = find(ob, w);
+
+	if (p->cond)
+		return answer_condition(ob, w, p);
+	if (move_to_lock(ob, w, p))
+		return object_lock(ob) == 0;
+	return answer_plainly(ob, w, p);
 }
 
 /* A waiter that has been granted and whose request is here (after a restart it may yet come). */

@@ -543,6 +543,9 @@ void target_attr(const struct target *t, struct stat *st)
 	}
 	st->st_mode = S_IFREG | (st->st_mode & (n->type == IPC_TWOWAY ? 0666 : 07777));
 	st->st_size = (off_t)object_size(n);
+	/* An end of a two-way pipe shows what is to be read there. */
+	if (n->ob && !n->ob->o.damage && n->type == IPC_TWOWAY)
+		st->st_size = (off_t)n->ob->o.h->b.queue.mq[t->sub == SUB_END_A].bytes;
 	if (n->ob)
 		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
 }

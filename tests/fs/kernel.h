@@ -50,6 +50,7 @@ struct kernel {
 };
 
 extern struct kernel k;
+extern char test_where[128];		/* main.c: for the message of a failure; "" nowhere special */
 
 /* ---- daemon.c ---- */
 

@@ -8,6 +8,8 @@
 static struct test *tests, **last = &tests;
 static jmp_buf out;
 
+char test_where[128];
+
 void test_add(struct test *t)
 {
 	*last = t;
@@ -18,12 +20,13 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
-	printf("  %s:%d: ", file, line);
+	printf("  %s:%d: %s", file, line, test_where);
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
 	va_end(ap);
 	putchar('\n');
 	fflush(stdout);
+	*test_where = 0;
 	longjmp(out, 1);
 }
 

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* Opens, closes, cancels and pipes, with the worker dying everywhere. */
+#include <unistd.h>
+
+#include "crash.h"
+
+CRASH(open)
+
+static void setup_open(void)
+{
+	make("a.pipe");
+}
+
+static void ask_open(void)
+{
+	r1 = q_open(lookup(DIR_ROOT, "a.pipe"), WO);
+}
+
+static void verify_open(void)
+{
+	f1 = opened(r1, NODEID(2, 0), WO);
+	CHECK_STR(f_put(&f1, "x"), "1");
+	CHECK_STR(show_word("a.pipe.ctl/writers"), "1");	/* not two of them */
+	f_release(&f1);
+	CHECK_STR(show_word("a.pipe.ctl/writers"), "0");
+}
+
+CRASH(flush)
+
+static void setup_flush(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	CHECK_STR(f_put(&f1, "line"), "4");
+}
+
+static void ask_flush(void)
+{
+	r1 = q_flush(&f1);
+	r2 = q_flush(&f1);
+}
+
+static void verify_flush(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(told(r2), "ok");
+	CHECK_STR(drain("a.queue"), "line\n");
+}
+
+/* A close that says EPIPE says so also when the worker died over it. */
+CRASH(flush_refused)
+
+static void setup_flush_refused(void)
+{
+	setup_flush();
+	CHECK_STR(say("a.queue.ctl/closed", "1"), "1");
+}
+
+static void ask_flush_refused(void)
+{
+	r1 = q_flush(&f1);
+}
+
+static void verify_flush_refused(void)
+{
+	CHECK_STR(told(r1), "!EPIPE");
+	CHECK_INT(size_of(f1.ino), 0);
+}
+
+CRASH(release_of_a_line_and_leases)
+
+static void setup_release_of_a_line_and_leases(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue.ctl/lease", RO);
+	f3 = open_name("a.queue", RO);
+	CHECK_STR(f_put(&f1, "one\ntwo\nthr"), "11");
+	CHECK_STR(told(q_read_at(&f2, 100, 0)), "1\tone\n");
+	CHECK_STR(told(q_read_at(&f2, 100, 6)), "2\ttwo\n");
+	r3 = q_read(&f3);
+}
+
+static void ask_release_of_a_line_and_leases(void)
+{
+	r1 = q_release(&f2);
+	r2 = q_release(&f1);
+}
+
+static void verify_release_of_a_line_and_leases(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(told(r2), "ok");
+	CHECK_STR(told(r3), "one\n");
+	CHECK_STR(drain("a.queue"), "two\nthr\n");
+	CHECK_STR(show("a.queue.ctl/leased"), "");
+}
+
+CRASH(release_of_a_removed_one)
+
+static void setup_release_of_a_removed_one(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	CHECK_STR(f_put(&f1, "one\n"), "4");
+	CHECK_STR(told(q_unlink(DIR_ROOT, "a.queue")), "ok");
+}
+
+static void ask_release_of_a_removed_one(void)
+{
+	r1 = q_release(&f1);
+}
+
+static void verify_release_of_a_removed_one(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_INT(size_of(f1.ino), -ESTALE);
+	CHECK(access(state_path("objects/2"), F_OK) < 0);
+}
+
+CRASH(cancel)
+
+static void setup_cancel(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue.ctl/cancel", WO);
+	f2 = open_name("a.queue", RO);
+	f3 = open_name("a.queue.ctl/lease", RO);
+	r2 = q_read(&f2);
+	r3 = q_read(&f3);
+}
+
+static void ask_cancel(void)
+{
+	r1 = q_put(&f1, "all");
+}
+
+static void verify_cancel(void)
+{
+	CHECK_STR(told(r1), "3");
+	CHECK_STR(told(r2), "!ECANCELED");
+	CHECK_STR(told(r3), "!ECANCELED");
+}
+
+/* The queue is closed: those who wait see the end. */
+CRASH(closed)
+
+static void setup_closed(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue.ctl/closed", WO);
+	f2 = open_name("a.queue", RO);
+	r2 = q_read(&f2);
+}
+
+static void ask_closed(void)
+{
+	r1 = q_put(&f1, "1");
+}
+
+static void verify_closed(void)
+{
+	CHECK_STR(told(r1), "1");
+	CHECK_STR(told(r2), "");
+}
+
+CRASH(pipe)
+
+static void setup_pipe(void)
+{
+	make("a.pipe");
+	CHECK_STR(say("a.pipe.ctl/maxbytes", "4"), "1");
+	f2 = open_name("a.pipe", RO);
+	f1 = open_name("a.pipe", WO);
+	r1 = q_put(&f1, "abcdefghij");
+}
+
+static void ask_pipe(void)
+{
+	r2 = q_read_at(&f2, 3, 0);
+	r3 = q_read_at(&f2, 4096, 3);
+}
+
+static void verify_pipe(void)
+{
+	char all[32];
+	const char *s;
+
+	snprintf(all, sizeof(all), "%s%s", told(r2), told(r3));
+	for (size_t n; (n = strlen(all)) < 10; ) {
+		s = told(q_read_at(&f2, 4096, n));
+		CHECK(*s && *s != '!');
+		snprintf(all + n, sizeof(all) - n, "%s", s);
+	}
+	CHECK_STR(all, "abcdefghij");
+	CHECK_STR(told(r1), "10");
+	r4 = q_read_at(&f2, 4096, 10);
+	CHECK_STR(told(r4), "!WAITS");
+	f_release(&f1);
+	CHECK_STR(told(r4), "");
+}
+
+CRASH(pipe_end)
+
+static void setup_pipe_end(void)
+{
+	make("a.pipe");
+	f2 = open_name("a.pipe", RO);
+	f1 = open_name("a.pipe", WO);
+	r1 = q_read(&f2);
+}
+
+static void ask_pipe_end(void)
+{
+	r2 = q_release(&f1);
+}
+
+static void verify_pipe_end(void)
+{
+	CHECK_STR(told(r2), "ok");
+	CHECK_STR(told(r1), "");
+	CHECK_STR(show_word("a.pipe.ctl/writers"), "0");
+}

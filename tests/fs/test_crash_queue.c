@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT */
+/* Queues and pipes, with the worker dying everywhere. */
+#include "crash.h"
+
+
+CRASH(put)
+
+static void setup_put(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+}
+
+static void ask_put(void)
+{
+	r1 = q_put(&f1, "one\ntwo\nthr");
+}
+
+static void verify_put(void)
+{
+	CHECK_STR(told(r1), "11");
+	CHECK_STR(f_put(&f1, "ee\n"), "3");
+	CHECK_STR(drain("a.queue"), "one\ntwo\nthree\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
+}
+
+CRASH(put_to_readers)
+
+static void setup_put_to_readers(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue", RO);
+	f3 = open_name("a.queue", BOTH);
+	r2 = q_read(&f2);
+	r3 = q_read(&f3);
+}
+
+static void ask_put_to_readers(void)
+{
+	r1 = q_put(&f1, "one\ntwo\nthree\n");
+}
+
+static void verify_put_to_readers(void)
+{
+	CHECK_STR(told(r1), "14");
+	CHECK_STR(told(r2), "one\n");
+	CHECK_STR(told(r3), "two\n");
+	CHECK_STR(drain("a.queue"), "three\n");
+}
+
+/* A write of 300 lines is several changes. */
+static char lines[8192];
+
+CRASH(put_many)
+
+static void setup_put_many(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	*lines = 0;
+	for (int i = 0; i < 40; i++)
+		sprintf(lines + strlen(lines), "line %d\n", i);
+}
+
+static void ask_put_many(void)
+{
+	r1 = q_put(&f1, lines);
+}
+
+static void verify_put_many(void)
+{
+	CHECK_INT(atoi(told(r1)), (int)strlen(lines));
+	CHECK_STR(drain("a.queue"), lines);
+}
+
+/* Larger than a heap block, so that it takes several changes to put and to free. */
+static char record[100001];
+
+CRASH(put_large_record)
+
+static void setup_put_large_record(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO | O_DIRECT);
+	f2 = open_name("a.queue", BOTH | O_DIRECT);
+	for (size_t i = 0; i < sizeof(record) - 1; i++)
+		record[i] = (char)('a' + i % 26);
+}
+
+static void ask_put_large_record(void)
+{
+	r1 = q_put(&f1, record);
+	r2 = q_read_at(&f2, 131072, 0);
+	r3 = q_put(&f1, "next");
+}
+
+static void verify_put_large_record(void)
+{
+	CHECK_STR(told(r1), "100000");
+	CHECK_STR(told(r2), record);
+	CHECK_STR(told(r3), "4");
+	CHECK_STR(drain("a.queue"), "next\n");
+}
+
+/* A writer that waits, and readers that make room, one line at a time. */
+CRASH(put_half_way)
+
+static void setup_put_half_way(void)
+{
+	make("a.queue");
+	CHECK_STR(say("a.queue.ctl/maxsize", "1"), "1");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue", BOTH);
+	f3 = open_name("a.queue", WO);
+	r1 = q_put(&f1, "a1\na2\na3\n");
+	r2 = q_put(&f3, "b1\n");
+}
+
+static void ask_put_half_way(void)
+{
+	r3 = q_read(&f2);
+	r4 = q_read(&f2);
+}
+
+static void verify_put_half_way(void)
+{
+	CHECK_STR(told(r3), "a1\n");
+	CHECK_STR(told(r4), "a2\n");
+	CHECK_STR(told(r1), "9");
+	CHECK_STR(told(r2), "!WAITS");
+	CHECK_STR(f_get(&f2), "a3\n");
+	CHECK_STR(told(r2), "3");
+	CHECK_STR(drain("a.queue"), "b1\n");
+}
+
+CRASH(put_interrupted)
+
+static void setup_put_interrupted(void)
+{
+	setup_put_half_way();
+	CHECK_STR(f_get(&f2), "a1\n");
+}
+
+static void ask_put_interrupted(void)
+{
+	interrupt(r1);
+}
+
+static void verify_put_interrupted(void)
+{
+	CHECK_STR(told(r1), "6");
+	CHECK_STR(f_get(&f2), "a2\n");
+	CHECK_STR(told(r2), "3");
+	CHECK_STR(drain("a.queue"), "b1\n");
+}
+
+/* ---- getting ---- */
+
+CRASH(get)
+
+static void setup_get(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue", RO);
+	f3 = open_name("a.queue", BOTH);
+	CHECK_STR(f_put(&f1, "one\ntwo\nthree\n"), "14");
+}
+
+static void ask_get(void)
+{
+	r1 = q_read(&f2);
+	r2 = q_read(&f3);
+}
+
+static void verify_get(void)
+{
+	CHECK_STR(told(r1), "one\n");
+	CHECK_STR(told(r2), "two\n");
+	CHECK_STR(drain("a.queue"), "three\n");
+}
+
+/* Byte by byte: the rest of the message stays the handle's, whenever the worker dies. */
+CRASH(get_in_parts)
+
+static void setup_get_in_parts(void)
+{
+	setup_get();
+}
+
+static void ask_get_in_parts(void)
+{
+	r1 = q_read_at(&f2, 2, 0);
+	r2 = q_read_at(&f3, 1, 0);
+}
+
+static void verify_get_in_parts(void)
+{
+	CHECK_STR(told(r1), "on");
+	CHECK_STR(told(r2), "t");
+	CHECK_STR(told(q_read_at(&f2, 10, 2)), "e\n");
+	CHECK_STR(told(q_read_at(&f2, 10, 1)), "ne\n");		/* it seeks back */
+	CHECK_STR(told(q_read_at(&f3, 10, 0)), "wo\n");
+	CHECK_STR(drain("a.queue"), "three\n");
+}
+
+CRASH(get_in_parts_after_waiting)
+
+static void setup_get_in_parts_after_waiting(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue", RO);
+	f3 = open_name("a.queue", BOTH);
+	r1 = q_read_at(&f2, 2, 0);
+	r2 = q_read_at(&f3, 1, 0);
+	r3 = q_read_at(&f3, 1, 0);
+}
+
+static void ask_get_in_parts_after_waiting(void)
+{
+	r4 = q_put(&f1, "one\ntwo\nthree\nfour\n");
+}
+
+static void verify_get_in_parts_after_waiting(void)
+{
+	CHECK_STR(told(r4), "19");
+	CHECK_STR(told(r1), "on");
+	CHECK_STR(told(r2), "t");
+	CHECK_STR(told(r3), "t");
+	CHECK_STR(told(q_read_at(&f2, 10, 2)), "e\n");
+	CHECK_STR(told(q_read_at(&f3, 10, 0)), "wo\n");
+	CHECK_STR(told(q_read_at(&f3, 10, 0)), "hree\n");
+	CHECK_STR(drain("a.queue"), "four\n");
+}
+
+CRASH(stream)
+
+static void setup_stream(void)
+{
+	setup_get();
+	f4 = open_name("a.queue.ctl/stream", RO);
+}
+
+static void ask_stream(void)
+{
+	r1 = q_read_at(&f4, 9, 0);
+}
+
+static void verify_stream(void)
+{
+	CHECK_STR(told(r1), "one\ntwo\n");
+	CHECK_STR(told(q_read_at(&f4, 4096, 8)), "three\n");
+}
+
+/* ---- leases ---- */
+
+static void queue_with_leases(void)
+{
+	make("a.queue");
+	CHECK_STR(say("a.queue.ctl/max_attempts", "1"), "1");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue.ctl/lease", RO);
+	CHECK_STR(f_put(&f1, "one\ntwo\nthree\n"), "14");
+	CHECK_STR(told(q_read_at(&f2, 100, 0)), "1\tone\n");
+	CHECK_STR(told(q_read_at(&f2, 100, 6)), "2\ttwo\n");
+}
+
+CRASH(lease)
+
+static void setup_lease(void)
+{
+	queue_with_leases();
+	f3 = open_name("a.queue.ctl/lease", RO);
+}
+
+static void ask_lease(void)
+{
+	r1 = q_read(&f3);
+}
+
+static void verify_lease(void)
+{
+	CHECK_STR(told(r1), "3\tthree\n");
+	CHECK_STR(drain("a.queue"), "");
+	CHECK_STR(say("a.queue.ctl/ack", "1\n2\n3\n"), "6");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "0");
+}
+
+CRASH(lease_granted)
+
+static void setup_lease_granted(void)
+{
+	queue_with_leases();
+	f3 = open_name("a.queue.ctl/lease", RO);
+	CHECK_STR(f_get(&f3), "3\tthree\n");
+	r2 = q_read_at(&f3, 100, 8);
+}
+
+static void ask_lease_granted(void)
+{
+	r1 = q_put(&f1, "four\n");
+}
+
+static void verify_lease_granted(void)
+{
+	CHECK_STR(told(r1), "5");
+	CHECK_STR(told(r2), "4\tfour\n");
+	f_release(&f3);
+	f_release(&f2);
+	CHECK_STR(drain("a.queue"), "");
+	CHECK_STR(show("a.queue.ctl/dead"), "3\tthree\n4\tfour\n1\tone\n2\ttwo\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "0");
+}
+
+CRASH(ack)
+
+static void setup_ack(void)
+{
+	queue_with_leases();
+	f3 = open_name("a.queue.ctl/ack", WO);
+}
+
+static void ask_ack(void)
+{
+	r1 = q_put(&f3, "2\n");
+}
+
+static void verify_ack(void)
+{
+	CHECK_STR(told(r1), "2");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "2");
+	CHECK_STR(say("a.queue.ctl/ack", "2"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/ack", "1"), "1");
+}
+
+/* Several commands in one write: none of them twice. */
+CRASH(ack_many)
+
+static void setup_ack_many(void)
+{
+	setup_ack();
+}
+
+static void ask_ack_many(void)
+{
+	r1 = q_put(&f3, "2\n1\n");
+}
+
+static void verify_ack_many(void)
+{
+	CHECK_STR(told(r1), "4");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "1");
+	CHECK_STR(drain("a.queue"), "three\n");
+}
+
+CRASH(nack)
+
+static void setup_nack(void)
+{
+	queue_with_leases();
+	CHECK_STR(say("a.queue.ctl/max_attempts", "0"), "1");
+	f3 = open_name("a.queue.ctl/nack", WO);
+}
+
+static void ask_nack(void)
+{
+	r1 = q_put(&f3, "1");
+}
+
+static void verify_nack(void)
+{
+	CHECK_STR(told(r1), "1");
+	CHECK_STR(drain("a.queue"), "three\none\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
+}
+
+CRASH(done_many)
+
+static void setup_done_many(void)
+{
+	queue_with_leases();
+	f3 = open_name("a.queue.ctl/done", WO);
+	f4 = open_name("a.queue.ctl/join", RO);
+	r2 = q_read(&f4);
+}
+
+static void ask_done_many(void)
+{
+	r1 = q_put(&f3, "1\n1\n");
+}
+
+static void verify_done_many(void)
+{
+	CHECK_STR(told(r1), "4");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "1");
+	CHECK_STR(told(r2), "!WAITS");
+	CHECK_STR(say("a.queue.ctl/done", "1"), "1");
+	CHECK_STR(told(r2), "0\n");
+}
+
+static void dead_letters(void)
+{
+	queue_with_leases();
+	CHECK_STR(say("a.queue.ctl/nack", "1\n2\n"), "4");
+	CHECK_STR(show("a.queue.ctl/dead"), "1\tone\n2\ttwo\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "1");
+}
+
+CRASH(revive)
+
+static void setup_revive(void)
+{
+	dead_letters();
+	f3 = open_name("a.queue.ctl/revive", WO);
+}
+
+static void ask_revive(void)
+{
+	r1 = q_put(&f3, "2");
+}
+
+static void verify_revive(void)
+{
+	CHECK_STR(told(r1), "1");
+	CHECK_STR(show("a.queue.ctl/dead"), "1\tone\n");
+	CHECK_STR(drain("a.queue"), "three\ntwo\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "2");
+}
+
+CRASH(revive_all)
+
+static void setup_revive_all(void)
+{
+	setup_revive();
+}
+
+static void ask_revive_all(void)
+{
+	r1 = q_put(&f3, "all\n");
+}
+
+static void verify_revive_all(void)
+{
+	CHECK_STR(told(r1), "4");
+	CHECK_STR(show("a.queue.ctl/dead"), "");
+	CHECK_STR(drain("a.queue"), "three\none\ntwo\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
+}
+
+CRASH(discard)
+
+static void setup_discard(void)
+{
+	dead_letters();
+	f3 = open_name("a.queue.ctl/discard", WO);
+}
+
+static void ask_discard(void)
+{
+	r1 = q_put(&f3, "1");
+}
+
+static void verify_discard(void)
+{
+	CHECK_STR(told(r1), "1");
+	CHECK_STR(show("a.queue.ctl/dead"), "2\ttwo\n");
+}
