@@ -336,7 +336,7 @@ struct ipc_array {
 	uint32_t pad;
 };
 
-#define IPC_SLOTS 8
+#define IPC_RESTARTS 8			/* restarts in a row after which a request may still come again */
 struct ipc_mount {			/* STATE/mount */
 	uint64_t next_id;		/* [lock] of nodes */
 	uint64_t next_cookie;		/* [lock] of directory entries */
@@ -351,6 +351,7 @@ struct ipc_mount {			/* STATE/mount */
 	uint64_t unique;		/* [lock] the last request that changed the namespace, */
 	int64_t result;			/* [lock] what it came to, */
 	uint64_t result_id;		/* [lock] and the node that it made */
+	uint64_t before[IPC_RESTARTS][2];	/* [lock] unique and result_id as each worker found them */
 };
 
 /* A name: a directory, or an object (whose state is in objects/ID). */

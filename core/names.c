@@ -54,6 +54,36 @@ static int alloc(struct ipc_obj *m, size_t size, ref_t *ret)
 	}
 }
 
+void names_restarted(struct ipc_obj *m)
+{
+	struct ipc_mount *b = M(m);
+
+	if (!b->unique || b->unique == b->before[0][0])
+		return;
+	for (unsigned int i = IPC_RESTARTS - 1; i; i--)
+		for (unsigned int k = 0; k < 2; k++)
+			set64(m, b->before[i][k], b->before[i - 1][k]);
+	set64(m, b->before[0][0], b->unique);
+	set64(m, b->before[0][1], b->result_id);
+	commit(m);
+}
+
+bool names_done(struct ipc_obj *m, uint64_t unique, uint64_t *ret_id)
+{
+	struct ipc_mount *b = M(m);
+
+	if (b->unique == unique) {
+		*ret_id = b->result_id;
+		return true;
+	}
+	for (unsigned int i = 0; i < IPC_RESTARTS; i++)
+		if (b->before[i][0] == unique) {
+			*ret_id = b->before[i][1];
+			return true;
+		}
+	return false;
+}
+
 uint64_t names_next_id(struct ipc_obj *m)
 {
 	return M(m)->next_id;

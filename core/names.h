@@ -30,6 +30,14 @@ static inline struct ipc_alias *alias_at(struct ipc_obj *m, ref_t r)
 	return AT(m, ipc_alias, r);
 }
 
+/*
+ * A new worker begins: what the last one did last is remembered, because it may have died before it
+ * could say so, and others may be done before it is asked again.
+ */
+void names_restarted(struct ipc_obj *m);
+/* Was this request done before a restart? And the node. */
+bool names_done(struct ipc_obj *m, uint64_t unique, uint64_t *ret_id);
+
 /* The id that the next node will have: its engine file is made before the node is. */
 uint64_t names_next_id(struct ipc_obj *m);
 int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret);

@@ -563,6 +563,8 @@ ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t un
 {
 	const struct ctl_file *c = ctl_of(t->sub);
 	struct object *ob = NULL;
+	int64_t result;
+	bool partial;
 	size_t done = 0;
 	int r = 0;
 
@@ -574,7 +576,7 @@ ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t un
 		if (r < 0)
 			return r;
 		/* Done before the last worker died, and only the reply was lost? */
-		if (raw.resent && ob->o.h->unique == unique && !ob->o.h->unique_handle) {
+		if (raw.resent && ipc_note_find(&ob->o, unique, 0, &result, &partial)) {
 			object_unlock(ob);
 			return (ssize_t)len;
 		}

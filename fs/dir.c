@@ -285,11 +285,11 @@ static void ops_statfs(fuse_req_t req, fuse_ino_t ino)
 /* The answer to a change that was made before the last worker died: 0, and the node. */
 static bool namespace_done(struct node **ret)
 {
-	struct ipc_mount *b = mount_body();
+	uint64_t id;
 
-	if (!raw.resent || b->unique != raw.unique)
+	if (!raw.resent || !names_done(&fs.mount, raw.unique, &id))
 		return false;
-	*ret = tree_by_id(b->result_id);
+	*ret = tree_by_id(id);
 	return true;
 }
 

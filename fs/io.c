@@ -166,7 +166,7 @@ static void touch(struct node *n, bool written)
  */
 static bool done_before(struct object *ob, struct ipc_call *c, int *ret)
 {
-	struct ipc_header *h = ob->o.h;
+	bool partial;
 	ref_t w;
 
 	if (!raw.resent)
@@ -178,14 +178,13 @@ static bool done_before(struct object *ob, struct ipc_call *c, int *ret)
 		*ret = IPC_WAIT;
 		return true;
 	}
-	if (h->unique != c->unique || h->unique_handle != c->handle)
+	if (!ipc_note_find(&ob->o, c->unique, c->handle, &c->result, &partial))
 		return false;
-	c->result = h->result;
-	if (h->unique_partial) {
-		c->done = (size_t)h->result;
+	if (partial) {
+		c->done = (size_t)c->result;
 		return false;
 	}
-	*ret = h->result < 0 ? (int)h->result : 0;
+	*ret = c->result < 0 ? (int)c->result : 0;
 	return true;
 }
 

@@ -197,6 +197,8 @@ int store_load(const char **ret_why)
 	}
 	r = obj_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
+	if (r == 0 && !fs.supervisor)
+		fs.mount.h->m.lock = 0;	/* a mount begins: whoever had it is gone */
 	if (r == 0)
 		r = obj_lock(&fs.mount, LOCK_NS);
 	if (r < 0) {
@@ -205,6 +207,7 @@ int store_load(const char **ret_why)
 		return r;
 	}
 	/* The worker alone uses this file: the mutex stays locked until it ends. */
+	names_restarted(&fs.mount);
 	apply_limits();
 	r = tree_load();
 	if (r < 0)
@@ -340,8 +343,11 @@ static int adopt(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
 	struct ipc_check k;
-	int r = obj_lock(o, LOCK_NS);
+	int r;
 
+	if (o->h->epoch != mount_body()->epoch)
+		o->h->m.lock = 0;	/* whoever had it went with an earlier mount */
+	r = obj_lock(o, LOCK_NS);
 	if (r < 0)
 		return r;
 	if (ipc_check(o, &k) < 0) {
@@ -351,6 +357,8 @@ static int adopt(struct object *ob)
 		set64(o, o->h->epoch, mount_body()->epoch);
 		commit(o);
 		ipc_pump(o);
+	} else {
+		ipc_restarted(o);
 	}
 	obj_unlock(o);
 	return o->damage ? -EIO : 0;
