@@ -39,7 +39,9 @@ struct ipc_call {
 	uint64_t unique;		/* the FUSE request, to know it again; 0: a direct client */
 	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER; 0: may not wait (-EAGAIN) */
 	size_t max;			/* read: bytes of the answer that can be used at once */
-	uint64_t pos;			/* read: the position, for handles that have one */
+	uint64_t pos;			/* read: the position, for handles that have one; give: bytes of
+					 * this write's earlier commands, in the upper half of a note
+					 * that is partial (in the lower: how far this command came) */
 	const char *data;		/* write */
 	size_t len;
 	size_t done;			/* write: bytes that went in already */
@@ -116,6 +118,8 @@ void ipc_pump(struct ipc_obj *o);
  * stands): what is left stays in hand, and the waiter is gone. Committed.
  */
 void ipc_finish(struct ipc_obj *o, ref_t w, const struct ipc_call *c);
+/* The same for one whose answer a daemon had given when it died, as it had asked for it. */
+void ipc_finish_told(struct ipc_obj *o, ref_t w);
 /*
  * It is to wait no longer; why: -EINTR, -ETIMEDOUT. true: it is gone, and *ret is what its caller
  * is to be told (a put that moved something gives a short count). false: it waits on, without a

@@ -198,7 +198,8 @@ struct ipc_waiter {
 	uint32_t futex;			/* [atomic] a direct waiter sleeps while it is 0 */
 	uint32_t flags;			/* [lock] WAITER_* */
 	uint32_t tid, pid, uid;		/* [lock] pid: where a hold will be made */
-	uint32_t need;			/* [lock] put: bytes of the message that does not fit;
+	uint32_t need;			/* [lock] put: bytes of the message that does not fit; read: bytes
+					 * that the caller can use (got.base: at which position);
 					 * lent: the generation of `hold` */
 	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
 	int64_t deadline;		/* [lock] CLOCK_MONOTONIC ns, IPC_NEVER */
@@ -351,8 +352,19 @@ struct ipc_mount {			/* STATE/mount */
 	uint64_t unique;		/* [lock] the last request that changed the namespace, */
 	int64_t result;			/* [lock] what it came to, */
 	uint64_t result_id;		/* [lock] and the node that it made */
+	ref_t refused;			/* [once] IPC_REFUSED times struct ipc_refused */
+	uint32_t pad;
 	uint64_t before[IPC_RESTARTS][2];	/* [lock] unique and result_id as each worker found them */
 };
+
+/* A thread whose OPEN was answered with ESTALE, and whose next one must not be: by tid. */
+struct ipc_refused {
+	uint64_t tid;			/* [plain] 0: none */
+	uint64_t nodeid;		/* [plain] of the inode it asked for */
+	uint64_t alias;			/* [plain] made for it by its look-up; 0 */
+};
+
+#define IPC_REFUSED 128
 
 /* A name: a directory, or an object (whose state is in objects/ID). */
 struct ipc_node {

@@ -207,6 +207,33 @@ void alias_remove(struct ipc_obj *m, ref_t r)
 	commit(m);
 }
 
+int names_refused_make(struct ipc_obj *m)
+{
+	size_t size = IPC_REFUSED * sizeof(struct ipc_refused);
+	ref_t r;
+	int e;
+
+	if (M(m)->refused)
+		return 0;
+	e = alloc(m, size, &r);
+	if (e < 0)
+		return e;
+	memset(at(m, r, size), 0, size);
+	set32(m, M(m)->refused, r);
+	commit(m);
+	return 0;
+}
+
+struct ipc_refused *names_refused(struct ipc_obj *m, uint64_t tid)
+{
+	struct ipc_refused *t;
+
+	if (!M(m)->refused)
+		return NULL;
+	t = at(m, M(m)->refused, IPC_REFUSED * sizeof(*t));
+	return &t[tid % IPC_REFUSED];
+}
+
 uint32_t names_next_gen(struct ipc_obj *m)
 {
 	uint32_t gen = M(m)->next_gen;
@@ -233,7 +260,7 @@ static int names_check(struct ipc_obj *m, struct ipc_check *k)
 		id_max = node->id > id_max ? node->id : id_max;
 		k->blocks++;
 	}
-	k->blocks += M(m)->aliases.count;
+	k->blocks += M(m)->aliases.count + (M(m)->refused != 0);
 	if (n != M(m)->nodes.count)
 		k->why = "list of nodes shorter than its count";
 	else if (objects != M(m)->objects)

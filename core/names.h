@@ -52,6 +52,10 @@ void names_active(struct ipc_obj *m, ref_t node, bool active);
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, bool private, ref_t *ret);
 void alias_remove(struct ipc_obj *m, ref_t alias);
 
+/* The table of refused threads, by tid; NULL before names_refused_make(). */
+struct ipc_refused *names_refused(struct ipc_obj *m, uint64_t tid);
+int names_refused_make(struct ipc_obj *m);
+
 uint32_t names_next_gen(struct ipc_obj *m);
 
 #endif

@@ -214,7 +214,7 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		put_back(o, s, k);
 		n -= k;
 		c->done += k;
-		call_record(o, c, (int64_t)c->done, true);
+		call_record(o, c, (int64_t)(c->pos << 32 | c->done), true);
 		commit(o);
 	}
 	put_back(o, s, n);

@@ -107,7 +107,8 @@ int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_
 		.handle = c->handle, .op = c->op, .line = line, .state = WAITER_WAITING,
 		.flags = c->unique ? 0 : WAITER_DIRECT, .tid = c->tid, .pid = c->pid,
 		.uid = c->uid, .since = ipc_now(), .deadline = c->deadline, .unique = c->unique,
-		.arg = arg,
+		.arg = arg, .need = c->max < UINT32_MAX ? (uint32_t)c->max : UINT32_MAX,
+		.got = { .base = c->pos },
 	};
 	list_push(o, &o->h->lines[line], r);
 	set32(o, hd->waiters, hd->waiters + 1);
@@ -140,9 +141,12 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 
+	uint64_t pos = w->got.base;
+
 	set64(o, w->result, result);
 	if (got)
 		answer_move(o, &w->got, got);
+	set64(o, w->got.base, pos);
 	move(o, r, WAITER_GRANTED);
 	commit(o);
 }
@@ -315,6 +319,15 @@ ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique)
 			if (waiter_at(o, r)->unique == unique)
 				return r;
 	return 0;
+}
+
+void ipc_finish_told(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_call c = { .pos = w->got.base,
+			      .max = w->flags & WAITER_LENT ? SIZE_MAX : w->need };
+
+	ipc_finish(o, r, &c);
 }
 
 ref_t ipc_turn(struct ipc_obj *o)

@@ -559,12 +559,35 @@ static int store_line(const struct ctl_file *c, struct object *ob, const char *s
 	return c->store_mount(s, len);
 }
 
+/*
+ * Each command of a write is noted by itself, as the write's request and how many were before it:
+ * a write that comes again after a restart goes on behind the last one. (Uniques count requests;
+ * 44 bits last for years.)
+ */
+static uint64_t line_unique(uint64_t unique, unsigned int line)
+{
+	return unique | (uint64_t)line << 44;
+}
+
+/* How many commands of a resent write the last worker had done. */
+static unsigned int lines_done(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	unsigned int n = 1;
+	int64_t result;
+	bool partial;
+
+	for (size_t i = 0; i < len; i++)
+		n += s[i] == '\n';
+	while (n && !ipc_note_find(&ob->o, line_unique(unique, n - 1), 0, &result, &partial))
+		n--;
+	return n;
+}
+
 ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique)
 {
 	const struct ctl_file *c = ctl_of(t->sub);
 	struct object *ob = NULL;
-	int64_t result;
-	bool partial;
+	unsigned int line = 0, before = 0;
 	size_t done = 0;
 	int r = 0;
 
@@ -575,21 +598,18 @@ ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t un
 		r = ob ? object_lock(ob) : r;
 		if (r < 0)
 			return r;
-		/* Done before the last worker died, and only the reply was lost? */
-		if (raw.resent && ipc_note_find(&ob->o, unique, 0, &result, &partial)) {
-			object_unlock(ob);
-			return (ssize_t)len;
-		}
+		if (raw.resent)
+			before = lines_done(ob, s, len, unique);
 	}
 	/* A setting is one word; of commands there may be one a line. */
 	while (done < len || !len) {
 		const char *nl = c->access == CTL_SETTING ? NULL : memchr(s + done, '\n', len - done);
 		size_t n = nl ? (size_t)(nl - s) + 1 - done : len - done;
-		bool last = done + n == len;
 
-		r = store_line(c, ob, s + done, n, last ? unique : 0);
+		r = line < before ? 0 : store_line(c, ob, s + done, n, line_unique(unique, line));
 		if (r < 0)
 			break;
+		line++;
 		done += n;
 		if (!len)
 			break;

@@ -171,6 +171,8 @@ int object_create(uint64_t id, uint32_t type);
 uint64_t store_recount(void);
 void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
 uint64_t object_memory(struct object *ob);
+/* After a start: what a dead worker had begun to remove, no name leads to it and nobody has it open. */
+void store_sweep(void);
 /* Could readers of what there is make room for so many bytes? false: waiting would be for ever. */
 bool memory_may_come(size_t bytes);
 
@@ -209,6 +211,11 @@ void park_expire(void);				/* event thread: deadlines that have passed */
 void park_end_all(int error);			/* the worker ends: every waiter gets this */
 void feed_hungry(void);				/* memory came free */
 void settle_all(void);				/* after a start: look at every object in use */
+/*
+ * After a restart, when all requests that come again have come: a waiter that was granted and has
+ * none had been answered when the last worker died.
+ */
+void settle_told(void);
 
 /* ---- names.c, io.c ---- */
 extern const struct fuse_lowlevel_ops fs_ops;

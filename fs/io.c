@@ -181,7 +181,9 @@ static bool done_before(struct object *ob, struct ipc_call *c, int *ret)
 	if (!ipc_note_find(&ob->o, c->unique, c->handle, &c->result, &partial))
 		return false;
 	if (partial) {
-		c->done = (size_t)c->result;
+		c->done = (uint32_t)c->result;
+		if (c->op == OP_WRITE)
+			c->pos = (uint64_t)c->result >> 32;
 		return false;
 	}
 	*ret = c->result < 0 ? (int)c->result : 0;
@@ -279,6 +281,20 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 	return 0;
 }
 
+/* A resent OPEN that had been granted. */
+static bool opened_already(const struct target *t)
+{
+	int r;
+	struct object *ob = raw.resent ? object_of(t->node, &r) : NULL;
+	bool yes;
+
+	if (!ob || object_lock(ob) < 0)
+		return false;
+	yes = opened_before(ob, raw.unique) != 0;
+	object_unlock(ob);
+	return yes;
+}
+
 static bool is_plain(const struct target *t, int flags)
 {
 	const struct ctl_file *c = ctl_of(t->sub);
@@ -301,7 +317,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	} else if (r == 0) {
 		if ((fi->flags & O_ACCMODE) != O_RDONLY && t.sub <= SUB_END_B &&
 		    (t.node->type == IPC_QUEUE || t.node->type == IPC_PIPE ||
-		     t.node->type == IPC_TWOWAY) && !raw.resent &&
+		     t.node->type == IPC_TWOWAY) && !opened_already(&t) &&
 		    !writer_enter(ino, fuse_req_ctx(req)->pid))
 			r = -ESTALE;
 		else
@@ -343,20 +359,35 @@ void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
+static int flush_line(struct object *ob, struct ipc_handle *hd, uint32_t pid, bool killed)
+{
+	struct ipc_call c = { .handle = ref_of(&ob->o, hd), .unique = raw.unique };
+
+	/* A refusal is noted with the change that drops the line, and must be said again. */
+	if (hd->line_pid == pid && !killed && ob->o.h->b.queue.closed)
+		call_record(&ob->o, &c, -EPIPE, false);
+	return ipc_flush(&ob->o, c.handle, pid, killed, false);
+}
+
 void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
 	uint32_t tid = (uint32_t)fuse_req_ctx(req)->pid;
+	int64_t refused;
+	bool partial;
 	int r = 0;
 
 	if (fi->fh & FH_PLAIN || enter(ino, fi->fh, &t, &ob, &hd) < 0) {
 		fuse_reply_err(req, 0);
 		return;
 	}
-	if (hd->line)
-		r = ipc_flush(&ob->o, (ref_t)fi->fh, proc_pid(tid), proc_killed(tid), false);
+	if (hd->line) {
+		r = flush_line(ob, hd, proc_pid(tid), proc_killed(tid));
+	} else if (raw.resent && ipc_note_find(&ob->o, raw.unique, (ref_t)fi->fh, &refused, &partial)) {
+		r = (int)refused;
+	}
 	settle(ob);
 	fuse_reply_err(req, -r);
 }
@@ -407,13 +438,17 @@ static bool in_hand(struct object *ob, struct ipc_handle *hd, uint64_t pos, size
 	return answer_left(a) != 0;
 }
 
-static void give_rest(fuse_req_t req, struct object *ob, struct ipc_handle *hd, size_t off,
-		      size_t size)
+static void give_rest(fuse_req_t req, struct object *ob, struct ipc_handle *hd, struct ipc_call *c,
+		      size_t off)
 {
 	struct ipc_answer *a = &hd->hand;
+	size_t size = c->max;
 	uint64_t n = off < a->len ? a->len - off : 0;
 
 	n = n < size ? n : size;
+	/* Without a position, only this tells a resent one where its part began. */
+	if (!(hd->flags & HANDLE_POSITION))
+		call_record(&ob->o, c, (int64_t)off, true);
 	set64(&ob->o, a->off, off + n);
 	commit(&ob->o);
 	object_unlock(ob);
@@ -498,10 +533,14 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	c.pos = (uint64_t)off;
 	if (ob->o.ops->unhold || c.op == OP_LEASE || ob->o.type == IPC_BARRIER)
 		fill_pid(&c, hd);
+	c.done = SIZE_MAX;
 	if (done_before(ob, &c, &r)) {
 		c.got = hd->hand;
+	} else if (c.done != SIZE_MAX) {	/* the rest that it was given before */
+		give_rest(req, ob, hd, &c, c.done);
+		return;
 	} else if (in_hand(ob, hd, (uint64_t)off, &hand_off)) {
-		give_rest(req, ob, hd, hand_off, c.max);
+		give_rest(req, ob, hd, &c, hand_off);
 		return;
 	} else if (off && !(hd->flags & HANDLE_POSITION)) {
 		/* A later part of a read() that the kernel has split: it has something already. */
@@ -543,7 +582,7 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 	int r = 0;
 
 	for (int pass = 0; pass < 2; pass++) {
-		size_t done = c->done;
+		size_t done = c->pos;		/* before a restart */
 
 		do {
 			const char *nl = whole ? NULL : memchr(buf + done, '\n', size - done);
@@ -552,8 +591,13 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 
 			r = text_command(ob->o.type, buf + done, n, &cmd);
 			if (r == 0 && pass) {
+				c->pos = done;
 				c->len = done + n;
+				c->more = done + n < size;
 				r = ipc_give(&ob->o, c, &cmd);
+				c->done = 0;
+				if (c->more)	/* who waits sees each of them: `set`, `clear` */
+					ipc_pump(&ob->o);
 			}
 			if (r < 0)
 				break;

@@ -523,6 +523,22 @@ void park_end_all(int error)
 	heap_len = heap_cap = 0;
 }
 
+void settle_told(void)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob = n->ob;
+
+		if (!ob || !ob->o.h->granted.count || object_lock(ob) < 0)
+			continue;
+		LIST_EACH(&ob->o, &ob->o.h->granted, r)
+			if (!find(ob, r))
+				ipc_finish_told(&ob->o, r);
+		settle(ob);
+	}
+}
+
 void settle_all(void)
 {
 	struct node *n, *tmp;

@@ -448,6 +448,19 @@ uint64_t object_memory(struct object *ob)
 	return heap_held(&ob->o);
 }
 
+void store_sweep(void)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		if (n->parent || n == fs.root || node_block(n)->active)
+			continue;
+		object_remove_files(n);
+		names_remove(&fs.mount, n->ref, false, 0);
+		tree_forget(n);
+	}
+}
+
 bool memory_may_come(size_t bytes)
 {
 	struct ipc_mount *b = mount_body();

@@ -55,6 +55,8 @@ struct node *tree_after(struct node *dir, uint64_t cookie)
 	return n;
 }
 
+static void refused_add(pid_t tid, uint64_t base, uint64_t alias);
+
 static bool is_dir(const struct node *n)
 {
 	return n->type == IPC_DIR || n->type == IPC_TWOWAY;
@@ -241,6 +243,8 @@ int tree_load(void)
 		obj_damage(m, k.why);
 		return -EIO;
 	}
+	if (names_refused_make(m) < 0)
+		return -ENOSPC;
 	if (!mount_body()->nodes.count) {
 		struct ipc_new_node root = { .type = IPC_DIR, .mode = 0755, .uid = geteuid(),
 					     .gid = getegid(), .name = "" };
@@ -272,6 +276,12 @@ int tree_load(void)
 	free(all);
 	for (r = mount_body()->aliases.head; r; r = alias_at(m, r)->link.next)
 		alias_known(r);
+	for (unsigned int i = 0; i < IPC_REFUSED; i++) {
+		struct ipc_refused *kept = names_refused(m, i);
+
+		if (kept && kept->tid)
+			refused_add((pid_t)kept->tid, kept->nodeid, kept->alias);
+	}
 	return fs.root ? 0 : -EIO;
 }
 
@@ -365,8 +375,31 @@ static struct refused *refused_of(pid_t tid)
 	return f;
 }
 
+/* Known to the mount file too: the next worker must let it in. */
+static void refused_add(pid_t tid, uint64_t base, uint64_t alias)
+{
+	struct ipc_refused *kept = names_refused(&fs.mount, (uint64_t)tid);
+	struct refused *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return;
+	f->tid = tid;
+	f->base = base;
+	HASH_ADD(hh, refused, tid, sizeof(tid), f);
+	if (kept)
+		*kept = (struct ipc_refused){ (uint64_t)tid, base, alias };
+	if (alias) {
+		f->alias = alias;
+		HASH_ADD(by_alias, reserved, alias, sizeof(f->alias), f);
+	}
+}
+
 static void refused_drop(struct refused *f)
 {
+	struct ipc_refused *kept = names_refused(&fs.mount, (uint64_t)f->tid);
+
+	if (kept && kept->tid == (uint64_t)f->tid)
+		kept->tid = 0;
 	HASH_DELETE(hh, refused, f);
 	if (f->alias)
 		HASH_DELETE(by_alias, reserved, f);
@@ -389,6 +422,7 @@ static bool reserved_for_other(uint64_t nodeid, pid_t tid)
 
 int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret)
 {
+	struct ipc_refused *kept;
 	struct refused *f = refused_of(tid);
 	bool private = f && f->base == base;
 	ref_t r;
@@ -423,6 +457,9 @@ int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret)
 			HASH_DELETE(by_alias, reserved, f);
 		f->alias = *ret;
 		HASH_ADD(by_alias, reserved, alias, sizeof(f->alias), f);
+		kept = names_refused(&fs.mount, (uint64_t)tid);
+		if (kept && kept->tid == (uint64_t)tid)
+			kept->alias = *ret;
 	}
 	return 0;
 }
@@ -451,6 +488,8 @@ bool writer_enter(uint64_t nodeid, pid_t tid)
 	struct target t;
 	uint64_t base = target_of(nodeid, &t) == 0 ? t.base : 0;
 
+	if (f && raw.resent && nodeid != f->alias)
+		return false;		/* it was told so, or would have been */
 	if (f) {
 		bool same = f->base == base;
 
@@ -461,14 +500,9 @@ bool writer_enter(uint64_t nodeid, pid_t tid)
 	}
 	if (!writers_of(nodeid) && !reserved_for_other(nodeid, tid))
 		return true;
-	f = calloc(1, sizeof(*f));
-	if (!f)
-		return true;
 	if (HASH_CNT(hh, refused) >= REFUSED_MOST)	/* died in between: forget the oldest */
 		refused_drop(refused);
-	f->tid = tid;
-	f->base = base;
-	HASH_ADD(hh, refused, tid, sizeof(tid), f);
+	refused_add(tid, base, 0);
 	return false;
 }
 

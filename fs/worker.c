@@ -36,6 +36,7 @@ struct raw_request raw;
 static struct worker_shared *shared;
 static bool replaying;			/* the INIT that is being dealt with is the stored one */
 static bool fresh = true;		/* no request has been read yet */
+static bool catching_up;		/* requests that the last worker had may still come again */
 static pthread_t loop_thread;
 
 /* ---- the device ---- */
@@ -201,8 +202,12 @@ static void *event_loop(void *arg)
 	uint64_t n;
 
 	for (;;) {
-		if (epoll_wait(epoll_fd, &e, 1, -1) < 1)
+		if (epoll_wait(epoll_fd, &e, 1, stopping ? 10 : -1) < 1) {
+			/* The loop thread may have looked at `stopping`, and not have read yet. */
+			if (stopping)
+				pthread_kill(loop_thread, SIGUSR2);
 			continue;
+		}
 		if (e.data.u64 == EVENT_STOP)
 			return NULL;
 		pthread_mutex_lock(&fs.lock);
@@ -236,6 +241,16 @@ static void interrupted(int sig)
 
 /* ---- the loop ---- */
 
+/*
+ * What comes again comes first: the kernel puts it before all that it did not send yet, but for
+ * what has a queue of its own.
+ */
+static bool is_new(const struct fuse_in_header *h)
+{
+	return !(h->unique & UNIQUE_RESENT) && h->opcode != FUSE_INTERRUPT &&
+	       h->opcode != FUSE_FORGET && h->opcode != FUSE_BATCH_FORGET;
+}
+
 static int serve(struct fuse_session *se)
 {
 	struct fuse_buf buf = { 0 };
@@ -248,10 +263,15 @@ static int serve(struct fuse_session *se)
 		if (r <= 0)
 			break;
 		pthread_mutex_lock(&fs.lock);
+		if (catching_up && is_new(buf.mem)) {
+			catching_up = false;
+			settle_told();
+		}
 		if (!stopping)
 			fuse_session_process_buf(se, &buf);
 		if (replaying) {
 			replaying = false;
+			catching_up = true;
 			ask_again(fuse_session_fd(se));
 		}
 		feed_hungry();
@@ -298,6 +318,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	epoll_add(fs.timer_fd, EVENT_TIMER);
 	epoll_add(stop_fd, EVENT_STOP);
 	pthread_mutex_lock(&fs.lock);
+	store_sweep();
 	settle_all();
 	watch_again();
 	pthread_mutex_unlock(&fs.lock);

@@ -215,9 +215,9 @@ static void setup_sem_give_back(void)
 {
 	make("a.sem");
 	CHECK_STR(say("a.sem.ctl/undo", "1"), "1");
-	CHECK_STR(say("a.sem", "20"), "2");
+	CHECK_STR(say("a.sem", "50"), "2");
 	f1 = open_name("a.sem", BOTH);
-	for (uint32_t i = 0; i < 12; i++) {
+	for (uint32_t i = 0; i < 40; i++) {
 		k.pid = 5000100 + i;	/* a hold for each process that shares the descriptor */
 		CHECK_STR(f_get(&f1), "1\n");
 	}
@@ -225,15 +225,15 @@ static void setup_sem_give_back(void)
 
 static void ask_sem_give_back(void)
 {
-	r1 = q_put(&f1, "11");
+	r1 = q_put(&f1, "1\n37\n1\n");
 }
 
 static void verify_sem_give_back(void)
 {
-	CHECK_STR(told(r1), "2");
-	CHECK_STR(show_word("a.sem.ctl/value"), "19");
+	CHECK_STR(told(r1), "7");
+	CHECK_STR(show_word("a.sem.ctl/value"), "49");
 	f_release(&f1);
-	CHECK_STR(show_word("a.sem.ctl/value"), "20");
+	CHECK_STR(show_word("a.sem.ctl/value"), "50");
 }
 
 CRASH(event)

@@ -40,7 +40,8 @@ def start(area):
     started = []
 
     def run(argv, **options):
-        env = os.environ | {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
+        # a print must be one write, also where PYTHONUNBUFFERED makes it two
+        env = os.environ | {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": ""}
         process = subprocess.Popen([str(arg) for arg in argv], env=env, text=True,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, start_new_session=True, **options)
