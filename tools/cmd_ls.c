@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "ipcctl.h"
 #include "mounts.h"
@@ -158,6 +160,7 @@ static int list_path(struct table *table, const char *path)
 	int fd CLEANUP(close_fd) = -1;
 	char *name CLEANUP(free_string) = xstrdup(path);
 	size_t n = strlen(name);
+	struct statfs fs;
 	struct stat st;
 
 	while (n > 1 && name[n - 1] == '/')
@@ -172,6 +175,10 @@ static int list_path(struct table *table, const char *path)
 
 		target_complain(path, r);
 		return r;
+	}
+	if (fstatfs(fd, &fs) == 0 && fs.f_type != FUSE_SUPER_MAGIC) {
+		target_complain(path, -ENOTTY);
+		return -ENOTTY;
 	}
 	return list_directory(table, fd, name);
 }

@@ -8,6 +8,7 @@
 #include "kernel.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -333,6 +334,8 @@ static void check_files(void)
 			test_fail(__FILE__, __LINE__, "%s: error %d", node_name(n), e);
 		if (ipc_check(&ob->o, &c) < 0)
 			test_fail(__FILE__, __LINE__, "%s: %s", node_name(n), c.why);
+		if (ob->o.h->granted.count)
+			test_fail(__FILE__, __LINE__, "%s: an answer that nobody fetched", node_name(n));
 		object_unlock(ob);
 	}
 	store_unload();
@@ -359,14 +362,10 @@ void daemon_end(void)
 	check_files();
 }
 
-static void remove_folder(int dirfd, const char *name)
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-	char command[128];
-
-	(void)dirfd;
-	snprintf(command, sizeof(command), "rm -rf '%s'", name);
-	if (system(command) != 0)
-		perror(name);
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
 }
 
 void daemon_clean(void)
@@ -393,5 +392,6 @@ void daemon_clean(void)
 	if (fs.objects_fd >= 0)
 		close(fs.objects_fd);
 	free(fs.opt.state);
-	remove_folder(AT_FDCWD, folder);
+	if (nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0)
+		perror(folder);
 }

@@ -51,9 +51,11 @@ def test_ls_is_a_table_of_all_objects(mount):
     out = ipcctl("ls", mount.dir).out
     lines = {next(w for w in line.split() if "." in w and w.rsplit(".")[-1] in ("queue", "event", "sem")): line
              for line in out.splitlines()[1:]}
-    assert set(lines) == {"jobs.queue", "d/ready.event", "slots.sem", "idle.queue"}
-    assert "3" in lines["jobs.queue"].split()
-    assert "4" in lines["slots.sem"].split()
+    # As find prints them: with the path that was asked for in front, to be pasted elsewhere.
+    names = [mount.path(n) for n in ("jobs.queue", "d/ready.event", "slots.sem", "idle.queue")]
+    assert set(lines) == set(names)
+    assert "3" in lines[names[0]].split()
+    assert "4" in lines[names[2]].split()
     assert out.splitlines()[0].isupper(), "a headline"
     assert not reader.finished
     assert q.size == 3
@@ -70,7 +72,8 @@ def test_ls_json(mount):
     mount.sem("s.sem", 2)
     name = "odd \"name\"\n\t\\ü.queue"
     mount.make(name).put(b"x\n")
-    rows = {row["name"]: row for row in objects_of(ipcctl("ls", "--json", mount.dir).out)}
+    rows = {os.path.relpath(row["name"], mount.dir): row
+            for row in objects_of(ipcctl("ls", "--json", mount.dir).out)}
     assert set(rows) == {"s.sem", name}
     for key in ("type", "name", "state", "waiters", "holders", "memory"):
         assert key in rows["s.sem"]
