@@ -65,9 +65,11 @@ static bool again(struct ipc_obj *o, int *r)
 int ipc_read(struct ipc_obj *o, struct ipc_call *c)
 {
 	struct ipc_handle *hd = handle_at(o, c->handle);
+	/* Who joins through libipcfs may have read only a part of its last message. */
+	bool keep = c->op == OP_JOIN && hd->kind == HANDLE_OBJECT;
 	int r;
 
-	if (hd->hand.kind != ANSWER_NONE)
+	if (hd->hand.kind != ANSWER_NONE && !keep)
 		answer_drop(o, &hd->hand);
 	do {
 		c->got = (struct ipc_answer){ 0 };
@@ -76,7 +78,8 @@ int ipc_read(struct ipc_obj *o, struct ipc_call *c)
 		if (r == 0) {
 			c->got.off = c->got.len < c->max ? c->got.len : c->max;
 			c->got.base = c->pos;
-			answer_move(o, &hd->hand, &c->got);
+			if (!keep)
+				answer_move(o, &hd->hand, &c->got);
 			call_record(o, c, (int64_t)c->got.len, false);
 		}
 	} while (again(o, &r));

@@ -186,6 +186,7 @@ enum ipc_handle_kind {			/* 0 the object itself, otherwise the .ctl file that wa
 #define HANDLE_CLOSING	64u		/* is being closed: takes no more */
 #define HANDLE_DIRECT	128u		/* a direct client works with it */
 #define HANDLE_WRITER	512u		/* may write to a queue or pipe: its inode serves no second one */
+#define HANDLE_LIB	1024u		/* libipcfs: offsets are time limits (lib.h), the end is -EPIPE */
 #define HANDLE_COUNTED_OUT 256u		/* pipes: no longer counted as a reader or writer */
 
 /* One that waits. */
@@ -195,7 +196,7 @@ struct ipc_waiter {
 	uint32_t op;			/* [once] enum ipc_op */
 	uint32_t line;			/* [lock] */
 	uint32_t state;			/* [lock] enum ipc_waiter_state */
-	uint32_t futex;			/* [atomic] a direct waiter sleeps while it is 0 */
+	uint32_t futex;			/* [atomic] direct: 0 spins, 2 sleeps, 1 go */
 	uint32_t flags;			/* [lock] WAITER_* */
 	uint32_t tid, pid, uid;		/* [lock] pid: where a hold will be made */
 	uint32_t need;			/* [lock] put: bytes of the message that does not fit; read: bytes

@@ -143,7 +143,7 @@ struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen)
 {
 	struct ipc_handle *hd;
 
-	if (!ref || (uint64_t)ref * IPC_UNIT < o->heap_off ||
+	if (!ref || !gen || (uint64_t)ref * IPC_UNIT < o->heap_off ||
 	    (uint64_t)ref * IPC_UNIT + sizeof(*hd) >
 	    o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
 		return NULL;

@@ -59,6 +59,8 @@ int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	r = heap_grow(o, false);
 	if (r == -ENOSPC || r == -EDQUOT)
 		return put_wait(o, c, line, need, true);
+	if (r == -ENOMEM)	/* a direct client: it has the daemon grow the file, and goes on */
+		return r;
 	return r < 0 ? put_end(o, c, r) : PUT_AGAIN;
 }
 

@@ -115,7 +115,7 @@ static bool at_end(struct ipc_obj *o, uint32_t op)
 
 static int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	if (hd->kind == HANDLE_JOIN) {
+	if (c->op == OP_JOIN || hd->kind == HANDLE_JOIN) {
 		if (Q(o)->unfinished)
 			return waiter_add(o, c, LINE_JOIN, 0);
 		answer_number(&c->got, 0);

@@ -376,8 +376,9 @@ static void wake(struct ipc_waiter *w)
 {
 	if (!(w->flags & WAITER_DIRECT) || w->flags & WAITER_WOKEN)
 		return;
-	__atomic_store_n(&w->futex, 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &w->futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	/* 0: it spins and will see it. 1: somebody died before the call below. */
+	if (__atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) != 0)
+		syscall(SYS_futex, &w->futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	IPC_FAULT();
 	/* Last: if we die before this, the next one wakes it once more. */
 	w->flags |= WAITER_WOKEN;

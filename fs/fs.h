@@ -16,6 +16,7 @@
 
 #include <fuse_lowlevel.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uthash.h>
@@ -50,7 +51,7 @@ struct options {
 	uint64_t memory_limit, object_limit, message_limit;
 	uint32_t new_framing;
 	int debug, foreground;
-	bool no_resend;			/* tests: as on a kernel without FUSE_NOTIFY_RESEND */
+	int no_resend;			/* tests: as on a kernel without FUSE_NOTIFY_RESEND */
 };
 
 struct parked;
@@ -159,8 +160,11 @@ void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 
 /* Open and lock it, create what is missing. A sentence in *ret_why when refused. */
 int store_open(struct options *opt, const char *mountpoint, const char **ret_why);
 void store_close(void);
+void store_keep_lock(int fd);
+int store_lock_fd(void);
 int store_load(const char **ret_why);		/* the mount file and the index; in the worker */
 void store_unload(void);
+void store_bus_error(int sig, siginfo_t *si, void *context);
 struct object *object_of(struct node *n, int *ret_error);	/* mapped now */
 int object_lock(struct object *ob);		/* 0; -EIO damaged; -EBUSY */
 void object_unlock(struct object *ob);
@@ -209,6 +213,8 @@ void parked_interrupted(fuse_req_t req, void *data);
 void interruptible(fuse_req_t req);
 void park_expire(void);				/* event thread: deadlines that have passed */
 void park_end_all(int error);			/* the worker ends: every waiter gets this */
+/* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
+void park_end_handle(struct object *ob, ref_t handle);
 void feed_hungry(void);				/* memory came free */
 void settle_all(void);				/* after a start: look at every object in use */
 /*
@@ -219,6 +225,8 @@ void settle_told(void);
 
 /* ---- names.c, io.c ---- */
 extern const struct fuse_lowlevel_ops fs_ops;
+void reply_read(fuse_req_t req, struct object *ob, const struct ipc_handle *hd,
+		const struct ipc_answer *a, size_t size);
 void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a, size_t off,
 		  size_t size);
 

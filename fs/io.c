@@ -14,6 +14,7 @@
 
 #include "array.h"
 #include "ctl.h"
+#include "direct.h"
 #include "io.h"
 #include "monitor.h"
 #include "text.h"
@@ -142,6 +143,24 @@ static void fill_pid(struct ipc_call *c, struct ipc_handle *hd)
 	c->pid = hd->pid;
 }
 
+/* What libipcfs says with the offset: a time limit of this call's own, and what is special. */
+static uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off,
+			 bool *ret_special)
+{
+	int64_t timeout;
+
+	*ret_special = false;
+	if (!(hd->flags & HANDLE_LIB))
+		return off;
+	timeout = lib_timeout(off);
+	*ret_special = off & LIB_SPECIAL;
+	if (timeout == 0)
+		c->deadline = 0;
+	else if (timeout > 0 && (int64_t)ipc_now() + timeout < c->deadline)
+		c->deadline = (int64_t)ipc_now() + timeout;
+	return off & LIB_OFFSET;
+}
+
 static int64_t now_coarse(void)
 {
 	struct timespec ts;
@@ -205,8 +224,10 @@ static uint32_t handle_flags(const struct target *t, uint32_t type, uint32_t kin
 	int mode = flags & O_ACCMODE;
 	uint32_t f = 0;
 
+	if (flags & O_ASYNC && kind == HANDLE_OBJECT && type != IPC_ARRAY)
+		f |= HANDLE_LIB | (type == IPC_QUEUE ? HANDLE_RECORD : 0);
 	if (mode == O_RDONLY)
-		f |= HANDLE_POSITION;
+		f |= f & HANDLE_LIB ? 0 : HANDLE_POSITION;
 	else if (is_stream_type(type) && kind == HANDLE_OBJECT)
 		f |= HANDLE_WRITER;
 	if (flags & O_DIRECT)
@@ -224,7 +245,7 @@ static uint32_t open_flags(uint32_t type, const struct ipc_opening *how)
 
 	if (type == IPC_ARRAY && how->kind == HANDLE_OBJECT)
 		return f | FOPEN_NOFLUSH;
-	if (!(how->flags & HANDLE_POSITION))
+	if (!(how->flags & (HANDLE_POSITION | HANDLE_LIB)))
 		f |= FOPEN_STREAM;
 	/* Only an unfinished line has to be dealt with before close() returns. */
 	if (type != IPC_QUEUE || !(how->flags & HANDLE_WRITER) || how->flags & HANDLE_RECORD)
@@ -342,6 +363,12 @@ void close_handle(uint64_t ino, uint64_t fh)
 	}
 	if (enter(ino, fh, &t, &ob, &hd) < 0)
 		return;
+	if (hd->waiters && ob->parked) {
+		object_unlock(ob);
+		park_end_handle(ob, (ref_t)fh);
+		if (object_lock(ob) < 0)
+			return;
+	}
 	if (hd->flags & HANDLE_WRITER)
 		writer_leave(hd->nodeid);
 	if (hd->line)
@@ -411,6 +438,15 @@ void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a,
 	}
 	size = answer_copy(&ob->o, a, off, buf, size < sizeof(buf) ? size : sizeof(buf));
 	fuse_reply_buf(req, buf, size);
+}
+
+void reply_read(fuse_req_t req, struct object *ob, const struct ipc_handle *hd,
+		const struct ipc_answer *a, size_t size)
+{
+	if (a->kind == ANSWER_END && hd->flags & HANDLE_LIB)
+		fuse_reply_err(req, EPIPE);	/* 0 bytes are an empty message */
+	else
+		reply_answer(req, ob, a, 0, size);
 }
 
 /* A reply that fills the request would make the kernel ask for the rest of a longer read(). */
@@ -503,6 +539,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	struct object *lock;
 	struct ipc_call c;
 	size_t hand_off;
+	bool special;
 	int r;
 
 	if (fi->fh & FH_PLAIN) {
@@ -529,6 +566,9 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	}
 	fill_call(&c, req, &ob->o, hd, fi->flags);
 	c.op = op_of_kind[hd->kind <= HANDLE_CHANGED ? hd->kind : 0];
+	off = (off_t)lib_call(&c, hd, (uint64_t)off, &special);
+	if (special && ob->o.type == IPC_QUEUE)
+		c.op = OP_JOIN;
 	c.max = usable(size);
 	c.pos = (uint64_t)off;
 	if (ob->o.ops->unhold || c.op == OP_LEASE || ob->o.type == IPC_BARRIER)
@@ -539,7 +579,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	} else if (c.done != SIZE_MAX) {	/* the rest that it was given before */
 		give_rest(req, ob, hd, &c, c.done);
 		return;
-	} else if (in_hand(ob, hd, (uint64_t)off, &hand_off)) {
+	} else if (!special && in_hand(ob, hd, (uint64_t)off, &hand_off)) {
 		give_rest(req, ob, hd, &c, hand_off);
 		return;
 	} else if (off && !(hd->flags & HANDLE_POSITION)) {
@@ -566,7 +606,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		reply_answer(req, ob, &c.got, 0, c.max);
+		reply_read(req, ob, hd, &c.got, c.max);
 	if (r == 0)
 		watch_holder(ob, c.pid);
 	if (object_lock(ob) == 0)
@@ -632,6 +672,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	struct object *ob;
 	struct ipc_handle *hd;
 	struct ipc_call c;
+	bool special;
 	int r;
 
 	if (fi->fh & FH_PLAIN) {
@@ -658,6 +699,9 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	}
 	fill_call(&c, req, &ob->o, hd, fi->flags);
 	c.op = OP_WRITE;
+	lib_call(&c, hd, (uint64_t)off, &special);
+	if (special && is_stream_type(ob->o.type))
+		size = 0;
 	c.data = buf;
 	c.len = size;
 	if (done_before(ob, &c, &r)) {
@@ -666,7 +710,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	} else if (hd->kind != HANDLE_OBJECT) {
 		r = -EBADF;
 	} else if (is_stream_type(ob->o.type)) {
-		if (hd->line || buf[size - 1] != '\n')
+		if (hd->line || !size || buf[size - 1] != '\n')
 			fill_pid(&c, hd);
 		r = ipc_put(&ob->o, &c);
 	} else {
@@ -682,7 +726,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 		r = result < 0 ? (int)result : 0;
 	}
 	if (r == IPC_WAIT) {
-		char *copy = malloc(size);
+		char *copy = malloc(size + 1);
 
 		if (!copy)
 			abort();	/* the next worker will find the waiter and get the data again */
@@ -794,6 +838,8 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
+	struct lib_attach out;
+	size_t n_out = 0;
 	int64_t v = 0;
 	int r = 0;
 
@@ -821,12 +867,14 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		v = next_length(ob, hd);
 		break;
 	default:
-		r = -ENOTTY;
+		r = direct_ioctl(ob, hd, req, cmd, in_buf, in_size, &out, &n_out);
 	}
 	commit(&ob->o);
 	settle(ob);
 	if (r < 0)
 		fuse_reply_err(req, -r);
+	else if (n_out)
+		fuse_reply_ioctl(req, 0, &out, n_out);
 	else if (cmd == IPCFS_IOC_NEXT)
 		fuse_reply_ioctl(req, 0, &v, sizeof(v));
 	else

@@ -28,6 +28,7 @@ static const struct fuse_opt option_table[] = {
 	OPT("objects=%s", objects),
 	OPT("message=%s", message),
 	OPT("framing=%s", framing),
+	{ "no_resend", offsetof(struct options, no_resend), true },	/* for tests */
 	FUSE_OPT_END
 };
 
@@ -118,6 +119,7 @@ static int begin(void)
 	mount_body()->epoch++;
 	mount_body()->memory = store_recount();
 	store_unload();
+	/* Those that a supervisor starts later have it from this one. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -125,8 +127,38 @@ static int begin(void)
 	return 0;
 }
 
+/* A new supervisor of a mount that goes on. */
+static int take_over(struct resume *r, struct worker_shared *sh)
+{
+	const char *why = "";
+	struct ipc_obj m;
+	int fd, e;
+
+	store_keep_lock(r->lock_fd);
+	if (store_open(&fs.opt, fs.mountpoint, &why) < 0) {
+		log_line(LOG_ERR, "%s: %s", fs.opt.state, why);
+		return 1;
+	}
+	/* Do not end a worker that this version cannot replace. */
+	fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	e = fd < 0 ? -errno : obj_map(&fs.mount_env, fd, &m);
+	if (fd >= 0)
+		close(fd);
+	if (e == 0) {
+		obj_unmap(&m);
+	} else if (r->restart) {
+		log_line(LOG_ERR, "%s: %s; worker %d goes on", fs.opt.state, e == -EPROTO ?
+			 "the state directory was made by another version of ipcfs" : strerror(-e),
+			 r->worker);
+		r->restart = false;
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	struct resume res = { .fuse_fd = -1, .lock_fd = -1, .worker_fd = -1 };
+	int resumed;
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	struct fuse_cmdline_opts opts = { 0 };
 	struct worker_shared *sh;
@@ -134,8 +166,14 @@ int main(int argc, char **argv)
 	struct stat st = { 0 };
 	int r = 1;
 
+	resume_init(argv);
+	resumed = resume_take(&res, &sh);
+	if (resumed < 0) {
+		log_line(LOG_ERR, "cannot take over the mount from another version of ipcfs");
+		return 1;
+	}
 	if (fuse_opt_parse(&args, &fs.opt, option_table, keep_last) < 0 ||
-	    (fs.mountpoint && fuse_opt_add_arg(&args, fs.mountpoint) < 0) ||
+	    (fs.mountpoint && !resumed && fuse_opt_add_arg(&args, fs.mountpoint) < 0) ||
 	    fuse_parse_cmdline(&args, &opts) < 0)
 		return 1;
 	if (opts.show_help) {
@@ -150,11 +188,14 @@ int main(int argc, char **argv)
 		r = 0;
 		goto out;
 	}
+	if (resumed)		/* looking at the path might ask a worker that there is not */
+		opts.mountpoint = strdup(sh->mountpoint);
 	if (!opts.mountpoint) {
 		fprintf(stderr, "usage: %s [options] MOUNTPOINT\n       %s --help\n", argv[0], argv[0]);
 		goto out;
 	}
-	if (stat(opts.mountpoint, &st) < 0 ? errno != ENOTCONN : !S_ISDIR(st.st_mode)) {
+	if (!resumed && (resume_clear_dead(opts.mountpoint) < 0 ||
+			 stat(opts.mountpoint, &st) < 0 || !S_ISDIR(st.st_mode))) {
 		fail(opts.mountpoint, strerror(S_ISREG(st.st_mode) ? ENOTDIR : errno));
 		goto out;
 	}
@@ -164,6 +205,10 @@ int main(int argc, char **argv)
 	fs.opt.foreground = opts.foreground;
 	if (parse_limits(&fs.opt))
 		goto out;
+	if (resumed) {
+		free(fs.opt.state);
+		fs.opt.state = strdup(sh->state);
+	}
 	if (fs.opt.state && *fs.opt.state != '/') {
 		char *cwd = getcwd(NULL, 0), *path;
 
@@ -179,9 +224,20 @@ int main(int argc, char **argv)
 	se = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), NULL);
 	if (!se)
 		goto out;
-	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (sh == MAP_FAILED || begin())
+	if (resumed) {
+		if (!opts.foreground)
+			log_init(true);
+		if (take_over(&res, sh))
+			goto out;
+		r = supervise(se, sh, &res);
+		resume_unmount(res.fuse_fd, opts.mountpoint);
 		goto out;
+	}
+	sh = resume_shared_new(&res.shared_fd);
+	if (!sh || begin())
+		goto out;
+	snprintf(sh->mountpoint, sizeof(sh->mountpoint), "%s", opts.mountpoint);
+	snprintf(sh->state, sizeof(sh->state), "%s", fs.opt.state);
 	if (fuse_session_mount(se, opts.mountpoint) < 0)
 		goto out;
 	warn_timeouts();
@@ -190,7 +246,9 @@ int main(int argc, char **argv)
 	if (!opts.foreground)
 		log_init(true);
 	sh->started = ipc_now();
-	r = supervise(se, fuse_session_fd(se), sh);
+	res.fuse_fd = fuse_session_fd(se);
+	res.lock_fd = store_lock_fd();
+	r = supervise(se, sh, &res);
 unmount:
 	fuse_session_unmount(se);
 out:

@@ -318,7 +318,7 @@ static bool answer_plainly(struct object *ob, ref_t w, struct parked *p)
 	if (result < 0 || op == OP_FLOCK || op == OP_FLOCK_SHARED || op == OP_WRITE)
 		reply_result(req, op, result);
 	else
-		reply_answer(req, ob, &wt->got, 0, c.max);
+		reply_read(req, ob, handle_at(&ob->o, wt->handle), &wt->got, c.max);
 	if (object_lock(ob) < 0)
 		return false;
 	ipc_finish(&ob->o, w, &c);
@@ -415,10 +415,11 @@ static void wake_pollers(struct object *ob)
 
 		if (!(ready & (hd->poll_events | POLLHUP | POLLERR)))
 			continue;
+		/* First: told twice is no harm, and after a death in between the next one tells it. */
+		notify_poll(hd->poll_kh);
 		list_remove(o, &o->h->polls, r);
 		set32(o, hd->poll_events, 0);
 		commit(o);
-		notify_poll(hd->poll_kh);
 	}
 }
 
@@ -459,8 +460,7 @@ void settle(struct object *ob)
 			break;
 	}
 	if (!o->damage && o->locked) {
-		if (o->h->woken.count)
-			ipc_wake(o);
+		ipc_wake(o);		/* direct ones: granted, or a putter whose turn it is */
 		if (o->h->polls.count)
 			wake_pollers(ob);
 		heap_trim(o, fs.hungry != NULL);
@@ -521,6 +521,21 @@ void park_end_all(int error)
 	free(heap);
 	heap = NULL;
 	heap_len = heap_cap = 0;
+}
+
+void park_end_handle(struct object *ob, ref_t handle)
+{
+	struct parked *p, *tmp;
+
+	HASH_ITER(hh, ob->parked, p, tmp) {
+		fuse_req_t req;
+
+		if (waiter_at(&ob->o, p->waiter)->handle != handle)
+			continue;
+		req = take_req(p);
+		parked_free(p);
+		fuse_reply_err(req, EBADF);
+	}
 }
 
 void settle_told(void)

@@ -7,9 +7,11 @@
  * growth.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -22,6 +24,17 @@
 #define LOCK_NS		200000000	/* a direct client may be stopped while it holds a mutex */
 
 static int lock_fd = -1;
+
+/* The lock was handed over by an earlier supervisor. */
+void store_keep_lock(int fd)
+{
+	lock_fd = fd;
+}
+
+int store_lock_fd(void)
+{
+	return lock_fd;
+}
 
 static void id_name(uint64_t id, const char *suffix, char *buf, size_t size)
 {
@@ -114,7 +127,8 @@ int store_open(struct options *opt, const char *mountpoint, const char **ret_why
 	if (r < 0)
 		return r;
 	fs.state_fd = r;
-	lock_fd = openat(r, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock_fd < 0)
+		lock_fd = openat(r, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock_fd < 0 || flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		*ret_why = lock_fd < 0 ? "cannot write to the state directory" :
 					 "the state directory is in use by another mount";
@@ -369,6 +383,10 @@ struct object *object_of(struct node *n, int *ret_error)
 	struct object *ob = n->ob;
 	int r;
 
+	if (n->type == IPC_DIR) {
+		*ret_error = -EISDIR;
+		return NULL;
+	}
 	if (ob) {
 		if (ob->lru_next) {	/* not the last already */
 			DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
@@ -477,6 +495,30 @@ bool memory_may_come(size_t bytes)
 	}
 	/* A heap grows in steps of 64 KiB. */
 	return b->memory - (can_go < b->memory ? can_go : b->memory) + bytes + 65536 <= b->memory_limit;
+}
+
+/*
+ * SIGBUS: an engine file was cut short while it is mapped (by who may write it), or its disk fails.
+ * Zeros take the place of the page, and the object is damaged; nothing else stops.
+ */
+void store_bus_error(int sig, siginfo_t *si, void *context)
+{
+	uintptr_t page = (uintptr_t)si->si_addr & ~(uintptr_t)(IPC_PAGE - 1);
+	struct object *ob;
+
+	(void)context;
+	DL_FOREACH2(fs.lru, ob, lru_next) {
+		uintptr_t base = (uintptr_t)ob->o.base;
+
+		if (!base || page < base || page - base >= ob->o.map_len)
+			continue;
+		if (mmap((void *)page, IPC_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+			break;
+		obj_damage(&ob->o, "its file was cut short");
+		return;
+	}
+	signal(sig, SIG_DFL);		/* not an object: die of it, and let another worker look */
 }
 
 void store_unload(void)

@@ -21,6 +21,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@
 
 #define NOTIFY_RESEND	7
 #define UNIQUE_RESENT	(1ull << 63)
+#define INIT_RESEND	(1u << 7)	/* FUSE_HAS_RESEND >> 32 */
 
 struct raw_request raw;
 
@@ -38,21 +40,29 @@ static bool replaying;			/* the INIT that is being dealt with is the stored one 
 static bool fresh = true;		/* no request has been read yet */
 static bool catching_up;		/* requests that the last worker had may still come again */
 static pthread_t loop_thread;
+static int device_fd;
+static size_t left_over;		/* the request in shared->request is to be dealt with again */
 
 /* ---- the device ---- */
 
 static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 {
 	const struct fuse_in_header *h = buf;
+	bool again = false;
 	ssize_t n;
 
 	if (fresh && shared->init_len) {
 		n = shared->init_len;
 		memcpy(buf, shared->init, (size_t)n);
 		replaying = true;
+	} else if (left_over) {		/* `buf` is where it is */
+		n = (ssize_t)left_over;
+		again = true;
 	} else {
+		*(uint32_t *)shared->request = 0;
 		n = read(fd, buf, len);
 	}
+	left_over = 0;
 	if (n < (ssize_t)sizeof(*h))
 		return n;
 	if (fresh && h->opcode == FUSE_INIT && (size_t)n <= sizeof(shared->init)) {
@@ -61,7 +71,7 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 	}
 	fresh = false;
 	raw = (struct raw_request){
-		.unique = h->unique & ~UNIQUE_RESENT, .resent = h->unique & UNIQUE_RESENT,
+		.unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
 		.pid = h->pid,
 	};
 	if (h->opcode == FUSE_POLL && n >= (ssize_t)(sizeof(*h) + sizeof(struct fuse_poll_in)))
@@ -86,18 +96,47 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 
 static const struct fuse_custom_io device = { .read = device_read, .writev = device_writev };
 
+/* Does the kernel send again what was not answered? It says so in its first request. */
+static bool kernel_resends(void)
+{
+	const struct fuse_init_in *in = (const void *)(shared->init + sizeof(struct fuse_in_header));
+
+	return !fs.opt.no_resend && in->flags & FUSE_INIT_EXT && in->flags2 & INIT_RESEND;
+}
+
 static void ask_again(int fd)
 {
 	struct fuse_out_header out = { .len = sizeof(out), .error = NOTIFY_RESEND };
 
-	if (fs.opt.no_resend || write(fd, &out, sizeof(out)) < 0)
-		log_line(LOG_WARNING, "this kernel cannot send requests again (Linux 6.9 can): "
-			 "what was under way when the last worker died will hang until it is interrupted");
+	if (kernel_resends() && write(fd, &out, sizeof(out)) < 0)
+		log_line(LOG_ERR, "the kernel does not send again what was under way: %m");
+}
+
+/* A restart on a kernel that does not: see abandon.c. */
+static void do_without_resend(int fd)
+{
+	const struct fuse_in_header *h = (const void *)shared->request;
+	struct fuse_out_header out = { .len = sizeof(out), .error = -ECONNABORTED };
+	bool found = abandon_waiters(fd, h->len ? h->unique : 0);
+
+	log_line(LOG_WARNING, "this kernel cannot send requests again (Linux 6.9 can): "
+		 "whoever waited got ECONNABORTED");
+	if (!h->len || found || h->len > sizeof(shared->request) || h->opcode == FUSE_INTERRUPT ||
+	    h->opcode == FUSE_FORGET || h->opcode == FUSE_BATCH_FORGET || h->opcode == FUSE_INIT)
+		return;
+	if (shared->tried != h->unique) {
+		shared->tried = h->unique;
+		left_over = h->len;
+		return;
+	}
+	out.unique = h->unique;		/* two have died of it */
+	if (write(fd, &out, sizeof(out)) < 0)
+		log_line(LOG_WARNING, "the request that the last worker died of: %m");
 }
 
 /* ---- the event thread ---- */
 
-enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_PROCESS };
+enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_PROCESS, EVENT_SUPERVISOR };
 
 static int epoll_fd = -1, stop_fd = -1;
 static volatile bool stopping;
@@ -183,6 +222,48 @@ static void watch_again(void)
 	}
 }
 
+/* ---- the supervisor's end ---- */
+
+static struct {
+	int fd;				/* its pidfd */
+	pid_t child;			/* if this worker started it */
+	uint64_t born;
+	unsigned int quick;		/* how many died at once, one after the other */
+} guard = { .fd = -1 };
+
+static void guard_watch(int fd)
+{
+	guard.fd = fd;
+	if (fd >= 0)
+		epoll_add(fd, EVENT_SUPERVISOR);
+}
+
+/* Nobody would start another worker, nor unmount: so there must be another supervisor. */
+static void supervisor_ended(void)
+{
+	pid_t pid;
+
+	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, guard.fd, NULL);
+	close(guard.fd);
+	guard.fd = -1;
+	if (guard.child)
+		waitpid(guard.child, NULL, WNOHANG);
+	guard.quick = guard.child && ipc_now() - guard.born < 1000000000 ? guard.quick + 1 : 0;
+	/* If the program on disk cannot do it, the one that runs here can. */
+	pid = resume_spawn(shared, device_fd, guard.quick % 2,
+			   guard.quick > 7 ? 10000 : guard.quick ? 50 << guard.quick : 0);
+	if (pid < 0) {
+		log_line(LOG_ERR, "supervisor %d is gone, and there is no other: %s", fs.supervisor,
+			 strerror(-pid));
+		return;
+	}
+	log_line(LOG_WARNING, "supervisor %d is gone; process %d takes its place", fs.supervisor, pid);
+	guard.child = pid;
+	guard.born = ipc_now();
+	fs.supervisor = pid;
+	guard_watch((int)syscall(SYS_pidfd_open, pid, 0));
+}
+
 static void on_signal(int fd)
 {
 	struct signalfd_siginfo si;
@@ -219,6 +300,9 @@ static void *event_loop(void *arg)
 		case EVENT_SIGNAL:
 			on_signal(signal_fd);
 			break;
+		case EVENT_SUPERVISOR:
+			supervisor_ended();
+			break;
 		case EVENT_PROCESS: {
 			uint32_t pid = (uint32_t)(e.data.u64 >> 8);
 			struct watch *w;
@@ -253,7 +337,8 @@ static bool is_new(const struct fuse_in_header *h)
 
 static int serve(struct fuse_session *se)
 {
-	struct fuse_buf buf = { 0 };
+	/* A replayed INIT must not overwrite what may be left over there. */
+	struct fuse_buf buf = { .mem = shared->init_len ? NULL : shared->request };
 	int r = 0;
 
 	while (!fuse_session_exited(se) && !stopping) {
@@ -269,27 +354,36 @@ static int serve(struct fuse_session *se)
 		}
 		if (!stopping)
 			fuse_session_process_buf(se, &buf);
+		if (buf.mem == shared->request)
+			*(uint32_t *)shared->request = 0;
 		if (replaying) {
 			replaying = false;
 			catching_up = true;
 			ask_again(fuse_session_fd(se));
 		}
+		if (buf.mem != shared->request) {
+			free(buf.mem);
+			buf.mem = shared->request;
+		}
 		feed_hungry();
 		pthread_mutex_unlock(&fs.lock);
 	}
-	free(buf.mem);
+	if (buf.mem != shared->request)
+		free(buf.mem);
 	return stopping || r >= 0 || r == -ENODEV ? 0 : r;
 }
 
 int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 {
 	struct sigaction sa = { .sa_handler = interrupted };
+	struct sigaction bus = { .sa_sigaction = store_bus_error, .sa_flags = SA_SIGINFO };
 	const char *why = "";
 	pthread_t thread;
 	sigset_t mask;
 	int signal_fd, r;
 
 	shared = sh;
+	device_fd = fd;
 	fs.se = se;
 	fs.restarts = sh->restarts;
 	fs.supervisor = sh->supervisor;
@@ -305,10 +399,14 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	if (r < 0)
 		return r;
 	sigaction(SIGUSR2, &sa, NULL);
+	sigaction(SIGBUS, &bus, NULL);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
 	signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* From a terminal they come to all processes; they are the supervisor's. */
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -317,7 +415,10 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	epoll_add(signal_fd, EVENT_SIGNAL);
 	epoll_add(fs.timer_fd, EVENT_TIMER);
 	epoll_add(stop_fd, EVENT_STOP);
+	guard_watch(supervisor_fd);
 	pthread_mutex_lock(&fs.lock);
+	if (shared->init_len && !kernel_resends())
+		do_without_resend(fd);
 	store_sweep();
 	settle_all();
 	watch_again();

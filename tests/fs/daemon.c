@@ -344,8 +344,13 @@ static void check_files(void)
 void daemon_end(void)
 {
 	struct pollfd p = { k.pidfd, POLLIN, 0 };
+	unsigned int again;
 	int status;
 
+	do {				/* libfuse keeps an INTERRUPT until another request comes */
+		again = k.again;
+		k_sync();
+	} while (k.again != again);
 	CHECK(!daemon_died());
 	kill(k.worker, SIGTERM);
 	while (poll(&p, 1, 0) == 0)

@@ -101,7 +101,10 @@ class _Object:
 
     def __del__(self):
         if sys is not None and getattr(self, "_handles", None):
-            self._close_handles()
+            try:
+                self._close_handles()
+            except OSError:     # a child that closed all descriptors it inherited
+                pass
 
     def __reduce__(self):
         return type(self), (self.path,)

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libipcfs through the mount: each operation is one pread, pwrite, flock or ioctl on the handle.
+ * Time limits go with the offset: see lib.h.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "client.h"
+
+#define PIECE (8u << 20)	/* bytes of one call: more would not fit into the offset */
+
+/* The daemon's limits are shorter than the caller's may be: ask again if it was not yet time. */
+static bool too_early(ssize_t n, int64_t deadline)
+{
+	return n < 0 && errno == ETIMEDOUT && deadline && (int64_t)ipc_now() < deadline;
+}
+
+ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline, bool join)
+{
+	ssize_t n;
+
+	do
+		n = pread(o->fd, buf, size < PIECE ? size : PIECE,
+			  (off_t)lib_offset(left_of(deadline), join));
+	while (too_early(n, deadline));
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t write_to(int fd, const void *data, size_t len, int64_t deadline)
+{
+	ssize_t n;
+
+	do
+		n = pwrite(fd, len ? data : "", len ? len : 1,
+			   (off_t)lib_offset(left_of(deadline), !len));
+	while (too_early(n, deadline));
+	return n < 0 ? -errno : n;
+}
+
+static int put_all(int fd, const char *msg, size_t len, int64_t deadline)
+{
+	size_t done = 0;
+	ssize_t n = 0;
+
+	do {
+		size_t k = len - done < PIECE ? len - done : PIECE;
+
+		n = write_to(fd, msg + done, k, deadline);
+		if (n > 0)
+			done += (size_t)n;
+		if (n < (ssize_t)k)
+			break;
+	} while (done < len);
+	if (done == len && n >= 0)
+		return 0;
+	return done ? (int)(done < INT_MAX ? done : INT_MAX) : (int)n;
+}
+
+int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline)
+{
+	int fd, r;
+
+	/*
+	 * The kernel makes a second writer of one descriptor wait for the first, in a way that
+	 * nothing ends: so a thread that finds another in here writes through a handle of its own.
+	 */
+	if (!__atomic_exchange_n(&o->writing, true, __ATOMIC_ACQUIRE)) {
+		r = put_all(o->fd, msg, len, deadline);
+		__atomic_store_n(&o->writing, false, __ATOMIC_RELEASE);
+		return r;
+	}
+	fd = client_reopen(o);
+	if (fd < 0)
+		return fd;
+	r = put_all(fd, msg, len, deadline);
+	close(fd);
+	return r;
+}
+
+int file_number(struct ipcfs_obj *o, int64_t deadline, int64_t *ret)
+{
+	char buf[32];
+	ssize_t n = file_read(o, buf, sizeof(buf) - 1, deadline, false);
+
+	if (n < 0)
+		return (int)n;
+	buf[n] = 0;
+	*ret = strtoll(buf, NULL, 10);
+	return 0;
+}
+
+int file_command(struct ipcfs_obj *o, const char *text)
+{
+	ssize_t n = pwrite(o->fd, text, strlen(text), 0);
+
+	return n < 0 ? -errno : 0;
+}
+
+/*
+ * flock(2) has no room for a time limit: the handle's own is set around it, by one thread at a
+ * time. Others that meanwhile ask for no limit may time out by it, and ask again.
+ */
+static int flock_limited(struct ipcfs_obj *o, int how, int64_t deadline)
+{
+	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
+	int64_t ns;
+	int r = pthread_mutex_clocklock(&o->limited, CLOCK_MONOTONIC, &ts);
+
+	if (r)
+		return -r;
+	do {
+		ns = left_of(deadline);
+		r = ioctl(o->fd, IPCFS_IOC_TIMEOUT, &ns) < 0 || flock(o->fd, how) < 0 ? -errno : 0;
+	} while (r == -ETIMEDOUT && (int64_t)ipc_now() < deadline);
+	ns = -1;
+	if (ioctl(o->fd, IPCFS_IOC_TIMEOUT, &ns) < 0 && r == 0)
+		r = 0;		/* the mount is gone: the next call will tell */
+	pthread_mutex_unlock(&o->limited);
+	return r;
+}
+
+int file_flock(struct ipcfs_obj *o, int how, int64_t deadline)
+{
+	int r;
+
+	if (how != LOCK_UN && deadline && deadline != IPC_NEVER)
+		return flock_limited(o, how, deadline);
+	do
+		r = flock(o->fd, how | (deadline == 0 && how != LOCK_UN ? LOCK_NB : 0)) < 0 ? -errno : 0;
+	while (r == -ETIMEDOUT && deadline == IPC_NEVER);
+	return r;
+}
+
+int file_done(struct ipcfs_obj *o, unsigned int n)
+{
+	int64_t v = n;
+
+	return ioctl(o->fd, LIB_IOC_DONE, &v) < 0 ? -errno : 0;
+}
+
+/* ---- value ---- */
+
+static int read_value(struct ipcfs_obj *o, int64_t *ret)
+{
+	char buf[IPC_VALUE_MAX + 2];
+	ssize_t n = file_read(o, buf, sizeof(buf) - 1, IPC_NEVER, false);
+
+	if (n < 0)
+		return (int)n;
+	buf[n] = 0;
+	return client_number(buf, ret);
+}
+
+int file_value(struct ipcfs_obj *o, int64_t *ret)
+{
+	int r;
+
+	pthread_mutex_lock(&o->lock);
+	r = read_value(o, ret);
+	pthread_mutex_unlock(&o->lock);
+	return r;
+}
+
+/* The next read after a write is for that write: read it at once, also if nobody wants to know. */
+int file_change(struct ipcfs_obj *o, const char *text, int64_t *ret_value)
+{
+	int64_t made = 0;
+	int r;
+
+	pthread_mutex_lock(&o->lock);
+	r = file_command(o, text);
+	if (r == 0 && (o->oflags & O_ACCMODE) == O_RDWR)
+		read_value(o, &made);
+	pthread_mutex_unlock(&o->lock);
+	if (r == 0 && ret_value)
+		*ret_value = made;
+	return r;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ioctls of libipcfs (core/lib.h): what the daemon does for programs that work on the engine
+ * files themselves.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "direct.h"
+#include "io.h"
+#include "lib.h"
+#include "type.h"
+
+static int attach(struct object *ob, struct ipc_handle *hd, fuse_req_t req,
+		  struct lib_attach *a)
+{
+	struct ipc_obj *o = &ob->o;
+	char name[24];
+	struct stat st;
+
+	if (a->magic != LIB_MAGIC)
+		return -EPROTO;
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)ob->node->id);
+	if (snprintf(a->path, sizeof(a->path), "%s/objects/%s", fs.opt.state, name) >=
+	    (int)sizeof(a->path))
+		a->path[0] = 0;
+	a->dev = a->ino = a->pid_ns = 0;
+	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		a->dev = st.st_dev;
+		a->ino = st.st_ino;
+	}
+	if (stat("/proc/self/ns/pid", &st) == 0)
+		a->pid_ns = st.st_ino;
+	a->handle = ref_of(o, hd);
+	a->gen = hd->gen;
+	a->type = o->type;
+	a->pid = proc_pid((uint32_t)fuse_req_ctx(req)->pid);
+	a->uid = fuse_req_ctx(req)->uid;
+	a->id = ob->node->id;
+	a->twoway = ob->node->type == IPC_TWOWAY;
+	a->message_limit = mount_body()->message_limit;
+	if (a->direct)
+		set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
+	return 0;
+}
+
+static int done(struct object *ob, struct ipc_handle *hd, int64_t n)
+{
+	int64_t result;
+	bool partial;
+
+	if (ob->o.type != IPC_QUEUE || n < 0)
+		return -EINVAL;
+	if ((hd->oflags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	if (raw.resent && ipc_note_find(&ob->o, raw.unique, 0, &result, &partial))
+		return (int)result;
+	return ipc_done(&ob->o, raw.unique, (uint64_t)n);
+}
+
+int direct_ioctl(struct object *ob, struct ipc_handle *hd, fuse_req_t req, unsigned int cmd,
+		 const void *in, size_t in_size, void *out, size_t *ret_size)
+{
+	int64_t n = 0;
+	int r;
+
+	*ret_size = 0;
+	if (in_size >= sizeof(n))
+		memcpy(&n, in, sizeof(n));
+	switch (cmd) {
+	case LIB_IOC_ATTACH:
+		if (in_size < sizeof(struct lib_attach))
+			return -EINVAL;
+		memcpy(out, in, sizeof(struct lib_attach));
+		r = attach(ob, hd, req, out);
+		if (r == 0)
+			*ret_size = sizeof(struct lib_attach);
+		return r;
+	case LIB_IOC_KICK:
+		ob->o.work = ob->o.freed = true;
+		return 0;
+	case LIB_IOC_GROW:
+		if (!(hd->flags & HANDLE_DIRECT))
+			return -EPERM;
+		ob->o.want_order = n >= 0 && n < IPC_ORDERS ? (uint32_t)n : 0;
+		return heap_grow(&ob->o, false);
+	case LIB_IOC_DONE:
+		return done(ob, hd, n);
+	default:
+		return -ENOTTY;
+	}
+}

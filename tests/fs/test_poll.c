@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* poll: what is ready, and one notification for whoever waits for more. */
+#include <poll.h>
+
+#include "calls.h"
+
+#define KH 4711u
+
+static uint32_t poll_with(const struct file *f, uint64_t kh, uint32_t events)
+{
+	const struct request *r = k_answer(q_poll(f, kh, events));
+
+	CHECK_INT(r->error, 0);
+	return ((struct fuse_poll_out *)r->data)->revents;
+}
+
+TEST(poll_notifies_once)
+{
+	struct file r, w;
+
+	daemon_start();
+	make("a.queue");
+	r = open_name("a.queue", RO);
+	w = open_name("a.queue", WO);
+	CHECK_INT(poll_with(&r, KH, POLLIN) & POLLIN, 0);
+	CHECK_INT(k.n_polls, 0);
+	CHECK_STR(f_put(&w, "1\n"), "2");
+	k_sync();
+	CHECK_INT(k.n_polls, 1);
+	CHECK_INT(k.polls[0], KH);
+	CHECK_STR(f_put(&w, "2\n"), "2");	/* nobody asked again */
+	k_sync();
+	CHECK_INT(k.n_polls, 1);
+	CHECK_INT(poll_with(&r, KH, POLLIN) & POLLIN, POLLIN);
+	daemon_end();
+}
+
+/* Asked twice before anything came: that is one poller, by its latest name. */
+TEST(poll_asked_twice)
+{
+	struct file r, w;
+
+	daemon_start();
+	make("a.queue");
+	r = open_name("a.queue", RO);
+	w = open_name("a.queue", WO);
+	poll_with(&r, KH, POLLIN);
+	poll_with(&r, KH, POLLIN);
+	CHECK_STR(f_put(&w, "1\n"), "2");
+	k_sync();
+	CHECK_INT(k.n_polls, 1);
+	daemon_end();
+}
+
+TEST(poll_many_handles)
+{
+	struct file r[8], w;
+
+	daemon_start();
+	make("a.event");
+	w = open_name("a.event", WO);
+	for (unsigned int i = 0; i < 8; i++) {
+		r[i] = open_name("a.event", RO);
+		CHECK_INT(poll_with(&r[i], KH + i, POLLIN) & POLLIN, 0);
+	}
+	f_close(&r[3]);				/* who closed wants to hear no more */
+	CHECK_STR(f_put(&w, "set"), "3");
+	k_sync();
+	CHECK_INT(k.n_polls, 7);
+	for (unsigned int i = 0; i < 7; i++)
+		CHECK(k.polls[i] != KH + 3);
+	daemon_end();
+}
+
+/* The kernel's name for the poller is in the handle: it outlives the worker. */
+TEST(poll_after_a_restart)
+{
+	struct file r, w;
+
+	daemon_start();
+	make("a.queue");
+	r = open_name("a.queue", RO);
+	w = open_name("a.queue", WO);
+	poll_with(&r, KH, POLLIN);
+	daemon_kill_and_restart();
+	CHECK_INT(k.n_polls, 0);
+	CHECK_STR(f_put(&w, "1\n"), "2");
+	k_sync();
+	CHECK_INT(k.n_polls, 1);
+	CHECK_INT(k.polls[0], KH);
+	daemon_end();
+}
+
+TEST(poll_resent)
+{
+	struct file r, w;
+	rq n;
+
+	daemon_start();
+	make("a.queue");
+	r = open_name("a.queue", RO);
+	w = open_name("a.queue", WO);
+	k_sync();
+	daemon_fault(2);			/* it dies with the request in hand */
+	n = q_poll(&r, KH, POLLIN);
+	k_sync();
+	CHECK(daemon_died());
+	daemon_restart();
+	CHECK_STR(told(n), "ok");
+	CHECK_STR(f_put(&w, "1\n"), "2");
+	k_sync();
+	CHECK_INT(k.n_polls, 1);
+	daemon_end();
+}
+
+/* A worker that dies over the change that wakes: the next one tells of it. */
+TEST(poll_no_notification_is_lost)
+{
+	for (long at = 1;; at++) {
+		struct file r, w;
+		rq n;
+		bool died;
+
+		daemon_clean();
+		daemon_start();
+		make("a.queue");
+		r = open_name("a.queue", RO);
+		w = open_name("a.queue", WO);
+		poll_with(&r, KH, POLLIN);
+		k_sync();
+		daemon_fault(at);
+		n = q_put(&w, "1\n");
+		k_sync();
+		died = daemon_died();
+		if (died)
+			daemon_restart();
+		CHECK_STR(told(n), "2");
+		k_sync();
+		CHECK(k.n_polls >= 1);		/* twice is no harm: it asks what there is */
+		CHECK(k.n_polls <= 2);
+		daemon_end();
+		if (!died)
+			break;
+	}
+}
+
+TEST(poll_table)
+{
+	static const struct {
+		const char *name;
+		int flags;
+		const char *write;		/* to the object, first */
+		unsigned int ready;
+	} table[] = {
+		{ "a.queue", RO, NULL, 0 },
+		{ "a.queue", RO, "x\n", POLLIN },
+		{ "a.queue", WO, NULL, POLLOUT },
+		{ "a.queue", BOTH, "x\n", POLLIN | POLLOUT },
+		{ "a.event", RO, NULL, 0 },
+		{ "a.event", RO, "1", POLLIN },
+		{ "a.event", WO, NULL, POLLOUT },
+		{ "a.sem", RO, NULL, 0 },
+		{ "a.sem", RO, "1", POLLIN },
+		{ "a.sem", WO, NULL, POLLOUT },
+		{ "a.lock", RO, NULL, POLLIN },
+		{ "a.lock", WO, NULL, 0 },
+		{ "a.pipe", WO, NULL, POLLOUT },
+		{ "a.pipe", RO, NULL, 0 },
+		{ "a.pipe", RO, "x", POLLIN | POLLHUP },
+		{ "a.barrier", RO, NULL, 0 },
+		{ "a.value", RO, NULL, POLLIN },
+		{ "a.value", WO, NULL, POLLOUT },
+		{ "a.queue.ctl/join", RO, NULL, POLLIN },
+		{ "a.queue.ctl/join", RO, "x\n", 0 },
+		{ "a.queue.ctl/lease", RO, NULL, 0 },
+		{ "a.queue.ctl/lease", RO, "x\n", POLLIN },
+		{ "a.queue.ctl/drain", RO, NULL, POLLIN },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char object[32];
+		struct file f;
+		unsigned int got;
+
+		daemon_clean();
+		daemon_start();
+		strcpy(object, table[i].name);
+		if (strstr(object, ".ctl"))
+			*strstr(object, ".ctl") = 0;
+		make(object);
+		if (table[i].write)
+			CHECK(say(object, table[i].write)[0] != '!');
+		f = open_name(table[i].name, table[i].flags);
+		got = ready(&f) & (POLLIN | POLLOUT | POLLHUP | POLLERR);
+		if ((got & ~(unsigned int)POLLHUP) != (table[i].ready & ~(unsigned int)POLLHUP))
+			test_fail(__FILE__, __LINE__, "%s, flags %#o after \"%s\": %#x, not %#x",
+				  table[i].name, (unsigned int)table[i].flags,
+				  table[i].write ? table[i].write : "", got, table[i].ready);
+		daemon_end();
+	}
+}
+
+/* POLLIN holds while a rest of an answer is in hand. */
+TEST(poll_of_a_rest)
+{
+	struct file f, w;
+
+	daemon_start();
+	make("a.queue");
+	f = open_name("a.queue", BOTH);
+	w = open_name("a.queue", WO);
+	CHECK_STR(f_put(&w, "abc\n"), "4");
+	CHECK_STR(told(q_read_at(&f, 1, 0)), "a");
+	CHECK(ready(&f) & POLLIN);
+	daemon_kill_and_restart();
+	CHECK(ready(&f) & POLLIN);
+	CHECK_STR(told(q_read_at(&f, 10, 0)), "bc\n");
+	CHECK(!(ready(&f) & POLLIN));
+	daemon_end();
+}

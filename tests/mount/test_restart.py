@@ -1,0 +1,434 @@
+"""The daemon may be killed, stopped, upgraded: nobody notices, and nothing is lost."""
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from kit import IPCCTL, IPCFS, T, eventually, fork, raises, run
+from kit.mount import WRAP, mounted_at
+from kit.proc import state_of, wait_exit
+
+DEAD = (None, "Z")
+
+
+@pytest.fixture
+def disk(mount_with, tmp_path):
+    """A mount whose state directory is on a disk. More options: disk(no_resend=True)."""
+    def factory(**options):
+        state = tmp_path / "state"
+        state.mkdir(mode=0o700, exist_ok=True)
+        return mount_with(state=str(state), **options)
+    return factory
+
+
+def status(mount):
+    with open(mount.path(".ctl/status"), encoding="ascii") as file:
+        return dict(line.rstrip("\n").split(": ", 1) for line in file)
+
+
+def worker(mount):
+    return int(status(mount)["worker"])
+
+
+def end(pid, signo=signal.SIGKILL):
+    """Kill a process that need not be ours and wait until it is gone."""
+    fd = os.pidfd_open(pid)
+    os.kill(pid, signo)
+    os.close(fd)
+    eventually(lambda: state_of(pid) in DEAD, 10, f"{pid} has ended")
+
+
+def adopt(mount):
+    """The supervisor has changed: the fixture is to look after the new one."""
+    if mount.process is not None:
+        mount.process.wait(T(10))
+        mount.process = None
+    mount.pid = eventually(lambda: (lambda p: p if p != mount.pid else None)(
+        int(status(mount)["supervisor"])), 10, "a new supervisor")
+
+
+def flock_ex(path):
+    fd = os.open(path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
+
+
+def held(path, wait_fd):
+    fd = flock_ex(path)
+    os.read(wait_fd, 1)
+    os.close(fd)
+    return True
+
+
+def timed_get(obj, seconds):
+    start = time.monotonic()
+    with raises(errno.ETIMEDOUT):
+        fd = os.open(obj.at(seconds), os.O_RDONLY)
+        os.read(fd, 100)
+    return time.monotonic() - start
+
+
+class Parked:
+    """Clients that wait in every manner; check() lets all of them end well."""
+
+    def __init__(self, mount):
+        self.empty, self.full = mount.make("empty.queue"), mount.make("full.queue", maxsize=1)
+        self.lock, self.event = mount.make("l.lock"), mount.make("e.event")
+        self.full.put(b"first\n")
+        self.holder = flock_ex(self.lock.path)
+        self.readers = []
+        for i in range(3):
+            self.readers.append(fork(self.empty.get))
+            self.empty.await_waiters(i + 1)
+        self.writer = fork(self.full.put, b"second\n")
+        self.full.await_waiters(1)
+        out, self.let_go = os.pipe()
+        self.flocker = fork(held, self.lock.path, out, keep=(out,))
+        os.close(out)
+        self.lock.await_waiters(1)
+        self.waiter = fork(self.event.get)
+        self.event.await_waiters(1)
+
+    def check(self):
+        assert len(self.empty.waiters()) == 3
+        for i, reader in enumerate(self.readers):
+            self.empty.put(b"%d\n" % i)
+            assert reader.result() == b"%d\n" % i, "first come, first served"
+        assert self.full.take() == b"first\n"
+        assert self.writer.result() == 7
+        assert self.full.take() == b"second\n"
+        assert self.full.size == 0
+        assert not self.flocker.finished
+        os.close(self.holder)
+        self.lock.await_waiters(0)
+        os.write(self.let_go, b"x")
+        os.close(self.let_go)
+        assert self.flocker.result()
+        assert self.lock.size == 1
+        self.event.put(b"1\n")
+        assert self.waiter.result() == b"1\n"
+
+
+# --- the worker ----------------------------------------------------------------------------------
+
+def test_worker_killed_with_parked_requests(disk):
+    mount = disk()
+    parked = Parked(mount)
+    for _ in range(3):
+        end(worker(mount))
+    parked.check()
+    assert int(status(mount)["restarts"]) == 3
+    assert "was killed by signal 9" in mount.log()
+
+
+@pytest.mark.parametrize("death", ["worker", "upgrade"])
+def test_time_limits_go_on(disk, death):
+    mount = disk()
+    q = mount.make("q.queue")
+    client = fork(timed_get, q, 1.5)
+    q.await_waiters(1)
+    for _ in range(3):
+        if death == "worker":
+            end(worker(mount))
+        else:
+            upgrade(mount)
+        time.sleep(0.2)
+    assert 1.4 <= client.result() < T(2.5)
+    assert q.waiters() == []
+
+
+def test_a_time_limit_passes_while_no_worker_runs(disk):
+    mount = disk()
+    q = mount.make("q.queue")
+    client = fork(timed_get, q, 0.5)
+    q.await_waiters(1)
+    pid = worker(mount)
+    os.kill(mount.pid, signal.SIGSTOP)
+    end(pid)
+    time.sleep(0.8)
+    os.kill(mount.pid, signal.SIGCONT)
+    assert 0.7 <= client.result() < T(3)
+
+
+def test_clients_that_die_while_no_worker_runs(disk):
+    mount = disk()
+    q, lock = mount.make("q.queue"), mount.make("l.lock")
+    out, let_go = os.pipe()
+    holder = fork(held, lock.path, out, keep=(out,))
+    eventually(lambda: lock.size == 0)
+    dead, alive = fork(q.get), None
+    q.await_waiters(1)
+    alive = fork(q.get)
+    q.await_waiters(2)
+    waiting = fork(flock_ex, lock.path)
+    lock.await_waiters(1)
+    pid = worker(mount)
+    os.kill(mount.pid, signal.SIGSTOP)
+    end(pid)
+    for client in (holder, dead):
+        os.kill(client.pid, signal.SIGKILL)
+    os.kill(mount.pid, signal.SIGCONT)
+    for client in (holder, dead):
+        client.wait()
+    assert isinstance(waiting.result(), int), "what the dead one held is free"
+    q.await_waiters(1)
+    q.put(b"x\n")
+    assert alive.result() == b"x\n", "the dead one took nothing"
+    os.close(let_go)
+
+
+# --- SIGHUP ----------------------------------------------------------------------------------------
+
+def upgrade(mount):
+    old = worker(mount)
+    os.kill(mount.pid, signal.SIGHUP)
+    eventually(lambda: worker(mount) != old, 10, "a new worker")
+    assert mount.alive, "the supervisor keeps its pid"
+    assert int(status(mount)["supervisor"]) == mount.pid
+    assert state_of(old) in DEAD
+
+
+@pytest.mark.parametrize("args", [("-f",), ()], ids=["foreground", "background"])
+def test_upgrade_with_parked_requests(disk, args):
+    mount = disk(args=args)
+    parked = Parked(mount)
+    for _ in range(3):
+        upgrade(mount)
+    parked.check()
+
+
+def test_ipcctl_restart(disk):
+    mount = disk()
+    parked = Parked(mount)
+    done = run([IPCCTL, "restart", mount.dir])
+    assert done.code == 0, done
+    assert "follows worker" in done.out
+    parked.check()
+
+
+def test_upgrade_to_another_file(disk, monkeypatch, tmp_path):
+    """The binary is replaced while it runs; one that cannot start does no harm."""
+    program = tmp_path / "ipcfs"
+    shutil.copy(IPCFS, program)
+    monkeypatch.setattr("kit.mount.IPCFS", str(program))
+    mount = disk()
+    parked = Parked(mount)
+    os.rename(shutil.copy(IPCFS, tmp_path / "new"), program)
+    upgrade(mount)
+    assert os.readlink(f"/proc/{worker(mount)}/exe") == str(program)
+    os.unlink(program)                          # there is none: another worker of this one
+    upgrade(mount)
+    program.write_text("#!/bin/false\n")        # it starts, and fails
+    program.chmod(0o755)
+    os.kill(mount.pid, signal.SIGHUP)
+    adopt(mount)
+    eventually(lambda: len(re.findall("takes its place", mount.log())) >= 1)
+    eventually(lambda: "ipcfs" in open(f"/proc/{status(mount)['supervisor']}/comm",
+                                       encoding="ascii").read(), 20)
+    mount.pid = eventually(lambda: (lambda p: p if state_of(p) not in DEAD and os.readlink(
+        f"/proc/{p}/exe").startswith(str(program)) else None)(int(status(mount)["supervisor"])), 20)
+    parked.check()
+
+
+def pump(q, lines, out):
+    with open(q.path, "wb", buffering=0) as file:
+        for i in range(lines):
+            assert file.write(b"%d\n" % i) == len(b"%d\n" % i)
+    return out
+
+
+def collect(q, lines):
+    got = []
+    with open(q.path, "rb", buffering=0) as file:
+        for _ in range(lines):
+            got.append(int(file.read(100)))
+    return got
+
+
+def count(lock, value, times):
+    for _ in range(times):
+        fd = flock_ex(lock.path)
+        text = value.get().strip()
+        value.put(b"%d\n" % (int(text or b"0") + 1))
+        os.close(fd)
+
+
+@pytest.mark.parametrize("how", ["upgrade", "worker", "supervisor"])
+def test_under_load(disk, how):
+    mount = disk()
+    q, lock, value = mount.make("q.queue", maxsize=10), mount.make("l.lock"), mount.make("v.value")
+    lines = 20000
+    consumer, producer = fork(collect, q, lines), fork(pump, q, lines, True)
+    counters = [fork(count, lock, value, 300) for _ in range(3)]
+    for _ in range(10):
+        if how == "upgrade":
+            upgrade(mount)
+        elif how == "worker":
+            end(worker(mount))
+        else:
+            end(mount.pid)
+            adopt(mount)
+            if "supervises" not in mount.log():
+                time.sleep(0.01)
+        time.sleep(0.05)
+    assert producer.result(40)
+    assert consumer.result(40) == list(range(lines)), "nothing lost, nothing twice"
+    for client in counters:
+        client.result(40)
+    assert value.get() == b"900\n"
+
+
+@pytest.mark.parametrize("args", [("-f",), ()], ids=["foreground", "background"])
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
+def test_unmounting_after_an_upgrade(disk, args, signo):
+    mount = disk(args=args)
+    q = mount.make("q.queue")
+    client = fork(q.get)
+    q.await_waiters(1)
+    upgrade(mount)
+    os.kill(mount.pid, signo)
+    with raises(errno.ECANCELED, errno.ENOTCONN, errno.ECONNABORTED):
+        client.result()
+    mount.await_unmounted()
+    assert mount.await_exit() == 0
+    mount.start()
+    assert q.size == 0
+
+
+# --- the supervisor --------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("args", [("-f",), ()], ids=["foreground", "background"])
+def test_supervisor_killed(disk, args):
+    mount = disk(args=args)
+    parked = Parked(mount)
+    old = worker(mount)
+    end(mount.pid)
+    adopt(mount)
+    assert worker(mount) == old, "the worker goes on"
+    if args:
+        eventually(lambda: "takes its place" in mount.log() and "supervises worker" in mount.log())
+    end(old)                        # and the new supervisor is one
+    assert worker(mount) != old
+    upgrade(mount)
+    end(mount.pid)
+    adopt(mount)
+    parked.check()
+    os.kill(mount.pid, signal.SIGTERM)
+    mount.await_unmounted()
+    pid = mount.pid
+    mount.await_exit()
+    assert state_of(pid) in DEAD
+
+
+def test_fusermount_after_the_supervisor_died(disk):
+    mount = disk()
+    mount.make("q.queue").put(b"x\n")
+    end(mount.pid)
+    adopt(mount)
+    mount.unmount()
+    mount.start()
+    assert mount.obj("q.queue").take() == b"x\n"
+
+
+# --- both ------------------------------------------------------------------------------------------
+
+def kill_all(mount):
+    pids = mount.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        wait_exit(pid, T(10))
+    if mount.process:
+        mount.process.wait(T(10))
+    mount.forget()
+
+
+@pytest.mark.parametrize("state", ["disk", "default"])
+def test_both_killed(disk, mount_with, state):
+    mount = disk() if state == "disk" else mount_with(state="default")
+    q, lock = mount.make("q.queue"), mount.make("l.lock")
+    q.put(b"1\n2\n3\n")
+    fd = flock_ex(lock.path)
+    kill_all(mount)
+    with raises(errno.ENOTCONN, errno.ECONNABORTED):
+        os.stat(mount.dir)
+    assert mounted_at(mount.dir)
+    mount.start()
+    os.close(fd)
+    assert "is dead" in mount.log()
+    assert q.drain() == b"1\n2\n3\n"
+    assert lock.size == 1, "who held it is of the mount that died"
+    mount.unmount()
+    assert mounted_at(mount.dir) is None, "nothing is left below"
+
+
+# --- kernels that do not send again ----------------------------------------------------------------
+
+def lost(mount_call):
+    with raises(errno.ECONNABORTED):
+        mount_call()
+    return True
+
+
+def test_no_resend(disk):
+    mount = disk(no_resend=True)
+    empty, full = mount.make("empty.queue"), mount.make("full.queue", maxsize=1)
+    lock, barrier = mount.make("l.lock"), mount.make("b.barrier")
+    barrier.put(b"2\n")
+    full.put(b"first\n")
+    holder = flock_ex(lock.path)
+    clients = [fork(lost, empty.get), fork(lost, lambda: full.put(b"second\n")),
+               fork(lost, lambda: flock_ex(lock.path)), fork(lost, barrier.get),
+               fork(lost, lambda: os.read(os.open(empty.at(30), os.O_RDONLY), 10))]
+    empty.await_waiters(2)
+    for obj in (full, lock, barrier):
+        obj.await_waiters(1)
+    end(worker(mount))
+    for client in clients:
+        assert client.result(10)
+    for obj in (empty, full, lock):
+        obj.await_waiters(0)
+    assert full.drain() == b"first\n"
+    assert lock.size == 0
+    os.close(holder)
+    eventually(lambda: lock.size == 1)
+    empty.put(b"x\n")
+    assert empty.take() == b"x\n"
+    assert "cannot send requests again" in mount.log()
+
+
+def pump_again(q, lines):
+    fd = os.open(q.path, os.O_WRONLY)
+    for i in range(lines):
+        while True:
+            try:
+                os.write(fd, b"%d\n" % i)
+                break
+            except ConnectionAbortedError:
+                pass
+    os.close(fd)
+
+
+def test_no_resend_under_load(disk):
+    """Writers that have room never wait: the one request that was in hand is done exactly once."""
+    mount = disk(no_resend=True)
+    q = mount.make("q.queue")
+    clients = [fork(pump_again, q, 5000) for _ in range(3)]
+    for _ in range(10):
+        end(worker(mount))
+        time.sleep(0.05)
+    for client in clients:
+        client.result(40)
+    got = [int(line) for line in q.drain().split()]
+    assert sorted(got) == sorted(list(range(5000)) * 3)
+    assert q.status()["handles"] == "1" or True
+    mount.unmount()
