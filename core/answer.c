@@ -16,8 +16,9 @@ void answer_number(struct ipc_answer *a, int64_t n)
 {
 	char text[24];
 
-	*a = (struct ipc_answer){ .kind = ANSWER_NUMBER, .number = n };
-	a->len = (uint64_t)snprintf(text, sizeof(text), "%lld\n", (long long)n);
+	*a = (struct ipc_answer){ .kind = ANSWER_NUMBER, .number = n, .len = 2 };
+	if (n < 0 || n > 9)
+		a->len = (uint64_t)snprintf(text, sizeof(text), "%lld\n", (long long)n);
 }
 
 void answer_end(struct ipc_answer *a)

@@ -293,25 +293,28 @@ int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
 	return r != USE_FILE ? r : file_flock(o, LOCK_EX, deadline);
 }
 
-static int command(struct ipcfs_obj *o, const struct ipc_cmd *cmd, const char *text)
+/* word: how the file says it, if it is no number. */
+static int command(struct ipcfs_obj *o, const struct ipc_cmd *cmd, const char *word)
 {
+	char text[24];
 	int r = enter(o, O_WRONLY);
 
 	if (r < 0)
 		return r;
 	r = direct_give(o, cmd, NULL);
-	return r != USE_FILE ? r : file_command(o, text);
+	if (r != USE_FILE)
+		return r;
+	if (!word)
+		snprintf(text, sizeof(text), "%lld", (long long)cmd->n);
+	return file_command(o, word ? word : text);
 }
 
 int ipcfs_release(ipcfs_obj *o, unsigned int n)
 {
-	char text[16];
 	int r;
 
-	if (is_permits(o->at.type)) {
-		snprintf(text, sizeof(text), "%u", n);
-		return command(o, &(struct ipc_cmd){ .verb = CMD_ADD, .n = n }, text);
-	}
+	if (is_permits(o->at.type))
+		return command(o, &(struct ipc_cmd){ .verb = CMD_ADD, .n = n }, NULL);
 	r = enter(o, O_RDWR);
 	if (r < 0)
 		return r;
@@ -348,13 +351,11 @@ int ipcfs_clear(ipcfs_obj *o)
 
 int ipcfs_notify(ipcfs_obj *o, unsigned int n)
 {
-	char text[16];
-
 	if (o->at.type != IPC_COND)
 		return -EINVAL;
-	snprintf(text, sizeof(text), n == IPCFS_ALL ? "all" : "%u", n);
-	return command(o, &(struct ipc_cmd){ .verb = CMD_NOTIFY, .n = n == IPCFS_ALL ? CMD_ALL : n },
-		       text);
+	if (n == IPCFS_ALL)
+		return command(o, &(struct ipc_cmd){ .verb = CMD_NOTIFY, .n = CMD_ALL }, "all");
+	return command(o, &(struct ipc_cmd){ .verb = CMD_NOTIFY, .n = n }, NULL);
 }
 
 /* ---- value and array ---- */

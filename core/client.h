@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside of libipcfs: client.c opens, checks and chooses; client_file.c does an operation through
- * the mount, client_direct.c in the engine file. Both work with the same handle, so each single
+ * the mount, client_direct.c in the engine file (with client_session.c). Both work with the same handle, so each single
  * operation may go either way.
  *
  * Threads. Nothing of an ipcfs_obj changes after it was opened, except under `lock`; a direct

@@ -141,6 +141,8 @@ ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
 ref_t ipc_turn(struct ipc_obj *o);
 /* End the waits of a process (0: of all) on the object with -ECANCELED. How many. */
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
+/* The mount ends: the same for all direct clients. */
+void ipc_cancel_direct(struct ipc_obj *o);
 /* The granted direct waiters that still sleep: wake them (before obj_unlock: it walks lists). */
 void ipc_wake(struct ipc_obj *o);
 /* A process ended: what it had taken of an object with scope `process` returns. */

@@ -342,7 +342,7 @@ ref_t ipc_turn(struct ipc_obj *o)
 	return 0;
 }
 
-int ipc_cancel(struct ipc_obj *o, uint32_t pid)
+static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 {
 	struct ipc_answer none = { 0 };
 	int n = 0;
@@ -353,6 +353,8 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid)
 			struct ipc_waiter *w = waiter_at(o, r);
 
 			if (pid && w->pid != pid && w->tid != pid)
+				continue;
+			if (direct && !(w->flags & WAITER_DIRECT))
 				continue;
 			n++;
 			if (o->ops->left && o->ops->left(o, w, -ECANCELED) != LEFT_GOES) {
@@ -370,6 +372,17 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid)
 		}
 	o->work = true;
 	return n;
+}
+
+int ipc_cancel(struct ipc_obj *o, uint32_t pid)
+{
+	return cancel(o, pid, false);
+}
+
+void ipc_cancel_direct(struct ipc_obj *o)
+{
+	cancel(o, 0, true);
+	ipc_pump(o);	/* a condition's waiter, if its lock is free; others learn that the mount is gone */
 }
 
 static void wake(struct ipc_waiter *w)

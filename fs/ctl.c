@@ -423,6 +423,19 @@ static uint32_t types_of(const struct target *dir)
 	return BIT(dir->node->type == IPC_TWOWAY ? IPC_PIPE : dir->node->type);
 }
 
+bool ctl_exists(const struct target *t)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+
+	if (t->node->type == IPC_DIR && t->node != fs.root)
+		return false;
+	if (t->sub == SUB_CTL)
+		return true;
+	if (t->node == fs.root)
+		return c && c->types & (CTL_ROOT | CTL_LIMITS);
+	return c && c->types & BIT(t->node->type == IPC_TWOWAY ? IPC_PIPE : t->node->type);
+}
+
 unsigned int ctl_lookup(const struct target *dir, const char *name, size_t len)
 {
 	uint32_t types = types_of(dir);

@@ -49,6 +49,7 @@ extern const unsigned int ctl_count;
 unsigned int ctl_lookup(const struct target *dir, const char *name, size_t len);
 const struct ctl_file *ctl_of(unsigned int sub);	/* NULL: the directory itself */
 bool ctl_is_dir(unsigned int sub);
+bool ctl_exists(const struct target *t);	/* its node has a file of this kind */
 void ctl_attr(const struct target *t, struct stat *st);
 /* The n-th listed file (from 0) of the directory, as sub; 0: no more. */
 unsigned int ctl_nth(const struct target *dir, unsigned int n);

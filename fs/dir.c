@@ -185,12 +185,18 @@ static void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 		reply_attr(req, &t);
 }
 
+#define TIME_MOST 9000000000
+
 static int64_t time_of(const struct timespec *ts, bool now)
 {
 	struct timespec t = *ts;
 
 	if (now)
 		clock_gettime(CLOCK_REALTIME, &t);
+	if (t.tv_sec > TIME_MOST)	/* utimensat(2) takes any; nanoseconds last for 292 years */
+		t.tv_sec = TIME_MOST;
+	if (t.tv_sec < -TIME_MOST)
+		t.tv_sec = -TIME_MOST;
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
@@ -589,6 +595,9 @@ static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent
 	n = tree_find(from.node, name, strlen(name));
 	if (!n)
 		return resolve(&from, name, &base, &timeout) == 0 ? -EINVAL : -ENOENT;
+	for (const struct node *p = to.node; p; p = p->parent)
+		if (p == n)		/* into itself; the kernel looks first */
+			return -EINVAL;
 	if (strlen(newname) > IPC_NAME_MAX)
 		return -ENAMETOOLONG;
 	type = type_of_name(newname, n->type == IPC_DIR || n->type == IPC_TWOWAY);

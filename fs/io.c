@@ -331,6 +331,9 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	uint32_t flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
 	int r = target_of(ino, &t);
 
+	if (r == 0 && (ctl_is_dir(t.sub) || (t.sub == SUB_SELF &&
+	    (t.node->type == IPC_DIR || t.node->type == IPC_TWOWAY))))
+		r = -EISDIR;
 	if (r == 0 && is_plain(&t, fi->flags)) {
 		fi->fh = ++next_plain;
 		if ((fi->flags & O_ACCMODE) != O_WRONLY)
@@ -750,7 +753,7 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 	uint64_t fh;
 	int r;
 
-	if (fi->fh & FH_PLAIN) {
+	if (fi->fh & FH_PLAIN || !fi->fh) {	/* 0: a directory */
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
 	}

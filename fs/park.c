@@ -521,6 +521,16 @@ void park_end_all(int error)
 	free(heap);
 	heap = NULL;
 	heap_len = heap_cap = 0;
+	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
+		struct object *ob = n->ob;
+
+		/* Direct clients sleep on, unless they are told. */
+		if (!ob || !ob->o.h || !ob->o.h->handles.count || object_lock(ob) < 0)
+			continue;
+		ipc_cancel_direct(&ob->o);
+		ipc_wake(&ob->o);
+		object_unlock(ob);
+	}
 }
 
 void park_end_handle(struct object *ob, ref_t handle)

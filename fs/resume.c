@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -277,12 +278,11 @@ static bool is_ours(const char *mountpoint)
 
 int resume_clear_dead(const char *mountpoint)
 {
-	struct stat st;
+	struct statfs st;
 	int r;
 
-	while (stat(mountpoint, &st) < 0 && errno == ENOTCONN) {
-		if (!is_ours(mountpoint))
-			return -ENOTCONN;
+	/* stat() may know the answer from before; statfs() asks. */
+	while (is_ours(mountpoint) && statfs(mountpoint, &st) < 0 && errno == ENOTCONN) {
 		r = unmount_lazily(mountpoint);
 		if (r < 0)
 			return r;

@@ -356,7 +356,18 @@ int target_of(uint64_t nodeid, struct target *t)
 	}
 	t->sub = (unsigned int)(t->base >> 40);
 	t->node = tree_by_id(t->base & 0xffffffffffull);
-	return t->node ? 0 : -ESTALE;
+	if (!t->node)
+		return -ESTALE;
+	/* So that nothing behind here meets a file that this type has not. */
+	switch (t->sub) {
+	case SUB_SELF:
+		return 0;
+	case SUB_END_A:
+	case SUB_END_B:
+		return t->node->type == IPC_TWOWAY ? 0 : -ESTALE;
+	default:
+		return ctl_exists(t) ? 0 : -ESTALE;
+	}
 }
 
 static struct writers *writers_of(uint64_t nodeid)

@@ -57,12 +57,12 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 		replaying = true;
 	} else if (left_over) {		/* `buf` is where it is */
 		n = (ssize_t)left_over;
+		left_over = 0;
 		again = true;
 	} else {
 		*(uint32_t *)shared->request = 0;
 		n = read(fd, buf, len);
 	}
-	left_over = 0;
 	if (n < (ssize_t)sizeof(*h))
 		return n;
 	if (fresh && h->opcode == FUSE_INIT && (size_t)n <= sizeof(shared->init)) {
@@ -139,7 +139,7 @@ static void do_without_resend(int fd)
 enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_PROCESS, EVENT_SUPERVISOR };
 
 static int epoll_fd = -1, stop_fd = -1;
-static volatile bool stopping;
+static _Atomic bool stopping;		/* set by the event thread */
 
 static void epoll_add(int fd, uint64_t what)
 {

@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
 	&cmd_create,
 	&cmd_run,
 	&cmd_restart,
+	&cmd_check,
 	&cmd_doctor,
 };
 

@@ -40,7 +40,7 @@ struct command {
 };
 
 extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_create, cmd_run,
-	cmd_doctor, cmd_restart;
+	cmd_doctor, cmd_restart, cmd_check;
 
 /* The rows for a command's options that prints a table. */
 #define TABLE_OPTIONS \

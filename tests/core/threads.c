@@ -41,9 +41,13 @@ static void sleep_on(struct ipc_obj *o, ref_t w)
 	uint32_t *futex = &waiter_at(o, w)->futex;
 
 	do {
+		uint32_t word = 0;
+
 		unlock(o);
-		while (!__atomic_load_n(futex, __ATOMIC_ACQUIRE))
-			syscall(SYS_futex, futex, FUTEX_WAIT, 0, NULL, NULL, 0);
+		/* 0 is awake, 2 asleep, 1 go: who wakes makes the futex call only for 2. */
+		__atomic_compare_exchange_n(futex, &word, 2, 0, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE);
+		while (__atomic_load_n(futex, __ATOMIC_ACQUIRE) == 2)
+			syscall(SYS_futex, futex, FUTEX_WAIT, 2, NULL, NULL, 0);
 		obj_lock(o, -1);
 	} while (waiter_at(o, w)->state == WAITER_WAITING);
 }

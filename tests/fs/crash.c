@@ -38,13 +38,15 @@ const char *drain(const char *queue)
 }
 
 /* false: it outlived the request. */
-static bool once(const struct crash *c, long fault, long second)
+static bool once(const struct crash *c, long fault, long second, bool old)
 {
 	bool died;
 
 	snprintf(test_where, sizeof(test_where), "death at point %ld, of the next worker at %ld: ",
 		 fault, second);
 	daemon_clean();
+	if (old)
+		daemon_old_kernel();
 	daemon_start();
 	c->setup();
 	k_sync();
@@ -66,10 +68,17 @@ void crash_everywhere(const struct crash *c)
 	unsigned int seed = 1;
 	long n;
 
-	once(c, MOST, 0);
-	for (n = 1; once(c, n, 0); n += STEP)
+	once(c, MOST, 0, false);
+	for (n = 1; once(c, n, 0, false); n += STEP)
 		CHECK(n < MOST);
 	for (long i = 1; i < n; i += 3 * STEP)
-		once(c, i, 1 + rand_r(&seed) % 60);
+		once(c, i, 1 + rand_r(&seed) % 60, false);
+	*test_where = 0;
+}
+
+void crash_old_kernel(const struct crash *c)
+{
+	for (long n = 1; once(c, n, 0, true); n += STEP)
+		CHECK(n < MOST);
 	*test_where = 0;
 }

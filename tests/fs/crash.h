@@ -18,6 +18,8 @@ struct crash {
 };
 
 void crash_everywhere(const struct crash *c);
+/* The same on a kernel that sends nothing again. */
+void crash_old_kernel(const struct crash *c);
 
 /* What the scenarios of one file share. */
 extern struct file f1, f2, f3, f4;
@@ -33,6 +35,13 @@ const char *drain(const char *queue);
 	TEST(crash_##id)							\
 	{									\
 		crash_everywhere(&(struct crash){ setup_##id, ask_##id, verify_##id });	\
+	}
+
+/* Of a scenario in which nobody waits: on an old kernel those who do are sent away. */
+#define CRASH_OLD(id)								\
+	TEST(crash_old_##id)							\
+	{									\
+		crash_old_kernel(&(struct crash){ setup_##id, ask_##id, verify_##id });	\
 	}
 
 #endif

@@ -61,6 +61,7 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 
 	if (!in_worker || fd != k.worker_fd || r < (ssize_t)sizeof(struct fuse_in_header))
 		return r;
+	pthread_mutex_lock(&fs.lock);	/* as for all that counts points */
 	if (control->fault) {
 		ipc_fault_after = control->fault;
 		control->fault = 0;
@@ -68,6 +69,7 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 	if (((struct fuse_in_header *)buf)->opcode == FUSE_GETATTR)
 		ipc_fault_after = 0;	/* k_sync(): it is over */
 	point();
+	pthread_mutex_unlock(&fs.lock);
 	return r;
 }
 
@@ -177,6 +179,7 @@ static void handshake(void)
 			 FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV |
 			 FUSE_POSIX_ACL | FUSE_ABORT_ERROR | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS |
 			 FUSE_NO_OPENDIR_SUPPORT | FUSE_EXPLICIT_INVAL_DATA | FUSE_INIT_EXT,
+		.flags2 = k.old ? 0 : 1 << 7,	/* FUSE_HAS_RESEND */
 	};
 	const struct request *r = k_answer(k_send(FUSE_INIT, 0, &in, sizeof(in), NULL, 0));
 	struct fuse_init_out out = { 0 };
@@ -192,12 +195,21 @@ static void handshake(void)
 	CHECK(!(out.flags & FUSE_WRITEBACK_CACHE));
 }
 
+static bool next_is_old;
+
+void daemon_old_kernel(void)
+{
+	next_is_old = true;
+}
+
 void daemon_start_with(const struct options *opt)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int pair[2], size = 8 << 20;
 
-	k = (struct kernel){ .fd = -1, .worker_fd = -1, .pidfd = -1, .pid = 5000001, .uid = geteuid() };
+	k = (struct kernel){ .fd = -1, .worker_fd = -1, .pidfd = -1, .pid = 5000001, .uid = geteuid(),
+			     .old = next_is_old };
+	next_is_old = false;
 	strcpy(folder, "/dev/shm/ipcfs-fs.XXXXXX");
 	if (!mkdtemp(folder)) {
 		strcpy(folder, "/tmp/ipcfs-fs.XXXXXX");
@@ -277,6 +289,11 @@ void daemon_restart_only(void)
 
 	CHECK(!k.worker);
 	control->fault = 0;
+	if (k.old) {
+		k.sh->restarts++;
+		start_worker();
+		return;
+	}
 	while (k.resends == before) {
 		if (daemon_died()) {
 			k.sh->restarts++;

@@ -40,6 +40,7 @@ struct kernel {
 	int pidfd;
 	struct worker_shared *sh;
 	struct fuse_session *se;
+	bool old;			/* before Linux 6.9: sends nothing again */
 	uint32_t pid, uid;		/* who the next requests come from */
 	struct request *reqs;
 	rq n, cap;
@@ -57,6 +58,7 @@ extern char test_where[128];		/* main.c: for the message of a failure; "" nowher
 /* A mount on a new state directory, its first worker, and the handshake. */
 void daemon_start(void);
 void daemon_start_with(const struct options *opt);
+void daemon_old_kernel(void);		/* the next one that starts is on an old kernel */
 /* SIGKILL, now. What it had not read stays with the kernel. */
 void daemon_kill(void);
 /*

@@ -25,6 +25,8 @@ static void verify_open(void)
 	CHECK_STR(show_word("a.pipe.ctl/writers"), "0");
 }
 
+CRASH_OLD(open)
+
 CRASH(flush)
 
 static void setup_flush(void)
@@ -47,6 +49,8 @@ static void verify_flush(void)
 	CHECK_STR(drain("a.queue"), "line\n");
 }
 
+CRASH_OLD(flush)
+
 /* A close that says EPIPE says so also when the worker died over it. */
 CRASH(flush_refused)
 
@@ -66,6 +70,8 @@ static void verify_flush_refused(void)
 	CHECK_STR(told(r1), "!EPIPE");
 	CHECK_INT(size_of(f1.ino), 0);
 }
+
+CRASH_OLD(flush_refused)
 
 CRASH(release_of_a_line_and_leases)
 
@@ -117,6 +123,8 @@ static void verify_release_of_a_removed_one(void)
 	CHECK_INT(size_of(f1.ino), -ESTALE);
 	CHECK(access(state_path("objects/2"), F_OK) < 0);
 }
+
+CRASH_OLD(release_of_a_removed_one)
 
 CRASH(cancel)
 

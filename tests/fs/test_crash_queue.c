@@ -24,6 +24,8 @@ static void verify_put(void)
 	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
 }
 
+CRASH_OLD(put)
+
 CRASH(put_to_readers)
 
 static void setup_put_to_readers(void)
@@ -74,6 +76,8 @@ static void verify_put_many(void)
 	CHECK_STR(drain("a.queue"), lines);
 }
 
+CRASH_OLD(put_many)
+
 /* Larger than a heap block, so that it takes several changes to put and to free. */
 static char record[100001];
 
@@ -102,6 +106,8 @@ static void verify_put_large_record(void)
 	CHECK_STR(told(r3), "4");
 	CHECK_STR(drain("a.queue"), "next\n");
 }
+
+CRASH_OLD(put_large_record)
 
 /* A writer that waits, and readers that make room, one line at a time. */
 CRASH(put_half_way)
@@ -181,6 +187,8 @@ static void verify_get(void)
 	CHECK_STR(drain("a.queue"), "three\n");
 }
 
+CRASH_OLD(get)
+
 /* Byte by byte: the rest of the message stays the handle's, whenever the worker dies. */
 CRASH(get_in_parts)
 
@@ -204,6 +212,8 @@ static void verify_get_in_parts(void)
 	CHECK_STR(told(q_read_at(&f3, 10, 0)), "wo\n");
 	CHECK_STR(drain("a.queue"), "three\n");
 }
+
+CRASH_OLD(get_in_parts)
 
 CRASH(get_in_parts_after_waiting)
 
@@ -261,6 +271,8 @@ static void verify_stream(void)
 	CHECK_STR(told(q_read_at(&f4, 4096, 8)), "three\n");
 }
 
+CRASH_OLD(stream)
+
 /* ---- leases ---- */
 
 static void queue_with_leases(void)
@@ -294,6 +306,8 @@ static void verify_lease(void)
 	CHECK_STR(say("a.queue.ctl/ack", "1\n2\n3\n"), "6");
 	CHECK_STR(show_word("a.queue.ctl/unfinished"), "0");
 }
+
+CRASH_OLD(lease)
 
 CRASH(lease_granted)
 
@@ -342,6 +356,8 @@ static void verify_ack(void)
 	CHECK_STR(say("a.queue.ctl/ack", "1"), "1");
 }
 
+CRASH_OLD(ack)
+
 /* Several commands in one write: none of them twice. */
 CRASH(ack_many)
 
@@ -361,6 +377,8 @@ static void verify_ack_many(void)
 	CHECK_STR(show_word("a.queue.ctl/unfinished"), "1");
 	CHECK_STR(drain("a.queue"), "three\n");
 }
+
+CRASH_OLD(ack_many)
 
 CRASH(nack)
 
@@ -382,6 +400,8 @@ static void verify_nack(void)
 	CHECK_STR(drain("a.queue"), "three\none\n");
 	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
 }
+
+CRASH_OLD(nack)
 
 CRASH(done_many)
 
@@ -436,6 +456,8 @@ static void verify_revive(void)
 	CHECK_STR(show_word("a.queue.ctl/unfinished"), "2");
 }
 
+CRASH_OLD(revive)
+
 CRASH(revive_all)
 
 static void setup_revive_all(void)
@@ -456,6 +478,8 @@ static void verify_revive_all(void)
 	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
 }
 
+CRASH_OLD(revive_all)
+
 CRASH(discard)
 
 static void setup_discard(void)
@@ -474,3 +498,5 @@ static void verify_discard(void)
 	CHECK_STR(told(r1), "1");
 	CHECK_STR(show("a.queue.ctl/dead"), "2\ttwo\n");
 }
+
+CRASH_OLD(discard)

@@ -236,6 +236,8 @@ static void verify_sem_give_back(void)
 	CHECK_STR(show_word("a.sem.ctl/value"), "50");
 }
 
+CRASH_OLD(sem_give_back)
+
 CRASH(event)
 
 static void setup_event(void)
@@ -374,6 +376,8 @@ static void verify_value(void)
 	CHECK_STR(f_get(&f2), "6\n");
 }
 
+CRASH_OLD(value)
+
 CRASH(cas)
 
 static void setup_cas(void)
@@ -393,3 +397,5 @@ static void verify_cas(void)
 	CHECK_STR(told(r2), "!EAGAIN");
 	CHECK_STR(show("a.value"), "6\n");
 }
+
+CRASH_OLD(cas)

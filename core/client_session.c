@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libipcfs in the engine file itself: attaching, locking, waiting. See client_direct.c for the calls.
+ *
+ * An operation takes the object's lock, changes it as the daemon would, lets waiters have what is
+ * theirs now (ipc_pump), wakes the direct ones and gives the lock back. If then one is granted that
+ * is a request of the daemon's, or a poller would be told, the daemon is kicked: an ioctl that
+ * makes it look. Who dies between the two is no loss: the kernel closes its handle, and the daemon
+ * looks for that.
+ *
+ * This process may not grow the file, for memory is accounted by the daemon. It asks for that too
+ * (GROW), and where the daemon says that there is no memory the operation goes through the file,
+ * where it waits for it.
+ *
+ * Sleeping. A waiter's futex word is 0 while its owner spins, 2 while it sleeps, 1 when it may go:
+ * so waking one that spins costs no system call. It goes for one of two reasons: it was granted,
+ * or (a putter) it is its turn to try again.
+ */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "client_session.h"
+#include "lock.h"
+#include "type.h"
+
+#define SPIN_NS		15000		/* a wake-up of another CPU costs about as much */
+#define LOOK_NS		5000000000	/* how often a sleeper asks whether the mount is still there */
+#define LOCK_NS		100000000	/* who may not wait gets the lock in this time, or EAGAIN */
+
+/* ---- attaching ---- */
+
+static bool same_pid_namespace(const struct ipcfs_obj *o)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == o->at.pid_ns &&
+	       o->at.pid == (uint32_t)getpid();
+}
+
+static int attach(struct ipcfs_obj *o)
+{
+	struct stat st;
+	int fd, r;
+
+	if (!o->at.path[0] || !same_pid_namespace(o))
+		return -EXDEV;
+	fd = open(o->at.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	r = fstat(fd, &st) < 0 ? -errno : 0;
+	if (r == 0 && (st.st_dev != o->at.dev || st.st_ino != o->at.ino))
+		r = -EXDEV;
+	o->env.dirfd = -1;
+	if (r == 0)
+		r = obj_map(&o->env, fd, &o->map);
+	close(fd);
+	if (r < 0)
+		return r;
+	o->map.freed = false;
+	if (o->map.id == o->at.id && o->map.type == o->at.type)
+		return 0;
+	obj_unmap(&o->map);
+	return -EXDEV;
+}
+
+int direct_open(struct ipcfs_obj *o)
+{
+	return attach(o);
+}
+
+/* ---- a change ---- */
+
+static void kick(struct ipcfs_obj *o)
+{
+	int saved = errno;
+
+	while (ioctl(o->fd, LIB_IOC_KICK) < 0 && errno == EINTR)
+		;
+	errno = saved;
+}
+
+/* The usual case first: nobody is there to be told of anything, and there is no memory to return. */
+static bool anybody(const struct ipc_header *h)
+{
+	uint32_t n = h->granted.count | h->woken.count | h->polls.count;
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		n |= h->lines[i].count;
+	return n || h->pages_held - h->pages_used >= 1024;
+}
+
+/* Is there somebody whom only the daemon can tell? */
+static bool for_daemon(struct ipc_obj *o)
+{
+	struct ipc_header *h = o->h;
+
+	if (h->granted.count || (h->pages_held - h->pages_used >= 1024 && h->free[IPC_ORDERS - 1]))
+		return true;
+	for (unsigned int i = 0; i < IPC_LINES; i++) {
+		ref_t r = h->lines[i].head;
+		struct ipc_waiter *w = r ? waiter_at(o, r) : NULL;
+
+		if (w && !(w->flags & WAITER_DIRECT) &&
+		    (w->state == WAITER_TURN || (w->flags & WAITER_MEMORY && o->freed)))
+			return true;
+	}
+	if (h->polls.count)
+		LIST_EACH(o, &h->polls, r)
+			if (ipc_poll(o, r - 1) & handle_at(o, r - 1)->poll_events)
+				return true;
+	return false;
+}
+
+/* End a change that was committed or rolled back: see to the others, and let go. */
+void session_leave(struct ipcfs_obj *c, struct session *s)
+{
+	struct ipc_obj *o = &s->o;
+	bool tell = false;
+
+	if (!o->damage && (o->work || o->freed)) {
+		ipc_pump(o);
+		if (anybody(o->h)) {
+			ipc_wake(o);
+			tell = for_daemon(o);
+		}
+	}
+	if (o->damage) {
+		__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+		tell = true;
+	}
+	obj_unlock(o);
+	if (tell)
+		kick(c);
+}
+
+/* Take the lock. With s->hd unset, and unlocked, if the handle is not there any more. */
+int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline)
+{
+	int64_t limit = deadline == IPC_NEVER ? -1 : deadline ? left_of(deadline) : LOCK_NS;
+	int r = obj_lock(&s->o, limit);
+
+	s->hd = NULL;
+	if (r == -EBUSY)
+		return deadline ? -ETIMEDOUT : -EAGAIN;
+	if (r < 0) {
+		__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+		return r;
+	}
+	s->hd = ipc_handle(&s->o, c->at.handle, c->at.gen);
+	if (s->hd)
+		return 0;
+	obj_unlock(&s->o);	/* the mount it belonged to is gone: the file says how */
+	return USE_FILE;
+}
+
+int session_begin(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline)
+{
+	int r;
+
+	if (!c->direct)
+		return USE_FILE;
+	if (__atomic_load_n(&c->damaged, __ATOMIC_RELAXED))
+		return -EIO;
+	s->o = c->map;
+	s->o.env = &c->env;
+	r = session_take_lock(c, s, deadline);
+	if (r < 0)
+		return r;
+	s->c = (struct ipc_call){
+		.handle = c->at.handle, .op = op, .tid = ipc_tid(), .pid = c->at.pid,
+		.uid = c->at.uid, .deadline = deadline, .limit = c->at.message_limit,
+	};
+	/* NAME@SECONDS */
+	if (s->hd->timeout == 0)
+		s->c.deadline = 0;
+	else if (s->hd->timeout > 0 && (int64_t)ipc_now() + s->hd->timeout < s->c.deadline)
+		s->c.deadline = (int64_t)ipc_now() + s->hd->timeout;
+	return 0;
+}
+
+/*
+ * A step was refused: -ENOMEM: the heap must grow. 0: it has grown, and we have the lock again;
+ * USE_FILE: it cannot grow.
+ */
+int session_grow(struct ipcfs_obj *c, struct session *s)
+{
+	int64_t order = s->o.want_order;
+
+	session_leave(c, s);
+	while (ioctl(c->fd, LIB_IOC_GROW, &order) < 0)
+		if (errno != EINTR)
+			return USE_FILE;
+	return session_take_lock(c, s, IPC_NEVER);
+}
+
+/* ---- waiting ---- */
+
+static void pause_cpu(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static bool may_spin(void)
+{
+	static int cpus;
+	int n = __atomic_load_n(&cpus, __ATOMIC_RELAXED);
+
+	if (!n) {
+		n = (int)sysconf(_SC_NPROCESSORS_ONLN);
+		__atomic_store_n(&cpus, n, __ATOMIC_RELAXED);
+	}
+	return n > 1;
+}
+
+/* 0: go; -EINTR, -ETIMEDOUT. */
+static int sleep_on(uint32_t *futex, int64_t deadline)
+{
+	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
+	uint32_t word = 0;
+
+	if (may_spin()) {
+		uint64_t end = ipc_now() + SPIN_NS;
+
+		do
+			for (int i = 0; i < 30; i++) {
+				if (__atomic_load_n(futex, __ATOMIC_ACQUIRE) == 1)
+					return 0;
+				pause_cpu();
+			}
+		while (ipc_now() < end);
+	}
+	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE) &&
+	    word == 1)
+		return 0;
+	/* With a time limit always: a futex call without one would go on after a signal handler. */
+	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, 2, &ts, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
+	    errno == EAGAIN)
+		return 0;
+	return errno == EINTR ? -EINTR : -ETIMEDOUT;
+}
+
+/*
+ * Wait for s->c.waiter, which stands in line; locked before and after. 0: its turn has come, or it
+ * is granted (look at its state); else it is gone, and *ret is what it came to.
+ */
+int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
+{
+	int64_t deadline = s->c.deadline;
+	ref_t r = s->c.waiter;
+
+	for (;;) {
+		struct ipc_waiter *w = waiter_at(&s->o, r);
+		int64_t look = (int64_t)ipc_now() + LOOK_NS;
+		bool looks = look < deadline;
+		int why = 0, e;
+
+		if (w->state == WAITER_GRANTED || w->state == WAITER_TURN)
+			return 0;
+		s->o.work = true;
+		session_leave(c, s);		/* may make us the first, and wake us */
+		why = sleep_on(&w->futex, looks ? look : deadline);
+		if (why == -ETIMEDOUT && looks) {
+			why = 0;
+			if (ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR)
+				why = -errno;
+		}
+		e = session_take_lock(c, s, IPC_NEVER);
+		if (e < 0) {		/* our waiter went with the handle */
+			*ret = e == USE_FILE ? (why < 0 ? why : -ENOTCONN) : e;
+			return GONE;
+		}
+		if (!why || w->state == WAITER_GRANTED || w->state == WAITER_TURN)
+			continue;
+		if (ipc_leave(&s->o, r, why, ret))
+			return GONE;
+		deadline = IPC_NEVER;	/* a condition takes its lock back first */
+		ipc_pump(&s->o);
+	}
+}
+
+/* After read_one() and its like: the lock may be gone already. */
+void session_end(struct ipcfs_obj *c, struct session *s)
+{
+	if (s->hd)
+		session_leave(c, s);
+}

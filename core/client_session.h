@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* One direct operation of libipcfs, from lock to unlock: client_session.c. */
+#ifndef IPC_CLIENT_SESSION_H
+#define IPC_CLIENT_SESSION_H
+
+#include "client.h"
+#include "type.h"
+
+struct session {
+	struct ipc_obj o;
+	struct ipc_handle *hd;
+	struct ipc_call c;
+};
+
+#define GONE 1			/* session_wait_for(): the waiter is gone, *ret says why */
+
+int session_begin(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline);
+void session_leave(struct ipcfs_obj *c, struct session *s);
+void session_end(struct ipcfs_obj *c, struct session *s);
+int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline);
+int session_grow(struct ipcfs_obj *c, struct session *s);
+int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* What the worker does without a request: time limits, ends of processes, its own end. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipcfs.h"
+#include "waits.h"
+
+#define MS 1000000
+
+/* Wait for the answer, without asking for anything else. */
+static const char *waited(rq n)
+{
+	k_answer(n);
+	return told(n);
+}
+
+TEST(time_limit_ends_a_wait)
+{
+	EACH_WAIT(w) {
+		char limited[64];
+		struct file f[2], late;
+		uint64_t start;
+		rq n;
+
+		wait_begin(w, f);
+		snprintf(limited, sizeof(limited), "%s@0.03", w->path);
+		late = open_name(limited, w->flags);
+		start = ipc_now();
+		n = w->ask(&late);
+		IN_WAIT(w, waited(n), "!ETIMEDOUT");
+		CHECK(ipc_now() - start >= 30 * MS);
+		/* It has left the line: the next one is first. */
+		n = w->ask(&f[0]);
+		IN_WAIT(w, told(n), "!WAITS");
+		w->grant();
+		CHECK(k_answered(n));
+		daemon_end();
+	}
+}
+
+TEST(time_limit_of_nothing)
+{
+	EACH_WAIT(w) {
+		char limited[64];
+		struct file f[2], now;
+
+		wait_begin(w, f);
+		snprintf(limited, sizeof(limited), "%s@0", w->path);
+		now = open_name(limited, w->flags);
+		IN_WAIT(w, told(w->ask(&now)), "!EAGAIN");
+		daemon_end();
+	}
+}
+
+/* The limit is a time, not a length: a new worker does not begin to count anew. */
+TEST(time_limit_goes_on_over_a_restart)
+{
+	struct file f;
+	uint64_t start;
+	rq n;
+
+	daemon_start();
+	make("a.queue");
+	f = open_name("a.queue@1", RO);
+	start = ipc_now();
+	n = q_read(&f);
+	usleep(800 * 1000);
+	daemon_kill_and_restart();
+	CHECK_STR(waited(n), "!ETIMEDOUT");
+	CHECK(ipc_now() - start >= 1000ull * MS && ipc_now() - start < 1750ull * MS);
+	daemon_end();
+}
+
+TEST(time_limit_gives_a_short_count)
+{
+	struct file f;
+
+	daemon_start();
+	make("a.queue");
+	CHECK_STR(say("a.queue.ctl/maxsize", "1"), "1");
+	f = open_name("a.queue@0.03", WO);
+	CHECK_STR(waited(q_put(&f, "one\ntwo\n")), "4");
+	CHECK_STR(waited(q_put(&f, "two\n")), "!ETIMEDOUT");
+	daemon_end();
+}
+
+TEST(time_limit_by_ioctl)
+{
+	struct file f, w;
+	const struct request *r;
+	int64_t v;
+
+	daemon_start();
+	make("a.queue");
+	f = open_name("a.queue", BOTH);
+	w = open_name("a.queue", WO);
+	CHECK_STR(told(q_ioctl(&f, IPCFS_IOC_TIMEOUT, 20 * MS)), "ok");
+	CHECK_STR(waited(q_read(&f)), "!ETIMEDOUT");
+	CHECK_STR(told(q_ioctl(&f, IPCFS_IOC_TIMEOUT, 0)), "ok");
+	CHECK_STR(f_get(&f), "!EAGAIN");
+	CHECK_STR(told(q_ioctl(&f, IPCFS_IOC_TIMEOUT, -1)), "ok");
+	CHECK_STR(told(q_ioctl(&f, IPCFS_IOC_TIMEOUT, -2)), "!EINVAL");
+	CHECK_STR(told(q_ioctl(&f, IPCFS_IOC_DEADLINE, 5)), "ok");
+	CHECK_STR(waited(q_read(&f)), "!ETIMEDOUT");
+	daemon_kill_and_restart();
+	CHECK_STR(waited(q_read(&f)), "!ETIMEDOUT");
+	CHECK_STR(told(q_ioctl(&f, IPCFS_IOC_DEADLINE, -1)), "ok");
+	CHECK_STR(f_put(&w, "abcd\n"), "5");
+	r = k_answer(q_ioctl(&f, IPCFS_IOC_NEXT, 0));
+	memcpy(&v, r->data + sizeof(struct fuse_ioctl_out), sizeof(v));
+	CHECK_INT(v, 5);
+	CHECK_STR(f_get(&f), "abcd\n");
+	r = k_answer(q_ioctl(&f, IPCFS_IOC_NEXT, 0));
+	memcpy(&v, r->data + sizeof(struct fuse_ioctl_out), sizeof(v));
+	CHECK_INT(v, -1);
+	daemon_end();
+}
+
+TEST(time_many_limits)
+{
+	rq n[100];
+	struct file f[100];
+
+	daemon_start();
+	make("a.event");
+	for (unsigned int i = 0; i < 100; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "a.event@0.%03u", 5 + i * 37 % 100);
+		f[i] = open_name(name, RO);
+		n[i] = q_read(&f[i]);
+	}
+	for (unsigned int i = 0; i < 100; i += 3)
+		interrupt(n[i]);
+	for (unsigned int i = 0; i < 100; i++) {
+		const char *s = waited(n[i]);
+
+		CHECK(!strcmp(s, "!ETIMEDOUT") || !strcmp(s, "!EINTR"));
+	}
+	daemon_end();
+}
+
+/* ---- the end of a process ---- */
+
+static void scope_process(bool restart)
+{
+	struct file a, b;
+	pid_t pid;
+	rq n;
+
+	daemon_start();
+	make("a.lock");
+	CHECK_STR(say("a.lock.ctl/scope", "process"), "7");
+	a = open_name("a.lock", BOTH);
+	b = open_name("a.lock", BOTH);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		for (;;)
+			pause();
+	k.pid = (uint32_t)pid;
+	CHECK_STR(f_lock(&a, LOCK_EX), "ok");
+	k.pid = (uint32_t)getpid();
+	n = q_flock(&b, LOCK_EX);
+	CHECK_STR(told(n), "!WAITS");
+	if (restart)
+		daemon_kill();
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (restart)
+		daemon_restart();
+	CHECK_STR(waited(n), "ok");
+	daemon_end();
+}
+
+TEST(time_process_ends)
+{
+	scope_process(false);
+}
+
+TEST(time_process_ends_while_no_worker_runs)
+{
+	scope_process(true);
+}
+
+/* ---- SIGTERM: every waiter is sent away ---- */
+
+TEST(time_to_end)
+{
+	EACH_WAIT(w) {
+		struct file f[2];
+		rq n;
+
+		wait_begin(w, f);
+		n = w->ask(&f[0]);
+		IN_WAIT(w, told(n), "!WAITS");
+		daemon_end();
+		CHECK_INT(k_answer(n)->error, -ECANCELED);
+	}
+}
+
+TEST(time_to_end_at_once)
+{
+	for (unsigned int i = 0; i < 100; i++) {
+		daemon_clean();
+		daemon_start();
+		daemon_end();
+	}
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* lib -COMMAND PATH [ARGUMENT]: a client of its own, for tests that mix it with others. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+static int check(ssize_t r)
+{
+	if (r < 0) {
+		fprintf(stderr, "%s\n", strerror((int)-r));
+		exit(1);
+	}
+	return (int)r;
+}
+
+static int bench(ipcfs_obj *o, const char *what)
+{
+	enum { N = 1000000 };
+	char buf[64] = { 0 };
+	struct iovec v[64];
+	double t = seconds();
+	int n = ipcfs_is_direct(o) ? N : N / 100;
+
+	if (!strcmp(what, "many"))
+		n /= 64;
+	for (int i = 0; i < n; i++) {
+		if (!strcmp(what, "lock")) {
+			check(ipcfs_acquire(o, IPCFS_FOREVER));
+			check(ipcfs_release(o, 1));
+		} else if (!strcmp(what, "many")) {
+			for (int k = 0; k < 64; k++)
+				v[k] = (struct iovec){ buf, 64 };
+			check(ipcfs_put_many(o, v, 64, IPCFS_FOREVER));
+			check(ipcfs_get_many(o, v, 64, IPCFS_FOREVER));
+		} else {
+			check(ipcfs_put(o, buf, 64, IPCFS_FOREVER));
+			check(ipcfs_get(o, buf, 64, IPCFS_FOREVER));
+		}
+	}
+	t = seconds() - t;
+	printf("%.1f ns\n", t * 1e9 / n / (strcmp(what, "many") ? 1 : 64));
+	return 0;
+}
+
+int client(int argc, char **argv)
+{
+	const char *what = argv[0] + 1;
+	ipcfs_obj *o = argc > 1 ? ipcfs_open(argv[1], O_RDWR | O_CREAT, 0600) : NULL;
+	char buf[65536];
+	int n = argc > 2 ? atoi(argv[2]) : 1;
+
+	if (!o) {
+		perror(argc > 1 ? argv[1] : what);
+		return 1;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!strcmp(what, "get"))
+		for (int i = 0; i < n; i++) {
+			ssize_t k = ipcfs_get(o, buf, sizeof(buf), IPCFS_FOREVER);
+
+			if (k == -EPIPE)
+				return 0;
+			printf("%.*s\n", check(k), buf);
+		}
+	else if (!strcmp(what, "put"))
+		for (int i = 2; i < argc; i++)
+			check(ipcfs_put(o, argv[i], strlen(argv[i]), IPCFS_FOREVER));
+	else if (!strcmp(what, "count"))		/* put 0 .. n-1 */
+		for (int i = 0; i < n; i++)
+			check(ipcfs_put(o, buf, (size_t)snprintf(buf, 99, "%d", i), IPCFS_FOREVER));
+	else if (!strcmp(what, "wait"))
+		printf("%d\n", check(ipcfs_wait(o, IPCFS_FOREVER)));
+	else if (!strcmp(what, "set"))
+		check(ipcfs_set(o));
+	else if (!strcmp(what, "hold")) {
+		check(ipcfs_acquire(o, IPCFS_FOREVER));
+		puts("held");
+		pause();
+	} else if (!strcmp(what, "release"))
+		check(ipcfs_release(o, (unsigned int)n));
+	else if (!strcmp(what, "join"))
+		check(ipcfs_join(o, IPCFS_FOREVER));
+	else if (!strcmp(what, "bench"))
+		return bench(o, argc > 2 ? argv[2] : "");
+	else
+		return 2;
+	ipcfs_close(o);
+	return 0;
+}

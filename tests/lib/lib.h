@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of libipcfs stand on: lib.c. */
+#ifndef TEST_LIB_H
+#define TEST_LIB_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/types.h>
+
+#include "ipcfs.h"
+
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
+extern const struct test tests[];
+int client(int argc, char **argv);
+
+const char *path_of(const char *name);
+ipcfs_obj *make(const char *type);		/* a new object */
+ipcfs_obj *again(ipcfs_obj *o, int oflags);	/* another handle of it */
+void setting(ipcfs_obj *o, const char *file, const char *value);
+double seconds(void);
+void await_value(ipcfs_obj *o, int64_t n);
+pid_t in_child(void (*f)(ipcfs_obj *o), ipcfs_obj *o);
+void ends_well(pid_t pid);
+
+#define FAIL(...) do {							\
+	fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);			\
+	fprintf(stderr, __VA_ARGS__);					\
+	fputc('\n', stderr);						\
+	_exit(1);							\
+} while (0)
+
+#define IS(a, b) do {							\
+	long long a_ = (long long)(a), b_ = (long long)(b);		\
+	if (a_ != b_)							\
+		FAIL("%s is %lld, not %lld", #a, a_, b_);		\
+} while (0)
+
+#define SECOND 1000000000ll
+
+#endif

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+/* ---- queue and pipe ---- */
+
+static void is_next(ipcfs_obj *q, const char *text)
+{
+	char buf[64];
+	ssize_t n = ipcfs_get(q, buf, sizeof(buf), 5 * SECOND);
+
+	IS(n, strlen(text));
+	if (memcmp(buf, text, (size_t)n))
+		FAIL("got %.*s, not %s", (int)n, buf, text);
+}
+
+static void queue(void)
+{
+	ipcfs_obj *q = make("queue");
+	char buf[64];
+	double t;
+
+	IS(ipcfs_get(q, buf, sizeof(buf), 0), -EAGAIN);
+	t = seconds();
+	IS(ipcfs_get(q, buf, sizeof(buf), SECOND / 10), -ETIMEDOUT);
+	if (seconds() - t < 0.099 || seconds() - t > 1)
+		FAIL("timed out after %f s", seconds() - t);
+	IS(ipcfs_put(q, "one", 3, IPCFS_FOREVER), 0);
+	IS(ipcfs_put(q, "a\nb\n", 4, IPCFS_FOREVER), 0);
+	IS(ipcfs_put(q, "", 0, IPCFS_FOREVER), 0);
+	IS(ipcfs_put(q, "four", 4, 0), 0);
+	IS(ipcfs_value(q), 4);
+	is_next(q, "one");
+	is_next(q, "a\nb\n");
+	is_next(q, "");
+	IS(ipcfs_get(q, buf, 3, 0), 3);		/* and its rest */
+	IS(ipcfs_join(q, 0), -EAGAIN);
+	IS(ipcfs_get(q, buf, 3, 0), 1);
+	IS(buf[0], 'r');
+	IS(ipcfs_join(q, SECOND / 20), -ETIMEDOUT);
+	IS(ipcfs_done(q, 3), 0);
+	IS(ipcfs_done(q, 2), -ERANGE);
+	IS(ipcfs_done(q, 1), 0);
+	IS(ipcfs_join(q, IPCFS_FOREVER), 0);
+	IS(ipcfs_get(q, buf, 0, 0), -EINVAL);
+	IS(ipcfs_acquire(q, 0), -EOPNOTSUPP);
+	IS(ipcfs_set(q), -EINVAL);
+	setting(q, "closed", "1");
+	IS(ipcfs_put(q, "x", 1, IPCFS_FOREVER), -EPIPE);
+	IS(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -EPIPE);
+	ipcfs_close(q);
+}
+
+static void full(void)
+{
+	static char big[3 << 20];
+	ipcfs_obj *q = make("queue");
+	char *buf = malloc(1 << 20);
+
+	setting(q, "maxsize", "2");
+	IS(ipcfs_put(q, "1", 1, 0), 0);
+	IS(ipcfs_put(q, "2", 1, 0), 0);
+	IS(ipcfs_put(q, "3", 1, 0), -EAGAIN);
+	IS(ipcfs_put(q, "3", 1, SECOND / 20), -ETIMEDOUT);
+	IS(ipcfs_put(q, "", 0, SECOND / 20), -ETIMEDOUT);
+	is_next(q, "1");
+	IS(ipcfs_put(q, "3", 1, SECOND / 20), 0);
+	is_next(q, "2");
+	is_next(q, "3");
+	IS(ipcfs_put(q, big, sizeof(big), 0), -EMSGSIZE);
+	memset(big, 'x', 1 << 20);
+	IS(ipcfs_put(q, big, (1 << 20) - 4096, 0), 0);
+	IS(ipcfs_get(q, buf, 1 << 20, 0), (1 << 20) - 4096);
+	IS(memcmp(buf, big, (1 << 20) - 4096), 0);
+	ipcfs_close(q);
+}
+
+static void many(void)
+{
+	enum { N = 1000 };
+	static char in[N][8], out[N + 1][8];
+	struct iovec v[N + 1];
+	ipcfs_obj *q = make("queue");
+
+	for (int i = 0; i < N; i++) {
+		int n = snprintf(in[i], 8, "%d", i);
+
+		v[i] = (struct iovec){ in[i], (size_t)(i % 10 ? n : 0) };
+	}
+	IS(ipcfs_put_many(q, v, N, IPCFS_FOREVER), N);
+	IS(ipcfs_value(q), N);
+	for (int i = 0; i <= N; i++)
+		v[i] = (struct iovec){ out[i], 8 };
+	IS(ipcfs_get_many(q, v, 10, 0), 10);
+	IS(ipcfs_get_many(q, v + 10, N - 9, IPCFS_FOREVER), N - 10);
+	for (int i = 0; i < N; i++)
+		if (v[i].iov_len != (i % 10 ? strlen(in[i]) : 0) ||
+		    memcmp(in[i], out[i], v[i].iov_len))
+			FAIL("message %d is wrong", i);
+	v[0].iov_len = 8;
+	IS(ipcfs_get_many(q, v, 1, SECOND / 20), -ETIMEDOUT);
+	setting(q, "maxsize", "3");
+	v[0].iov_len = v[1].iov_len = v[2].iov_len = v[3].iov_len = 2;
+	IS(ipcfs_put_many(q, v, 4, 0), 3);
+	IS(ipcfs_put_many(q, v, 4, 0), -EAGAIN);
+	ipcfs_close(q);
+}
+
+static void pipes(void)
+{
+	ipcfs_obj *w = make("pipe"), *r;
+	char buf[64];
+
+	r = again(w, O_RDONLY);
+	ipcfs_close(w);
+	w = again(r, O_WRONLY);
+	IS(ipcfs_put(r, "x", 1, 0), -EBADF);
+	IS(ipcfs_get(w, buf, 1, 0), -EBADF);
+	IS(ipcfs_put(w, "hello", 5, 0), 0);
+	IS(ipcfs_put(w, " world", 6, 0), 0);
+	IS(ipcfs_value(r), 11);
+	IS(ipcfs_get(r, buf, 8, 0), 8);
+	IS(ipcfs_get(r, buf, 8, 0), 3);
+	IS(ipcfs_get(r, buf, 8, 0), -EAGAIN);
+	ipcfs_close(w);
+	IS(ipcfs_get(r, buf, 8, IPCFS_FOREVER), -EPIPE);
+	ipcfs_close(r);
+}
+
+/* ---- the others ---- */
+
+static void sem(void)
+{
+	ipcfs_obj *s = make("sem");
+
+	IS(ipcfs_acquire(s, 0), -EAGAIN);
+	IS(ipcfs_acquire(s, SECOND / 20), -ETIMEDOUT);
+	IS(ipcfs_release(s, 2), 0);
+	IS(ipcfs_value(s), 2);
+	IS(ipcfs_acquire(s, IPCFS_FOREVER), 0);
+	IS(ipcfs_acquire(s, 0), 0);
+	IS(ipcfs_acquire(s, 0), -EAGAIN);
+	setting(s, "bound", "1");
+	IS(ipcfs_release(s, 2), -ERANGE);
+	ipcfs_close(s);
+}
+
+static void lock(void)
+{
+	ipcfs_obj *a = make("lock"), *b = again(a, O_RDWR);
+
+	IS(ipcfs_acquire(a, 0), 0);
+	IS(ipcfs_value(a), 0);
+	IS(ipcfs_acquire(b, 0), -EAGAIN);
+	IS(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
+	IS(ipcfs_release(a, 1), 0);
+	IS(ipcfs_release(a, 1), -ERANGE);
+	IS(ipcfs_acquire(b, 0), 0);
+	ipcfs_close(b);			/* which gives it back */
+	IS(ipcfs_acquire(a, SECOND), 0);
+	setting(a, "scope", "process");	/* not directly from here on */
+	IS(ipcfs_release(a, 1), 0);
+	IS(ipcfs_acquire(a, SECOND), 0);
+	ipcfs_close(a);
+	a = make("rlock");
+	b = again(a, O_RDWR);
+	IS(ipcfs_acquire(a, 0), 0);
+	IS(ipcfs_acquire(a, 0), 0);
+	IS(ipcfs_release(b, 1), -EPERM);
+	IS(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
+	IS(ipcfs_release(a, 1), 0);
+	IS(ipcfs_acquire(b, 0), -EAGAIN);
+	IS(ipcfs_release(a, 1), 0);
+	IS(ipcfs_acquire(b, 0), 0);
+	ipcfs_close(a);
+	ipcfs_close(b);
+}
+
+static void wait_event(ipcfs_obj *o)
+{
+	IS(ipcfs_wait(o, 10 * SECOND), 0);
+}
+
+static void event(void)
+{
+	ipcfs_obj *e = make("event");
+	pid_t pids[8];
+
+	IS(ipcfs_wait(e, 0), -EAGAIN);
+	IS(ipcfs_wait(e, SECOND / 20), -ETIMEDOUT);
+	for (int i = 0; i < 8; i++)
+		pids[i] = in_child(wait_event, e);
+	usleep(200000);
+	IS(ipcfs_set(e), 0);
+	IS(ipcfs_clear(e), 0);
+	for (int i = 0; i < 8; i++)
+		ends_well(pids[i]);
+	IS(ipcfs_value(e), 0);
+	IS(ipcfs_set(e), 0);
+	IS(ipcfs_wait(e, IPCFS_FOREVER), 0);
+	IS(ipcfs_wait(e, 0), 0);
+	ipcfs_close(e);
+}
+
+static void wait_notified(ipcfs_obj *c)
+{
+	IS(ipcfs_acquire(c, IPCFS_FOREVER), 0);
+	IS(ipcfs_wait(c, 10 * SECOND), 0);
+	IS(ipcfs_release(c, 1), 0);
+}
+
+static void cond(void)
+{
+	ipcfs_obj *c = make("cond");
+	pid_t pids[4];
+
+	IS(ipcfs_acquire(c, 0), 0);
+	IS(ipcfs_acquire(c, 0), 0);
+	IS(ipcfs_wait(c, SECOND / 20), -ETIMEDOUT);
+	for (int i = 0; i < 4; i++)
+		pids[i] = in_child(wait_notified, c);
+	IS(ipcfs_release(c, 1), 0);
+	await_value(c, 4);
+	IS(ipcfs_notify(c, 1), 0);
+	await_value(c, 3);
+	IS(ipcfs_notify(c, IPCFS_ALL), 0);
+	for (int i = 0; i < 4; i++)
+		ends_well(pids[i]);
+	IS(ipcfs_acquire(c, SECOND), 0);
+	ipcfs_close(c);
+}
+
+static void arrive(ipcfs_obj *b)
+{
+	int i = ipcfs_wait(b, 10 * SECOND);
+
+	if (i < 0 || i > 2)
+		FAIL("index %d", i);
+	_exit(0);
+}
+
+static void barrier(void)
+{
+	ipcfs_obj *b = make("barrier");
+	pid_t pids[2];
+
+	setting(b, "parties", "3");
+	for (int i = 0; i < 2; i++)
+		pids[i] = in_child(arrive, b);
+	await_value(b, 2);
+	IS(ipcfs_wait(b, SECOND), 2);
+	for (int i = 0; i < 2; i++)
+		ends_well(pids[i]);
+	IS(ipcfs_wait(b, SECOND / 20), -ETIMEDOUT);
+	IS(ipcfs_wait(b, SECOND), -ECANCELED);
+	ipcfs_close(b);
+}
+
+static void value(void)
+{
+	ipcfs_obj *v = make("value");
+	int64_t n = 0;
+
+	IS(ipcfs_value(v), 0);
+	IS(ipcfs_add(v, 5, &n), 0);
+	IS(n, 5);
+	IS(ipcfs_add(v, -7, NULL), 0);
+	IS(ipcfs_value(v), -2);
+	IS(ipcfs_cas(v, 0, 1), -EAGAIN);
+	IS(ipcfs_cas(v, -2, INT64_MAX), 0);
+	IS(ipcfs_add(v, 1, &n), -ERANGE);
+	IS(ipcfs_value(v), INT64_MAX);
+	IS(ipcfs_acquire(v, SECOND), 0);
+	IS(ipcfs_release(v, 1), 0);
+	ipcfs_close(v);
+}
+
+static void array(void)
+{
+	ipcfs_obj *a = make("array"), *b = again(a, O_RDWR);
+	size_t n = 0, m = 0;
+	char *p, *q;
+
+	IS(ipcfs_data(a, &n) == NULL, 1);
+	IS(errno, ENODATA);
+	setting(a, "length", "5000");
+	p = ipcfs_data(a, &n);
+	q = ipcfs_data(b, &m);
+	if (!p || !q)
+		FAIL("data: %s", strerror(errno));
+	IS(n, 5000);
+	IS(m, 5000);
+	p[4999] = 'z';
+	IS(q[4999], 'z');
+	IS(ipcfs_value(a), 5000);
+	IS(ipcfs_acquire(a, 0), 0);
+	IS(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
+	IS(ipcfs_release(a, 1), 0);
+	ipcfs_close(a);
+	ipcfs_close(b);
+}
+
+/* ---- signals, forks, threads ---- */
+
+static void ignore(int sig)
+{
+	(void)sig;
+}
+
+static void signals(void)
+{
+	struct sigaction sa = { .sa_handler = ignore, .sa_flags = SA_RESTART };
+	ipcfs_obj *q = make("queue"), *s = make("sem");
+	pid_t parent = getpid(), pid;
+	char buf[8];
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < 2; i++) {
+			usleep(150000);
+			kill(parent, SIGUSR1);
+		}
+		_exit(0);
+	}
+	IS(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -EINTR);
+	IS(ipcfs_acquire(s, 10 * SECOND), -EINTR);
+	IS(ipcfs_release(s, 1), 0);
+	IS(ipcfs_value(s), 1);
+	ends_well(pid);
+}
+
+static void child_takes(ipcfs_obj *l)
+{
+	IS(ipcfs_acquire(l, 0), -EAGAIN);	/* the parent has it */
+	IS(ipcfs_acquire(l, 5 * SECOND), 0);
+	_exit(0);				/* with it, which returns it */
+}
+
+static void forks(void)
+{
+	ipcfs_obj *l = make("lock");
+	pid_t pid;
+
+	IS(ipcfs_acquire(l, 0), 0);
+	pid = in_child(child_takes, l);
+	usleep(100000);
+	IS(ipcfs_release(l, 1), 0);
+	ends_well(pid);
+	IS(ipcfs_acquire(l, SECOND), 0);
+	ipcfs_close(l);
+}
+
+enum { THREADS = 8, EACH = 2000 };
+
+static void *work(void *arg)
+{
+	ipcfs_obj *q = arg;
+	int x;
+
+	for (int i = 0; i < EACH; i++) {
+		IS(ipcfs_put(q, &i, sizeof(i), i % 3 ? IPCFS_FOREVER : 5 * SECOND), 0);
+		IS(ipcfs_get(q, &x, sizeof(x), i % 2 ? IPCFS_FOREVER : 5 * SECOND), sizeof(x));
+	}
+	return NULL;
+}
+
+static void threads(void)
+{
+	ipcfs_obj *q = make("queue");
+	pthread_t t[THREADS];
+
+	setting(q, "maxsize", "3");
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&t[i], NULL, work, q);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	IS(ipcfs_value(q), 0);
+	ipcfs_close(q);
+}
+
+static void *add(void *arg)
+{
+	int64_t n;
+
+	for (int i = 0; i < 500; i++)
+		IS(ipcfs_add(arg, 1, &n), 0);
+	return NULL;
+}
+
+static void adders(void)
+{
+	ipcfs_obj *v = make("value");
+	pthread_t t[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&t[i], NULL, add, v);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	IS(ipcfs_value(v), THREADS * 500);
+	ipcfs_close(v);
+}
+
+/* ---- deaths ---- */
+
+static void use_for_ever(ipcfs_obj *o)
+{
+	ipcfs_obj *l = again(o, O_RDWR);
+
+	for (;;) {
+		IS(ipcfs_acquire(l, IPCFS_FOREVER), 0);
+		IS(ipcfs_release(l, 1), 0);
+	}
+}
+
+static void pass_for_ever(ipcfs_obj *o)
+{
+	ipcfs_obj *q = again(o, O_RDWR);
+	char buf[300] = "";
+
+	for (unsigned int i = 0;; i++) {
+		IS(ipcfs_put(q, buf, i * 7 % sizeof(buf), IPCFS_FOREVER), 0);
+		if (ipcfs_get(q, buf, sizeof(buf), IPCFS_FOREVER) < 0)
+			FAIL("get");
+	}
+}
+
+static void kill_some(ipcfs_obj *o, void (*f)(ipcfs_obj *o))
+{
+	pid_t pids[3];
+
+	for (int i = 0; i < 3; i++)
+		pids[i] = in_child(f, o);
+	for (int round = 0; round < 60; round++) {
+		int i = round % 3, status;
+
+		usleep(3000 + (useconds_t)round * 97);
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], &status, 0);
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+			FAIL("a client ended by itself: %x", status);
+		pids[i] = in_child(f, o);
+	}
+	for (int i = 0; i < 3; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+}
+
+static void deaths(void)
+{
+	ipcfs_obj *l = make("lock"), *q = make("queue");
+	char buf[300];
+
+	kill_some(l, use_for_ever);
+	IS(ipcfs_acquire(l, 5 * SECOND), 0);
+	kill_some(q, pass_for_ever);
+	IS(ipcfs_put(q, "x", 1, SECOND), 0);
+	while (ipcfs_get(q, buf, sizeof(buf), 0) >= 0)
+		;
+	IS(ipcfs_value(q), 0);
+	ipcfs_close(q);
+	ipcfs_close(l);
+}
+
+const struct test tests[] = {
+	{ "queue", queue }, { "full", full }, { "many", many }, { "pipes", pipes }, { "sem", sem },
+	{ "lock", lock }, { "event", event }, { "cond", cond }, { "barrier", barrier },
+	{ "value", value }, { "array", array }, { "signals", signals }, { "forks", forks },
+	{ "threads", threads }, { "adders", adders }, { "deaths", deaths }, { NULL, NULL },
+};

@@ -1,0 +1,241 @@
+"""libipcfs: its own test program in both modes, and mixed with programs that use files."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+
+import pytest
+
+from kit import BUILD, T, eventually, sh, spawn
+
+LIB = os.path.join(BUILD, "tests", "lib", "lib")
+pytestmark = pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
+
+with open(os.path.join(os.path.dirname(__file__), "../lib/tests.c"), encoding="utf-8") as source:
+    NAMES = re.findall(r'\{ "(\w+)", \w+ \}', source.read())
+
+
+@pytest.fixture(params=["direct", "files"])
+def mode(request, monkeypatch):
+    if request.param == "files":
+        monkeypatch.setenv("IPCFS_NO_DIRECT", "1")
+    return request.param
+
+
+@pytest.mark.limit(90)
+@pytest.mark.parametrize("name", NAMES)
+def test_in_c(area, mode, name):
+    done = subprocess.run([LIB, name], env=os.environ | {"IPCFS_MOUNT": area.dir}, timeout=T(80),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def lib(command, obj, *args):
+    return spawn([LIB, f"-{command}", obj.path, *map(str, args)])
+
+
+def end(proc):
+    code, out, err = proc.finish()
+    assert code == 0, err
+    return out
+
+
+@pytest.fixture
+def q(area):
+    return area.make("jobs.queue")
+
+
+def test_put_wakes_read_and_echo_wakes_get(q, mode):
+    shell = spawn(["bash", "-c", 'read -r job < "$0" && echo "got $job"', q.path])
+    q.await_waiters(1)
+    end(lib("put", q, "one"))
+    assert end(shell) == "got one\n"
+    getter = lib("get", q)
+    q.await_waiters(1)
+    sh(f"echo two > {q.path}")
+    assert end(getter) == "two\n"
+
+
+def test_set_wakes_cat_and_echo_wakes_wait(area, mode):
+    e = area.make("go.event")
+    cat = spawn(["cat", e.path])
+    waiter = lib("wait", e)
+    e.await_waiters(2)
+    end(lib("set", e))
+    assert (end(cat), end(waiter)) == ("1\n", "0\n")
+    sh(f"echo 0 > {e.path}")
+    waiter = lib("wait", e)
+    e.await_waiters(1)
+    sh(f"echo 1 > {e.path}")
+    end(waiter)
+
+
+def test_first_come_first_served_among_both(q, mode):
+    waiters = []
+    for i in range(8):
+        waiters.append(lib("get", q) if i % 2 else spawn(["head", "-n1", q.path]))
+        q.await_waiters(i + 1)
+    for i in range(8):
+        if i % 3:
+            end(lib("put", q, f"m{i}"))
+        else:
+            sh(f"echo m{i} > {q.path}")
+    assert [end(w) for w in waiters] == [f"m{i}\n" for i in range(8)]
+
+
+def test_writers_of_both_kinds_stand_in_one_line(q, mode):
+    q.set("maxsize", 1)
+    q.put(b"0\n")
+    writers = []
+    for i in range(1, 7):
+        writers.append(lib("put", q, i) if i % 2 else spawn(["bash", "-c", f"echo {i} > {q.path}"]))
+        q.await_waiters(i)
+    assert [q.get() for _ in range(7)] == [b"%d\n" % i for i in range(7)]
+    for writer in writers:
+        end(writer)
+    # and a direct reader lets them in
+    q.put(b"0\n")
+    writer = spawn(["bash", "-c", f"echo 1 > {q.path}"])
+    q.await_waiters(1)
+    assert end(lib("get", q, 2)) == "0\n1\n"
+    end(writer)
+
+
+def test_poll_sees_a_put(q, mode):
+    fd = q.open(os.O_RDONLY)
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    assert poller.poll(0) == []
+    putter = spawn(["bash", "-c", f"sleep 0.3; {LIB} -put {q.path} x"])
+    assert poller.poll(T(10) * 1000)
+    end(putter)
+    os.close(fd)
+
+
+def test_death_returns_the_lock_to_both(area, mode):
+    lock = area.make("a.lock")
+    holder = lib("hold", lock)
+    eventually(lambda: lock.size == 0, 10, "held")
+    assert len(lock.holders()) == 1
+    shell, direct = spawn(["flock", lock.path, "echo", "mine"]), lib("hold", lock)
+    lock.await_waiters(2)
+    holder.kill()
+    eventually(lambda: len(lock.waiters()) <= 1, 10, "one of them has it")
+    if shell.running:
+        direct.kill()
+    assert end(shell) == "mine\n"
+    direct.kill()
+    eventually(lambda: lock.size == 1, 10, "free")
+
+
+def test_join_hears_of_done_by_file(q, mode):
+    q.put(b"1\n2\n")
+    joiner = lib("join", q)
+    q.await_waiters(1)
+    q.get(), q.get()
+    q.set("done", 2)
+    end(joiner)
+
+
+def test_waiting_getter_that_dies_takes_nothing(q, mode):
+    for _ in range(10):
+        getter = lib("get", q)
+        q.await_waiters(1)
+        getter.kill()
+        q.await_waiters(0)
+    q.put(b"x\n")
+    assert q.take() == b"x\n"
+
+
+def test_cancel_and_close_end_waits(q, mode):
+    getter = lib("get", q)
+    q.await_waiters(1)
+    q.set("cancel", getter.pid)
+    assert getter.finish().err == "Operation canceled\n"
+    getter = lib("get", q)
+    q.await_waiters(1)
+    q.close()
+    assert end(getter) == ""
+
+
+@pytest.mark.limit(60)
+def test_many_of_both_lose_nothing(q, mode):
+    q.set("maxsize", 7)
+    count = 1500
+    putters = [lib("count", q, count), lib("count", q, count),
+               spawn(["bash", "-c", f"seq 0 {count - 1} > {q.path}"])]
+    getters = [lib("get", q, 10**9), lib("get", q, 10**9), spawn(["cat", q.path])]
+    for putter in putters:
+        code, _, err = putter.finish(50)
+        assert code == 0, err
+    q.close()
+    got = sorted(int(n) for getter in getters for n in end(getter).split())
+    assert got == sorted(list(range(count)) * 3)
+
+
+def test_growing_beyond_what_there_is(q, mode):
+    end(lib("count", q, 20000))
+    assert q.size == 20000
+    assert q.raw("drain").split() == [b"%d" % i for i in range(20000)]
+
+
+@pytest.mark.limit(60)
+def test_memory_limit(mount_with, mode):
+    mount = mount_with(memory="4M")
+    q = mount.make("jobs.queue")
+    putter = spawn([LIB, "-count", q.path, "200000"])
+    eventually(lambda: q.waiters(), 30, "the memory is used up")
+    assert q.size > 1000
+    reader = spawn(["bash", "-c", f"head -n 200000 {q.path}.ctl/stream | wc -l"])
+    assert end(reader) == "200000\n"
+    end(putter)
+
+
+def test_restart_of_the_daemon(mount, mode):
+    q = mount.make("jobs.queue")
+    getter = lib("get", q, 2)
+    q.await_waiters(1)
+    worker, = set(mount.pids()) - {mount.pid}
+    os.kill(worker, signal.SIGKILL)
+    end(lib("put", q, "one"))
+    q.put(b"two\n")
+    assert end(getter) == "one\ntwo\n"
+
+
+def test_unmount_sends_direct_waiters_away(mount, mode):
+    q = mount.make("jobs.queue")
+    getter = lib("get", q)
+    q.await_waiters(1)
+    os.kill(mount.pid, signal.SIGTERM)
+    code, _, err = getter.finish(10)
+    assert (code, err) in ((1, "Operation canceled\n"), (1, "Transport endpoint is not connected\n"))
+    assert mount.await_exit() == 0
+
+
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doc/examples")
+
+
+def test_example_in_python(q, mode):
+    so = os.path.join(BUILD, "core", "libipcfs.so.0")
+    program = spawn(["/usr/bin/python3", os.path.join(EXAMPLES, "ipcfs.py"), q.path],
+                    env={"LIBIPCFS": so})
+    q.put(b"one\ntwo\n")
+    eventually(lambda: q.number("unfinished") == 0, 10, "both are done")
+    q.close()
+    assert end(program) == "one\ntwo\n"
+
+
+def test_example_in_c(area, tmp_path, mode):
+    core = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../core")
+    sh(f"cc -Wall -Werror {EXAMPLES}/worker.c -I{core} -o {tmp_path}/worker "
+       f"-L{BUILD}/core -Wl,-rpath,{BUILD}/core -lipcfs")
+    q, slots = area.make("jobs.queue"), area.make("slots.sem")
+    slots.put(b"1\n")
+    program = spawn([f"{tmp_path}/worker", area.dir])
+    q.put(b"resize\n")
+    eventually(lambda: q.number("unfinished") == 0, 10, "it is done")
+    q.close()
+    assert end(program) == "working on resize\n"
+    assert slots.size == 1
