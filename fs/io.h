@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The handlers of FUSE requests. io.c: on open files; names.c: on names. */
+/*
+ * The handlers of FUSE requests: on open files in open.c, read.c, write.c and io.c, on names in
+ * lookup.c, change.c and list.c; and what they share.
+ */
 #ifndef IPCFS_IO_H
 #define IPCFS_IO_H
 
@@ -21,6 +24,31 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	       size_t out_size);
 void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	      struct fuse_pollhandle *ph);
+
+/* ---- call.c ---- */
+
+bool is_stream_type(uint32_t type);
+/* The object and handle of a request; the object is locked. 0 or -errno */
+int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+	  struct ipc_handle **ret_hd);
+void fill_call(struct ipc_call *c, fuse_req_t req, struct ipc_obj *o, struct ipc_handle *hd,
+	       int flags);
+/* Who makes a hold, a lease or an unfinished line is to be known as a process. */
+void fill_pid(struct ipc_call *c, struct ipc_handle *hd);
+uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off, bool *ret_special);
+void touch(struct node *n, bool written);
+bool done_before(struct object *ob, struct ipc_call *c, int *ret);
+
+/* ---- plain.c ---- */
+
+#define FH_PLAIN	(1ull << 63)
+
+uint64_t plain_next(void);		/* an fh */
+int plain_open(const struct target *t, uint64_t fh);
+void plain_close(uint64_t fh);
+void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t off);
+
+/* ---- open.c, worker.c ---- */
 
 /* A new handle of the target. Its fh and FOPEN_* flags. */
 int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret_fh,

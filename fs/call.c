@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a request to the engine's call: whose handle, who asks, how long it may wait, and whether it
+ * was dealt with before a restart.
+ *
+ * fh is generation << 32 | block of the handle in the object's file, so that it means the same to
+ * a restarted worker; plain files (plain.c) have bit 63 set and no record.
+ */
+
+#include "direct.h"
+#include "io.h"
+#include "type.h"
+
+bool is_stream_type(uint32_t type)
+{
+	return type == IPC_QUEUE || type == IPC_PIPE;
+}
+
+/* The object and handle of a request; the object is locked. */
+int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+		 struct ipc_handle **ret_hd)
+{
+	struct object *ob;
+	int r = target_of(ino, t);
+
+	if (r < 0)
+		return r;
+	ob = object_of(t->node, &r);
+	if (!ob)
+		return r;
+	r = object_lock(ob);
+	if (r < 0)
+		return r;
+	*ret_hd = ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	if (!*ret_hd) {
+		object_unlock(ob);
+		return -EBADF;
+	}
+	*ret_ob = ob;
+	return 0;
+}
+
+void fill_call(struct ipc_call *c, fuse_req_t req, struct ipc_obj *o, struct ipc_handle *hd,
+		      int flags)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	*c = (struct ipc_call){
+		.handle = ref_of(o, hd), .tid = (uint32_t)ctx->pid, .uid = ctx->uid,
+		.unique = raw.unique, .deadline = IPC_NEVER, .limit = mount_body()->message_limit,
+	};
+	if (hd->deadline >= 0)
+		c->deadline = hd->deadline ? hd->deadline : 1;
+	if (hd->timeout > 0) {
+		int64_t t = (int64_t)ipc_now() + hd->timeout;
+
+		if (t > 0 && t < c->deadline)
+			c->deadline = t;
+	}
+	if (hd->timeout == 0 || flags & O_NONBLOCK)
+		c->deadline = 0;
+}
+
+/* Who makes a hold, a lease or an unfinished line is to be known as a process. */
+void fill_pid(struct ipc_call *c, struct ipc_handle *hd)
+{
+	if (hd->tid != c->tid || !hd->pid) {
+		hd->pid = proc_pid(c->tid);
+		hd->tid = c->tid;
+	}
+	c->pid = hd->pid;
+}
+
+/* What libipcfs says with the offset: a time limit of this call's own, and what is special. */
+uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off,
+			 bool *ret_special)
+{
+	int64_t timeout;
+
+	*ret_special = false;
+	if (!(hd->flags & HANDLE_LIB))
+		return off;
+	timeout = lib_timeout(off);
+	*ret_special = off & LIB_SPECIAL;
+	if (timeout == 0)
+		c->deadline = 0;
+	else if (timeout > 0 && (int64_t)ipc_now() + timeout < c->deadline)
+		c->deadline = (int64_t)ipc_now() + timeout;
+	return off & LIB_OFFSET;
+}
+
+static int64_t now_coarse(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void touch(struct node *n, bool written)
+{
+	struct ipc_node *b = node_block(n);
+
+	*(written ? &b->mtime : &b->atime) = now_coarse();
+	if (written)
+		b->ctime = b->mtime;
+}
+
+/*
+ * Was this request, sent again after a restart, dealt with before? A parked one goes on waiting in
+ * its place; one that was done at once is in the header. true: *c is filled as if it had just
+ * been done, and *ret what it returned then.
+ */
+bool done_before(struct object *ob, struct ipc_call *c, int *ret)
+{
+	bool partial;
+	ref_t w;
+
+	if (!raw.resent)
+		return false;
+	w = ipc_find_waiter(&ob->o, c->unique);
+	if (w) {
+		c->waiter = w;
+		c->done = waiter_at(&ob->o, w)->arg;
+		*ret = IPC_WAIT;
+		return true;
+	}
+	if (!ipc_note_find(&ob->o, c->unique, c->handle, &c->result, &partial))
+		return false;
+	if (partial) {
+		c->done = (uint32_t)c->result;
+		if (c->op == OP_WRITE)
+			c->pos = (uint64_t)c->result >> 32;
+		return false;
+	}
+	*ret = c->result < 0 ? (int)c->result : 0;
+	return true;
+}

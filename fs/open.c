@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening and closing. */
+#include <linux/fuse.h>
+
+#include "ctl.h"
+#include "io.h"
+#include "monitor.h"
+#include "type.h"
+
+#ifndef FOPEN_NOFLUSH
+#define FOPEN_NOFLUSH	(1 << 5)
+#endif
+
+static int reply_open(fuse_req_t req, uint64_t fh, uint32_t flags)
+{
+	/* fuse_reply_open() of libfuse 3.14 cannot say FOPEN_STREAM. */
+	struct fuse_open_out out = { .fh = fh, .open_flags = flags };
+
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
+}
+
+static uint32_t handle_flags(const struct target *t, uint32_t type, uint32_t kind, int flags)
+{
+	int mode = flags & O_ACCMODE;
+	uint32_t f = 0;
+
+	if (flags & O_ASYNC && kind == HANDLE_OBJECT && type != IPC_ARRAY)
+		f |= HANDLE_LIB | (type == IPC_QUEUE ? HANDLE_RECORD : 0);
+	if (mode == O_RDONLY)
+		f |= f & HANDLE_LIB ? 0 : HANDLE_POSITION;
+	else if (is_stream_type(type) && kind == HANDLE_OBJECT)
+		f |= HANDLE_WRITER;
+	if (flags & O_DIRECT)
+		f |= HANDLE_RECORD;
+	if (t->sub == SUB_END_A)
+		f |= HANDLE_END_A;
+	if (t->sub == SUB_END_B)
+		f |= HANDLE_END_B;
+	return f;
+}
+
+static uint32_t open_flags(uint32_t type, const struct ipc_opening *how)
+{
+	uint32_t f = FOPEN_DIRECT_IO;
+
+	if (type == IPC_ARRAY && how->kind == HANDLE_OBJECT)
+		return f | FOPEN_NOFLUSH;
+	if (!(how->flags & (HANDLE_POSITION | HANDLE_LIB)))
+		f |= FOPEN_STREAM;
+	/* Only an unfinished line has to be dealt with before close() returns. */
+	if (type != IPC_QUEUE || !(how->flags & HANDLE_WRITER) || how->flags & HANDLE_RECORD)
+		f |= FOPEN_NOFLUSH;
+	return f;
+}
+
+static ref_t opened_before(struct object *ob, uint64_t unique)
+{
+	if (!raw.resent)
+		return 0;
+	LIST_EACH(&ob->o, &ob->o.h->handles, r)
+		if (AT(&ob->o, ipc_handle, r)->open_unique == unique)
+			return r;
+	return 0;
+}
+
+int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret_fh,
+		uint32_t *ret_flags)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+	struct ipc_opening how = {
+		.kind = c ? c->kind : HANDLE_OBJECT, .oflags = (uint32_t)flags,
+		.tid = (uint32_t)fuse_req_ctx(req)->pid, .uid = fuse_req_ctx(req)->uid,
+		.nodeid = t->nodeid, .unique = raw.unique, .timeout = t->timeout,
+	};
+	struct object *ob;
+	ref_t handle;
+	int r;
+
+	ob = object_of(t->node, &r);
+	if (!ob)
+		return r;
+	how.flags = handle_flags(t, ob->o.type, how.kind, flags);
+	if (ob->o.ops->unhold)		/* whose are its holds? */
+		how.pid = proc_pid(how.tid);
+	r = object_lock(ob);
+	if (r < 0)
+		return r;
+	handle = opened_before(ob, how.unique);
+	if (!handle) {
+		how.gen = names_next_gen(&fs.mount) & 0x7fffffff;
+		r = ipc_open(&ob->o, &how, &handle);
+		if (r < 0) {
+			settle(ob);
+			return r;
+		}
+		if (how.flags & HANDLE_WRITER)
+			writer_add(t->nodeid);
+	}
+	*ret_fh = (uint64_t)handle_at(&ob->o, handle)->gen << 32 | handle;
+	*ret_flags = open_flags(ob->o.type, &how);
+	settle(ob);
+	return 0;
+}
+
+/* A resent OPEN that had been granted. */
+static bool opened_already(const struct target *t)
+{
+	int r;
+	struct object *ob = raw.resent ? object_of(t->node, &r) : NULL;
+	bool yes;
+
+	if (!ob || object_lock(ob) < 0)
+		return false;
+	yes = opened_before(ob, raw.unique) != 0;
+	object_unlock(ob);
+	return yes;
+}
+
+static bool is_plain(const struct target *t, int flags)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+
+	if (c)
+		return c->kind == HANDLE_OBJECT;
+	return flags & O_NOFOLLOW && (flags & O_ACCMODE) == O_RDONLY && t->node->type != IPC_ARRAY;
+}
+
+void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct target t;
+	uint32_t flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
+	int r = target_of(ino, &t);
+
+	if (r == 0 && (ctl_is_dir(t.sub) || (t.sub == SUB_SELF &&
+	    (t.node->type == IPC_DIR || t.node->type == IPC_TWOWAY))))
+		r = -EISDIR;
+	if (r == 0 && is_plain(&t, fi->flags)) {
+		fi->fh = plain_next();
+		if ((fi->flags & O_ACCMODE) != O_WRONLY)
+			r = plain_open(&t, fi->fh);
+	} else if (r == 0) {
+		if ((fi->flags & O_ACCMODE) != O_RDONLY && t.sub <= SUB_END_B &&
+		    (t.node->type == IPC_QUEUE || t.node->type == IPC_PIPE ||
+		     t.node->type == IPC_TWOWAY) && !opened_already(&t) &&
+		    !writer_enter(ino, fuse_req_ctx(req)->pid))
+			r = -ESTALE;
+		else
+			r = open_object(req, &t, fi->flags, &fi->fh, &flags);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (reply_open(req, fi->fh, flags) == -ENOENT)
+		close_handle(ino, fi->fh);	/* nobody waits for it any more */
+}
+
+void close_handle(uint64_t ino, uint64_t fh)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	uint64_t companion, lock_id;
+
+	if (fh & FH_PLAIN) {
+		plain_close(fh);
+		return;
+	}
+	if (enter(ino, fh, &t, &ob, &hd) < 0)
+		return;
+	if (hd->waiters && ob->parked) {
+		object_unlock(ob);
+		park_end_handle(ob, (ref_t)fh);
+		if (object_lock(ob) < 0)
+			return;
+	}
+	if (hd->flags & HANDLE_WRITER)
+		writer_leave(hd->nodeid);
+	if (hd->line)
+		ipc_flush(&ob->o, (ref_t)fh, 0, false, true);
+	companion = hd->companion;
+	lock_id = monitor_lock_id(ob);
+	ipc_close(&ob->o, (ref_t)fh);
+	settle(ob);
+	monitor_closed(lock_id, companion);
+}
+
+void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	close_handle(ino, fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+static int flush_line(struct object *ob, struct ipc_handle *hd, uint32_t pid, bool killed)
+{
+	struct ipc_call c = { .handle = ref_of(&ob->o, hd), .unique = raw.unique };
+
+	/* A refusal is noted with the change that drops the line, and must be said again. */
+	if (hd->line_pid == pid && !killed && ob->o.h->b.queue.closed)
+		call_record(&ob->o, &c, -EPIPE, false);
+	return ipc_flush(&ob->o, c.handle, pid, killed, false);
+}
+
+void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	uint32_t tid = (uint32_t)fuse_req_ctx(req)->pid;
+	int64_t refused;
+	bool partial;
+	int r = 0;
+
+	if (fi->fh & FH_PLAIN || enter(ino, fi->fh, &t, &ob, &hd) < 0) {
+		fuse_reply_err(req, 0);
+		return;
+	}
+	if (hd->line) {
+		r = flush_line(ob, hd, proc_pid(tid), proc_killed(tid));
+	} else if (raw.resent && ipc_note_find(&ob->o, raw.unique, (ref_t)fi->fh, &refused, &partial)) {
+		r = (int)refused;
+	}
+	settle(ob);
+	fuse_reply_err(req, -r);
+}

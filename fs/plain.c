@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plain files: .ctl files that do not wait, and handles that only look. Each open has its text as it
+ * stood at the open. A restarted worker takes it anew.
+ */
+
+#include "ctl.h"
+#include "io.h"
+#include "worker.h"
+
+struct snapshot {
+	uint64_t fh;
+	char *text;
+	size_t len;
+	UT_hash_handle hh;
+};
+
+static struct snapshot *snapshots;
+static uint64_t next_plain = FH_PLAIN;
+
+uint64_t plain_next(void)
+{
+	return ++next_plain;
+}
+
+static struct snapshot *snapshot_of(uint64_t fh)
+{
+	struct snapshot *s;
+
+	HASH_FIND(hh, snapshots, &fh, sizeof(fh), s);
+	return s;
+}
+
+int plain_open(const struct target *t, uint64_t fh)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = ctl_snapshot(t, &s->text, &s->len);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	s->fh = fh;
+	HASH_ADD(hh, snapshots, fh, sizeof(s->fh), s);
+	return 0;
+}
+
+void plain_close(uint64_t fh)
+{
+	struct snapshot *s = snapshot_of(fh);
+
+	if (!s)
+		return;
+	HASH_DEL(snapshots, s);
+	free(s->text);
+	free(s);
+}
+
+void io_cleanup(void)
+{
+	while (snapshots)
+		plain_close(snapshots->fh);
+}
+
+void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t off)
+{
+	struct snapshot *s = snapshot_of(fh);
+	struct target t;
+
+	if (!s && raw.resent && target_of(ino, &t) == 0 && plain_open(&t, fh) == 0)
+		s = snapshot_of(fh);
+	if (!s || (size_t)off >= s->len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, s->text + off, s->len - (size_t)off < size ?
+			       s->len - (size_t)off : size);
+}
+

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * READ: the rest of the answer in hand, or the next answer, or a wait for it.
+ */
+
+#include "array.h"
+#include "io.h"
+#include "monitor.h"
+#include "type.h"
+
+void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a, size_t off,
+		  size_t size)
+{
+	static char buf[MAX_IO];
+	struct ipc_msg *m;
+
+	/* One message in one block goes to the kernel from where it is. */
+	if (a->kind == ANSWER_RAW && a->count == 1 && a->len > 4096 && off < a->len &&
+	    !(m = msg_at(&ob->o, a->first))->more) {
+		size_t n = a->len - off < size ? a->len - off : size;
+		char *p = at(&ob->o, a->first, sizeof(*m) + a->skip + off + n);
+
+		fuse_reply_buf(req, p + sizeof(*m) + a->skip + off, n);
+		return;
+	}
+	size = answer_copy(&ob->o, a, off, buf, size < sizeof(buf) ? size : sizeof(buf));
+	fuse_reply_buf(req, buf, size);
+}
+
+void reply_read(fuse_req_t req, struct object *ob, const struct ipc_handle *hd,
+		const struct ipc_answer *a, size_t size)
+{
+	if (a->kind == ANSWER_END && hd->flags & HANDLE_LIB)
+		fuse_reply_err(req, EPIPE);	/* 0 bytes are an empty message */
+	else
+		reply_answer(req, ob, a, 0, size);
+}
+
+/* A reply that fills the request would make the kernel ask for the rest of a longer read(). */
+static size_t usable(size_t size)
+{
+	return size > MAX_IO - 4096 ? size - 1 : size;
+}
+
+/* Is there something of the answer in hand for a read at this position? With the object locked. */
+static bool in_hand(struct object *ob, struct ipc_handle *hd, uint64_t pos, size_t *ret_off)
+{
+	struct ipc_answer *a = &hd->hand;
+
+	if (hd->flags & HANDLE_POSITION) {
+		if (a->kind == ANSWER_NONE || pos < a->base)
+			return false;
+		*ret_off = pos - a->base;
+		/* Types that answer once: the end, until somebody seeks to 0 and asks again. */
+		if (!is_stream_type(ob->o.type) || hd->kind == HANDLE_JOIN)
+			return pos != 0;
+		return *ret_off < a->len;
+	}
+	ipc_next_rest(&ob->o, hd);
+	*ret_off = a->off;
+	return answer_left(a) != 0;
+}
+
+static void give_rest(fuse_req_t req, struct object *ob, struct ipc_handle *hd, struct ipc_call *c,
+		      size_t off)
+{
+	struct ipc_answer *a = &hd->hand;
+	size_t size = c->max;
+	uint64_t n = off < a->len ? a->len - off : 0;
+
+	n = n < size ? n : size;
+	/* Without a position, only this tells a resent one where its part began. */
+	if (!(hd->flags & HANDLE_POSITION))
+		call_record(&ob->o, c, (int64_t)off, true);
+	set64(&ob->o, a->off, off + n);
+	commit(&ob->o);
+	object_unlock(ob);
+	reply_answer(req, ob, a, off, n);
+	if (object_lock(ob) == 0)
+		settle(ob);
+}
+
+static const uint32_t op_of_kind[] = {
+	[HANDLE_OBJECT] = OP_READ, [HANDLE_STREAM] = OP_STREAM, [HANDLE_DRAIN] = OP_STREAM,
+	[HANDLE_LEASE] = OP_LEASE, [HANDLE_JOIN] = OP_JOIN, [HANDLE_CHANGED] = OP_CHANGED,
+};
+
+static bool is_array(uint64_t ino)
+{
+	struct target t;
+
+	return target_of(ino, &t) == 0 && t.node->type == IPC_ARRAY;
+}
+
+static void read_array(fuse_req_t req, struct object *ob, size_t size, uint64_t off)
+{
+	static char buf[MAX_IO];
+	ssize_t n = array_read(ob, buf, size < sizeof(buf) ? size : sizeof(buf), off);
+
+	settle(ob);
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
+void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	struct object *lock;
+	struct ipc_call c;
+	size_t hand_off;
+	bool special;
+	int r;
+
+	if (fi->fh & FH_PLAIN) {
+		plain_read(req, ino, fi->fh, size, off);
+		return;
+	}
+	/*
+	 * sendfile(2) and mmap(2) cut what they read at st_size, which is no length here: the rest
+	 * would be lost. Programs that are refused fall back to read(2).
+	 */
+	if (raw.by_cache && !is_array(ino)) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	interruptible(req);
+	r = enter(ino, fi->fh, &t, &ob, &hd);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (ob->o.type == IPC_ARRAY) {
+		read_array(req, ob, size, (uint64_t)off);
+		return;
+	}
+	fill_call(&c, req, &ob->o, hd, fi->flags);
+	c.op = op_of_kind[hd->kind <= HANDLE_CHANGED ? hd->kind : 0];
+	off = (off_t)lib_call(&c, hd, (uint64_t)off, &special);
+	if (special && ob->o.type == IPC_QUEUE)
+		c.op = OP_JOIN;
+	c.max = usable(size);
+	c.pos = (uint64_t)off;
+	if (ob->o.ops->unhold || c.op == OP_LEASE || ob->o.type == IPC_BARRIER)
+		fill_pid(&c, hd);
+	c.done = SIZE_MAX;
+	if (done_before(ob, &c, &r)) {
+		c.got = hd->hand;
+	} else if (c.done != SIZE_MAX) {	/* the rest that it was given before */
+		give_rest(req, ob, hd, &c, c.done);
+		return;
+	} else if (!special && in_hand(ob, hd, (uint64_t)off, &hand_off)) {
+		give_rest(req, ob, hd, &c, hand_off);
+		return;
+	} else if (off && !(hd->flags & HANDLE_POSITION)) {
+		/* A later part of a read() that the kernel has split: it has something already. */
+		object_unlock(ob);
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	} else {
+		lock = ob->o.type == IPC_COND ? lock_object(ob) : NULL;
+		if (lock)
+			monitor_find(lock, &c);
+		r = ipc_read(&ob->o, &c);
+	}
+	if (r == IPC_WAIT) {
+		if (ob->o.type == IPC_COND)
+			monitor_lend(ob, c.waiter);
+		park(req, ob, &c, NULL);
+		return;
+	}
+	if (r == 0)
+		touch(t.node, false);
+	ipc_pump(&ob->o);
+	object_unlock(ob);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_read(req, ob, hd, &c.got, c.max);
+	if (r == 0)
+		watch_holder(ob, c.pid);
+	if (object_lock(ob) == 0)
+		settle(ob);
+}

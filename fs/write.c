@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* WRITE: messages and bytes for queues and pipes, commands for all others, memory for arrays. */
+
+#include "array.h"
+#include "ctl.h"
+#include "io.h"
+#include "text.h"
+#include "type.h"
+
+/* Commands, one a line; a value's text is one command. All are understood before one is done. */
+static int write_commands(struct object *ob, struct ipc_call *c, const char *buf, size_t size)
+{
+	bool whole = ob->o.type == IPC_VALUE;
+	int r = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		size_t done = c->pos;		/* before a restart */
+
+		do {
+			const char *nl = whole ? NULL : memchr(buf + done, '\n', size - done);
+			size_t n = nl ? (size_t)(nl - buf) + 1 - done : size - done;
+			struct ipc_cmd cmd;
+
+			r = text_command(ob->o.type, buf + done, n, &cmd);
+			if (r == 0 && pass) {
+				c->pos = done;
+				c->len = done + n;
+				c->more = done + n < size;
+				r = ipc_give(&ob->o, c, &cmd);
+				c->done = 0;
+				if (c->more)	/* who waits sees each of them: `set`, `clear` */
+					ipc_pump(&ob->o);
+			}
+			if (r < 0)
+				break;
+			done += n;
+		} while (done < size);
+		if (pass)
+			c->done = done;
+		else if (r < 0)
+			return r;
+	}
+	return c->done ? 0 : r;
+}
+
+static void reply_write(fuse_req_t req, struct object *ob, struct node *n, int r, size_t done)
+{
+	if (r == 0)
+		touch(n, true);
+	ipc_pump(&ob->o);
+	object_unlock(ob);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_write(req, done);
+	if (object_lock(ob) == 0)
+		settle(ob);
+}
+
+void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	       struct fuse_file_info *fi)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	struct ipc_call c;
+	bool special;
+	int r;
+
+	if (fi->fh & FH_PLAIN) {
+		ssize_t n = target_of(ino, &t) < 0 ? -ESTALE : ctl_write(&t, buf, size, raw.unique);
+
+		if (n < 0)
+			fuse_reply_err(req, (int)-n);
+		else
+			fuse_reply_write(req, (size_t)n);
+		return;
+	}
+	interruptible(req);
+	r = enter(ino, fi->fh, &t, &ob, &hd);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (ob->o.type == IPC_ARRAY) {
+		ssize_t n = array_write(ob, buf, size, fi->flags & O_APPEND ?
+					ob->o.h->b.array.length : (uint64_t)off);
+
+		reply_write(req, ob, t.node, n < 0 ? (int)n : 0, n < 0 ? 0 : (size_t)n);
+		return;
+	}
+	fill_call(&c, req, &ob->o, hd, fi->flags);
+	c.op = OP_WRITE;
+	lib_call(&c, hd, (uint64_t)off, &special);
+	if (special && is_stream_type(ob->o.type))
+		size = 0;
+	c.data = buf;
+	c.len = size;
+	if (done_before(ob, &c, &r)) {
+		if (r == 0)
+			c.done = (size_t)c.result;
+	} else if (hd->kind != HANDLE_OBJECT) {
+		r = -EBADF;
+	} else if (is_stream_type(ob->o.type)) {
+		if (hd->line || !size || buf[size - 1] != '\n')
+			fill_pid(&c, hd);
+		r = ipc_put(&ob->o, &c);
+	} else {
+		fill_pid(&c, hd);
+		r = write_commands(ob, &c, buf, size);
+	}
+	if (r == IPC_WAIT && waiter_at(&ob->o, c.waiter)->flags & WAITER_MEMORY &&
+	    !memory_may_come(size)) {
+		int64_t result;
+
+		ipc_leave(&ob->o, c.waiter, -ENOSPC, &result);
+		c.result = result;
+		r = result < 0 ? (int)result : 0;
+	}
+	if (r == IPC_WAIT) {
+		char *copy = malloc(size + 1);
+
+		if (!copy)
+			abort();	/* the next worker will find the waiter and get the data again */
+		memcpy(copy, buf, size);
+		c.data = NULL;
+		c.len = size;
+		park(req, ob, &c, copy);
+		return;
+	}
+	reply_write(req, ob, t.node, r, is_stream_type(ob->o.type) && r == 0 ? (size_t)c.result : c.done);
+}
