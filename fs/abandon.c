@@ -76,6 +76,19 @@ static void end_waiting(struct ipc_obj *o, ref_t r, int fd)
 	reply_result(fd, &w, unique, result == -EINTR ? -ECONNABORTED : result);
 }
 
+/*
+ * A put that ended in its turn, or a wait that an INTERRUPT ended, is gone from its line before it
+ * is answered, and was not the request that the worker dealt with: the note has what it came to.
+ * (A read that was noted was answered, or is the one that is dealt with again.)
+ */
+static void end_noted(struct ipc_obj *o, int fd)
+{
+	struct ipc_waiter as = { .op = o->h->result > 0 ? OP_WRITE : OP_NONE };
+
+	if (o->h->unique_handle && !o->h->unique_partial)
+		reply_result(fd, &as, o->h->unique, o->h->result);
+}
+
 static bool is_request(struct ipc_obj *o, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -99,6 +112,8 @@ bool abandon_waiters(int fd, uint64_t unique)
 		if (!ob || object_lock(ob) < 0)
 			continue;
 		o = &ob->o;
+		if (o->h->unique != unique)	/* first: those who leave now are noted too */
+			end_noted(o, fd);
 		LIST_EACH(o, &o->h->granted, r) {
 			found |= waiter_at(o, r)->unique == unique;
 			end_granted(o, r, fd);

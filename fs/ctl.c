@@ -205,7 +205,8 @@ static unsigned int lines_done(struct object *ob, const char *s, size_t len, uin
 	return n;
 }
 
-ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique)
+ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique,
+		  struct object **ret_ob)
 {
 	const struct ctl_file *c = ctl_of(t->sub);
 	struct object *ob = NULL;
@@ -213,6 +214,7 @@ ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t un
 	size_t done = 0;
 	int r = 0;
 
+	*ret_ob = NULL;
 	if (!c || (!c->store && !c->store_mount))
 		return -EACCES;
 	if (c->store) {
@@ -237,6 +239,7 @@ ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t un
 			break;
 	}
 	if (ob)
-		settle(ob);
+		object_unlock(ob);
+	*ret_ob = ob;
 	return done ? (ssize_t)done : r;
 }

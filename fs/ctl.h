@@ -55,8 +55,12 @@ void ctl_attr(const struct target *t, struct stat *st);
 unsigned int ctl_nth(const struct target *dir, unsigned int n);
 /* The text of a plain file, to be freed; or of what a handle that only looks is shown. */
 int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len);
-/* Bytes that were used (whole lines), or -errno. */
-ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique);
+/*
+ * Bytes that were used (whole lines), or -errno. *ret_ob (NULL: none) is to be settled when that
+ * was answered: what it notes of others would take the place of the note of this request.
+ */
+ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique,
+		  struct object **ret_ob);
 int ctl_readlink(const struct target *t, char *buf, size_t size);
 
 /* ctl_show.c */

@@ -16,11 +16,12 @@ struct snapshot {
 };
 
 static struct snapshot *snapshots;
-static uint64_t next_plain = FH_PLAIN;
-
+/* Never one that an earlier worker gave: its files may still be open. */
 uint64_t plain_next(void)
 {
-	return ++next_plain;
+	static uint32_t opened;
+
+	return FH_PLAIN | (uint64_t)(fs.restarts & 0x7fffff) << 32 | ++opened;
 }
 
 static struct snapshot *snapshot_of(uint64_t fh)
@@ -70,7 +71,8 @@ void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t of
 	struct snapshot *s = snapshot_of(fh);
 	struct target t;
 
-	if (!s && raw.resent && target_of(ino, &t) == 0 && plain_open(&t, fh) == 0)
+	/* Opened when an earlier worker lived. */
+	if (!s && target_of(ino, &t) == 0 && plain_open(&t, fh) == 0)
 		s = snapshot_of(fh);
 	if (!s || (size_t)off >= s->len)
 		fuse_reply_buf(req, NULL, 0);

@@ -39,6 +39,7 @@ static struct worker_shared *shared;
 static bool replaying;			/* the INIT that is being dealt with is the stored one */
 static bool fresh = true;		/* no request has been read yet */
 static bool catching_up;		/* requests that the last worker had may still come again */
+static uint64_t dealing;		/* the request in shared->request, until it is answered */
 static pthread_t loop_thread;
 static int device_fd;
 static size_t left_over;		/* the request in shared->request is to be dealt with again */
@@ -84,14 +85,20 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 
 static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
-	if (replaying) {		/* the kernel has its answer already */
-		ssize_t n = 0;
+	ssize_t n = 0;
 
+	if (replaying) {		/* the kernel has its answer already */
 		for (int i = 0; i < count; i++)
 			n += (ssize_t)iov[i].iov_len;
 		return n;
 	}
-	return writev(fd, iov, count);
+	n = writev(fd, iov, count);
+	/* Answered: no other worker is to deal with it (and what is noted next is no more about it). */
+	if (dealing && ((const struct fuse_out_header *)iov[0].iov_base)->unique == dealing) {
+		*(uint32_t *)shared->request = 0;
+		dealing = 0;
+	}
+	return n;
 }
 
 static const struct fuse_custom_io device = { .read = device_read, .writev = device_writev };
@@ -352,8 +359,10 @@ static int serve(struct fuse_session *se)
 			catching_up = false;
 			settle_told();
 		}
+		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
 		if (!stopping)
 			fuse_session_process_buf(se, &buf);
+		dealing = 0;
 		if (buf.mem == shared->request)
 			*(uint32_t *)shared->request = 0;
 		if (replaying) {

@@ -68,12 +68,17 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	int r;
 
 	if (fi->fh & FH_PLAIN) {
-		ssize_t n = target_of(ino, &t) < 0 ? -ESTALE : ctl_write(&t, buf, size, raw.unique);
+		ssize_t n = -ESTALE;
 
+		ob = NULL;
+		if (target_of(ino, &t) == 0)
+			n = ctl_write(&t, buf, size, raw.unique, &ob);
 		if (n < 0)
 			fuse_reply_err(req, (int)-n);
 		else
 			fuse_reply_write(req, (size_t)n);
+		if (ob && object_lock(ob) == 0)
+			settle(ob);
 		return;
 	}
 	interruptible(req);

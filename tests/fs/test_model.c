@@ -262,7 +262,9 @@ static void settle_up(void)
 {
 	unsigned int outstanding = 1;
 
-	while (outstanding) {
+	for (unsigned int tries = 0; outstanding; tries++) {
+		if (tries == 100)
+			test_fail(__FILE__, __LINE__, "%u requests are never answered", outstanding);
 		outstanding = 0;
 		interrupt_some(1);
 		k_sync();

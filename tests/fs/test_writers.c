@@ -4,6 +4,7 @@
  * again, once, and opens what it is given then.
  */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ static void threads_begin(void)
 		threads[i] = fork();
 		CHECK(threads[i] >= 0);
 		if (threads[i] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test that fails leaves them */
 			for (;;)
 				pause();
 		}

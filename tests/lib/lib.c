@@ -115,6 +115,29 @@ void await_value(ipcfs_obj *o, int64_t n)
 	}
 }
 
+void await_waiters(ipcfs_obj *o, int n)
+{
+	double end = seconds() + 10;
+	char name[512], path[600], line[512];
+
+	name_of(o, name, sizeof(name));
+	snprintf(path, sizeof(path), "%s.ctl/waiters", name);
+	for (;;) {
+		FILE *f = fopen(path, "re");
+		int found = 0;
+
+		while (f && fgets(line, sizeof(line), f))
+			found++;
+		if (f)
+			fclose(f);
+		if (found >= n)
+			return;
+		if (seconds() > end)
+			FAIL("%d waiters, not %d", found, n);
+		usleep(500);
+	}
+}
+
 pid_t in_child(void (*f)(ipcfs_obj *o), ipcfs_obj *o)
 {
 	pid_t pid = fork();

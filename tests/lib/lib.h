@@ -23,6 +23,7 @@ ipcfs_obj *again(ipcfs_obj *o, int oflags);	/* another handle of it */
 void setting(ipcfs_obj *o, const char *file, const char *value);
 double seconds(void);
 void await_value(ipcfs_obj *o, int64_t n);
+void await_waiters(ipcfs_obj *o, int n);
 pid_t in_child(void (*f)(ipcfs_obj *o), ipcfs_obj *o);
 void ends_well(pid_t pid);
 

@@ -79,6 +79,7 @@ static void full(void)
 	IS(ipcfs_put(q, big, (1 << 20) - 4096, 0), 0);
 	IS(ipcfs_get(q, buf, 1 << 20, 0), (1 << 20) - 4096);
 	IS(memcmp(buf, big, (1 << 20) - 4096), 0);
+	free(buf);
 	ipcfs_close(q);
 }
 
@@ -197,7 +198,7 @@ static void event(void)
 	IS(ipcfs_wait(e, SECOND / 20), -ETIMEDOUT);
 	for (int i = 0; i < 8; i++)
 		pids[i] = in_child(wait_event, e);
-	usleep(200000);
+	await_waiters(e, 8);
 	IS(ipcfs_set(e), 0);
 	IS(ipcfs_clear(e), 0);
 	for (int i = 0; i < 8; i++)
@@ -325,7 +326,7 @@ static void signals(void)
 	pid = fork();
 	if (pid == 0) {
 		for (int i = 0; i < 2; i++) {
-			usleep(150000);
+			await_waiters(i ? s : q, 1);
 			kill(parent, SIGUSR1);
 		}
 		_exit(0);
@@ -335,6 +336,8 @@ static void signals(void)
 	IS(ipcfs_release(s, 1), 0);
 	IS(ipcfs_value(s), 1);
 	ends_well(pid);
+	ipcfs_close(q);
+	ipcfs_close(s);
 }
 
 static void child_takes(ipcfs_obj *l)
@@ -351,7 +354,7 @@ static void forks(void)
 
 	IS(ipcfs_acquire(l, 0), 0);
 	pid = in_child(child_takes, l);
-	usleep(100000);
+	await_waiters(l, 1);
 	IS(ipcfs_release(l, 1), 0);
 	ends_well(pid);
 	IS(ipcfs_acquire(l, SECOND), 0);
