@@ -207,6 +207,18 @@ void alias_remove(struct ipc_obj *m, ref_t r)
 	commit(m);
 }
 
+void names_forget_aliases(struct ipc_obj *m)
+{
+	while (M(m)->aliases.head && !m->damage)
+		alias_remove(m, M(m)->aliases.head);
+	for (unsigned int i = 0; i < IPC_REFUSED; i++) {
+		struct ipc_refused *r = names_refused(m, i);
+
+		if (r)
+			r->tid = 0;
+	}
+}
+
 int names_refused_make(struct ipc_obj *m)
 {
 	size_t size = IPC_REFUSED * sizeof(struct ipc_refused);

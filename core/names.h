@@ -51,6 +51,8 @@ void names_active(struct ipc_obj *m, ref_t node, bool active);
 
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, bool private, ref_t *ret);
 void alias_remove(struct ipc_obj *m, ref_t alias);
+/* All aliases, and who was refused: a mount begins. */
+void names_forget_aliases(struct ipc_obj *m);
 
 /* The table of refused threads, by tid; NULL before names_refused_make(). */
 struct ipc_refused *names_refused(struct ipc_obj *m, uint64_t tid);

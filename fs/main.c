@@ -117,6 +117,8 @@ static int begin(void)
 	if (r < 0)
 		return fail(fs.opt.state ? fs.opt.state : fs.mountpoint, why);
 	mount_body()->epoch++;
+	/* Inode numbers of an earlier mount mean nothing to this one's kernel side. */
+	names_forget_aliases(&fs.mount);
 	mount_body()->memory = store_recount();
 	store_unload();
 	/* Those that a supervisor starts later have it from this one. */
