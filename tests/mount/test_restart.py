@@ -213,6 +213,17 @@ def test_ipcctl_restart(disk):
     parked.check()
 
 
+def supervisor_of(mount, program):
+    """The supervisor's pid if it runs that program; None while there is none, or it just went."""
+    try:
+        pid = int(status(mount)["supervisor"])
+        with open(f"/proc/{pid}/comm", encoding="ascii") as comm:
+            runs = "ipcfs" in comm.read() and os.readlink(f"/proc/{pid}/exe").startswith(str(program))
+        return pid if runs and state_of(pid) not in DEAD else None
+    except (OSError, KeyError):
+        return None
+
+
 def test_upgrade_to_another_file(disk, monkeypatch, tmp_path):
     """The binary is replaced while it runs; one that cannot start does no harm."""
     program = tmp_path / "ipcfs"
@@ -230,10 +241,7 @@ def test_upgrade_to_another_file(disk, monkeypatch, tmp_path):
     os.kill(mount.pid, signal.SIGHUP)
     adopt(mount)
     eventually(lambda: len(re.findall("takes its place", mount.log())) >= 1)
-    eventually(lambda: "ipcfs" in open(f"/proc/{status(mount)['supervisor']}/comm",
-                                       encoding="ascii").read(), 20)
-    mount.pid = eventually(lambda: (lambda p: p if state_of(p) not in DEAD and os.readlink(
-        f"/proc/{p}/exe").startswith(str(program)) else None)(int(status(mount)["supervisor"])), 20)
+    mount.pid = eventually(lambda: supervisor_of(mount, program), 20)
     parked.check()
 
 
