@@ -118,9 +118,14 @@ int store_open(struct options *opt, const char *mountpoint, const char **ret_why
 				path[n++] = *p;
 		}
 		path[n] = 0;
-		if (n > 250)	/* no directory can have this name: let its hash stand for it */
-			snprintf(path + strlen("/dev/shm/") , 64, "ipcfs-%u/%08x", geteuid(),
-				 (unsigned int)strlen(mountpoint) * 2654435761u);
+		if (n > 250) {	/* no directory can have this name: a hash of it (FNV-1a) stands for it */
+			uint64_t hash = 14695981039346656037u;
+
+			for (const char *p = mountpoint; *p; p++)
+				hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+			snprintf(path, sizeof(path), "/dev/shm/ipcfs-%u/%016llx", geteuid(),
+				 (unsigned long long)hash);
+		}
 		opt->state = strdup(path);
 	}
 	r = open_dir(opt->state, true, ret_why);

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 
@@ -366,3 +367,20 @@ def test_foreground_output_goes_to_stderr(mount_with):
     assert done.returncode == 0
     code, out, _ = program.finish(T(20))
     assert (code, out) == (0, "")
+
+
+def test_long_mount_points_do_not_share_their_default_state(mount_with, tmp_path):
+    """Their names are too long for a directory's: a hash of the whole path stands for each."""
+    states = []
+    for letter in "ab":
+        target = os.path.join(tmp_path, letter * 120, letter * 120)
+        os.makedirs(target)
+        assert run([IPCFS, target]).code == 0
+        try:
+            with open(os.path.join(target, ".ctl/status"), encoding="utf-8") as status:
+                states += [line[7:].strip() for line in status if line.startswith("state: ")]
+        finally:
+            run(["fusermount3", "-u", target])
+    assert len(set(states)) == 2
+    for state in states:
+        shutil.rmtree(state)
