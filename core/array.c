@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "number.h"
+#include "fast.h"
 #include "type.h"
 
 #define A(o) (&(o)->h->b.array)
@@ -58,4 +59,5 @@ const struct ipc_type ipc_array_type = {
 	.id = IPC_ARRAY, .name = "array", .suffix = ".array", .init = array_init,
 	.flock = array_flock, .pump = array_pump, .poll = array_poll, .size = array_size,
 	.unhold = array_unhold, .check = array_check,
+	.entered = fast_entered, .leaving = fast_leaving,
 };

@@ -20,7 +20,7 @@ static int bad(struct ipc_check *k, const char *why)
 	return -EIO;
 }
 
-static int block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k)
+int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k)
 {
 	if (!r || (uint64_t)r * IPC_UNIT < o->heap_off ||
 	    (uint64_t)r * IPC_UNIT + size > o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
@@ -39,7 +39,7 @@ static int walk(struct ipc_obj *o, struct ipc_list *l, size_t size, struct ipc_c
 	for (ref_t r = l->head; r; r = AT(o, ipc_link, r)->next) {
 		if (n++ >= l->count)
 			return bad(k, "list longer than its count");
-		if (block(o, r, size, k) < 0)
+		if (check_block(o, r, size, k) < 0)
 			return -EIO;
 		if (AT(o, ipc_link, r)->prev != prev)
 			return bad(k, "list does not lead back");
@@ -56,7 +56,7 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	unsigned int n = 0;
 	uint64_t left;
 
-	if (block(o, msg, sizeof(struct ipc_msg), k) < 0)
+	if (check_block(o, msg, sizeof(struct ipc_msg), k) < 0)
 		return -EIO;
 	left = msg_at(o, msg)->len;
 	if (left > (2u << 20))
@@ -68,7 +68,7 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 		r = msg_at(o, r)->more;
 		if (!r)
 			break;
-		if (n++ > 64 || block(o, r, sizeof(struct ipc_msg), k) < 0)
+		if (n++ > 64 || check_block(o, r, sizeof(struct ipc_msg), k) < 0)
 			return bad(k, "message of too many segments");
 	}
 	return left ? bad(k, "message longer than its blocks") : 0;
@@ -203,7 +203,7 @@ static int check_trash(struct ipc_obj *o, uint64_t blocks, struct ipc_check *k)
 {
 	for (ref_t r = o->h->trash; r; r = msg_at(o, r)->next)
 		for (ref_t s = r; s; s = msg_at(o, s)->more)
-			if (k->blocks > blocks || block(o, s, sizeof(struct ipc_msg), k) < 0)
+			if (k->blocks > blocks || check_block(o, s, sizeof(struct ipc_msg), k) < 0)
 				return bad(k, "trash without an end");
 	return 0;
 }

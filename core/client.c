@@ -102,6 +102,7 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 	/* What these do is said by each call's time limit, or has no meaning here. */
 	o->oflags = oflags & ~(O_NONBLOCK | O_APPEND | O_TRUNC | O_NOFOLLOW | O_ASYNC);
 	o->forks = client_forks;
+	o->spin = 20;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->limited, NULL);
 	o->fd = open(path, o->oflags | O_ASYNC | O_CLOEXEC, mode);
@@ -286,6 +287,8 @@ int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
 
 	if (r < 0)
 		return r;
+	if (o->fast && direct_take(o, timeout_ns != 0))
+		return 0;
 	if (is_permits(o->at.type))
 		return read_number(o, timeout_ns, &depth);
 	deadline = deadline_of(timeout_ns);
@@ -313,6 +316,9 @@ int ipcfs_release(ipcfs_obj *o, unsigned int n)
 {
 	int r;
 
+	if (o->fast && (n == 1 || !is_permits(o->at.type)) && enter(o, O_WRONLY) == 0 &&
+	    direct_release(o))
+		return 0;
 	if (is_permits(o->at.type))
 		return command(o, &(struct ipc_cmd){ .verb = CMD_ADD, .n = n }, NULL);
 	r = enter(o, O_RDWR);

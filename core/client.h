@@ -28,7 +28,9 @@ struct ipcfs_obj {
 	unsigned int forks;		/* client_forks when fd was opened */
 	struct lib_attach at;
 	bool direct;			/* map may be used */
+	struct ipc_sem *fast;		/* its lock, if it may be taken by the fast word; NULL */
 	bool damaged;			/* atomic */
+	uint32_t spin;			/* atomic; rounds to spin before the next sleep */
 	struct ipc_obj map;
 	struct ipc_env env;
 	pthread_mutex_t lock;		/* a value's change and its result; data */
@@ -99,6 +101,9 @@ ssize_t direct_get(struct ipcfs_obj *o, struct iovec *bufs, int n, int64_t deadl
 int direct_number(struct ipcfs_obj *o, uint32_t op, int64_t deadline, int64_t *ret);
 int direct_give(struct ipcfs_obj *o, const struct ipc_cmd *cmd, int64_t *ret_value);
 int direct_flock(struct ipcfs_obj *o, int how, int64_t deadline);
+/* By the fast word (fast.h), spinning a little if `waits`. false: in the usual way. */
+bool direct_take(struct ipcfs_obj *o, bool waits);
+bool direct_release(struct ipcfs_obj *o);
 int direct_done(struct ipcfs_obj *o, unsigned int n);
 int direct_value(struct ipcfs_obj *o, int64_t *ret);
 

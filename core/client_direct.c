@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "client_session.h"
+#include "fast.h"
+#include "lock.h"
 
 /* ---- reading ---- */
 
@@ -276,6 +278,41 @@ int direct_flock(struct ipcfs_obj *c, int how, int64_t deadline)
 	}
 	session_end(c, &s);
 	return r;
+}
+
+/* Taken, or it will not be soon: it is free, but not by this word. */
+static bool take_or_slow(struct ipcfs_obj *c, void *taken)
+{
+	uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED);
+
+	if (word == FAST_FREE)
+		return *(bool *)taken = fast_take(c->fast, fast_holder(c->at.handle, c->at.gen));
+	return word == FAST_OFF && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED);
+}
+
+bool direct_take(struct ipcfs_obj *c, bool waits)
+{
+	uint64_t me = fast_holder(c->at.handle, c->at.gen);
+	bool taken = fast_take(c->fast, me);
+
+	if (__builtin_expect(!taken, 0)) {
+		if (waits)
+			session_spin(c, take_or_slow, &taken);
+		if (!taken)
+			return false;
+	}
+	/* The handle may have been closed, with the mount: then the word means nobody. */
+	if (__builtin_expect(handle_at(&c->map, c->at.handle)->gen != c->at.gen, 0)) {
+		fast_release(c->fast, me);
+		return false;
+	}
+	__atomic_store_n(&c->fast->fast_tid, ipc_tid(), __ATOMIC_RELAXED);
+	return true;
+}
+
+bool direct_release(struct ipcfs_obj *c)
+{
+	return fast_release(c->fast, fast_holder(c->at.handle, c->at.gen));
 }
 
 int direct_done(struct ipcfs_obj *c, unsigned int n)

@@ -33,7 +33,9 @@
 #include "lock.h"
 #include "type.h"
 
-#define SPIN_NS		15000		/* a wake-up of another CPU costs about as much */
+#define SPIN_PAUSES	16		/* between two looks: one round of a spin, some 0.3 to 0.8 µs */
+#define SPIN_MOST	40u		/* rounds: a wake-up of another CPU costs about as much */
+#define SPIN_LEAST	2u
 #define LOOK_NS		5000000000	/* how often a sleeper asks whether the mount is still there */
 #define LOCK_NS		100000000	/* who may not wait gets the lock in this time, or EAGAIN */
 
@@ -75,7 +77,11 @@ static int attach(struct ipcfs_obj *o)
 
 int direct_open(struct ipcfs_obj *o)
 {
-	return attach(o);
+	int r = attach(o);
+
+	if (r == 0 && o->map.ops->leaving)
+		o->fast = &o->map.h->b.sem;
+	return r;
 }
 
 /* ---- a change ---- */
@@ -90,13 +96,14 @@ static void kick(struct ipcfs_obj *o)
 }
 
 /* The usual case first: nobody is there to be told of anything, and there is no memory to return. */
-static bool anybody(const struct ipc_header *h)
+static bool anybody(const struct ipc_obj *o)
 {
-	uint32_t n = h->granted.count | h->woken.count | h->polls.count;
+	const struct ipc_header *h = o->h;
+	uint32_t n = h->granted.count | h->woken.count | h->polls.count | h->trash;
 
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		n |= h->lines[i].count;
-	return n || h->pages_held - h->pages_used >= 1024;
+	return n || heap_trims(o);
 }
 
 /* Is there somebody whom only the daemon can tell? */
@@ -104,7 +111,7 @@ static bool for_daemon(struct ipc_obj *o)
 {
 	struct ipc_header *h = o->h;
 
-	if (h->granted.count || (h->pages_held - h->pages_used >= 1024 && h->free[IPC_ORDERS - 1]))
+	if (h->granted.count || heap_trims(o))
 		return true;
 	for (unsigned int i = 0; i < IPC_LINES; i++) {
 		ref_t r = h->lines[i].head;
@@ -125,20 +132,24 @@ static bool for_daemon(struct ipc_obj *o)
 void session_leave(struct ipcfs_obj *c, struct session *s)
 {
 	struct ipc_obj *o = &s->o;
-	bool tell = false;
+	struct ipc_wakes wakes = { .n = 0 };
+	bool tell = false, more = false;
 
-	if (!o->damage && (o->work || o->freed)) {
-		ipc_pump(o);
-		if (anybody(o->h)) {
-			ipc_wake(o);
-			tell = for_daemon(o);
+	do {
+		if (!o->damage && (o->work || o->freed) && anybody(o)) {
+			ipc_pump(o);
+			more = ipc_wake(o, &wakes);
+			tell |= for_daemon(o);
 		}
-	}
-	if (o->damage) {
-		__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
-		tell = true;
-	}
-	obj_unlock(o);
+		if (o->damage) {
+			__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+			tell = true;
+		}
+		obj_unlock(o);
+		/* Only now: who wakes up wants the lock, and on one CPU at once. */
+		ipc_wake_send(&wakes);
+		wakes.n = 0;
+	} while (more && !o->damage && obj_lock(o, -1) == 0);
 	if (tell)
 		kick(c);
 }
@@ -205,42 +216,43 @@ int session_grow(struct ipcfs_obj *c, struct session *s)
 
 /* ---- waiting ---- */
 
-static void pause_cpu(void)
+/*
+ * Spin until it is ready, for as long as that has been worth it on this object: each success makes
+ * the next one longer, each failure shorter.
+ */
+bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
 {
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#endif
+	uint32_t rounds = __atomic_load_n(&o->spin, __ATOMIC_RELAXED), longer;
+	bool come = false;
+
+	if (!ipc_may_spin())
+		return false;
+	for (uint32_t i = 0; i < rounds && !come; i++) {
+		for (int k = 0; k < SPIN_PAUSES; k++)
+			ipc_pause();
+		come = ready(o, arg);
+	}
+	longer = come ? rounds * 2 : rounds / 2;
+	longer = longer > SPIN_MOST ? SPIN_MOST : longer < SPIN_LEAST ? SPIN_LEAST : longer;
+	if (longer != rounds)
+		__atomic_store_n(&o->spin, longer, __ATOMIC_RELAXED);
+	return come;
 }
 
-static bool may_spin(void)
+static bool may_go(struct ipcfs_obj *o, void *futex)
 {
-	static int cpus;
-	int n = __atomic_load_n(&cpus, __ATOMIC_RELAXED);
-
-	if (!n) {
-		n = (int)sysconf(_SC_NPROCESSORS_ONLN);
-		__atomic_store_n(&cpus, n, __ATOMIC_RELAXED);
-	}
-	return n > 1;
+	(void)o;
+	return __atomic_load_n((uint32_t *)futex, __ATOMIC_ACQUIRE) == 1;
 }
 
 /* 0: go; -EINTR, -ETIMEDOUT. */
-static int sleep_on(uint32_t *futex, int64_t deadline)
+static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline)
 {
 	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
 	uint32_t word = 0;
 
-	if (may_spin()) {
-		uint64_t end = ipc_now() + SPIN_NS;
-
-		do
-			for (int i = 0; i < 30; i++) {
-				if (__atomic_load_n(futex, __ATOMIC_ACQUIRE) == 1)
-					return 0;
-				pause_cpu();
-			}
-		while (ipc_now() < end);
-	}
+	if (session_spin(o, may_go, futex))
+		return 0;
 	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE) &&
 	    word == 1)
 		return 0;
@@ -270,7 +282,7 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 			return 0;
 		s->o.work = true;
 		session_leave(c, s);		/* may make us the first, and wake us */
-		why = sleep_on(&w->futex, looks ? look : deadline);
+		why = sleep_on(c, &w->futex, looks ? look : deadline);
 		if (why == -ETIMEDOUT && looks) {
 			why = 0;
 			if (ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR)

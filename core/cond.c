@@ -30,6 +30,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "fast.h"
 #include "type.h"
 
 #define C(o) (&(o)->h->b.cond)
@@ -359,4 +360,5 @@ const struct ipc_type ipc_cond_type = {
 	.give = cond_give, .flock = cond_flock, .pump = cond_pump, .poll = cond_poll,
 	.size = cond_size, .unhold = cond_unhold, .left = cond_left, .regret = cond_regret,
 	.check = cond_check,
+	.entered = fast_entered, .leaving = fast_leaving,
 };

@@ -143,8 +143,20 @@ ref_t ipc_turn(struct ipc_obj *o);
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
 /* The mount ends: the same for all direct clients. */
 void ipc_cancel_direct(struct ipc_obj *o);
-/* The granted direct waiters that still sleep: wake them (before obj_unlock: it walks lists). */
-void ipc_wake(struct ipc_obj *o);
+/*
+ * The granted direct waiters that still sleep, and the putters whose turn it is: note them before
+ * obj_unlock(), wake them after it, for whoever wakes wants the lock. true: there are more; lock and
+ * call again.
+ */
+#define IPC_WAKES 128
+struct ipc_wakes {
+	uint32_t *futex[IPC_WAKES];
+	unsigned int n;
+};
+bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret);
+void ipc_wake_send(const struct ipc_wakes *wakes);
+/* Somebody died, who may have noted wake-ups and not made them: the next ipc_wake() has them again. */
+void ipc_wake_again(struct ipc_obj *o);
 /* A process ended: what it had taken of an object with scope `process` returns. */
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
 

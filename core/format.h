@@ -36,7 +36,7 @@
 #include <stdint.h>
 
 #define IPC_MAGIC	0x0073666370690a01ull	/* "\1\nipcfs\0", little endian */
-#define IPC_VERSION	1u
+#define IPC_VERSION	2u
 #define IPC_PAGE	4096u
 #define IPC_SEGMENT	256u			/* pages with one table */
 #define IPC_UNIT	16u			/* what a ref_t counts */
@@ -225,7 +225,7 @@ enum ipc_waiter_state {
 #define WAITER_NOTIFIED	4u		/* cond: has its notify, wants the lock back */
 #define WAITER_MEMORY	8u		/* put: waits for memory of the mount */
 #define WAITER_PARKED	16u		/* cond, barrier: interrupted, its handle may read again */
-#define WAITER_WOKEN	32u		/* the futex call has been made */
+#define WAITER_WOKEN	32u		/* the futex call has been noted: ipc_wake() */
 #define WAITER_RELOCK	64u		/* cond: gave up its own lock and takes it back */
 #define WAITER_LENT	128u		/* cond: gave up a lock in another object: struct ipc_lent */
 #define WAITER_RETAKE	256u		/* lock, rlock: takes back what it lent to a condition */
@@ -297,6 +297,11 @@ struct ipc_sem {			/* sem, lock, rlock; the lock of cond, value and array */
 	uint32_t scope;			/* [lock] enum ipc_scope */
 	uint32_t shared;		/* [lock] holders of a shared lock */
 	ref_t owner;			/* [lock] rlock: the handle that holds it */
+	uint64_t fast;			/* [atomic] fast.h */
+	uint32_t fast_tid;		/* [plain] which thread took it by the fast word */
+	uint32_t direct;		/* [lock] there was a direct client: the fast word is of use */
+	ref_t spare;			/* [lock] block of the hold that the fast word may need; 0 */
+	uint32_t pad;
 };
 
 enum ipc_scope { SCOPE_HANDLE, SCOPE_PROCESS };
@@ -432,6 +437,7 @@ struct ipc_header {
 	uint32_t pages_used;		/* [lock] pages that are not free */
 	uint32_t pages_held;		/* [lock] pages backed by memory */
 	uint32_t free[IPC_ORDERS];	/* [lock] first free page block of each order, + 1 */
+	uint32_t free_top;		/* [lock] how many of the largest order are free */
 	uint32_t holes;			/* [lock] first free block of the largest order without memory */
 	uint32_t partial[IPC_CLASSES];	/* [lock] first slab page with a free block, + 1 */
 	ref_t trash;			/* [lock] long messages that nothing refers to, through .next */

@@ -188,6 +188,8 @@ void ipc_close(struct ipc_obj *o, ref_t handle)
 
 	set32(o, hd->flags, hd->flags | HANDLE_CLOSING);
 	commit(o);
+	if (hd->flags & HANDLE_DIRECT)
+		ipc_wake_again(o);
 	if (hd->waiters || hd->rests) {
 		for (unsigned int i = 0; i < IPC_LINES; i++)
 			drop_waiters(o, handle, &h->lines[i]);

@@ -29,8 +29,8 @@
 
 #define TOP		(IPC_ORDERS - 1)
 #define TOP_PAGES	(1u << TOP)
-#define KEEP_PAGES	512u		/* free pages (2 MiB) that a file may keep … */
-#define KEEP_MOST	1024u		/* … and from which on it gives them back */
+#define KEEP_BLOCKS	128u		/* free blocks of the largest order (8 MiB) that a file may keep … */
+#define KEEP_MOST	256u		/* … and from which on it gives them back */
 
 static const uint16_t class_size[IPC_CLASSES] = {
 	32, 48, 64, 96, 144, 208, 256, 384, 512, 816, 1024, 1360, 2048,
@@ -88,9 +88,17 @@ static void set_links(struct ipc_obj *o, struct ipc_page_state *s, uint32_t next
 	set64(o, s->l.word, n.l.word);
 }
 
+/* The free blocks of the largest order are counted: see heap_trim(). */
+static void count(struct ipc_obj *o, const uint32_t *head, uint32_t n)
+{
+	if (head == &o->h->free[TOP])
+		set32(o, o->h->free_top, o->h->free_top + n);
+}
+
 /* Lists of pages: `head` and the links hold page number + 1. */
 static void pages_push(struct ipc_obj *o, uint32_t *head, uint32_t page)
 {
+	count(o, head, 1);
 	set_links(o, state(o, page), *head, 0);
 	if (*head) {
 		struct ipc_page_state *s = state(o, *head - 1);
@@ -104,6 +112,7 @@ static void pages_remove(struct ipc_obj *o, uint32_t *head, uint32_t page)
 {
 	struct ipc_page_state *s = state(o, page), *t;
 
+	count(o, head, -1u);
 	if (s->l.next) {
 		t = state(o, s->l.next - 1);
 		set_links(o, t, t->l.next, s->l.prev);
@@ -405,16 +414,20 @@ int heap_grow(struct ipc_obj *o, bool essential)
 	return 0;
 }
 
+bool heap_trims(const struct ipc_obj *o)
+{
+	return o->h->free_top >= KEEP_MOST;
+}
+
 void heap_trim(struct ipc_obj *o, bool hard)
 {
 	struct ipc_header *h = o->h;
-	uint32_t keep = hard ? 0 : KEEP_PAGES;
+	uint32_t keep = hard ? 0 : KEEP_BLOCKS;
 	int fd = -1;
 
-	if (o->damage || !o->env || o->env->dirfd == -1 || !h->free[TOP] ||
-	    (!hard && h->pages_held - h->pages_used < KEEP_MOST))
+	if (o->damage || !o->env || o->env->dirfd == -1 || (!hard && !heap_trims(o)))
 		return;
-	while (h->free[TOP] && h->pages_held - h->pages_used > keep) {
+	while (h->free[TOP] && h->free_top > keep && !o->damage) {
 		uint32_t page = h->free[TOP] - 1;
 
 		if (fd < 0)
@@ -523,9 +536,13 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 	if (used != h->pages_used || held != h->pages_held)
 		return -EIO;
 	left = listed;
-	for (unsigned int k = 0; k < IPC_ORDERS; k++)
-		if (check_list(o, h->free[k], PAGE_FREE, k, &left) < 0)
+	for (unsigned int k = 0; k < IPC_ORDERS; k++) {
+		uint32_t before = left;
+
+		if (check_list(o, h->free[k], PAGE_FREE, k, &left) < 0 ||
+		    (k == TOP && before - left != h->free_top))
 			return -EIO;
+	}
 	if (check_list(o, h->holes, PAGE_HOLE, TOP, &left) < 0)
 		return -EIO;
 	for (unsigned int c = 0; c < IPC_CLASSES; c++)

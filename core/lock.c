@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,9 +18,11 @@
 
 #include "obj.h"
 
-#define SPINS		100
+#define SPINS		600		/* pauses before the first sleep; some 10 to 20 µs */
+#define BACKOFF_MOST	32		/* pauses between two looks at the word */
 #define FIRST_SLICE	1000000		/* ns of sleep before the holder is looked at closely */
 #define SLICE		10000000
+#define ASK_EVERY	256		/* waits: a program may be tied to one CPU later */
 
 __thread uint32_t ipc_tid_cache;
 
@@ -66,16 +69,43 @@ static bool is_dead(uint32_t tid, bool closely)
 	return closely && is_zombie(tid);
 }
 
-static void pause_cpu(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#endif
-}
-
 static bool swap(uint32_t *word, uint32_t from, uint32_t to)
 {
 	return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/*
+ * Look again and again, less often each time: whoever has the word's cache line then does many short
+ * changes in a row, which costs all of them less than taking turns.
+ */
+static bool spin(uint32_t *word, uint32_t tid)
+{
+	if (!ipc_may_spin())
+		return false;
+	for (unsigned int wait = 1, spent = 0; spent < SPINS; spent += wait) {
+		for (unsigned int i = 0; i < wait; i++)
+			ipc_pause();
+		if (!__atomic_load_n(word, __ATOMIC_RELAXED) && swap(word, 0, tid))
+			return true;
+		if (wait < BACKOFF_MOST)
+			wait *= 2;
+	}
+	return false;
+}
+
+bool ipc_may_spin(void)
+{
+	static int cpus, asked;
+	int n = __atomic_load_n(&cpus, __ATOMIC_RELAXED);
+
+	if (!n || __atomic_add_fetch(&asked, 1, __ATOMIC_RELAXED) % ASK_EVERY == 0) {
+		cpu_set_t set;
+
+		/* More CPUs than the set has room for are more than one as well. */
+		n = sched_getaffinity(0, sizeof(set), &set) < 0 ? 2 : CPU_COUNT(&set);
+		__atomic_store_n(&cpus, n, __ATOMIC_RELAXED);
+	}
+	return n > 1;
 }
 
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
@@ -83,11 +113,8 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 	uint64_t start = 0, slice = FIRST_SLICE;
 	uint32_t tid = ipc_tid();
 
-	for (int i = 0; i < SPINS; i++) {
-		if (!__atomic_load_n(word, __ATOMIC_RELAXED) && swap(word, 0, tid))
-			return 0;
-		pause_cpu();
-	}
+	if (spin(word, tid))
+		return 0;
 	for (;;) {
 		uint32_t v = __atomic_load_n(word, __ATOMIC_RELAXED);
 		struct timespec ts = { 0, (long)slice };

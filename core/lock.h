@@ -16,6 +16,7 @@
 #ifndef IPC_LOCK_H
 #define IPC_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LOCK_SLEEPERS 0x80000000u
@@ -27,6 +28,17 @@
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
 void ipc_lock_wake(uint32_t *word);
 uint32_t ipc_tid_ask(void);
+/* Is there another CPU, on which the one that is waited for can run meanwhile? */
+bool ipc_may_spin(void);
+
+static inline void ipc_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
 
 extern __thread uint32_t ipc_tid_cache;
 

@@ -104,6 +104,7 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 {
 	struct ipc_header head;
 	struct stat st;
+	uint32_t pages;
 	ssize_t n;
 
 	*o = (struct ipc_obj){ .env = env, .fd = -1, .freed = true };
@@ -129,7 +130,9 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 	if (o->base == MAP_FAILED)
 		return -errno;
 	o->h = (struct ipc_header *)o->base;
-	if (o->heap_off + (uint64_t)o->h->pages * IPC_PAGE > (uint64_t)st.st_size) {
+	/* The file may be growing: first its length, then `pages`. So the other way round here. */
+	pages = __atomic_load_n(&o->h->pages, __ATOMIC_ACQUIRE);
+	if (fstat(fd, &st) < 0 || o->heap_off + (uint64_t)pages * IPC_PAGE > (uint64_t)st.st_size) {
 		obj_unmap(o);
 		return -EIO;		/* cut short */
 	}
@@ -192,14 +195,14 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 	if (r == -EBUSY)
 		return r;
 	/* Who takes it over after a crash may die as well, before it has undone anything. */
-	if (__builtin_expect(r == 0 && o->h->log_len == 0, 1)) {
-		o->locked = true;
-		return 0;
-	}
 	o->locked = true;
-	obj_rollback(o);
-	o->work = o->freed = true;	/* it may have died before it could tell */
-	if (o->damage) {
+	if (__builtin_expect(r != 0 || o->h->log_len != 0, 0)) {
+		obj_rollback(o);
+		o->work = o->freed = true;	/* it may have died before it could tell */
+	}
+	if (o->ops->entered && !o->damage)
+		o->ops->entered(o);
+	if (__builtin_expect(o->damage != NULL, 0)) {
 		obj_unlock(o);
 		return -EIO;
 	}
@@ -208,6 +211,8 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 
 void obj_unlock(struct ipc_obj *o)
 {
+	if (o->ops->leaving)
+		o->ops->leaving(o);
 	o->locked = false;
 	ipc_lock_release(&o->h->m.lock);
 }

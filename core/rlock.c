@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "fast.h"
 #include "type.h"
 
 #define S(o) (&(o)->h->b.sem)
@@ -178,7 +179,7 @@ static unsigned int rlock_poll(struct ipc_obj *o, struct ipc_handle *hd)
 
 static uint64_t rlock_size(struct ipc_obj *o)
 {
-	return __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
+	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
 }
 
 /* The caller drops the hold: when no other is left, the lock is free. */
@@ -214,4 +215,5 @@ const struct ipc_type ipc_rlock_type = {
 	.id = IPC_RLOCK, .name = "rlock", .suffix = ".rlock", .init = rlock_init,
 	.read = rlock_read, .give = rlock_give, .flock = rlock_flock, .pump = rlock_pump,
 	.poll = rlock_poll, .size = rlock_size, .unhold = rlock_unhold, .check = rlock_check,
+	.entered = fast_entered, .leaving = fast_leaving,
 };

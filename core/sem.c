@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "fast.h"
 #include "type.h"
 
 #define LINE 0
@@ -243,7 +244,7 @@ static unsigned int poll_it(struct ipc_obj *o, struct ipc_handle *hd)
 
 static uint64_t size(struct ipc_obj *o)
 {
-	return __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
+	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
 }
 
 static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
@@ -262,6 +263,8 @@ int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
 {
 	uint64_t shared = 0, held = 0;
 
+	if (s->spare && check_block(o, s->spare, sizeof(struct ipc_hold), k) < 0)
+		return -EIO;
 	LIST_EACH(o, &o->h->holds, r) {
 		struct ipc_hold *hold = AT(o, ipc_hold, r);
 
@@ -298,4 +301,5 @@ const struct ipc_type ipc_lock_type = {
 	.id = IPC_LOCK, .name = "lock", .suffix = ".lock", .init = init, .read = read_permit,
 	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .size = size,
 	.unhold = unhold, .regret = regret, .check = check,
+	.entered = fast_entered, .leaving = fast_leaving,
 };

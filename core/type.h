@@ -53,6 +53,9 @@ struct ipc_type {
 	/* A granted waiter's answer was never picked up: put it back. */
 	void (*regret)(struct ipc_obj *o, struct ipc_waiter *w);
 	int (*check)(struct ipc_obj *o, struct ipc_check *k);
+	/* The object's lock was taken; is about to be given back: see fast.h. NULL: nothing to do. */
+	void (*entered)(struct ipc_obj *o);
+	void (*leaving)(struct ipc_obj *o);
 };
 
 extern const struct ipc_type ipc_queue_type, ipc_pipe_type, ipc_event_type, ipc_sem_type,
@@ -162,6 +165,7 @@ int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
 int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k);
 int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k);
 int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
+int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k);
 
 /* ---- answers (answer.c) ---- */
 

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "number.h"
+#include "fast.h"
 #include "type.h"
 
 #define V(o) (&(o)->h->b.value)
@@ -200,7 +201,7 @@ static int value_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 {
 	bool reads = hd->kind == HANDLE_OBJECT && (hd->oflags & O_ACCMODE) == O_RDWR;
 	char buf[IPC_VALUE_MAX];
-	size_t len;
+	size_t len = 0;
 	int r = made(o, cmd, buf, &len);
 
 	(void)c;
@@ -284,7 +285,7 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 {
 	const struct ipc_value *v = V(o);
 	char text[IPC_VALUE_MAX], buf[IPC_VALUE_MAX];
-	size_t len, n;
+	size_t len, n = 0;
 
 	if (v->text && check_shared(o, v->text, k) < 0)
 		return -EIO;
@@ -306,4 +307,5 @@ const struct ipc_type ipc_value_type = {
 	.read = value_read, .give = value_give, .flock = value_flock, .pump = value_pump,
 	.poll = value_poll, .size = value_size, .opened = value_opened, .unhold = value_unhold,
 	.check = value_check,
+	.entered = fast_entered, .leaving = fast_leaving,
 };

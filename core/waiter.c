@@ -58,6 +58,7 @@ void ipc_restarted(struct ipc_obj *o)
 {
 	struct ipc_note last = note_last(o->h);
 
+	ipc_wake_again(o);
 	if (!last.unique || !memcmp(&last, &o->h->notes[0], sizeof(last)))
 		return;
 	/* A partial note that has become a whole one takes its place. */
@@ -385,26 +386,47 @@ void ipc_cancel_direct(struct ipc_obj *o)
 	ipc_pump(o);	/* a condition's waiter, if its lock is free; others learn that the mount is gone */
 }
 
-static void wake(struct ipc_waiter *w)
+/* true: its futex call is to be made. */
+static bool must_wake(struct ipc_waiter *w)
 {
 	if (!(w->flags & WAITER_DIRECT) || w->flags & WAITER_WOKEN)
-		return;
-	/* 0: it spins and will see it. 1: somebody died before the call below. */
-	if (__atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) != 0)
-		syscall(SYS_futex, &w->futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-	IPC_FAULT();
-	/* Last: if we die before this, the next one wakes it once more. */
+		return false;
 	w->flags |= WAITER_WOKEN;
+	IPC_FAULT();
+	/* 0: it spins and will see it. 1: somebody died before the call. */
+	return __atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) != 0;
 }
 
-void ipc_wake(struct ipc_obj *o)
+bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 {
-	LIST_EACH(o, &o->h->woken, r)
-		wake(waiter_at(o, r));
+	ret->n = 0;
+	LIST_EACH(o, &o->h->woken, r) {
+		if (ret->n == IPC_WAKES - IPC_LINES)
+			return true;
+		if (must_wake(waiter_at(o, r)))
+			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
+	}
 	for (unsigned int i = 0; i < IPC_LINES; i++) {	/* a putter whose turn it is */
 		ref_t r = line_first(o, i);
 
-		if (r && waiter_at(o, r)->state == WAITER_TURN)
-			wake(waiter_at(o, r));
+		if (r && waiter_at(o, r)->state == WAITER_TURN && must_wake(waiter_at(o, r)))
+			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
 	}
+	return false;
+}
+
+void ipc_wake_send(const struct ipc_wakes *wakes)
+{
+	for (unsigned int i = 0; i < wakes->n; i++)
+		syscall(SYS_futex, wakes->futex[i], FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void ipc_wake_again(struct ipc_obj *o)
+{
+	LIST_EACH(o, &o->h->woken, r)
+		waiter_at(o, r)->flags &= ~WAITER_WOKEN;
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		if (line_first(o, i))
+			waiter_at(o, line_first(o, i))->flags &= ~WAITER_WOKEN;
+	o->work = true;
 }

@@ -40,8 +40,11 @@ static int attach(struct object *ob, struct ipc_handle *hd, fuse_req_t req,
 	a->id = ob->node->id;
 	a->twoway = ob->node->type == IPC_TWOWAY;
 	a->message_limit = mount_body()->message_limit;
-	if (a->direct)
-		set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
+	if (!a->direct)
+		return 0;
+	set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
+	if (o->ops->leaving)
+		set32(o, o->h->b.sem.direct, 1);
 	return 0;
 }
 

@@ -435,6 +435,19 @@ static void all_damaged(struct object *ob)
 	}
 }
 
+/* Let go, and wake the direct clients: those that were granted, and a putter whose turn it is. */
+static void unlock_and_wake(struct object *ob)
+{
+	struct ipc_wakes wakes = { .n = 0 };
+	bool more;
+
+	do {
+		more = ob->o.locked && !ob->o.damage && ipc_wake(&ob->o, &wakes);
+		object_unlock(ob);
+		ipc_wake_send(&wakes);
+	} while (more && object_lock(ob) == 0);
+}
+
 void settle(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
@@ -460,7 +473,6 @@ void settle(struct object *ob)
 			break;
 	}
 	if (!o->damage && o->locked) {
-		ipc_wake(o);		/* direct ones: granted, or a putter whose turn it is */
 		if (o->h->polls.count)
 			wake_pollers(ob);
 		heap_trim(o, fs.hungry != NULL);
@@ -472,7 +484,7 @@ void settle(struct object *ob)
 			}
 		}
 	}
-	object_unlock(ob);
+	unlock_and_wake(ob);
 	if (o->damage)
 		all_damaged(ob);
 	else
@@ -528,8 +540,7 @@ void park_end_all(int error)
 		if (!ob || !ob->o.h || !ob->o.h->handles.count || object_lock(ob) < 0)
 			continue;
 		ipc_cancel_direct(&ob->o);
-		ipc_wake(&ob->o);
-		object_unlock(ob);
+		unlock_and_wake(ob);
 	}
 }
 

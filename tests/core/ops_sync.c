@@ -125,7 +125,7 @@ RUN(close_h, run_close(s, s->h[0]))
 RUN(close_all, (void)unique; ipc_close_all(s->o))
 RUN(open_h, run_open(s, unique))
 RUN(trim, (void)unique; heap_trim(s->o, true))
-RUN(wake, (void)unique; ipc_wake(s->o))
+RUN(wake, struct ipc_wakes wakes; (void)unique; ipc_wake(s->o, &wakes))
 
 const struct op ops_event[] = {
 	{ "event set", IPC_EVENT, waiting, set, 0 },

@@ -30,9 +30,15 @@ static uint64_t inside, counter;	/* guarded by the object under test */
 
 static void unlock(struct ipc_obj *o)
 {
+	struct ipc_wakes wakes;
+	bool more;
+
 	ipc_pump(o);
-	ipc_wake(o);
-	obj_unlock(o);
+	do {
+		more = ipc_wake(o, &wakes);
+		obj_unlock(o);
+		ipc_wake_send(&wakes);
+	} while (more && obj_lock(o, -1) == 0);
 }
 
 /* Sleep until granted or its turn has come; then the lock is held. */
@@ -334,8 +340,7 @@ TEST(threads_event)
 		start(&k[i], i, o, waits);
 	CHECK_INT(obj_lock(o, -1), 0);
 	give(o, h, CMD_SET, 0);
-	ipc_wake(o);
-	obj_unlock(o);
+	unlock(o);
 	for (int i = 0; i < THREADS * 2; i++)
 		stop(&k[i]);
 	CHECK_INT(obj_lock(o, -1), 0);
