@@ -5,12 +5,13 @@
 #include "client_session.h"
 #include "fast.h"
 #include "lock.h"
+#include "queue.h"
 
 /* ---- reading ---- */
 
 static void keep_rest(struct session *s, struct ipc_answer *got, size_t used)
 {
-	struct ipc_obj *o = &s->o;
+	struct ipc_obj *o = s->o;
 
 	if (used >= got->len) {
 		answer_drop(o, got);	/* commits: with it, it is taken */
@@ -26,7 +27,7 @@ static ssize_t copy_out(struct session *s, const struct ipc_answer *a, size_t of
 {
 	if (a->kind == ANSWER_END)
 		return -EPIPE;
-	return (ssize_t)answer_copy(&s->o, a, off, buf, size);
+	return (ssize_t)answer_copy(s->o, a, off, buf, size);
 }
 
 /* The rest of a message that was read in part. */
@@ -35,21 +36,21 @@ static bool take_rest(struct session *s, char *buf, size_t size, ssize_t *ret)
 	struct ipc_answer *hand = &s->hd->hand;
 
 	if (s->hd->rests)
-		ipc_next_rest(&s->o, s->hd);
+		ipc_next_rest(s->o, s->hd);
 	if (answer_left(hand)) {
-		*ret = (ssize_t)answer_copy(&s->o, hand, hand->off, buf, size);
-		ipc_advance(&s->o, s->hd, (uint64_t)*ret);
+		*ret = (ssize_t)answer_copy(s->o, hand, hand->off, buf, size);
+		ipc_advance(s->o, s->hd, (uint64_t)*ret);
 		return true;
 	}
 	if (hand->kind != ANSWER_NONE)
-		answer_drop(&s->o, hand);
+		answer_drop(s->o, hand);
 	return false;
 }
 
 /* A granted waiter's answer. */
 static ssize_t pick_up(struct session *s, char *buf, size_t size, int64_t *number)
 {
-	struct ipc_waiter *w = waiter_at(&s->o, s->c.waiter);
+	struct ipc_waiter *w = waiter_at(s->o, s->c.waiter);
 	struct ipc_call c = { .max = size };
 	ssize_t n = (ssize_t)w->result;
 
@@ -59,8 +60,8 @@ static ssize_t pick_up(struct session *s, char *buf, size_t size, int64_t *numbe
 		n = copy_out(s, &w->got, 0, buf, size);
 	if (number)
 		c.max = SIZE_MAX;
-	ipc_finish(&s->o, s->c.waiter, &c);
-	s->o.work = true;
+	ipc_finish(s->o, s->c.waiter, &c);
+	s->o->work = true;
 	return n;
 }
 
@@ -68,7 +69,7 @@ static ssize_t pick_up(struct session *s, char *buf, size_t size, int64_t *numbe
 static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_t size,
 			int64_t *number)
 {
-	struct ipc_obj *o = &s->o;
+	struct ipc_obj *o = s->o;
 	int64_t result;
 	ssize_t n;
 	int r;
@@ -110,14 +111,59 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 	return pick_up(s, buf, size, number);
 }
 
+/* ---- queues: short messages while nobody waits ---- */
+
+static bool has_message(struct ipcfs_obj *c, void *unused)
+{
+	(void)unused;
+	return __atomic_load_n(&c->map.h->b.queue.mq[0].count, __ATOMIC_ACQUIRE) != 0;
+}
+
+static bool has_room(struct ipcfs_obj *c, void *unused)
+{
+	const struct ipc_queue *q = &c->map.h->b.queue;
+	uint64_t most = __atomic_load_n(&q->maxsize, __ATOMIC_RELAXED);
+
+	(void)unused;
+	return !most || __atomic_load_n(&q->mq[0].count, __ATOMIC_ACQUIRE) < most;
+}
+
+/* Who would have to wait first looks for a while whether it has to. */
+static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *unused),
+		       int64_t deadline)
+{
+	if (!c->direct || c->at.type != IPC_QUEUE || !deadline || ready(c, NULL))
+		return false;
+	session_spin(c, ready, NULL);
+	return true;
+}
+
+static unsigned int get_now(struct ipcfs_obj *c, struct session *s, struct iovec *bufs, int n)
+{
+	unsigned int k;
+
+	if (c->at.type != IPC_QUEUE || s->hd->hand.kind != ANSWER_NONE || s->hd->rests)
+		return 0;
+	k = queue_get_now(s->o, bufs, (unsigned int)n);
+	if (k && s->o->h->lines[LINE_PUT].count)
+		s->o->work = true;
+	return k;
+}
+
 ssize_t direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadline, int *ret_got)
 {
+	bool spun = look_first(c, has_message, deadline);
 	struct session s;
-	ssize_t r = session_begin(c, &s, OP_READ, deadline);
+	ssize_t r = session_begin(c, &s, deadline);
 
 	*ret_got = 0;
 	if (r < 0)
 		return r;
+	s.spun = spun;
+	while (*ret_got < n && (r = get_now(c, &s, bufs + *ret_got, n - *ret_got)) > 0)
+		*ret_got += (int)r;
+	if (*ret_got < n)
+		session_call(c, &s, OP_READ, *ret_got ? 0 : deadline);
 	while (*ret_got < n) {
 		r = read_one(c, &s, bufs[*ret_got].iov_base, bufs[*ret_got].iov_len, NULL);
 		if (r < 0)
@@ -132,7 +178,7 @@ ssize_t direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadl
 /* What must be known to the daemon when it is taken, or is more than one object. */
 static bool for_file(const struct session *s)
 {
-	const struct ipc_obj *o = &s->o;
+	const struct ipc_obj *o = s->o;
 
 	if (is_permits(o->type))
 		return o->h->b.sem.scope == SCOPE_PROCESS;
@@ -144,10 +190,11 @@ static bool for_file(const struct session *s)
 int direct_number(struct ipcfs_obj *c, uint32_t op, int64_t deadline, int64_t *ret)
 {
 	struct session s;
-	int r = session_begin(c, &s, op, deadline);
+	int r = session_begin(c, &s, deadline);
 
 	if (r < 0)
 		return r;
+	session_call(c, &s, op, deadline);
 	r = for_file(&s) ? USE_FILE : (int)read_one(c, &s, NULL, 0, ret);
 	session_end(c, &s);
 	return r < 0 ? r : 0;
@@ -155,21 +202,46 @@ int direct_number(struct ipcfs_obj *c, uint32_t op, int64_t deadline, int64_t *r
 
 /* ---- putting ---- */
 
+static unsigned int put_now(struct ipcfs_obj *c, struct session *s, const struct iovec *msgs, int n)
+{
+	unsigned int k, done = 0;
+
+	if (c->at.type != IPC_QUEUE)
+		return 0;
+	while (done < (unsigned int)n &&
+	       (k = queue_put_now(s->o, c->at.message_limit, msgs + done, (unsigned int)n - done)))
+		done += k;
+	if (done)
+		s->o->work = true;
+	return done;
+}
+
 int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t deadline, int *ret_done)
 {
+	bool spun = look_first(c, has_room, deadline);
 	struct session s;
 	int64_t result = 0;
-	int r = session_begin(c, &s, OP_WRITE, deadline), i = 0;
+	int r = session_begin(c, &s, deadline), i = 0;
+	unsigned int k;
 
 	*ret_done = 0;
 	if (r < 0)
 		return r;
+	s.spun = spun;
+	i = (int)put_now(c, &s, msgs, n);
+	if (i < n)
+		session_call(c, &s, OP_WRITE, deadline);
 	while (i < n) {
+		k = s.c.waiter || s.c.done ? 0 : put_now(c, &s, msgs + i, n - i);
+		if (k) {
+			i += (int)k;
+			continue;
+		}
 		s.c.data = msgs[i].iov_base;
 		s.c.len = msgs[i].iov_len;
-		r = s.o.ops->put(&s.o, s.hd, &s.c);
-		s.o.work = true;
-		if (s.o.damage) {
+		r = s.o->ops->put(s.o, s.hd, &s.c);
+		s.o->work = true;
+		if (s.o->damage) {
 			r = -EIO;
 			break;
 		}
@@ -178,21 +250,21 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 				r = (int)result;
 				break;
 			}
-			if (waiter_at(&s.o, s.c.waiter)->state != WAITER_GRANTED)
+			if (waiter_at(s.o, s.c.waiter)->state != WAITER_GRANTED)
 				continue;	/* our turn */
-			r = (int)waiter_at(&s.o, s.c.waiter)->result;	/* cancelled */
-			ipc_finish(&s.o, s.c.waiter, &s.c);
+			r = (int)waiter_at(s.o, s.c.waiter)->result;	/* cancelled */
+			ipc_finish(s.o, s.c.waiter, &s.c);
 			break;
 		}
 		if (r < 0)
-			obj_rollback(&s.o);
+			obj_rollback(s.o);
 		if (r == -ENOMEM) {
 			r = session_grow(c, &s);
 			if (r == 0)
 				continue;
 			/* No memory: what waits for it waits as a file's writer, at the end of the line. */
 			if (s.c.waiter && session_take_lock(c, &s, IPC_NEVER) == 0)
-				ipc_leave(&s.o, s.c.waiter, -ENOSPC, &result);
+				ipc_leave(s.o, s.c.waiter, -ENOSPC, &result);
 			if (r == USE_FILE && s.c.done)	/* the first part of it is in */
 				r = -ENOSPC;
 			break;
@@ -227,23 +299,24 @@ static int value_number(struct ipc_obj *o, int64_t *ret)
 int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_value)
 {
 	struct session s;
-	int r = session_begin(c, &s, OP_WRITE, 0);
+	int r = session_begin(c, &s, 0);
 
 	if (r < 0)
 		return r == -EAGAIN ? USE_FILE : r;
+	session_call(c, &s, OP_WRITE, 0);
 	for (;;) {
-		r = ipc_give(&s.o, &s.c, cmd);
+		r = ipc_give(s.o, &s.c, cmd);
 		if (r != -ENOMEM)
 			break;
 		r = session_grow(c, &s);
 		if (r < 0)
 			break;
 	}
-	if (s.hd && s.o.type == IPC_VALUE) {
+	if (s.hd && s.o->type == IPC_VALUE) {
 		/* What came of it is said now, and is no answer for a later read. */
 		if (r == 0 && answer_left(&s.hd->hand))
-			answer_drop(&s.o, &s.hd->hand);
-		if (r == 0 && ret_value && value_number(&s.o, ret_value) < 0)
+			answer_drop(s.o, &s.hd->hand);
+		if (r == 0 && ret_value && value_number(s.o, ret_value) < 0)
 			*ret_value = 0;
 	}
 	session_end(c, &s);
@@ -254,16 +327,17 @@ int direct_flock(struct ipcfs_obj *c, int how, int64_t deadline)
 {
 	struct session s;
 	int64_t result = 0;
-	int r = session_begin(c, &s, OP_FLOCK, deadline);
+	int r = session_begin(c, &s, deadline);
 
 	if (r < 0)
 		return r;
+	session_call(c, &s, OP_FLOCK, deadline);
 	if (for_file(&s)) {
 		session_end(c, &s);
 		return USE_FILE;
 	}
 	for (;;) {
-		r = ipc_flock(&s.o, &s.c, how);
+		r = ipc_flock(s.o, &s.c, how);
 		if (r != -ENOMEM)
 			break;
 		r = session_grow(c, &s);
@@ -318,11 +392,11 @@ bool direct_release(struct ipcfs_obj *c)
 int direct_done(struct ipcfs_obj *c, unsigned int n)
 {
 	struct session s;
-	int r = session_begin(c, &s, OP_NONE, IPC_NEVER);
+	int r = session_begin(c, &s, IPC_NEVER);
 
 	if (r < 0)
 		return r;
-	r = ipc_done(&s.o, 0, n);
+	r = ipc_done(s.o, 0, n);
 	session_end(c, &s);
 	return r;
 }
@@ -338,10 +412,10 @@ int direct_value(struct ipcfs_obj *c, int64_t *ret)
 		*ret = (int64_t)ipc_size(&c->map);	/* one word, atomic */
 		return 0;
 	}
-	r = session_begin(c, &s, OP_READ, IPC_NEVER);
+	r = session_begin(c, &s, IPC_NEVER);
 	if (r < 0)
 		return r;
-	r = value_number(&s.o, ret);
+	r = value_number(s.o, ret);
 	session_end(c, &s);
 	return r;
 }

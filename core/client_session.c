@@ -69,6 +69,7 @@ static int attach(struct ipcfs_obj *o)
 	if (r < 0)
 		return r;
 	o->map.freed = false;
+	o->map.env = &o->env;
 	if (o->map.id == o->at.id && o->map.type == o->at.type)
 		return 0;
 	obj_unmap(&o->map);
@@ -128,15 +129,15 @@ static bool for_daemon(struct ipc_obj *o)
 	return false;
 }
 
-/* End a change that was committed or rolled back: see to the others, and let go. */
-void session_leave(struct ipcfs_obj *c, struct session *s)
+/* There are some: let them have what is theirs now, and wake them. */
+static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 {
-	struct ipc_obj *o = &s->o;
-	struct ipc_wakes wakes = { .n = 0 };
 	bool tell = false, more = false;
+	struct ipc_wakes wakes;
 
 	do {
-		if (!o->damage && (o->work || o->freed) && anybody(o)) {
+		wakes.n = 0;
+		if (!o->damage) {
 			ipc_pump(o);
 			more = ipc_wake(o, &wakes);
 			tell |= for_daemon(o);
@@ -145,20 +146,33 @@ void session_leave(struct ipcfs_obj *c, struct session *s)
 			__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
 			tell = true;
 		}
+		o->work = o->freed = false;
 		obj_unlock(o);
 		/* Only now: who wakes up wants the lock, and on one CPU at once. */
 		ipc_wake_send(&wakes);
-		wakes.n = 0;
-	} while (more && !o->damage && obj_lock(o, -1) == 0);
+	} while (more && obj_lock(o, -1) == 0);
 	if (tell)
 		kick(c);
+}
+
+/* End a change that was committed or rolled back: see to the others, and let go. */
+void session_leave(struct ipcfs_obj *c, struct session *s)
+{
+	struct ipc_obj *o = s->o;
+
+	if (__builtin_expect(o->damage || ((o->work || o->freed) && anybody(o)), 0)) {
+		leave_to_others(c, o);
+		return;
+	}
+	o->work = o->freed = false;
+	obj_unlock(o);
 }
 
 /* Take the lock. With s->hd unset, and unlocked, if the handle is not there any more. */
 int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline)
 {
 	int64_t limit = deadline == IPC_NEVER ? -1 : deadline ? left_of(deadline) : LOCK_NS;
-	int r = obj_lock(&s->o, limit);
+	int r = obj_lock(s->o, limit);
 
 	s->hd = NULL;
 	if (r == -EBUSY)
@@ -167,26 +181,26 @@ int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline)
 		__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
 		return r;
 	}
-	s->hd = ipc_handle(&s->o, c->at.handle, c->at.gen);
+	s->hd = ipc_handle(s->o, c->at.handle, c->at.gen);
 	if (s->hd)
 		return 0;
-	obj_unlock(&s->o);	/* the mount it belonged to is gone: the file says how */
+	obj_unlock(s->o);	/* the mount it belonged to is gone: the file says how */
 	return USE_FILE;
 }
 
-int session_begin(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline)
+int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline)
 {
-	int r;
-
 	if (!c->direct)
 		return USE_FILE;
 	if (__atomic_load_n(&c->damaged, __ATOMIC_RELAXED))
 		return -EIO;
-	s->o = c->map;
-	s->o.env = &c->env;
-	r = session_take_lock(c, s, deadline);
-	if (r < 0)
-		return r;
+	s->o = &c->map;
+	s->spun = false;
+	return session_take_lock(c, s, deadline);
+}
+
+void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline)
+{
 	s->c = (struct ipc_call){
 		.handle = c->at.handle, .op = op, .tid = ipc_tid(), .pid = c->at.pid,
 		.uid = c->at.uid, .deadline = deadline, .limit = c->at.message_limit,
@@ -196,7 +210,6 @@ int session_begin(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t d
 		s->c.deadline = 0;
 	else if (s->hd->timeout > 0 && (int64_t)ipc_now() + s->hd->timeout < s->c.deadline)
 		s->c.deadline = (int64_t)ipc_now() + s->hd->timeout;
-	return 0;
 }
 
 /*
@@ -205,7 +218,7 @@ int session_begin(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t d
  */
 int session_grow(struct ipcfs_obj *c, struct session *s)
 {
-	int64_t order = s->o.want_order;
+	int64_t order = s->o->want_order;
 
 	session_leave(c, s);
 	while (ioctl(c->fd, LIB_IOC_GROW, &order) < 0)
@@ -246,12 +259,12 @@ static bool may_go(struct ipcfs_obj *o, void *futex)
 }
 
 /* 0: go; -EINTR, -ETIMEDOUT. */
-static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline)
+static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool spins)
 {
 	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
 	uint32_t word = 0;
 
-	if (session_spin(o, may_go, futex))
+	if (spins && session_spin(o, may_go, futex))
 		return 0;
 	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE) &&
 	    word == 1)
@@ -273,16 +286,16 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 	ref_t r = s->c.waiter;
 
 	for (;;) {
-		struct ipc_waiter *w = waiter_at(&s->o, r);
+		struct ipc_waiter *w = waiter_at(s->o, r);
 		int64_t look = (int64_t)ipc_now() + LOOK_NS;
 		bool looks = look < deadline;
 		int why = 0, e;
 
 		if (w->state == WAITER_GRANTED || w->state == WAITER_TURN)
 			return 0;
-		s->o.work = true;
+		s->o->work = true;
 		session_leave(c, s);		/* may make us the first, and wake us */
-		why = sleep_on(c, &w->futex, looks ? look : deadline);
+		why = sleep_on(c, &w->futex, looks ? look : deadline, !s->spun);
 		if (why == -ETIMEDOUT && looks) {
 			why = 0;
 			if (ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR)
@@ -295,10 +308,10 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 		}
 		if (!why || w->state == WAITER_GRANTED || w->state == WAITER_TURN)
 			continue;
-		if (ipc_leave(&s->o, r, why, ret))
+		if (ipc_leave(s->o, r, why, ret))
 			return GONE;
 		deadline = IPC_NEVER;	/* a condition takes its lock back first */
-		ipc_pump(&s->o);
+		ipc_pump(s->o);
 	}
 }
 

@@ -7,14 +7,16 @@
 #include "type.h"
 
 struct session {
-	struct ipc_obj o;
+	struct ipc_obj *o;		/* the client's: whoever has the object's lock may change it */
 	struct ipc_handle *hd;
-	struct ipc_call c;
+	struct ipc_call c;		/* set by session_call() */
+	bool spun;			/* has spun before it stood in line: sleeps at once */
 };
 
 #define GONE 1			/* session_wait_for(): the waiter is gone, *ret says why */
 
-int session_begin(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline);
+int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline);
+void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline);
 void session_leave(struct ipcfs_obj *c, struct session *s);
 void session_end(struct ipcfs_obj *c, struct session *s);
 int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline);

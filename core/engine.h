@@ -84,7 +84,16 @@ struct ipc_opening {
 
 int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle);
 /* The handle, if it is one and has this generation; else NULL. */
-struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen);
+static inline struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen)
+{
+	uint64_t off = (uint64_t)ref * IPC_UNIT;
+	struct ipc_handle *hd = (struct ipc_handle *)(o->base + off);
+
+	if (!gen || off < o->heap_off ||
+	    off + sizeof(*hd) > o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
+		return NULL;
+	return hd->gen == gen ? hd : NULL;
+}
 /* Everything that it held, leased or waited for returns. Goes on where a dead process left off. */
 void ipc_close(struct ipc_obj *o, ref_t handle);
 /* Close all handles: those of an earlier mount. */

@@ -278,11 +278,11 @@ struct ipc_mq {
 enum ipc_framing { FRAMING_LINE, FRAMING_RECORD, FRAMING_BYTES };
 
 struct ipc_queue {			/* queue: mq[0]; pipe: mq[0], and mq[1] for the way back */
-	struct ipc_mq mq[2];
 	uint64_t maxsize, maxbytes;	/* [lock] 0: no limit */
+	uint64_t unfinished;		/* [lock] with mq[0] in one cache line */
+	struct ipc_mq mq[2];
 	uint32_t framing;		/* [lock] enum ipc_framing */
 	uint32_t closed;		/* [lock] */
-	uint64_t unfinished;		/* [lock] */
 	uint64_t next_id;		/* [lock] of leases */
 	uint64_t max_attempts;		/* [lock] 0: no limit */
 	struct ipc_list leased, dead;	/* [lock] struct ipc_lease */
@@ -419,16 +419,29 @@ struct ipc_header {
 	uint32_t doorbell;		/* [atomic] the daemon has been told that there is work */
 	uint64_t reserve;		/* [once] bytes that the heap may grow to */
 	uint64_t epoch;			/* [lock] the mount in which its handles were opened */
-	uint64_t log_len;		/* [lock] undo records that count; 0: no change is under way */
 	uint64_t unique;		/* [lock] the last request that was done at once, */
 	int64_t result;			/* [lock] what it came to, */
 	ref_t unique_handle;		/* [lock] whose it was, */
 	uint32_t unique_partial;	/* [lock] and whether result is only how far it came */
 
+	/* Together, for whoever takes the lock writes the log: a small change's takes two cache lines. */
 	_Alignas(64) union {
 		uint32_t lock;		/* [atomic] lock.h */
-		char space[64];		/* a cache line of its own */
+		char space[8];
 	} m;
+	uint64_t log_len;		/* [lock] undo records that count; 0: no change is under way */
+	struct ipc_undo log[IPC_LOG_MAX];	/* [lock] */
+
+	_Alignas(64) union {
+		struct ipc_queue queue;
+		struct ipc_sem sem;
+		struct ipc_event event;
+		struct ipc_cond cond;
+		struct ipc_barrier barrier;
+		struct ipc_value value;
+		struct ipc_array array;
+		struct ipc_mount mount;
+	} b;
 
 	struct ipc_note notes[IPC_NOTES]; /* [lock] what unique and its like said at the last restarts */
 
@@ -450,20 +463,6 @@ struct ipc_header {
 	struct ipc_list woken;		/* [lock] direct waiters that did not pick up their answer yet */
 	struct ipc_list rests;		/* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list lines[IPC_LINES]; /* [lock] who waits for what: each type numbers its own */
-
-	union {				/* at IPC_BODY */
-		struct ipc_queue queue;
-		struct ipc_sem sem;
-		struct ipc_event event;
-		struct ipc_cond cond;
-		struct ipc_barrier barrier;
-		struct ipc_value value;
-		struct ipc_array array;
-		struct ipc_mount mount;
-		char space[384];
-	} b;
-
-	struct ipc_undo log[IPC_LOG_MAX];	/* [lock] */
 };
 
 static_assert(sizeof(struct ipc_undo) == 16, "format");
@@ -477,6 +476,7 @@ static_assert(sizeof(struct ipc_hold) == 40, "format");
 static_assert(sizeof(struct ipc_lease) == 40, "format");
 static_assert(sizeof(struct ipc_mq) == 40, "format");
 static_assert(offsetof(struct ipc_header, m) == 128, "format");
+static_assert(offsetof(struct ipc_queue, mq[1]) == 64, "format");
 static_assert(sizeof(struct ipc_header) <= IPC_PAGE, "the header is one page");
 
 #endif

@@ -139,18 +139,6 @@ int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle
 	return 0;
 }
 
-struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen)
-{
-	struct ipc_handle *hd;
-
-	if (!ref || !gen || (uint64_t)ref * IPC_UNIT < o->heap_off ||
-	    (uint64_t)ref * IPC_UNIT + sizeof(*hd) >
-	    o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
-		return NULL;
-	hd = handle_at(o, ref);
-	return hd->gen == gen ? hd : NULL;
-}
-
 /* Waiters of a handle that goes: those in line leave; answers that nobody picked up go back. */
 static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 {

@@ -4,7 +4,8 @@
  *
  * Two layers. Below, a buddy system over pages: page blocks of 2^order pages, aligned to their
  * size, with a free list for each order; a freed one merges with its buddy. Above, slabs: a page
- * is carved into blocks of one size class; the free ones are chained through their first word, and
+ * is carved into blocks of one size class; the free ones are chained through their first word (a
+ * reference, as in a list of messages: see heap_alloc_run), and
  * pages with a free block are in the class's list `partial`. All that is known of a page is in
  * its two words of its segment's table, so that the blocks themselves hold nothing but payload.
  *
@@ -34,6 +35,10 @@
 
 static const uint16_t class_size[IPC_CLASSES] = {
 	32, 48, 64, 96, 144, 208, 256, 384, 512, 816, 1024, 1360, 2048,
+};
+
+static const uint8_t per_page[IPC_CLASSES] = {
+	128, 85, 64, 42, 28, 19, 16, 10, 8, 5, 4, 3, 2,
 };
 
 /* The smallest class for a size in units of 16 bytes. */
@@ -72,13 +77,19 @@ static uint32_t page_of(struct ipc_obj *o, ref_t r)
 	return (uint32_t)(((uint64_t)r * IPC_UNIT - o->heap_off) / IPC_PAGE);
 }
 
-static void set_use(struct ipc_obj *o, struct ipc_page_state *s, unsigned int kind,
-		    unsigned int size, unsigned int first, unsigned int carved, unsigned int used)
+static uint64_t use_word(unsigned int kind, unsigned int size, unsigned int first,
+			 unsigned int carved, unsigned int used)
 {
 	struct ipc_page_state n = { .u = { .first = (uint16_t)first, .carved = (uint16_t)carved,
 		.used = (uint16_t)used, .kind = (uint8_t)kind, .size = (uint8_t)size } };
 
-	set64(o, s->u.word, n.u.word);
+	return n.u.word;
+}
+
+static void set_use(struct ipc_obj *o, struct ipc_page_state *s, unsigned int kind,
+		    unsigned int size, unsigned int first, unsigned int carved, unsigned int used)
+{
+	set64(o, s->u.word, use_word(kind, size, first, carved, used));
 }
 
 static void set_links(struct ipc_obj *o, struct ipc_page_state *s, uint32_t next, uint32_t prev)
@@ -178,75 +189,96 @@ static void pages_free(struct ipc_obj *o, uint32_t page, unsigned int order)
 	pages_release(o, page, order);
 }
 
-static ref_t slab_alloc(struct ipc_obj *o, unsigned int cls)
+/* The page that the class's next block comes from. false: no memory, or damaged. */
+static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)
 {
 	struct ipc_header *h = o->h;
-	unsigned int size = class_size[cls], per_page = IPC_PAGE / size, first, carved, unit;
 	struct ipc_page_state *s;
-	uint32_t page, *link;
 
 	if (!h->partial[cls]) {
-		if (!pages_alloc(o, 0, &page)) {
+		if (!pages_alloc(o, 0, ret_page)) {
 			o->want_order = 0;
-			return 0;
+			return false;
 		}
-		s = state(o, page);
-		set_use(o, s, PAGE_SLAB, cls, 0, 0, 0);
-		pages_push(o, &h->partial[cls], page);
-	} else {
-		page = h->partial[cls] - 1;
-		s = state(o, page);
-		if (s->u.kind != PAGE_SLAB || s->u.size != cls || s->u.used >= per_page) {
-			obj_damage(o, "slab list leads to a page that is none of its own");
-			return 0;
-		}
+		set_use(o, state(o, *ret_page), PAGE_SLAB, cls, 0, 0, 0);
+		pages_push(o, &h->partial[cls], *ret_page);
+		return true;
 	}
-	first = s->u.first;
-	carved = s->u.carved;
-	if (first) {
-		unit = first - 1u;
-		if (unit >= IPC_PAGE / IPC_UNIT) {
-			obj_damage(o, "free block outside of its page");
-			return 0;
-		}
-		link = (uint32_t *)(o->base + (uint64_t)page_ref(o, page) * IPC_UNIT +
-				    unit * IPC_UNIT);
-		/* The block will be filled without notes, and a rollback needs the chain again. */
-		if (!undo_note(o, (uint64_t)((char *)link - o->base) | 1, *link))
-			return 0;
-		first = *link;
-	} else if (carved >= per_page) {
-		obj_damage(o, "a page has no free block where its count says so");
-		return 0;
-	} else {
-		unit = carved++ * size / IPC_UNIT;
-	}
-	set_use(o, s, PAGE_SLAB, cls, first, carved, s->u.used + 1u);
-	if (s->u.used == per_page)
-		pages_remove(o, &h->partial[cls], page);
-	return page_ref(o, page) + unit;
+	*ret_page = h->partial[cls] - 1;
+	s = state(o, *ret_page);
+	if (s->u.kind == PAGE_SLAB && s->u.size == cls && s->u.used < per_page[cls])
+		return true;
+	obj_damage(o, "slab list leads to a page that is none of its own");
+	return false;
 }
 
-static void slab_free(struct ipc_obj *o, ref_t r, uint32_t page, struct ipc_page_state *s)
+/* Up to n blocks of one page; how many. */
+static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, unsigned int n)
+{
+	unsigned int got = 0, first, carved, used;
+	struct ipc_page_state *s;
+	uint32_t page, *link = NULL;
+	ref_t base;
+
+	if (!slab_page(o, cls, &page))
+		return 0;
+	s = state(o, page);
+	base = page_ref(o, page);
+	first = s->u.first;
+	carved = s->u.carved;
+	used = s->u.used;
+	for (; got < n && used < per_page[cls]; got++, used++) {
+		if (first) {
+			if (first > IPC_PAGE / IPC_UNIT)
+				break;
+			ret[got] = base + first - 1;
+			link = (uint32_t *)(o->base + (uint64_t)ret[got] * IPC_UNIT);
+			first = *link ? *link - base + 1 : 0;
+		} else if (carved < per_page[cls]) {
+			ret[got] = base + carved++ * class_size[cls] / IPC_UNIT;
+		} else {
+			break;
+		}
+	}
+	if (!got || first > IPC_PAGE / IPC_UNIT) {
+		obj_damage(o, "a page's free blocks are not where they should be");
+		return 0;
+	}
+	/*
+	 * The blocks will be filled without notes, and a rollback needs the chain again: that of the
+	 * last one, for the others go on leading to the next.
+	 */
+	if (link && !log_set(o, link, *link, 1))
+		return 0;
+	log64(o, &s->u.word, use_word(PAGE_SLAB, cls, first, carved, used));
+	if (used == per_page[cls])
+		pages_remove(o, &o->h->partial[cls], page);
+	return got;
+}
+
+/* Free n blocks of one page, each of which leads to the next by its first word. */
+static void slab_free(struct ipc_obj *o, const ref_t *r, unsigned int n, uint32_t page,
+		      struct ipc_page_state *s)
 {
 	struct ipc_header *h = o->h;
-	unsigned int cls = s->u.size, per_page, unit = r - page_ref(o, page);
-	unsigned int used = s->u.used;
+	unsigned int cls = s->u.size, used = s->u.used;
+	ref_t base = page_ref(o, page);
 
-	if (cls >= IPC_CLASSES || !used || unit * IPC_UNIT % class_size[cls]) {
+	if (cls >= IPC_CLASSES || used < n || (*r - base) * IPC_UNIT % class_size[cls]) {
 		obj_damage(o, "a block was freed that is none");
 		return;
 	}
-	per_page = IPC_PAGE / class_size[cls];
-	if (used == 1 && h->partial[cls] && (h->partial[cls] != page + 1 || s->l.next)) {
+	if (used == n && h->partial[cls] && (h->partial[cls] != page + 1 || s->l.next)) {
 		/* The page is empty, and there is another one for the next block. */
-		pages_remove(o, &h->partial[cls], page);
+		if (used < per_page[cls])
+			pages_remove(o, &h->partial[cls], page);
 		pages_free(o, page, 0);
 		return;
 	}
-	set32(o, *(uint32_t *)(o->base + (uint64_t)r * IPC_UNIT), s->u.first);
-	set_use(o, s, PAGE_SLAB, cls, unit + 1, s->u.carved, used - 1);
-	if (used == per_page)
+	log32(o, (uint32_t *)(o->base + (uint64_t)r[n - 1] * IPC_UNIT),
+	      s->u.first ? base + s->u.first - 1 : 0);
+	log64(o, &s->u.word, use_word(PAGE_SLAB, cls, *r - base + 1, s->u.carved, used - n));
+	if (used == per_page[cls])
 		pages_push(o, &h->partial[cls], page);
 }
 
@@ -255,8 +287,11 @@ ref_t heap_alloc(struct ipc_obj *o, size_t size)
 	unsigned int order = 0;
 	uint32_t page;
 
-	if (size <= class_size[IPC_CLASSES - 1])
-		return slab_alloc(o, class_of(size));
+	if (size <= class_size[IPC_CLASSES - 1]) {
+		ref_t r;
+
+		return slab_alloc(o, class_of(size), &r, 1) ? r : 0;
+	}
 	while (((size_t)IPC_PAGE << order) < size)
 		order++;
 	assert(order < IPC_ORDERS);
@@ -283,11 +318,52 @@ void heap_free(struct ipc_obj *o, ref_t r)
 	struct ipc_page_state *s = block_state(o, r, &page);
 
 	if (s->u.kind == PAGE_SLAB)
-		slab_free(o, r, page, s);
+		slab_free(o, &r, 1, page, s);
 	else if (s->u.kind == PAGE_BLOCK && s->u.size < IPC_ORDERS && r == page_ref(o, page))
 		pages_free(o, page, s->u.size);
 	else
 		obj_damage(o, "a block was freed that is none");
+}
+
+size_t heap_run_size(size_t size)
+{
+	return size > HEAP_RUN_MOST ? 0 : class_size[class_of(size)];
+}
+
+unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned int n)
+{
+	unsigned int got = 0, k;
+
+	if (size > HEAP_RUN_MOST)
+		return 0;
+	while (got < n && log_room(o) > HEAP_RUN_ROOM) {
+		k = slab_alloc(o, class_of(size), ret + got, n - got);
+		if (!k)
+			break;
+		got += k;
+	}
+	return got;
+}
+
+unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n)
+{
+	unsigned int done = 0, k;
+
+	while (done < n && log_room(o) > HEAP_RUN_ROOM && !o->damage) {
+		uint32_t page;
+		struct ipc_page_state *s = block_state(o, r[done], &page);
+
+		if (s->u.kind != PAGE_SLAB) {
+			heap_free(o, r[done++]);
+			continue;
+		}
+		for (k = 1; done + k < n && !heap_apart(r[done], r[done + k]); k++)
+			if (AT(o, ipc_link, r[done + k - 1])->next != r[done + k])
+				break;
+		slab_free(o, r + done, k, page, s);
+		done += k;
+	}
+	return done;
 }
 
 size_t heap_size(struct ipc_obj *o, ref_t r)
@@ -473,11 +549,14 @@ static bool check_chain(struct ipc_obj *o, uint32_t page, const struct ipc_page_
 	unsigned int size = class_size[s->u.size], n = 0, unit;
 
 	for (uint32_t first = s->u.first; first; n++) {
+		ref_t next;
+
 		unit = first - 1;
 		if (unit >= IPC_PAGE / IPC_UNIT || unit * IPC_UNIT % size ||
 		    unit * IPC_UNIT / size >= s->u.carved || n >= s->u.carved)
 			return false;
-		first = *(uint32_t *)(o->base + ((uint64_t)page_ref(o, page) + unit) * IPC_UNIT);
+		next = *(ref_t *)(o->base + ((uint64_t)page_ref(o, page) + unit) * IPC_UNIT);
+		first = next ? next - page_ref(o, page) + 1 : 0;
 	}
 	return n + s->u.used == s->u.carved;
 }
@@ -515,12 +594,12 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 			break;
 		case PAGE_SLAB:
 			if (s->u.size >= IPC_CLASSES || s->u.used > s->u.carved ||
-			    s->u.carved > IPC_PAGE / class_size[s->u.size] ||
+			    s->u.carved > per_page[s->u.size] ||
 			    !check_chain(o, page, s))
 				return -EIO;
 			used++;
 			*ret_blocks += s->u.used;
-			listed += s->u.used < IPC_PAGE / class_size[s->u.size];
+			listed += s->u.used < per_page[s->u.size];
 			break;
 		case PAGE_TABLE:
 			if (page % IPC_SEGMENT)

@@ -154,7 +154,7 @@ void obj_damage(struct ipc_obj *o, const char *why)
 {
 	if (o->damage)
 		return;
-	o->damage = why;
+	__atomic_store_n(&o->damage, why, __ATOMIC_RELAXED);
 	if (o->env && o->env->damaged)
 		o->env->damaged(o->env, o, why);
 }
@@ -189,7 +189,7 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 {
 	int r;
 
-	if (o->damage)
+	if (__atomic_load_n(&o->damage, __ATOMIC_RELAXED))	/* threads of a client share it */
 		return -EIO;
 	r = ipc_lock_take(&o->h->m.lock, timeout_ns);
 	if (r == -EBUSY)

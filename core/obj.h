@@ -154,6 +154,41 @@ static inline void set32_at(struct ipc_obj *o, uint32_t *p, uint32_t v)
 	__atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
+/*
+ * The same for what was hardly set before in this change (setting it twice is no harm: a rollback goes
+ * backwards), in a file that is known to hold it.
+ */
+static inline bool log_set(struct ipc_obj *o, void *p, uint64_t old, unsigned int word)
+{
+	struct ipc_header *h = o->h;
+	uint64_t n = h->log_len;
+
+	IPC_FAULT();
+	if (__builtin_expect(n >= IPC_LOG_MAX, 0)) {
+		obj_damage(o, "undo log full");
+		return false;
+	}
+	h->log[n].where = (uint64_t)((char *)p - o->base) | word;
+	h->log[n].old = old;
+	IPC_FAULT();
+	__atomic_store_n(&h->log_len, n + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	IPC_FAULT();
+	return true;
+}
+
+static inline void log64(struct ipc_obj *o, uint64_t *p, uint64_t v)
+{
+	if (log_set(o, p, *p, 0))
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+static inline void log32(struct ipc_obj *o, uint32_t *p, uint32_t v)
+{
+	if (log_set(o, p, *p, 1))
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
 #define set64(o, field, v) set64_at((o), (uint64_t *)&(field), (uint64_t)(v))
 #define set32(o, field, v) set32_at((o), (uint32_t *)&(field), (uint32_t)(v))
 
@@ -195,6 +230,22 @@ void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r);
  */
 ref_t heap_alloc(struct ipc_obj *o, size_t size);
 void heap_free(struct ipc_obj *o, ref_t r);
+/*
+ * Up to n blocks of at most 2 KiB at once, how many. The first word of each must become a reference to
+ * the next of them (of the last: any). So must it be when they are freed at once: then the chain of
+ * free blocks is theirs as it stands, and costs few notes. As far as the log has room.
+ */
+unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned int n);
+unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n);
+size_t heap_run_size(size_t size);		/* what such a block has; 0: too large */
+#define HEAP_RUN_MOST 2048u
+#define HEAP_RUN_ROOM 40		/* notes that one page of them may need, and those of the caller */
+/* Do two blocks lie in different pages? */
+static inline bool heap_apart(ref_t a, ref_t b)
+{
+	return (a ^ b) >= IPC_PAGE / IPC_UNIT;
+}
+
 size_t heap_size(struct ipc_obj *o, ref_t r);		/* bytes that the block has */
 /* Make room for what heap_alloc() last wanted. Only between changes. 0, -ENOSPC, -ENOMEM (may not). */
 int heap_grow(struct ipc_obj *o, bool essential);

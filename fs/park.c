@@ -438,9 +438,10 @@ static void all_damaged(struct object *ob)
 /* Let go, and wake the direct clients: those that were granted, and a putter whose turn it is. */
 static void unlock_and_wake(struct object *ob)
 {
-	struct ipc_wakes wakes = { .n = 0 };
+	struct ipc_wakes wakes;
 	bool more;
 
+	wakes.n = 0;			/* and not the rest of it */
 	do {
 		more = ob->o.locked && !ob->o.damage && ipc_wake(&ob->o, &wakes);
 		object_unlock(ob);

@@ -136,7 +136,7 @@ static void body(FILE *f, struct ipc_obj *o)
 			index_of(o, o->h->b.sem.owner));
 		break;
 	default:
-		for (size_t i = 0; i < sizeof(o->h->b.space) / 8; i++)
+		for (size_t i = 0; i < sizeof(o->h->b) / 8; i++)
 			if (((uint64_t *)&o->h->b)[i])
 				fprintf(f, "body[%zu]=%llx\n", i,
 					(unsigned long long)((uint64_t *)&o->h->b)[i]);

@@ -42,7 +42,7 @@ static uint64_t blocks(struct ipc_obj *o)
 TEST(undo_restores_in_reverse)
 {
 	struct ipc_obj *o = plain();
-	uint64_t *w = (uint64_t *)o->h->b.space;
+	uint64_t *w = (uint64_t *)&o->h->b;
 
 	w[0] = 1;
 	w[1] = 2;
