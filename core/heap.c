@@ -30,8 +30,11 @@
 
 #define TOP		(IPC_ORDERS - 1)
 #define TOP_PAGES	(1u << TOP)
-#define KEEP_BLOCKS	128u		/* free blocks of the largest order (8 MiB) that a file may keep … */
-#define KEEP_MOST	256u		/* … and from which on it gives them back */
+/* What a file may keep, and from when on it gives back: free pages, and blocks of the largest order … */
+#define KEEP_PAGES	512u
+#define KEEP_BLOCKS	16u
+#define MOST_PAGES	1024u
+#define MOST_BLOCKS	24u		/* … which alone can go: there may be many smaller ones */
 
 static const uint16_t class_size[IPC_CLASSES] = {
 	32, 48, 64, 96, 144, 208, 256, 384, 512, 816, 1024, 1360, 2048,
@@ -492,18 +495,19 @@ int heap_grow(struct ipc_obj *o, bool essential)
 
 bool heap_trims(const struct ipc_obj *o)
 {
-	return o->h->free_top >= KEEP_MOST;
+	return o->h->free_top >= MOST_BLOCKS && o->h->pages_held - o->h->pages_used >= MOST_PAGES;
 }
 
 void heap_trim(struct ipc_obj *o, bool hard)
 {
 	struct ipc_header *h = o->h;
-	uint32_t keep = hard ? 0 : KEEP_BLOCKS;
+	uint32_t blocks = hard ? 0 : KEEP_BLOCKS, pages = hard ? 0 : KEEP_PAGES;
 	int fd = -1;
 
 	if (o->damage || !o->env || o->env->dirfd == -1 || (!hard && !heap_trims(o)))
 		return;
-	while (h->free[TOP] && h->free_top > keep && !o->damage) {
+	while (h->free[TOP] && h->free_top > blocks && h->pages_held - h->pages_used > pages &&
+	       !o->damage) {
 		uint32_t page = h->free[TOP] - 1;
 
 		if (fd < 0)
