@@ -56,12 +56,13 @@ static void too_long(int sig)
 
 void bench_start(void)
 {
-	const char *limit = getenv("BENCH_LIMIT");
+	const char *limit = getenv("BENCH_LIMIT"), *cpu = getenv("BENCH_CPU");
 
 	main_pid = getpid();
 	signal(SIGALRM, too_long);
 	signal(SIGPIPE, SIG_IGN);
 	alarm(limit ? (unsigned int)atoi(limit) : 60);
+	pin(cpu ? atoi(cpu) : -1);
 }
 
 uint64_t now_ns(void)

@@ -5,7 +5,8 @@
  *
  * Where to work comes in the environment: BENCH_IPC (a folder on an ipcfs mount), BENCH_NULL (the
  * empty FUSE file system), BENCH_TMP (tmpfs), BENCH_REDIS (the server's socket). BENCH_LIMIT is
- * the number of seconds after which a program gives up, so that nothing hangs.
+ * the number of seconds after which a program gives up, so that nothing hangs; BENCH_CPU, where a
+ * workload sets it, the one CPU on which to run.
  *
  * A program that fails says why on standard error and exits with 1. Nothing is ever estimated.
  */
@@ -23,7 +24,7 @@ extern "C" {
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* die() with errno's text. */
 void die_errno(const char *what) __attribute__((noreturn));
-void bench_start(void);			/* the time limit; call it first */
+void bench_start(void);			/* the time limit and the CPU; call it first */
 uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
 void pin(int cpu);			/* -1: not */
 const char *need_env(const char *name);

@@ -89,15 +89,12 @@ class Bench:
 
 def measure(bench, workload, peer, results, round_no):
     """One peer (or the peers that are measured with it) once, into results."""
-    function = workload.peers[peer]
+    function, names = workload.peers[peer], list(workload.peers)
     together = [peer]
-    if function in (f for p, f in workload.peers.items() if p != peer) or \
-            None in workload.peers.values():
-        names = list(workload.peers)
-        for name in names[names.index(peer) + 1:]:
-            if workload.peers[name] is not None:
-                break
-            together.append(name)
+    for name in names[names.index(peer) + 1:]:
+        if workload.peers[name]:
+            break
+        together.append(name)
     if any("reason" in results[p] for p in together):
         return
     try:
@@ -121,6 +118,8 @@ def settle(workload, results):
         values = [raw["ns"] for raw in peer["raw"]]
         peer.update(status="measured", median=statistics.median(values), min=min(values),
                     max=max(values))
+        for extra in set(peer["raw"][0]) - {"round", "ns", "min", "max"}:
+            peer[extra] = statistics.median(raw[extra] for raw in peer["raw"])
     aims = []
     for aim in workload.aims:
         one = {"peer": aim.peer, "reference": aim.reference, "factor": aim.factor,
@@ -153,17 +152,21 @@ def prepare(bench, chosen, results):
 
 
 def rounds(bench, chosen, count, results):
+    """The seconds that each workload took, all rounds together."""
+    seconds = {}
     for i in range(count):
         start = time.monotonic()
         for w in chosen:
-            if w.most_rounds and i >= w.most_rounds:
+            if w.most_rounds and i >= (2 if bench.quick else w.most_rounds):
                 continue
-            bench.workload = w.name
+            bench.workload, begin = w.name, time.monotonic()
             with w.context(bench):
                 for peer, function in w.peers.items():
                     if function:
                         measure(bench, w, peer, results[w.name], i + 1)
+            seconds[w.name] = seconds.get(w.name, 0) + time.monotonic() - begin
         print(f"round {i + 1} of {count}: {time.monotonic() - start:.0f} s", flush=True)
+    return seconds
 
 
 def first_line(*words):
@@ -224,11 +227,13 @@ def main():
         bench.mount()
         prepare(bench, chosen, results)
         print(f"prepared: {time.monotonic() - start:.0f} s", flush=True)
-        rounds(bench, chosen, count, results)
+        seconds = rounds(bench, chosen, count, results)
     finally:
         bench.places.close()
     about["seconds"] = round(time.monotonic() - start)
     about["workloads"] = {w.name: settle(w, results[w.name]) for w in chosen}
+    for name, one in about["workloads"].items():
+        one["seconds"] = round(seconds[name], 1)
     report.write(about, arguments.out)
     failed = [f"{w}: {p}" for w, one in about["workloads"].items()
               for p, peer in one["peers"].items() if peer["status"] == "failed"]

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * floor BLOCKS - requests to ipcfs and to the empty FUSE file system, in turns of 100 each, from
- * one CPU on which both daemons run as well. So a change of the machine's pace hits both alike, and a
+ * one CPU (BENCH_CPU) on which both daemons run as well. So a change of the machine's pace hits both alike, and a
  * ratio near 1 can be told from 1.
  *
  * Prints nanoseconds for each, the median of the blocks: read of a set event, of a value, a write
@@ -97,7 +97,6 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		die("usage: floor BLOCKS");
 	blocks = number(argv[1]);
-	pin(0);
 	for (size_t i = 0; i < ROWS; i++) {
 		rows[i].fd = open_in("BENCH_IPC", rows[i].file, rows[i].text);
 		rows[i].ns = calloc((size_t)blocks, sizeof(double));

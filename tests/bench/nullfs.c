@@ -6,6 +6,7 @@
  *
  *	null		a READ gives 2 bytes, a WRITE takes all, flock is granted; at once
  *	park, go	READs of park wait until a WRITE to go answers all of them
+ *	next		a WRITE answers the one that waits longest
  *	parked		how many wait, as text
  *	token0, token1	a WRITE answers the READ that waits, or the next: two requests a handover
  */
@@ -13,7 +14,7 @@
 #include <errno.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +23,15 @@
 #define FOREVER		1000
 #define MAX_IO		(1 << 20)
 
-enum { ROOT = 1, NULL_FILE, PARK, GO, PARKED, TOKEN0, TOKEN1, FILES };
+enum { ROOT = 1, NULL_FILE, PARK, GO, NEXT, PARKED, TOKEN0, TOKEN1, FILES };
 
 static const char *const names[FILES] = {
-	[NULL_FILE] = "null", [PARK] = "park", [GO] = "go", [PARKED] = "parked",
+	[NULL_FILE] = "null", [PARK] = "park", [GO] = "go", [NEXT] = "next", [PARKED] = "parked",
 	[TOKEN0] = "token0", [TOKEN1] = "token1",
 };
 
-static fuse_req_t *parked;
-static unsigned int n_parked, room;
+static fuse_req_t *parked;		/* a ring */
+static unsigned int first, n_parked, room;
 static struct token {
 	unsigned int there;
 	fuse_req_t reader;
@@ -86,9 +87,39 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
+static fuse_req_t *place(unsigned int i)
+{
+	return &parked[(first + i) % room];
+}
+
 static void forget(unsigned int i)
 {
-	parked[i] = parked[--n_parked];
+	*place(i) = *place(--n_parked);
+}
+
+static fuse_req_t take_first(void)
+{
+	fuse_req_t req = *place(0);
+
+	first = (first + 1) % room;
+	n_parked--;
+	return req;
+}
+
+static bool make_room(void)
+{
+	unsigned int more = room * 2 + 1024;
+	fuse_req_t *ring = malloc(more * sizeof(fuse_req_t));
+
+	if (!ring)
+		return false;
+	for (unsigned int i = 0; i < n_parked; i++)
+		ring[i] = *place(i);
+	free(parked);
+	parked = ring;
+	first = 0;
+	room = more;
+	return true;
 }
 
 /* A signal: whoever waited goes. It may be called from within fuse_req_interrupt_func(). */
@@ -102,7 +133,7 @@ static void interrupted(fuse_req_t req, void *data)
 		fuse_reply_err(req, EINTR);
 		return;
 	}
-	for (i = 0; i < n_parked && parked[i] != req; i++)
+	for (i = 0; i < n_parked && *place(i) != req; i++)
 		;
 	if (i == n_parked)
 		return;
@@ -112,22 +143,16 @@ static void interrupted(fuse_req_t req, void *data)
 
 static void park(fuse_req_t req)
 {
-	if (n_parked == room) {
-		fuse_req_t *more = realloc(parked, (room + 1024) * sizeof(*more));
-
-		if (!more) {
-			fuse_reply_err(req, ENOMEM);
-			return;
-		}
-		parked = more;
-		room += 1024;
+	if (n_parked == room && !make_room()) {
+		fuse_reply_err(req, ENOMEM);
+		return;
 	}
 	/* Registered before it is in the list: a callback that comes at once finds nothing. */
 	fuse_req_interrupt_func(req, interrupted, NULL);
 	if (fuse_req_interrupted(req))
 		fuse_reply_err(req, EINTR);
 	else
-		parked[n_parked++] = req;
+		*place(n_parked++) = req;
 }
 
 static void take_token(fuse_req_t req, struct token *t)
@@ -186,10 +211,10 @@ static void give_token(struct token *t)
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 		     struct fuse_file_info *fi)
 {
-	if (ino == GO) {
-		for (unsigned int i = 0; i < n_parked; i++)
-			fuse_reply_buf(parked[i], "1\n", 2);
-		n_parked = 0;
+	while (n_parked && (ino == GO || ino == NEXT)) {
+		fuse_reply_buf(take_first(), "1\n", 2);
+		if (ino == NEXT)
+			break;
 	}
 	if (ino == TOKEN0 || ino == TOKEN1)
 		give_token(&tokens[ino - TOKEN0]);

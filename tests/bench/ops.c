@@ -7,6 +7,7 @@
  *	create		create a queue and remove it
  *	event		set an event through its file
  *	event-direct	through libipcfs
+ *	null		a write to the empty FUSE file system
  *
  * ops fill FOLDER COUNT - make COUNT queues or (not on an ipcfs) files.
  */
@@ -95,6 +96,14 @@ static void event(void)
 		die_errno("write");
 }
 
+static void make_null(void)
+{
+	snprintf(path, sizeof(path), "%s/null", need_env("BENCH_NULL"));
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		die_errno(path);
+}
+
 static void make_event_direct(void)
 {
 	make("ops.event");
@@ -118,6 +127,7 @@ static const struct op {
 	{ "create", make_path, create, false },
 	{ "event", make_event, event, true },
 	{ "event-direct", make_event_direct, event_direct, true },
+	{ "null", make_null, event, false },
 };
 
 static int fill(const char *dir, long count)

@@ -40,8 +40,9 @@ def rows_of(one):
             yield label, None, f"{peer['status']}: {peer['reason']}", ""
             continue
         spread = f"{amount(peer['min'], one['unit'])} - {amount(peer['max'], one['unit'])}"
+        most = f"  (the luckiest did {peer['most']:.1f} x the mean)" if peer.get("most", 1) > 1 else ""
         yield (label, amount(peer["median"], one["unit"]), spread,
-               f"{peer['median'] / base:.3g}" if base else "")
+               (f"{peer['median'] / base:.3g}" if base else "").ljust(8 if most else 0) + most)
 
 
 def table(about):
@@ -50,13 +51,14 @@ def table(about):
             f"medians of {about['rounds']} rounds, {about['seconds']} s"]
     for name, one in about["workloads"].items():
         base = one["labels"].get(one["base"] or "", "")
+        wide = max(map(len, one["labels"].values()))
         text += ["", f"{name}: {one['title']}",
-                 f"  {'peer':36} {'median':>9}  {'least - most':21}  {'x ' + base if base else ''}"]
+                 f"  {'peer':{wide}} {'median':>9}  {'least - most':21}  {'x ' + base if base else ''}"]
         for label, median, spread, ratio in rows_of(one):
             if median is None:
-                text.append(f"  {label:36} {spread}")
+                text.append(f"  {label:{wide}} {spread}")
             else:
-                text.append(f"  {label:36} {median:>9}  {spread:21}  {ratio}".rstrip())
+                text.append(f"  {label:{wide}} {median:>9}  {spread:21}  {ratio}".rstrip())
         text += [f"    aim: {aim_text(aim, one)}" for aim in one["aims"]]
     return "\n".join(text) + "\n"
 

@@ -3,12 +3,14 @@
  * What a crew can wait for: an event or semaphore of ipcfs (through libipcfs with one handle for
  * all threads or one for each, or through the file, one open for each), futex words (one for each
  * thread, or one for all), a pthread condition, the parked reads of the empty FUSE file system.
+ * Those that end in -line are served one by one.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <ipcfs.h>
 #include <limits.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,17 +179,27 @@ static long object_waiting(void)
 
 static int parked;
 
-static void make_null(int n)
+static void make_parked(int n, const char *waker)
 {
 	char name[4096];
 
 	n_waiters = n;
 	fds = calloc((size_t)n, sizeof(*fds));
 	snprintf(path, sizeof(path), "%s/park", need_env("BENCH_NULL"));
-	snprintf(name, sizeof(name), "%s/go", need_env("BENCH_NULL"));
+	snprintf(name, sizeof(name), "%s/%s", need_env("BENCH_NULL"), waker);
 	control = open_file(name);
 	snprintf(name, sizeof(name), "%s/parked", need_env("BENCH_NULL"));
 	parked = open_file(name);
+}
+
+static void make_null(int n)
+{
+	make_parked(n, "go");
+}
+
+static void make_null_line(int n)
+{
+	make_parked(n, "next");
 }
 
 static long null_waiting(void)
@@ -212,6 +224,20 @@ static struct word *words;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static bool is_set;
+
+static sem_t sem;
+
+static void sem_line_wait(int i)
+{
+	while (sem_wait(&sem) < 0)
+		if (errno != EINTR)
+			die_errno("sem_wait");
+}
+
+static void sem_line_post(void)
+{
+	sem_post(&sem);
+}
 
 static void make_words(int n)
 {
@@ -288,6 +314,8 @@ const struct wait_type wait_types[] = {
 	{ "files-line", make_sem, open_fd, fd_wait, fd_set_event, NULL, object_waiting,
 	  drop_object },
 	{ "null", make_null, open_fd, fd_wait, fd_set_event, NULL, null_waiting, NULL },
+	{ "null-line", make_null_line, open_fd, fd_wait, fd_set_event, NULL, null_waiting, NULL },
+	{ "sem-line", NULL, NULL, sem_line_wait, sem_line_post, NULL, NULL, NULL },
 	{ "futex-each", make_words, NULL, word_wait, words_set, words_clear, NULL, NULL },
 	{ "futex-one", make_words, NULL, first_word_wait, first_word_set, words_clear, NULL, NULL },
 	{ "cond", NULL, NULL, cond_wait, cond_set, cond_clear, NULL, NULL },
