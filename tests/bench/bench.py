@@ -151,9 +151,12 @@ def prepare(bench, chosen, results):
                 peer.update(status="failed", reason=f"preparation: {e}")
 
 
-def rounds(bench, chosen, count, results):
-    """The seconds that each workload took, all rounds together."""
-    seconds = {}
+def rounds(bench, chosen, count, enough, results):
+    """How many rounds there were, and the seconds that each workload took in all of them.
+
+    After `enough` seconds there are no more than it takes for a median.
+    """
+    seconds, begun = {}, time.monotonic()
     for i in range(count):
         start = time.monotonic()
         for w in chosen:
@@ -166,7 +169,9 @@ def rounds(bench, chosen, count, results):
                         measure(bench, w, peer, results[w.name], i + 1)
             seconds[w.name] = seconds.get(w.name, 0) + time.monotonic() - begin
         print(f"round {i + 1} of {count}: {time.monotonic() - start:.0f} s", flush=True)
-    return seconds
+        if i + 1 >= (2 if bench.quick else 3) and time.monotonic() - begun > enough:
+            break
+    return i + 1, seconds
 
 
 def first_line(*words):
@@ -206,8 +211,8 @@ def options():
     return parser.parse_args()
 
 
-def choose(only):
-    every = workloads.all_workloads()
+def choose(only, quick):
+    every = workloads.all_workloads(quick)
     wanted = [name for name in only.split(",") if name]
     for name in wanted:
         if name not in [w.name for w in every]:
@@ -217,17 +222,18 @@ def choose(only):
 
 def main():
     arguments = options()
-    chosen = choose(arguments.only)
+    chosen = choose(arguments.only, arguments.quick)
     count = arguments.rounds or (3 if arguments.quick else 7)
+    enough = float("inf") if arguments.rounds else 60 if arguments.quick else 240
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
-    about, results = {"machine": machine(), "rounds": count, "quick": arguments.quick}, {}
+    about, results = {"machine": machine(), "quick": arguments.quick}, {}
     bench = Bench(arguments)
     start = time.monotonic()
     try:
         bench.mount()
         prepare(bench, chosen, results)
         print(f"prepared: {time.monotonic() - start:.0f} s", flush=True)
-        seconds = rounds(bench, chosen, count, results)
+        about["rounds"], seconds = rounds(bench, chosen, count, enough, results)
     finally:
         bench.places.close()
     about["seconds"] = round(time.monotonic() - start)

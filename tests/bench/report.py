@@ -40,9 +40,10 @@ def rows_of(one):
             yield label, None, f"{peer['status']}: {peer['reason']}", ""
             continue
         spread = f"{amount(peer['min'], one['unit'])} - {amount(peer['max'], one['unit'])}"
-        most = f"  (the luckiest did {peer['most']:.1f} x the mean)" if peer.get("most", 1) > 1 else ""
-        yield (label, amount(peer["median"], one["unit"]), spread,
-               (f"{peer['median'] / base:.3g}" if base else "").ljust(8 if most else 0) + most)
+        ratio = f"{peer['median'] / base:.3g}" if base else ""
+        if peer.get("most", 1) > 1:     # of several processes
+            ratio = f"{ratio:9} (the luckiest did {peer['most']:.1f} x the mean)"
+        yield label, amount(peer["median"], one["unit"]), spread, ratio
 
 
 def table(about):
@@ -53,7 +54,8 @@ def table(about):
         base = one["labels"].get(one["base"] or "", "")
         wide = max(map(len, one["labels"].values()))
         text += ["", f"{name}: {one['title']}",
-                 f"  {'peer':{wide}} {'median':>9}  {'least - most':21}  {'x ' + base if base else ''}"]
+                 f"  {'peer':{wide}} {'median':>9}  {'least - most':21}  "
+                 f"{'x ' + base if base else ''}".rstrip()]
         for label, median, spread, ratio in rows_of(one):
             if median is None:
                 text.append(f"  {label:{wide}} {spread}")
@@ -86,8 +88,7 @@ def panel(axes, name, one):
     if one["base"]:
         measured.sort(key=lambda item: item[1]["median"])
     values = [max(v["median"], 0.1) for _, v in measured]
-    ours = [one["labels"][p].startswith(("ipcfs", "direct", "files")) and "tmpfs" not in
-            one["labels"][p] or one["labels"][p].startswith("create") for p, _ in measured]
+    ours = [one["labels"][p].startswith("ipcfs") for p, _ in measured]
     axes.barh(range(len(measured)), values, color=[OURS if o else OTHERS for o in ours], height=0.7)
     axes.set_xscale("log")
     axes.set_ylim(len(measured) - 0.5, -0.5)
