@@ -58,6 +58,7 @@ class Bench:
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                    start_new_session=True,
                                    env={**self.env, **(env or {}), "BENCH_LIMIT": str(limit)})
+        self.places.note(process)
         try:
             out, err = process.communicate(timeout=limit + 5)
         except subprocess.TimeoutExpired:
@@ -65,6 +66,7 @@ class Bench:
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+                self.places.end(process)
         err = (err.strip().splitlines() or ["it said nothing"])[0]
         if err.startswith("not possible: "):
             raise NotPossible(err[14:])
@@ -220,12 +222,18 @@ def choose(only, quick):
     return [w for w in every if not wanted or w.name in wanted]
 
 
+def stop(*_):
+    """Clean up, and undisturbed: timeout(1) sends its signal twice."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(130)
+
+
 def main():
     arguments = options()
     chosen = choose(arguments.only, arguments.quick)
     count = arguments.rounds or (3 if arguments.quick else 7)
     enough = float("inf") if arguments.rounds else 60 if arguments.quick else 240
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    signal.signal(signal.SIGTERM, stop)
     about, results = {"machine": machine(), "quick": arguments.quick}, {}
     bench = Bench(arguments)
     start = time.monotonic()

@@ -65,9 +65,12 @@ class Places:
         with open(log, "wb") if log else contextlib.nullcontext(subprocess.PIPE) as out:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                        start_new_session=True, preexec_fn=pin)
+        self.note(process)
+        return process
+
+    def note(self, process):
         with open(os.path.join(self.work, "pids"), "a") as f:
             f.write(f"{process.pid}\n")
-        return process
 
     def folder(self, name):
         self.serial += 1

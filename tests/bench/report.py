@@ -68,7 +68,7 @@ def table(about):
 # ---- the picture ------------------------------------------------------------------------------
 
 ROW, HEAD, WIDTH = 0.17, 0.62, 10.0     # inches: a bar, what is around a panel, the whole
-OURS, OTHERS = "#c2410c", "#94a3b8"
+OURS, OTHERS, TEXT = "#c2410c", "#94a3b8", "#334155"
 
 
 def columns(panels):
@@ -83,27 +83,29 @@ def columns(panels):
     return [left, panels[len(left):]]
 
 
-def panel(axes, name, one):
-    measured = [(p, v) for p, v in one["peers"].items() if v["status"] == "measured"]
+def panel(axes, one):
+    peers = list(one["peers"].items())
+    measured = [(p, v) for p, v in peers if v["status"] == "measured"]
     if one["base"]:
         measured.sort(key=lambda item: item[1]["median"])
+    rows = measured + [(p, v) for p, v in peers if v["status"] != "measured"]
+    ours = [one["labels"][p].startswith("ipcfs") for p, _ in rows]
     values = [max(v["median"], 0.1) for _, v in measured]
-    ours = [one["labels"][p].startswith("ipcfs") for p, _ in measured]
-    axes.barh(range(len(measured)), values, color=[OURS if o else OTHERS for o in ours], height=0.7)
+    axes.barh(range(len(values)), values, color=[OURS if o else OTHERS for o in ours], height=0.7)
     axes.set_xscale("log")
-    axes.set_ylim(len(measured) - 0.5, -0.5)
-    axes.set_yticks(range(len(measured)), [one["labels"][p] for p, _ in measured])
-    for text, mine in zip(axes.get_yticklabels(), ours):
-        text.set_color(OURS if mine else "#334155")
     low, high = min(values), max(values)
     axes.set_xlim(low / 3, high * (high / low) ** 0.25 * 3)
-    for i, ((_, v), value) in enumerate(zip(measured, values)):
-        axes.text(value * 1.06, i, amount(v["median"], one["unit"]), va="center", fontsize=6.5,
-                  color="#334155")
-    axes.set_title(f"{name}: {one['title']}", fontsize=8, loc="left", fontweight="bold")
+    for i, (_, v) in enumerate(rows):
+        text = amount(v["median"], one["unit"]) if i < len(values) else v["status"]
+        axes.text(values[i] * 1.06 if i < len(values) else low / 2.9, i, text, va="center",
+                  fontsize=6.5, color=TEXT)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), [one["labels"][p] for p, _ in rows])
+    axes.tick_params(axis="y", labelsize=7, length=0)
+    for text, mine in zip(axes.get_yticklabels(), ours):
+        text.set_color(OURS if mine else TEXT)
     axes.set_xticks([])
     axes.minorticks_off()
-    axes.tick_params(axis="y", labelsize=7, length=0)
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
 
@@ -128,15 +130,13 @@ def picture(about, path):
                 "(log scale, shorter is better)", fontsize=11, fontweight="bold")
     figure.text(0.02, 1 - 0.52 / height, f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, "
                 f"{m['date'][:10]}; medians of {about['rounds']} rounds in turns", fontsize=8,
-                color="#475569")
+                color=TEXT)
     for x, column in zip((0.0, 0.5), both):
         top = height - 0.7
         for name, one in column:
             tall = ROW * len(one["peers"])
-            axes = figure.add_axes([x + 0.21, (top - 0.35 - tall) / height, 0.27, tall / height])
-            panel(axes, name, one)
-            # The title begins where the labels begin.
-            axes.title.set_visible(False)
+            axes = figure.add_axes([x + 0.225, (top - 0.35 - tall) / height, 0.255, tall / height])
+            panel(axes, one)
             figure.text(x + 0.02, (top - 0.27) / height, f"{name}: {one['title']}", fontsize=8,
                         fontweight="bold")
             top -= HEAD + tall

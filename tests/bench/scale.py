@@ -67,6 +67,7 @@ class Parked:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, start_new_session=True,
                                         env={**bench.env, **(env or {}), "BENCH_LIMIT": limit})
+        bench.places.note(self.process)
 
     def phase(self, word):
         if self.process.stdout.readline().strip() != word:
