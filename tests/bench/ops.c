@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ops WHAT COUNT - nanoseconds of one operation by a single process, for questions of scale:
+ *
+ *	files		write a message of 64 bytes to a queue, and read it
+ *	direct		the same through libipcfs
+ *	create		create a queue and remove it
+ *	event		set an event through its file
+ *	event-direct	through libipcfs
+ *	null		a write to the empty FUSE file system
+ *
+ * ops fill FOLDER COUNT - make COUNT queues or (not on an ipcfs) files.
+ */
+#include <fcntl.h>
+#include <ipcfs.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define SIZE	64
+
+static char path[4096], msg[SIZE];
+static int fd;
+static ipcfs_obj *obj;
+
+static void make(const char *name)
+{
+	strcpy(path, path_in("BENCH_IPC", name));
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		die_errno(path);
+}
+
+static void make_queue(void)
+{
+	char ctl[4200];
+
+	make("ops.queue");
+	snprintf(ctl, sizeof(ctl), "%s.ctl/framing", path);
+	write_text(ctl, "record");
+	close(fd);			/* the framing counts from the next open */
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		die_errno(path);
+}
+
+static void attach(void)
+{
+	obj = ipcfs_open(path, O_RDWR, 0);
+	if (!obj)
+		die_errno(path);
+	if (!ipcfs_is_direct(obj))
+		die("%s: not attached directly", path);
+}
+
+static void files(void)
+{
+	if (write(fd, msg, SIZE) != SIZE || read(fd, msg, SIZE) != SIZE)
+		die_errno("write, read");
+}
+
+static void make_direct(void)
+{
+	make_queue();
+	attach();
+}
+
+static void direct(void)
+{
+	if (ipcfs_put(obj, msg, SIZE, 0) < 0 || ipcfs_get(obj, msg, SIZE, 0) != SIZE)
+		die("put, get");
+}
+
+static void make_path(void)
+{
+	strcpy(path, path_in("BENCH_IPC", "made.queue"));
+}
+
+static void create(void)
+{
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd < 0 || close(fd) < 0 || unlink(path) < 0)
+		die_errno(path);
+}
+
+static void make_event(void)
+{
+	make("ops.event");
+}
+
+static void event(void)
+{
+	if (write(fd, "1\n", 2) != 2)
+		die_errno("write");
+}
+
+static void make_null(void)
+{
+	snprintf(path, sizeof(path), "%s/null", need_env("BENCH_NULL"));
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		die_errno(path);
+}
+
+static void make_event_direct(void)
+{
+	make("ops.event");
+	attach();
+}
+
+static void event_direct(void)
+{
+	if (ipcfs_set(obj) < 0)
+		die("set");
+}
+
+static const struct op {
+	const char *name;
+	void (*make)(void);
+	void (*run)(void);
+	bool drop;
+} ops[] = {
+	{ "files", make_queue, files, true },
+	{ "direct", make_direct, direct, true },
+	{ "create", make_path, create, false },
+	{ "event", make_event, event, true },
+	{ "event-direct", make_event_direct, event_direct, true },
+	{ "null", make_null, event, false },
+};
+
+static int fill(const char *dir, long count)
+{
+	for (long i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/object-%06ld.queue", dir, i);
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+		if (fd < 0 || close(fd) < 0)
+			die_errno(path);
+	}
+	return 0;
+}
+
+static int measure(const struct op *op, long count)
+{
+	uint64_t start;
+
+	op->make();
+	for (long i = 0; i < count / 10; i++)
+		op->run();
+	start = now_ns();
+	for (long i = 0; i < count; i++)
+		op->run();
+	printf("{\"ns\": %.2f}\n", (double)(now_ns() - start) / (double)count);
+	if (op->drop)
+		unlink(path);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	bench_start();
+	if (argc == 4 && !strcmp(argv[1], "fill"))
+		return fill(argv[2], number(argv[3]));
+	if (argc != 3)
+		die("usage: ops WHAT COUNT | ops fill FOLDER COUNT");
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		if (!strcmp(ops[i].name, argv[1]))
+			return measure(&ops[i], number(argv[2]));
+	die("no such operation: %s", argv[1]);
+}
