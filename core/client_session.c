@@ -100,7 +100,7 @@ static void kick(struct ipcfs_obj *o)
 static bool anybody(const struct ipc_obj *o)
 {
 	const struct ipc_header *h = o->h;
-	uint32_t n = h->granted.count | h->woken.count | h->polls.count | h->trash;
+	uint32_t n = h->granted.count | h->to_wake | h->polls.count | h->trash;
 
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		n |= h->lines[i].count;

@@ -461,6 +461,8 @@ struct ipc_header {
 	struct ipc_list polls;		/* [lock] handles that somebody polls */
 	struct ipc_list granted;	/* [lock] FUSE waiters whose answer is not sent yet */
 	struct ipc_list woken;		/* [lock] direct waiters that did not pick up their answer yet */
+	uint32_t to_wake;		/* [lock] direct waiters that may go, and are not WAITER_WOKEN */
+	uint32_t pad;
 	struct ipc_list rests;		/* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list lines[IPC_LINES]; /* [lock] who waits for what: each type numbers its own */
 };

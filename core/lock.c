@@ -19,9 +19,11 @@
 #include "obj.h"
 
 #define SPINS		600		/* pauses before the first sleep; some 10 to 20 µs */
+#define CROWD_SPINS	40		/* the same, when somebody sleeps already */
 #define BACKOFF_MOST	32		/* pauses between two looks at the word */
-#define FIRST_SLICE	1000000		/* ns of sleep before the holder is looked at closely */
-#define SLICE		10000000
+#define FIRST_SLICE	1000000		/* ns of the first sleep; each is twice as long … */
+#define CLOSE_SLICE	8000000		/* … and from here on the holder is looked at closely */
+#define LAST_SLICE	64000000
 #define ASK_EVERY	256		/* waits: a program may be tied to one CPU later */
 
 __thread uint32_t ipc_tid_cache;
@@ -49,15 +51,15 @@ static bool is_zombie(uint32_t tid)
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%u/status", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT || errno == ESRCH;
 	n = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = 0;
-	p = strrchr(buf, ')');
-	return n <= 0 || (p && (p[2] == 'Z' || p[2] == 'X'));
+	p = strstr(buf, "\nState:\t");
+	return n <= 0 || (p && (p[8] == 'Z' || p[8] == 'X'));
 }
 
 static bool is_dead(uint32_t tid, bool closely)
@@ -80,13 +82,21 @@ static bool swap(uint32_t *word, uint32_t from, uint32_t to)
  */
 static bool spin(uint32_t *word, uint32_t tid)
 {
+	unsigned int most = SPINS;
+
 	if (!ipc_may_spin())
 		return false;
-	for (unsigned int wait = 1, spent = 0; spent < SPINS; spent += wait) {
+	for (unsigned int wait = 1, spent = 0; spent < most; spent += wait) {
+		uint32_t v;
+
 		for (unsigned int i = 0; i < wait; i++)
 			ipc_pause();
-		if (!__atomic_load_n(word, __ATOMIC_RELAXED) && swap(word, 0, tid))
+		v = __atomic_load_n(word, __ATOMIC_RELAXED);
+		if (!v && swap(word, 0, tid))
 			return true;
+		/* The holder may not be running, and needs the CPU that a crowd would spin on. */
+		if (v & LOCK_SLEEPERS)
+			most = CROWD_SPINS;
 		if (wait < BACKOFF_MOST)
 			wait *= 2;
 	}
@@ -110,8 +120,9 @@ bool ipc_may_spin(void)
 
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 {
-	uint64_t start = 0, slice = FIRST_SLICE;
+	uint64_t start = 0, slice = FIRST_SLICE, spent;
 	uint32_t tid = ipc_tid();
+	bool late;
 
 	if (spin(word, tid))
 		return 0;
@@ -124,18 +135,19 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 				return 0;
 			continue;
 		}
-		if (is_dead(v & ~LOCK_SLEEPERS, slice != FIRST_SLICE || timeout_ns == 0)) {
+		if (!start)
+			start = ipc_now();
+		spent = ipc_now() - start;
+		late = timeout_ns >= 0 && spent >= (uint64_t)timeout_ns;
+		/* Opening a file of /proc is dear, above all if a thousand do it at once. */
+		if (is_dead(v & ~LOCK_SLEEPERS, late || slice >= CLOSE_SLICE)) {
 			if (swap(word, v, tid | LOCK_SLEEPERS))
 				return -EOWNERDEAD;
 			continue;
 		}
-		if (!start)
-			start = ipc_now();
+		if (late)
+			return -EBUSY;
 		if (timeout_ns >= 0) {
-			uint64_t spent = ipc_now() - start;
-
-			if (spent >= (uint64_t)timeout_ns)
-				return -EBUSY;
 			if ((uint64_t)timeout_ns - spent < slice)
 				ts.tv_nsec = (long)((uint64_t)timeout_ns - spent);
 		}
@@ -143,7 +155,7 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 			continue;
 		if (syscall(SYS_futex, word, FUTEX_WAIT, v | LOCK_SLEEPERS, &ts, NULL, 0) < 0 &&
 		    errno == ETIMEDOUT)
-			slice = SLICE;
+			slice = slice < LAST_SLICE ? slice * 2 : LAST_SLICE;
 	}
 }
 

@@ -138,6 +138,13 @@ static void move(struct ipc_obj *o, ref_t r, uint32_t state)
 	list_push(o, list_of(o, w), r);
 }
 
+/* Part of the change that lets it go. */
+static void note_wake(struct ipc_obj *o, const struct ipc_waiter *w)
+{
+	if (w->flags & WAITER_DIRECT)
+		set32(o, o->h->to_wake, o->h->to_wake + 1);
+}
+
 void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_answer *got)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -149,6 +156,7 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 		answer_move(o, &w->got, got);
 	set64(o, w->got.base, pos);
 	move(o, r, WAITER_GRANTED);
+	note_wake(o, w);
 	commit(o);
 }
 
@@ -159,6 +167,7 @@ void waiter_turn(struct ipc_obj *o, ref_t r)
 	if (w->state != WAITER_WAITING)
 		return;
 	set32(o, w->state, WAITER_TURN);
+	note_wake(o, w);
 	commit(o);
 }
 
@@ -400,6 +409,8 @@ static bool must_wake(struct ipc_waiter *w)
 bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 {
 	ret->n = 0;
+	if (!o->h->to_wake)
+		return false;
 	LIST_EACH(o, &o->h->woken, r) {
 		if (ret->n == IPC_WAKES - IPC_LINES)
 			return true;
@@ -412,6 +423,7 @@ bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 		if (r && waiter_at(o, r)->state == WAITER_TURN && must_wake(waiter_at(o, r)))
 			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
 	}
+	o->h->to_wake = 0;
 	return false;
 }
 
@@ -428,5 +440,6 @@ void ipc_wake_again(struct ipc_obj *o)
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		if (line_first(o, i))
 			waiter_at(o, line_first(o, i))->flags &= ~WAITER_WOKEN;
+	o->h->to_wake = 1;
 	o->work = true;
 }
