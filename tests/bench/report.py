@@ -49,7 +49,8 @@ def rows_of(one):
 def table(about):
     m = about["machine"]
     text = [f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, {m['date']}; "
-            f"medians of {about['rounds']} rounds, {about['seconds']} s"]
+            f"medians of {about['rounds']} rounds, {about['seconds']} s; "
+            f"load {m['load']:.1f} at the start"]
     for name, one in about["workloads"].items():
         base = one["labels"].get(one["base"] or "", "")
         wide = max(map(len, one["labels"].values()))

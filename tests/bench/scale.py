@@ -20,7 +20,7 @@ def floor_before(bench):
 
 
 def floor_all(bench, name):
-    return bench.run("floor", str(20 if bench.quick else 60), env=bench.floor_env)
+    return bench.run("floor", str(60 if bench.quick else 150), env=bench.floor_env)
 
 
 FLOOR = {
