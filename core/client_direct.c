@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* libipcfs in the engine file itself: the calls. What each begins and ends with: client_session.c. */
+#include <sched.h>
 #include <string.h>
 
 #include "client_session.h"
 #include "fast.h"
 #include "lock.h"
 #include "queue.h"
+
+#define TAKE_ROUNDS	400		/* of looking for a lock that goes round: some 0.2 ms */
+#define TAKE_YIELD	8		/* rounds after which others get the CPU */
 
 /* ---- reading ---- */
 
@@ -94,7 +98,8 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 		obj_rollback(o);
 		return r;
 	}
-	o->work = true;
+	/* Who stands in line makes nothing possible for others, but as the last of a barrier, or without its lock. */
+	o->work |= r == 0 || o->type == IPC_BARRIER || o->type == IPC_COND;
 	if (r == 0) {
 		if (number) {
 			*number = s->c.got.number;
@@ -354,27 +359,53 @@ int direct_flock(struct ipcfs_obj *c, int how, int64_t deadline)
 	return r;
 }
 
-/* Taken, or it will not be soon: it is free, but not by this word. */
-static bool take_or_slow(struct ipcfs_obj *c, void *taken)
+/* What changes whenever the lock goes from one to another. */
+static uint64_t sight(const struct ipc_header *h, uint64_t word)
 {
-	uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		word = word * 31 + __atomic_load_n(&h->lines[i].head, __ATOMIC_RELAXED);
+	return word;
+}
 
-	if (word == FAST_FREE)
-		return *(bool *)taken = fast_take(c->fast, fast_holder(c->at.handle, c->at.gen));
-	return word == FAST_OFF && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED);
+/*
+ * Take it without standing in line, if it will be free soon. If many do short work under it, a line
+ * that everybody joins never ends: each of them gets the lock only after it was woken. So who sees that
+ * the lock goes round stays out of the line, and lets the line's people have the CPU.
+ */
+static bool take_soon(struct ipcfs_obj *c, uint64_t me)
+{
+	uint32_t patience = __atomic_load_n(&c->spin, __ATOMIC_RELAXED), idle = 0;
+	const struct ipc_header *h = c->map.h;
+	bool spins = ipc_may_spin();
+	uint64_t seen = 0;
+
+	for (unsigned int i = 1; i < TAKE_ROUNDS && idle < patience; i++) {
+		uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED), now;
+
+		if (word == FAST_FREE && fast_take(c->fast, me)) {
+			session_spun(c, patience, true);
+			return true;
+		}
+		now = sight(h, word);
+		if (word == FAST_OFF && now == 0 && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED))
+			return false;		/* free, but not by the word */
+		idle = now == seen ? idle + 1 : 0;
+		seen = now;
+		if (!spins || i % TAKE_YIELD == 0)
+			sched_yield();
+		else
+			session_pause();
+	}
+	session_spun(c, patience, false);
+	return false;
 }
 
 bool direct_take(struct ipcfs_obj *c, bool waits)
 {
 	uint64_t me = fast_holder(c->at.handle, c->at.gen);
-	bool taken = fast_take(c->fast, me);
 
-	if (__builtin_expect(!taken, 0)) {
-		if (waits)
-			session_spin(c, take_or_slow, &taken);
-		if (!taken)
-			return false;
-	}
+	if (__builtin_expect(!fast_take(c->fast, me), 0) && !(waits && take_soon(c, me)))
+		return false;
 	/* The handle may have been closed, with the mount: then the word means nobody. */
 	if (__builtin_expect(handle_at(&c->map, c->at.handle)->gen != c->at.gen, 0)) {
 		fast_release(c->fast, me);

@@ -160,7 +160,7 @@ void session_leave(struct ipcfs_obj *c, struct session *s)
 {
 	struct ipc_obj *o = s->o;
 
-	if (__builtin_expect(o->damage || ((o->work || o->freed) && anybody(o)), 0)) {
+	if (__builtin_expect(o->damage || anybody(o), 0)) {
 		leave_to_others(c, o);
 		return;
 	}
@@ -229,26 +229,37 @@ int session_grow(struct ipcfs_obj *c, struct session *s)
 
 /* ---- waiting ---- */
 
+void session_pause(void)
+{
+	for (int i = 0; i < SPIN_PAUSES; i++)
+		ipc_pause();
+}
+
+void session_spun(struct ipcfs_obj *o, uint32_t rounds, bool come)
+{
+	uint32_t next = come ? rounds * 2 : rounds / 2;
+
+	next = next > SPIN_MOST ? SPIN_MOST : next < SPIN_LEAST ? SPIN_LEAST : next;
+	if (next != rounds)
+		__atomic_store_n(&o->spin, next, __ATOMIC_RELAXED);
+}
+
 /*
  * Spin until it is ready, for as long as that has been worth it on this object: each success makes
  * the next one longer, each failure shorter.
  */
 bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
 {
-	uint32_t rounds = __atomic_load_n(&o->spin, __ATOMIC_RELAXED), longer;
+	uint32_t rounds = __atomic_load_n(&o->spin, __ATOMIC_RELAXED);
 	bool come = false;
 
 	if (!ipc_may_spin())
 		return false;
 	for (uint32_t i = 0; i < rounds && !come; i++) {
-		for (int k = 0; k < SPIN_PAUSES; k++)
-			ipc_pause();
+		session_pause();
 		come = ready(o, arg);
 	}
-	longer = come ? rounds * 2 : rounds / 2;
-	longer = longer > SPIN_MOST ? SPIN_MOST : longer < SPIN_LEAST ? SPIN_LEAST : longer;
-	if (longer != rounds)
-		__atomic_store_n(&o->spin, longer, __ATOMIC_RELAXED);
+	session_spun(o, rounds, come);
 	return come;
 }
 
@@ -284,16 +295,16 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 {
 	int64_t deadline = s->c.deadline;
 	ref_t r = s->c.waiter;
+	uint64_t now = waiter_at(s->o, r)->since;	/* or a little later */
 
 	for (;;) {
 		struct ipc_waiter *w = waiter_at(s->o, r);
-		int64_t look = (int64_t)ipc_now() + LOOK_NS;
+		int64_t look = (int64_t)now + LOOK_NS;
 		bool looks = look < deadline;
 		int why = 0, e;
 
 		if (w->state == WAITER_GRANTED || w->state == WAITER_TURN)
 			return 0;
-		s->o->work = true;
 		session_leave(c, s);		/* may make us the first, and wake us */
 		why = sleep_on(c, &w->futex, looks ? look : deadline, !s->spun);
 		if (why == -ETIMEDOUT && looks) {
@@ -306,8 +317,10 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 			*ret = e == USE_FILE ? (why < 0 ? why : -ENOTCONN) : e;
 			return GONE;
 		}
-		if (!why || w->state == WAITER_GRANTED || w->state == WAITER_TURN)
+		if (!why || w->state == WAITER_GRANTED || w->state == WAITER_TURN) {
+			now = ipc_now();
 			continue;
+		}
 		if (ipc_leave(s->o, r, why, ret))
 			return GONE;
 		deadline = IPC_NEVER;	/* a condition takes its lock back first */

@@ -21,6 +21,8 @@ void session_leave(struct ipcfs_obj *c, struct session *s);
 void session_end(struct ipcfs_obj *c, struct session *s);
 int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline);
 int session_grow(struct ipcfs_obj *c, struct session *s);
+void session_pause(void);	/* one round of a spin */
+void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come);	/* how the next spin is to be */
 bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *arg), void *arg);
 int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret);
 

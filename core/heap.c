@@ -253,6 +253,12 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 	 */
 	if (link && !log_set(o, link, *link, 1))
 		return 0;
+	if (first) {	/* the next call's block: often it is in the cache of another CPU, who freed it */
+		char *next = o->base + (uint64_t)(base + first - 1) * IPC_UNIT;
+
+		__builtin_prefetch(next, 1);
+		__builtin_prefetch(next + 64, 1);
+	}
 	log64(o, &s->u.word, use_word(PAGE_SLAB, cls, first, carved, used));
 	if (used == per_page[cls])
 		pages_remove(o, &o->h->partial[cls], page);

@@ -430,6 +430,7 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 		r[k] = next;
 		next = m->next;
 		__builtin_prefetch(o->base + (uint64_t)next * IPC_UNIT);
+		__builtin_prefetch(o->base + (uint64_t)next * IPC_UNIT + 64);
 	}
 	if (!k)
 		return 0;
