@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
+#include "held.h"
 #include "io.h"
 #include "monitor.h"
 #include "type.h"
@@ -87,7 +88,7 @@ static int companion(struct object *ob, struct ipc_handle *hd, struct object *lo
 		return 0;
 	}
 	how.gen = names_next_gen(&fs.mount) & 0x7fffffff;
-	r = object_lock(lock);
+	r = object_enter(lock);
 	if (r < 0)
 		return r;
 	r = ipc_open(&lock->o, &how, &handle);
@@ -124,7 +125,12 @@ void monitor_closed(uint64_t lock_id, uint64_t fh)
 	int e;
 	struct object *lock = n ? object_of(n, &e) : NULL;
 
-	if (!fh || !lock || object_lock(lock) < 0)
+	if (!fh || !lock)
+		return;
+	e = object_lock(lock);
+	if (e == -EBUSY)
+		held_close(lock, fh);
+	if (e < 0)
 		return;
 	if (ipc_handle(&lock->o, (ref_t)fh, (uint32_t)(fh >> 32)))
 		ipc_close(&lock->o, (ref_t)fh);
@@ -140,12 +146,15 @@ uint64_t monitor_lock_id(struct object *ob)
 
 /* ---- a condition's read ---- */
 
-void monitor_find(struct object *lock, struct ipc_call *c)
+int monitor_find(struct object *lock, struct ipc_call *c)
 {
-	if (object_lock(lock) < 0)
-		return;
+	int r = object_enter(lock);
+
+	if (r < 0)
+		return r == -EBUSY ? r : 0;	/* a damaged one is as none */
 	ipc_lent_find(&lock->o, c->pid, &c->lent);
 	object_unlock(lock);
+	return 0;
 }
 
 /* The waiter stands in line: now the lock is given up. */
@@ -155,7 +164,7 @@ void monitor_lend(struct object *ob, ref_t w)
 	struct ipc_lent lent;
 
 	if (waiter_at(&ob->o, w)->state != WAITER_WAITING || !lock ||
-	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock(lock) < 0)
+	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock_patiently(lock) < 0)
 		return;
 	ipc_lend(&lock->o, &lent);
 	settle(lock);
@@ -163,7 +172,8 @@ void monitor_lend(struct object *ob, ref_t w)
 
 /*
  * The waiter's outcome is settled: take the lock back. true: it has it (or never had, or cannot
- * any more) and can be answered. false: *ret waits in the lock, which is locked.
+ * any more) and can be answered. false: *ret waits in the lock, which is locked; or *ret_lock is
+ * NULL: not now, settle() is called again.
  */
 bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret)
 {
@@ -172,9 +182,14 @@ bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct
 	struct ipc_lent lent;
 	int r;
 
-	if (ob->o.type != IPC_COND || !lock || !ipc_cond_lent(&ob->o, w, &lent) ||
-	    object_lock(lock) < 0)
+	*ret_lock = NULL;
+	if (ob->o.type != IPC_COND || !lock || !ipc_cond_lent(&ob->o, w, &lent))
 		return true;
+	r = object_lock(lock);
+	if (r == -EBUSY)
+		held_add(ob);
+	if (r < 0)
+		return r != -EBUSY;
 	*ret = (struct ipc_call){
 		.tid = wt->tid, .pid = wt->pid, .uid = wt->uid, .unique = wt->unique,
 		.deadline = IPC_NEVER,

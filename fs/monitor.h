@@ -14,7 +14,7 @@ int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock,
 		  uint64_t *ret_fh);
 void monitor_closed(uint64_t lock_id, uint64_t fh);
 /* A condition's read: c->lent is what its process holds of the lock. */
-void monitor_find(struct object *lock, struct ipc_call *c);
+int monitor_find(struct object *lock, struct ipc_call *c);
 void monitor_lend(struct object *ob, ref_t w);
 bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret);
 

@@ -160,9 +160,9 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		return;
 	} else {
 		lock = ob->o.type == IPC_COND ? lock_object(ob) : NULL;
-		if (lock)
-			monitor_find(lock, &c);
-		r = ipc_read(&ob->o, &c);
+		r = lock ? monitor_find(lock, &c) : 0;
+		if (r == 0)
+			r = ipc_read(&ob->o, &c);
 	}
 	if (r == IPC_WAIT) {
 		if (ob->o.type == IPC_COND)
