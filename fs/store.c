@@ -441,9 +441,15 @@ static int lock_for(struct object *ob, int64_t ns)
 {
 	int r = obj_lock(&ob->o, ns);
 
-	if (r < 0 || ob->adopted)
+	if (r < 0)
 		return r;
-	adopt(ob);
+	/* Cut short and made longer again, it has zeros instead. */
+	if (ob->o.h->magic != IPC_MAGIC || ob->o.h->id != ob->o.id)
+		obj_damage(&ob->o, "it is no engine file any more");
+	else if (ob->adopted)
+		return 0;
+	else
+		adopt(ob);
 	if (!ob->o.damage)
 		return 0;
 	obj_unlock(&ob->o);
