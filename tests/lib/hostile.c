@@ -221,6 +221,7 @@ static const struct { const char *name; size_t at; } fields[] = {
 	{ "lock_id", offsetof(struct ipc_header, b.cond.lock_id) },
 	{ "array.lock_id", offsetof(struct ipc_header, b.array.lock_id) },
 	{ "typecode", offsetof(struct ipc_header, b.array.typecode) },
+	{ "body", offsetof(struct ipc_header, b) },
 	{ "handles", offsetof(struct ipc_header, handles) },
 	{ "id", offsetof(struct ipc_header, id) },
 	{ "companion", offsetof(struct ipc_handle, companion) },
