@@ -48,7 +48,8 @@ struct to_finish {			/* what the lock was missing for, after the answer was give
 	ref_t waiter;
 	size_t max;
 	uint64_t pos;
-	uint64_t fh;			/* a handle to be closed, instead of a waiter */
+	uint64_t fh;			/* a handle to be closed, instead of a waiter: */
+	uint64_t id, back;		/* the companion of this one */
 };
 
 static struct object *held;
@@ -205,17 +206,17 @@ void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c)
 
 	if (!f)
 		abort();
-	*f = (struct to_finish){ ob->to_finish, waiter, c->max, c->pos, 0 };
+	*f = (struct to_finish){ ob->to_finish, waiter, c->max, c->pos, 0, 0, 0 };
 	ob->to_finish = f;
 }
 
-void held_close(struct object *ob, uint64_t fh)
+void held_close(struct object *ob, uint64_t fh, uint64_t id, uint64_t back)
 {
 	struct to_finish *f = malloc(sizeof(*f));
 
 	if (!f)
 		abort();
-	*f = (struct to_finish){ ob->to_finish, 0, 0, 0, fh };
+	*f = (struct to_finish){ ob->to_finish, 0, 0, 0, fh, id, back };
 	ob->to_finish = f;
 }
 
@@ -280,9 +281,11 @@ static void catch_up(struct object *ob)
 		struct ipc_call c = { .max = f->max, .pos = f->pos };
 
 		ob->to_finish = f->next;
+		struct ipc_handle *hd = f->fh ? handle_of(ob, f->fh) : NULL;
+
 		if (!f->fh)
 			ipc_finish(&ob->o, f->waiter, &c);
-		else if (handle_of(ob, f->fh))
+		else if (hd && hd->nodeid == f->id && hd->companion == f->back)
 			ipc_close(&ob->o, (ref_t)f->fh);
 		free(f);
 	}

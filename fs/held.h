@@ -32,8 +32,8 @@ void held_end_all(int error);
 
 /* What retrying is to do first, for a waiter whose answer was given and could not be finished. */
 void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c);
-/* The same for a handle that is to be closed. */
-void held_close(struct object *ob, uint64_t fh);
+/* The same for a companion that is to be closed: monitor_closed(). */
+void held_close(struct object *ob, uint64_t fh, uint64_t id, uint64_t back);
 /* The object is unmapped. */
 void held_forget(struct object *ob);
 

@@ -32,6 +32,11 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 	c.op = OP_FLOCK;
 	fill_pid(&c, hd);
 	lock = lock_object(ob);
+	if (lock && hd->kind == HANDLE_OBJECT && (op & ~LOCK_NB) != LOCK_UN && !monitor_may(req, lock)) {
+		object_unlock(ob);
+		fuse_reply_err(req, EACCES);
+		return;
+	}
 	if (lock && hd->kind == HANDLE_OBJECT) {
 		r = monitor_flock(ob, hd, lock, op & ~LOCK_NB, &fh);
 		settle(ob);

@@ -158,7 +158,7 @@ void close_handle(uint64_t ino, uint64_t fh)
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
-	uint64_t companion, lock_id;
+	uint64_t companion, lock_id, back, id;
 
 	if (fh & FH_PLAIN) {
 		plain_close(fh);
@@ -178,9 +178,11 @@ void close_handle(uint64_t ino, uint64_t fh)
 		ipc_flush(&ob->o, (ref_t)fh, 0, false, true);
 	companion = hd->companion;
 	lock_id = monitor_lock_id(ob);
+	back = monitor_back(ob, hd);
+	id = t.node->id;
 	ipc_close(&ob->o, (ref_t)fh);
 	settle(ob);
-	monitor_closed(lock_id, companion);
+	monitor_closed(lock_id, companion, id, back);
 }
 
 void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
