@@ -43,14 +43,17 @@ static size_t copy_text(const char *text, size_t len, size_t *off, char *buf, si
 size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size)
 {
 	bool newline = a->kind == ANSWER_LINES || a->kind == ANSWER_LEASE;
+	struct msg_walk w = { 0 };
 	char text[32];
 	size_t done = 0, skip = a->skip;
 	ref_t msg = a->first;
+	/* Once: another process may write it, and what was checked must be what is used. */
+	uint64_t len_all = __atomic_load_n(&a->len, __ATOMIC_RELAXED);
 
-	if (off >= a->len)
+	if (off >= len_all)
 		return 0;
-	if (size > a->len - off)
-		size = a->len - off;
+	if (size > len_all - off)
+		size = len_all - off;
 	if (a->kind == ANSWER_NUMBER) {
 		int n = snprintf(text, sizeof(text), "%lld\n", (long long)a->number);
 
@@ -65,6 +68,8 @@ size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, ch
 		struct ipc_msg *m = msg_at(o, msg);
 		size_t len = m->len > skip ? m->len - skip : 0;
 
+		if (msg_again(o, &w, msg))
+			break;
 		if (off < len) {
 			done += msg_copy(o, msg, skip + off, buf + done, size - done);
 			off = 0;

@@ -79,6 +79,9 @@ int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	uint64_t blocks = k->blocks;
 	unsigned int refs;
 
+	/* No message is met more often than those who can refer to it: a few for each block. */
+	if (k->met++ > 4 * (uint64_t)o->h->pages_used * (IPC_PAGE / 32))
+		return bad(k, "more references to messages than there can be");
 	if (check_msg(o, msg, k) < 0)
 		return -EIO;
 	refs = msg_at(o, msg)->refs;
@@ -99,12 +102,13 @@ int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 
 int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k)
 {
+	struct msg_walk w = { 0 };
 	uint64_t bytes = 0;
 	uint32_t n = 0;
 	ref_t last = 0;
 
 	for (ref_t r = q->head; r; r = msg_at(o, r)->next) {
-		if (n++ >= q->count)
+		if (n++ >= q->count || msg_again(o, &w, r))
 			return bad(k, "more messages than counted");
 		if (check_shared(o, r, k) < 0)
 			return -EIO;
@@ -138,11 +142,14 @@ int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_
 
 static int check_answer(struct ipc_obj *o, struct ipc_answer *a, struct ipc_check *k)
 {
+	struct msg_walk w = { 0 };
 	ref_t r = a->first;
 
 	if (a->kind > ANSWER_LEASE_RAW)
 		return bad(k, "answer of no known kind");
 	for (uint32_t i = 0; i < a->count; i++) {
+		if (msg_again(o, &w, r))
+			return bad(k, "messages in a circle");
 		if (check_shared(o, r, k) < 0)
 			return -EIO;
 		r = msg_at(o, r)->next;

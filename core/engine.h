@@ -242,6 +242,7 @@ struct ipc_check {
 	const char *why;		/* the first thing that is wrong */
 	uint64_t messages, waiters, handles;
 	uint64_t blocks;		/* that something refers to */
+	uint64_t met;			/* messages, each as often as something refers to it */
 	uint64_t shares;		/* times that a message with more references was met */
 	uint64_t parts;			/* their blocks, in parts of one */
 	bool uncounted;			/* there are some with too many references to count */

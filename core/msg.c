@@ -86,12 +86,14 @@ size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len)
 {
 	struct ipc_msg *m = msg_at(o, msg);
 	size_t cap = room(o, msg), n;
+	/* Once: another process may write it, and what was checked must be what is used. */
+	size_t have = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
 
-	if (m->more || m->len >= cap)
+	if (m->more || have >= cap)
 		return 0;
-	n = len < cap - m->len ? len : cap - m->len;
-	memcpy((char *)at(o, msg, sizeof(*m) + m->len + n) + sizeof(*m) + m->len, data, n);
-	set32(o, m->len, m->len + n);
+	n = len < cap - have ? len : cap - have;
+	memcpy((char *)at(o, msg, sizeof(*m) + have + n) + sizeof(*m) + have, data, n);
+	set32(o, m->len, have + n);
 	return n;
 }
 
@@ -227,9 +229,10 @@ ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q)
 void ipc_peek(struct ipc_obj *o, struct ipc_mq *q, bool (*f)(void *arg, struct ipc_obj *o, ref_t msg),
 	      void *arg)
 {
+	struct msg_walk w = { 0 };
 	uint32_t n = 0;
 
 	for (ref_t r = q->head; r && n++ < q->count && !o->damage; r = msg_at(o, r)->next)
-		if (!f(arg, o, r))
+		if (msg_again(o, &w, r) || !f(arg, o, r))
 			return;
 }

@@ -196,6 +196,9 @@ int number_whole(const char *text, size_t len, __int128 *ret)
 
 static bool fits(uint32_t code, __int128 n)
 {
+	if (code && !is_integer(code))		/* (of a file that somebody has scribbled in) */
+		return false;
+
 	unsigned int bits = code ? 8u * integers[code].size : 64;
 	bool sign = !code || integers[code].sign;
 	__int128 top = (__int128)1 << (sign ? bits - 1 : bits);

@@ -102,6 +102,7 @@ static void take_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_answer *
 
 static void take_bytes(struct ipc_obj *o, struct ipc_mq *q, size_t max, struct ipc_answer *ret)
 {
+	struct msg_walk w = { 0 };
 	uint64_t len = 0;
 
 	*ret = (struct ipc_answer){ .kind = ANSWER_RAW, .first = q->head, .skip = q->skip };
@@ -109,6 +110,8 @@ static void take_bytes(struct ipc_obj *o, struct ipc_mq *q, size_t max, struct i
 		struct ipc_msg *m = msg_at(o, q->head);
 		uint32_t n = m->len - q->skip;
 
+		if (msg_again(o, &w, q->head))
+			break;
 		ret->count++;
 		if (len + n > max) {
 			n = (uint32_t)(max - len);
@@ -303,11 +306,12 @@ static void pipe_regret(struct ipc_obj *o, struct ipc_waiter *w)
 	struct ipc_mq *q = ipc_reads_from(o, hd);
 	struct ipc_answer *a = &w->got;
 	uint64_t before = 0, end = a->skip + a->len;	/* in bytes from the start of the first */
+	struct msg_walk walk = { 0 };
 	ref_t last = 0, r = a->first;
 
 	if (a->kind != ANSWER_RAW || !a->count)
 		return;
-	for (uint32_t i = 0; i < a->count && !o->damage; i++) {
+	for (uint32_t i = 0; i < a->count && !o->damage && !msg_again(o, &walk, r); i++) {
 		before += last ? msg_at(o, last)->len : 0;
 		last = r;
 		r = msg_at(o, r)->next;

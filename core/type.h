@@ -139,6 +139,28 @@ static inline struct ipc_msg *msg_at(struct ipc_obj *o, ref_t r)
 	return AT(o, ipc_msg, r);
 }
 
+/*
+ * A walk along messages whose number is only a number in the file: does it meet one again? (The one
+ * that is compared with moves on in ever longer steps, so every cycle is found.)
+ */
+struct msg_walk {
+	ref_t seen;
+	uint32_t steps, until;
+};
+
+static inline bool msg_again(struct ipc_obj *o, struct msg_walk *w, ref_t r)
+{
+	if (__builtin_expect(r == w->seen && r, 0)) {
+		obj_damage(o, "messages in a circle");
+		return true;
+	}
+	if (w->steps++ >= w->until) {
+		w->seen = r;
+		w->until = 2 * w->steps;
+	}
+	return false;
+}
+
 /* ---- putting (put.c) ---- */
 
 /*

@@ -109,7 +109,7 @@ bool abandon_waiters(int fd, uint64_t unique)
 		if (n->type == IPC_DIR || !node_block(n)->active)
 			continue;
 		ob = object_of(n, &e);
-		if (!ob || object_lock(ob) < 0)
+		if (!ob || object_lock_patiently(ob) < 0)
 			continue;
 		o = &ob->o;
 		if (o->h->unique != unique)	/* first: those who leave now are noted too */

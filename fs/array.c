@@ -134,6 +134,8 @@ int store_items(struct object *ob, const char *s, size_t len, uint64_t unique)
 	ssize_t n;
 	int r;
 
+	if (!size)
+		return -EIO;		/* the type code is none: somebody has scribbled in the file */
 	if (!blank)
 		return -EINVAL;
 	r = text_number(s, (size_t)(blank - s), &i);

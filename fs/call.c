@@ -28,7 +28,7 @@ int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
 	ob = object_of(t->node, &r);
 	if (!ob)
 		return r;
-	r = object_lock(ob);
+	r = object_enter(ob);
 	if (r < 0)
 		return r;
 	*ret_hd = ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));

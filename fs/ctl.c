@@ -145,7 +145,7 @@ int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len)
 	}
 	if (!c || !c->show_mount) {
 		ob = object_of(t->node, &r);
-		r = ob ? object_lock(ob) : r;
+		r = ob ? object_enter(ob) : r;
 		if (r < 0)
 			return r;
 	}
@@ -219,7 +219,7 @@ ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t un
 		return -EACCES;
 	if (c->store) {
 		ob = object_of(t->node, &r);
-		r = ob ? object_lock(ob) : r;
+		r = ob ? object_enter(ob) : r;
 		if (r < 0)
 			return r;
 		if (raw.resent)

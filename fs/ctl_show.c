@@ -178,7 +178,7 @@ static void each_active(void (*fn)(struct object *ob, const char *path, void *ar
 		if (n->type == IPC_DIR || !node_block(n)->active)
 			continue;
 		ob = object_of(n, &e);
-		if (!ob || object_lock(ob) < 0)
+		if (!ob || object_try(ob) < 0)
 			continue;
 		tree_path(n, path, sizeof(path));
 		fn(ob, path, arg);

@@ -83,7 +83,16 @@ struct object {
 	struct object *lru_next, *lru_prev;
 	struct object *hungry_next;	/* waits for memory of the mount */
 	bool hungry;
+	bool adopted;			/* checked, and its handles are this mount's */
 	int data_fd;			/* array: its memory; -1 */
+	unsigned int pins;		/* who uses it for longer than it is locked */
+	/* held.c */
+	uint64_t held;			/* since when somebody keeps its lock; 0: nobody */
+	uint32_t held_word;		/* who */
+	bool held_failed;		/* for too long */
+	struct object *held_next, *held_prev;
+	struct kept *kept;		/* its requests that are put aside */
+	struct to_finish *to_finish;
 };
 
 /* A request that waits. Whoever takes it out of its object's table answers it. */
@@ -100,6 +109,7 @@ struct parked {
 	size_t len;
 	bool more;
 	int64_t deadline;
+	int why;			/* it is to end with this, as soon as its object can be locked; 0 */
 	size_t heap_at;			/* place in the heap of deadlines, + 1 */
 	UT_hash_handle hh;
 };
@@ -166,7 +176,19 @@ int store_load(const char **ret_why);		/* the mount file and the index; in the w
 void store_unload(void);
 void store_bus_error(int sig, siginfo_t *si, void *context);
 struct object *object_of(struct node *n, int *ret_error);	/* mapped now */
-int object_lock(struct object *ob);		/* 0; -EIO damaged; -EBUSY */
+/*
+ * 0; -EIO damaged; -EBUSY: somebody keeps it; then settle() will be called for it when it can be
+ * locked again (held.c). No longer than some ms.
+ */
+int object_lock(struct object *ob);
+/* For what cannot be done later: some 200 ms. */
+int object_lock_patiently(struct object *ob);
+int object_try(struct object *ob);		/* now, or -EBUSY */
+/*
+ * For a request that is being dealt with: on -EBUSY it will be dealt with again, whatever is replied
+ * to it now.
+ */
+int object_enter(struct object *ob);
 void object_unlock(struct object *ob);
 /* After handles of it were closed: remove it if it has no name, note that it is not in use. */
 void object_used(struct object *ob);
@@ -245,6 +267,7 @@ extern struct raw_request raw;
 /* ---- proc.c ---- */
 uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */
 bool proc_killed(uint32_t tid);			/* it is ending because of a signal */
+char proc_state(uint32_t tid);		/* R, S, T …; 0: gone */
 uint64_t proc_start(uint32_t pid);		/* start time in clock ticks; 0: gone */
 void proc_command(uint32_t pid, char *buf, size_t size);
 uint64_t proc_memory_total(void);

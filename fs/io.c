@@ -32,11 +32,16 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 	c.op = OP_FLOCK;
 	fill_pid(&c, hd);
 	lock = lock_object(ob);
+	if (lock && hd->kind == HANDLE_OBJECT && (op & ~LOCK_NB) != LOCK_UN && !monitor_may(req, lock)) {
+		object_unlock(ob);
+		fuse_reply_err(req, EACCES);
+		return;
+	}
 	if (lock && hd->kind == HANDLE_OBJECT) {
 		r = monitor_flock(ob, hd, lock, op & ~LOCK_NB, &fh);
 		settle(ob);
 		if (r == 0 && fh)
-			r = object_lock(lock);
+			r = object_enter(lock);
 		if (r < 0 || !fh) {
 			fuse_reply_err(req, -r);
 			return;
@@ -111,9 +116,13 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	int64_t v = 0;
 	int r = 0;
 
-	if (flags & FUSE_IOCTL_DIR || fi->fh & FH_PLAIN || _IOC_TYPE(cmd) != 'i' ||
-	    enter(ino, fi->fh, &t, &ob, &hd) < 0) {
+	if (flags & FUSE_IOCTL_DIR || fi->fh & FH_PLAIN || _IOC_TYPE(cmd) != 'i') {
 		fuse_reply_err(req, ENOTTY);
+		return;
+	}
+	r = enter(ino, fi->fh, &t, &ob, &hd);
+	if (r < 0) {
+		fuse_reply_err(req, r == -EIO ? EIO : ENOTTY);
 		return;
 	}
 	if (in_size >= sizeof(v))

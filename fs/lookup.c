@@ -206,7 +206,7 @@ static int truncate_array(struct node *n, off_t size)
 	int r;
 	struct object *ob = object_of(n, &r);
 
-	r = ob ? object_lock(ob) : r;
+	r = ob ? object_enter(ob) : r;
 	if (r < 0)
 		return r;
 	r = array_resize(ob, (uint64_t)size);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
+#include "held.h"
 #include "io.h"
 #include "monitor.h"
 #include "type.h"
@@ -71,26 +72,70 @@ int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
 	return 0;
 }
 
+/*
+ * May the caller take that lock? Whoever may write the object says which one it is, so this is
+ * asked for each use; the kernel has only looked at the object.
+ */
+bool monitor_may(fuse_req_t req, const struct object *lock)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct ipc_node *b = node_block(lock->node);
+	gid_t groups[256];
+	int n;
+
+	if (ctx->uid == 0)
+		return true;
+	if (ctx->uid == b->uid)
+		return (b->mode >> 6 & 6) == 6;
+	if (ctx->gid == b->gid)
+		return (b->mode >> 3 & 6) == 6;
+	n = fuse_req_getgroups(req, 256, groups);
+	for (int i = 0; i < n && i < 256; i++)
+		if (groups[i] == b->gid)
+			return (b->mode >> 3 & 6) == 6;
+	return (b->mode & 6) == 6;
+}
+
 /* ---- flock ---- */
 
 /* The handle of the lock that stands for this one: made when it is first needed. */
+/* What says that a handle of the lock is that of this handle: its `companion` leads back. */
+static uint64_t back_of(struct object *ob, const struct ipc_handle *hd)
+{
+	return (uint64_t)hd->gen << 32 | ref_of(&ob->o, hd);
+}
+
+/* (Who may write the object may have set any number; the lock's own handles are not theirs.) */
+static struct ipc_handle *companion_of(struct object *lock, uint64_t fh, uint64_t id, uint64_t back)
+{
+	struct ipc_handle *c = ipc_handle(&lock->o, (ref_t)fh, (uint32_t)(fh >> 32));
+
+	return c && c->nodeid == id && c->companion == back ? c : NULL;
+}
+
 static int companion(struct object *ob, struct ipc_handle *hd, struct object *lock, uint64_t *ret_fh)
 {
 	struct ipc_opening how = {
 		.oflags = O_RDWR, .tid = hd->tid, .pid = hd->pid, .uid = hd->uid, .timeout = -1,
+		.nodeid = ob->node->id,
 	};
+	uint64_t back = back_of(ob, hd), known = hd->companion;
 	ref_t handle;
-	int r;
+	int r = object_enter(lock);
 
-	if (hd->companion) {
-		*ret_fh = hd->companion;
+	if (r < 0)
+		return r;
+	if (known && companion_of(lock, known, ob->node->id, back)) {
+		*ret_fh = known;
+		object_unlock(lock);
 		return 0;
 	}
 	how.gen = names_next_gen(&fs.mount) & 0x7fffffff;
-	r = object_lock(lock);
-	if (r < 0)
-		return r;
 	r = ipc_open(&lock->o, &how, &handle);
+	if (r == 0) {
+		set64(&lock->o, handle_at(&lock->o, handle)->companion, back);
+		commit(&lock->o);
+	}
 	settle(lock);
 	if (r < 0)
 		return r;
@@ -118,15 +163,25 @@ int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock,
 	return companion(ob, hd, lock, ret_fh);
 }
 
-void monitor_closed(uint64_t lock_id, uint64_t fh)
+uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd)
+{
+	return back_of(ob, hd);
+}
+
+void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 {
 	struct node *n = tree_by_id(lock_id);
 	int e;
-	struct object *lock = n ? object_of(n, &e) : NULL;
+	struct object *lock = n && (n->type == IPC_LOCK || n->type == IPC_RLOCK) ? object_of(n, &e) : NULL;
 
-	if (!fh || !lock || object_lock(lock) < 0)
+	if (!fh || !lock)
 		return;
-	if (ipc_handle(&lock->o, (ref_t)fh, (uint32_t)(fh >> 32)))
+	e = object_lock(lock);
+	if (e == -EBUSY)
+		held_close(lock, fh, id, back);
+	if (e < 0)
+		return;
+	if (companion_of(lock, fh, id, back))
 		ipc_close(&lock->o, (ref_t)fh);
 	settle(lock);
 }
@@ -140,12 +195,15 @@ uint64_t monitor_lock_id(struct object *ob)
 
 /* ---- a condition's read ---- */
 
-void monitor_find(struct object *lock, struct ipc_call *c)
+int monitor_find(struct object *lock, struct ipc_call *c)
 {
-	if (object_lock(lock) < 0)
-		return;
+	int r = object_enter(lock);
+
+	if (r < 0)
+		return r == -EBUSY ? r : 0;	/* a damaged one is as none */
 	ipc_lent_find(&lock->o, c->pid, &c->lent);
 	object_unlock(lock);
+	return 0;
 }
 
 /* The waiter stands in line: now the lock is given up. */
@@ -155,7 +213,7 @@ void monitor_lend(struct object *ob, ref_t w)
 	struct ipc_lent lent;
 
 	if (waiter_at(&ob->o, w)->state != WAITER_WAITING || !lock ||
-	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock(lock) < 0)
+	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock_patiently(lock) < 0)
 		return;
 	ipc_lend(&lock->o, &lent);
 	settle(lock);
@@ -163,7 +221,8 @@ void monitor_lend(struct object *ob, ref_t w)
 
 /*
  * The waiter's outcome is settled: take the lock back. true: it has it (or never had, or cannot
- * any more) and can be answered. false: *ret waits in the lock, which is locked.
+ * any more) and can be answered. false: *ret waits in the lock, which is locked; or *ret_lock is
+ * NULL: not now, settle() is called again.
  */
 bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret)
 {
@@ -172,9 +231,14 @@ bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct
 	struct ipc_lent lent;
 	int r;
 
-	if (ob->o.type != IPC_COND || !lock || !ipc_cond_lent(&ob->o, w, &lent) ||
-	    object_lock(lock) < 0)
+	*ret_lock = NULL;
+	if (ob->o.type != IPC_COND || !lock || !ipc_cond_lent(&ob->o, w, &lent))
 		return true;
+	r = object_lock(lock);
+	if (r == -EBUSY)
+		held_add(ob);
+	if (r < 0)
+		return r != -EBUSY;
 	*ret = (struct ipc_call){
 		.tid = wt->tid, .pid = wt->pid, .uid = wt->uid, .unique = wt->unique,
 		.deadline = IPC_NEVER,

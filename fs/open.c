@@ -82,7 +82,7 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 	how.flags = handle_flags(t, ob->o.type, how.kind, flags);
 	if (ob->o.ops->unhold)		/* whose are its holds? */
 		how.pid = proc_pid(how.tid);
-	r = object_lock(ob);
+	r = object_enter(ob);
 	if (r < 0)
 		return r;
 	handle = opened_before(ob, how.unique);
@@ -109,8 +109,8 @@ static bool opened_already(const struct target *t)
 	struct object *ob = raw.resent ? object_of(t->node, &r) : NULL;
 	bool yes;
 
-	if (!ob || object_lock(ob) < 0)
-		return false;
+	if (!ob || object_lock(ob) < 0)	/* (then open_object() meets the same) */
+		return ob != NULL;
 	yes = opened_before(ob, raw.unique) != 0;
 	object_unlock(ob);
 	return yes;
@@ -158,7 +158,7 @@ void close_handle(uint64_t ino, uint64_t fh)
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
-	uint64_t companion, lock_id;
+	uint64_t companion, lock_id, back, id;
 
 	if (fh & FH_PLAIN) {
 		plain_close(fh);
@@ -178,9 +178,11 @@ void close_handle(uint64_t ino, uint64_t fh)
 		ipc_flush(&ob->o, (ref_t)fh, 0, false, true);
 	companion = hd->companion;
 	lock_id = monitor_lock_id(ob);
+	back = monitor_back(ob, hd);
+	id = t.node->id;
 	ipc_close(&ob->o, (ref_t)fh);
 	settle(ob);
-	monitor_closed(lock_id, companion);
+	monitor_closed(lock_id, companion, id, back);
 }
 
 void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -199,6 +201,19 @@ static int flush_line(struct object *ob, struct ipc_handle *hd, uint32_t pid, bo
 	return ipc_flush(&ob->o, c.handle, pid, killed, false);
 }
 
+/* There is no line to be completed: then a close() does not even wait for the lock (held.c). */
+static bool nothing_to_flush(uint64_t ino, uint64_t fh)
+{
+	struct target t;
+	struct object *ob = !raw.resent && target_of(ino, &t) == 0 ? t.node->ob : NULL;
+	struct ipc_handle *hd;
+
+	if (!ob || !ob->o.h || ob->o.damage)
+		return false;
+	hd = ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	return hd && !hd->line;
+}
+
 void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct target t;
@@ -209,7 +224,8 @@ void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	bool partial;
 	int r = 0;
 
-	if (fi->fh & FH_PLAIN || enter(ino, fi->fh, &t, &ob, &hd) < 0) {
+	if (fi->fh & FH_PLAIN || nothing_to_flush(ino, fi->fh) ||
+	    enter(ino, fi->fh, &t, &ob, &hd) < 0) {
 		fuse_reply_err(req, 0);
 		return;
 	}

@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "held.h"
 #include "io.h"
 #include "monitor.h"
 #include "type.h"
@@ -191,6 +192,46 @@ static void reply_result(fuse_req_t req, uint32_t op, int64_t result)
 		fuse_reply_err(req, 0);
 }
 
+static void all_damaged(struct object *ob)
+{
+	struct parked *p, *tmp;
+
+	HASH_ITER(hh, ob->parked, p, tmp) {
+		fuse_req_t req;
+
+		if (p->cond)
+			p->cond->pins--;
+		req = take_req(p);
+		parked_free(p);
+		fuse_reply_err(req, EIO);
+	}
+}
+
+/* Its object cannot be locked: as soon as it can. */
+static void give_up_later(struct parked *p, int why)
+{
+	p->why = why;
+	deadline_remove(p);
+	p->deadline = (int64_t)ipc_now() + RETRY_MS * 1000000;
+	deadline_add(p);
+}
+
+/* It was served: that is the answer. */
+static void give_up_served(struct object *ob, struct parked *p)
+{
+	fuse_req_t req = p->req;
+	ref_t w = p->waiter;
+	struct by_req *b;
+
+	settle(ob);
+	HASH_FIND(hh, by_req, &req, sizeof(req), b);
+	if (!b || b->p->ob != ob || b->p->waiter != w || ob->held)
+		return;
+	/* Its file says so, and its lists do not: nobody would ever answer it. */
+	obj_damage(&ob->o, "a waiter that was served is in no list");
+	all_damaged(ob);
+}
+
 /* The waiter leaves its line; its request is answered, unless it waits on (see ipc_leave). */
 static void give_up(struct parked *p, int why)
 {
@@ -198,15 +239,21 @@ static void give_up(struct parked *p, int why)
 	uint32_t op = p->op;
 	int64_t result = why;
 	fuse_req_t req;
+	int r = object_lock(ob);
 
-	if (object_lock(ob) < 0) {
+	if (r == -EBUSY && !ob->held_failed) {
+		give_up_later(p, why);
+		return;
+	}
+	if (r < 0) {
 		req = take_req(p);
 		parked_free(p);
 		fuse_reply_err(req, EIO);
 		return;
 	}
+	p->why = 0;
 	if (waiter_at(&ob->o, p->waiter)->state == WAITER_GRANTED) {
-		settle(ob);			/* it was served: that is the answer */
+		give_up_served(ob, p);
 		return;
 	}
 	if (p->cond) {			/* it has its notify, and does not wait for its lock now */
@@ -217,7 +264,8 @@ static void give_up(struct parked *p, int why)
 		settle(ob);
 		req = take_req(p);
 		parked_free(p);
-		if (object_lock(cond) == 0) {
+		cond->pins--;
+		if (object_lock_patiently(cond) == 0) {
 			ipc_cond_park(&cond->o, w);
 			settle(cond);
 		}
@@ -310,6 +358,7 @@ static bool answer_plainly(struct object *ob, ref_t w, struct parked *p)
 	int64_t result = wt->result;
 	uint32_t op = p->op, pid = wt->pid;
 	fuse_req_t req = take_req(p);
+	int r;
 
 	parked_free(p);
 	object_unlock(ob);
@@ -319,20 +368,29 @@ static bool answer_plainly(struct object *ob, ref_t w, struct parked *p)
 		reply_result(req, op, result);
 	else
 		reply_read(req, ob, handle_at(&ob->o, wt->handle), &wt->got, c.max);
-	if (object_lock(ob) < 0)
+	r = object_lock(ob);
+	if (r == -EBUSY)
+		held_finish(ob, w, &c);
+	if (r < 0)
 		return false;
 	ipc_finish(&ob->o, w, &c);
 	return true;
 }
 
 /* A condition's reader whose outcome is settled waits in the lock that it gave up. */
-static bool move_to_lock(struct object *ob, ref_t w, struct parked *p)
+static bool move_to_lock(struct object *ob, ref_t w, struct parked *p, bool *ret_busy)
 {
 	struct object *lock;
 	struct ipc_call c;
 
+	*ret_busy = false;
 	if (monitor_retake(ob, w, &lock, &c))
 		return false;
+	if (!lock) {
+		*ret_busy = true;
+		return true;
+	}
+	ob->pins++;		/* p->cond */
 	HASH_DEL(ob->parked, p);
 	deadline_remove(p);
 	p->deadline = IPC_NEVER;
@@ -354,9 +412,11 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 	struct ipc_call none = { 0 };
 	struct ipc_waiter *wt;
 	fuse_req_t req;
+	int r;
 
 	ipc_finish(&lock->o, w, &none);
 	object_unlock(lock);
+	ob->pins--;
 	req = take_req(p);
 	w = p->cond_waiter;
 	parked_free(p);
@@ -365,7 +425,10 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 		fuse_reply_err(req, (int)-wt->result);
 	else
 		reply_answer(req, ob, &wt->got, 0, c.max);
-	if (object_lock(ob) == 0) {
+	r = object_lock(ob);
+	if (r == -EBUSY)
+		held_finish(ob, w, &c);
+	if (r == 0) {
 		ipc_finish(&ob->o, w, &c);
 		settle(ob);
 	}
@@ -376,11 +439,12 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 static bool answer(struct object *ob, ref_t w)
 {
 	struct parked *p = find(ob, w);
+	bool busy;
 
 	if (p->cond)
 		return answer_condition(ob, w, p);
-	if (move_to_lock(ob, w, p))
-		return object_lock(ob) == 0;
+	if (move_to_lock(ob, w, p, &busy))
+		return !busy && object_lock(ob) == 0;
 	return answer_plainly(ob, w, p);
 }
 
@@ -420,18 +484,6 @@ static void wake_pollers(struct object *ob)
 		list_remove(o, &o->h->polls, r);
 		set32(o, hd->poll_events, 0);
 		commit(o);
-	}
-}
-
-static void all_damaged(struct object *ob)
-{
-	struct parked *p, *tmp;
-
-	HASH_ITER(hh, ob->parked, p, tmp) {
-		fuse_req_t req = take_req(p);
-
-		parked_free(p);
-		fuse_reply_err(req, EIO);
 	}
 }
 
@@ -516,7 +568,7 @@ void feed_hungry(void)
 void park_expire(void)
 {
 	while (heap_len && heap[0]->deadline <= (int64_t)ipc_now())
-		give_up(heap[0], -ETIMEDOUT);
+		give_up(heap[0], heap[0]->why ? heap[0]->why : -ETIMEDOUT);
 	arm();
 }
 
@@ -524,9 +576,14 @@ void park_end_all(int error)
 {
 	struct by_req *b, *tmp;
 
+	held_end_all(-error);
 	HASH_ITER(hh, by_req, b, tmp) {
 		struct parked *p = b->p;
-		fuse_req_t req = take_req(p);
+		fuse_req_t req;
+
+		if (p->cond)
+			p->cond->pins--;
+		req = take_req(p);
 
 		parked_free(p);
 		fuse_reply_err(req, error);
@@ -554,6 +611,8 @@ void park_end_handle(struct object *ob, ref_t handle)
 
 		if (waiter_at(&ob->o, p->waiter)->handle != handle)
 			continue;
+		if (p->cond)
+			p->cond->pins--;
 		req = take_req(p);
 		parked_free(p);
 		fuse_reply_err(req, EBADF);

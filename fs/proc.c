@@ -63,6 +63,15 @@ bool proc_killed(uint32_t tid)
 	return (stat_field(tid, 9) & PF_SIGNALED) && (stat_field(tid, 52) & 0x7f);
 }
 
+char proc_state(uint32_t tid)
+{
+	char buf[1024], *p;
+
+	if (read_proc(tid, "stat", buf, sizeof(buf)) < 0 || !(p = strrchr(buf, ')')) || !p[1])
+		return 0;
+	return p[2];
+}
+
 uint64_t proc_start(uint32_t pid)
 {
 	return stat_field(pid, 22);

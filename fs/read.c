@@ -12,19 +12,17 @@ void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a,
 		  size_t size)
 {
 	static char buf[MAX_IO];
-	struct ipc_msg *m;
+	size_t n;
 
-	/* One message in one block goes to the kernel from where it is. */
-	if (a->kind == ANSWER_RAW && a->count == 1 && a->len > 4096 && off < a->len &&
-	    !(m = msg_at(&ob->o, a->first))->more) {
-		size_t n = a->len - off < size ? a->len - off : size;
-		char *p = at(&ob->o, a->first, sizeof(*m) + a->skip + off + n);
-
-		fuse_reply_buf(req, p + sizeof(*m) + a->skip + off, n);
-		return;
-	}
-	size = answer_copy(&ob->o, a, off, buf, size < sizeof(buf) ? size : sizeof(buf));
-	fuse_reply_buf(req, buf, size);
+	/*
+	 * Copied, although one message in one block could go to the kernel from where it is: its file may
+	 * be cut short meanwhile, and a reply that the kernel cannot read is none.
+	 */
+	n = answer_copy(&ob->o, a, off, buf, size < sizeof(buf) ? size : sizeof(buf));
+	if (ob->o.damage)
+		fuse_reply_err(req, EIO);
+	else
+		fuse_reply_buf(req, buf, n);
 }
 
 void reply_read(fuse_req_t req, struct object *ob, const struct ipc_handle *hd,
@@ -162,9 +160,9 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		return;
 	} else {
 		lock = ob->o.type == IPC_COND ? lock_object(ob) : NULL;
-		if (lock)
-			monitor_find(lock, &c);
-		r = ipc_read(&ob->o, &c);
+		r = lock ? monitor_find(lock, &c) : 0;
+		if (r == 0)
+			r = ipc_read(&ob->o, &c);
 	}
 	if (r == IPC_WAIT) {
 		if (ob->o.type == IPC_COND)

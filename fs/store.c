@@ -18,10 +18,12 @@
 #include <utlist.h>
 
 #include "fs.h"
+#include "held.h"
 #include "type.h"
 
 #define MAPPED_MOST	8192u
-#define LOCK_NS		200000000	/* a direct client may be stopped while it holds a mutex */
+#define LOCK_NS		2000000		/* who holds a lock longer is stopped, or waits for a processor */
+#define PATIENCE_NS	200000000
 
 static int lock_fd = -1;
 
@@ -219,7 +221,7 @@ int store_load(const char **ret_why)
 	if (r == 0 && !fs.supervisor)
 		fs.mount.h->m.lock = 0;	/* a mount begins: whoever had it is gone */
 	if (r == 0)
-		r = obj_lock(&fs.mount, LOCK_NS);
+		r = obj_lock(&fs.mount, PATIENCE_NS);
 	if (r < 0) {
 		*ret_why = r == -EPROTO ? "the state directory was made by another version of ipcfs" :
 					  "the mount file is damaged";
@@ -306,6 +308,7 @@ static void unmap(struct object *ob)
 		n->size = ipc_size(&ob->o);
 		n->size_known = true;
 	}
+	held_forget(ob);
 	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped--;
 	n->ob = NULL;
@@ -317,7 +320,8 @@ static void unmap(struct object *ob)
 
 static bool in_use(const struct object *ob)
 {
-	return ob->parked || ob->o.locked || ob->hungry || ob->o.h->handles.count;
+	return ob->parked || ob->o.locked || ob->hungry || ob->held || ob->pins || ob->kept ||
+	       ob->o.h->handles.count;
 }
 
 static void unmap_idle(void)
@@ -357,18 +361,13 @@ static int map_file(struct object *ob)
 	return r;
 }
 
-/* After mapping: is it sound, and are its handles of this mount? */
-static int adopt(struct object *ob)
+/* Before its first use, locked: is it sound, and are its handles of this mount? */
+static void adopt(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
 	struct ipc_check k;
-	int r;
 
-	if (o->h->epoch != mount_body()->epoch)
-		o->h->m.lock = 0;	/* whoever had it went with an earlier mount */
-	r = obj_lock(o, LOCK_NS);
-	if (r < 0)
-		return r;
+	ob->adopted = true;
 	if (ipc_check(o, &k) < 0) {
 		obj_damage(o, k.why);
 	} else if (o->h->epoch != mount_body()->epoch) {
@@ -379,8 +378,13 @@ static int adopt(struct object *ob)
 	} else {
 		ipc_restarted(o);
 	}
-	obj_unlock(o);
-	return o->damage ? -EIO : 0;
+	if (!o->damage)
+		LIST_EACH(o, &o->h->handles, h) {
+			struct ipc_handle *hd = AT(o, ipc_handle, h);
+
+			if (hd->flags & HANDLE_WRITER)
+				writer_add(hd->nodeid);
+		}
 }
 
 struct object *object_of(struct node *n, int *ret_error)
@@ -426,19 +430,64 @@ struct object *object_of(struct node *n, int *ret_error)
 	n->ob = ob;
 	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped++;
-	if (adopt(ob) == 0)
-		LIST_EACH(&ob->o, &ob->o.h->handles, h) {
-			struct ipc_handle *hd = AT(&ob->o, ipc_handle, h);
-
-			if (hd->flags & HANDLE_WRITER)
-				writer_add(hd->nodeid);
-		}
+	if (ob->o.h->epoch != mount_body()->epoch)
+		ob->o.h->m.lock = 0;	/* whoever had it went with an earlier mount */
+	if (object_lock(ob) == 0)
+		object_unlock(ob);
 	return ob;
+}
+
+static int lock_for(struct object *ob, int64_t ns)
+{
+	int r = obj_lock(&ob->o, ns);
+
+	if (r < 0)
+		return r;
+	/* Cut short and made longer again, it has zeros instead. */
+	if (ob->o.h->magic != IPC_MAGIC || ob->o.h->id != ob->o.id)
+		obj_damage(&ob->o, "it is no engine file any more");
+	else if (ob->adopted)
+		return 0;
+	else
+		adopt(ob);
+	if (!ob->o.damage)
+		return 0;
+	obj_unlock(&ob->o);
+	return -EIO;
+}
+
+int object_try(struct object *ob)
+{
+	return lock_for(ob, 0);
+}
+
+int object_lock_patiently(struct object *ob)
+{
+	return lock_for(ob, PATIENCE_NS);
 }
 
 int object_lock(struct object *ob)
 {
-	return obj_lock(&ob->o, LOCK_NS);
+	int r = lock_for(ob, ob->held ? 0 : LOCK_NS);
+
+	if (r == -EBUSY)
+		held_add(ob);
+	return r;
+}
+
+int object_enter(struct object *ob)
+{
+	int r;
+
+	if (ob->held_failed) {
+		r = object_try(ob);
+		return r == -EBUSY ? -EIO : r;
+	}
+	/* Nobody overtakes those who wait for it already. */
+	r = ob->kept ? -EBUSY : object_lock(ob);
+	if (r == -EBUSY)
+		held_put_aside(ob);
+	return r;
 }
 
 void object_unlock(struct object *ob)
@@ -454,7 +503,7 @@ void object_used(struct object *ob)
 
 	if (node_block(n)->active != active)
 		names_active(&fs.mount, n->ref, active);
-	if (active || n->parent || n == fs.root || ob->parked)
+	if (active || n->parent || n == fs.root || ob->parked || ob->held || ob->kept || ob->pins)
 		return;
 	unmap(ob);
 	object_remove_files(n);

@@ -25,6 +25,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "held.h"
 #include "io.h"
 #include "type.h"
 #include "worker.h"
@@ -45,6 +46,22 @@ static int device_fd;
 static size_t left_over;		/* the request in shared->request is to be dealt with again */
 
 /* ---- the device ---- */
+
+/* What libfuse will not tell of the request that is dealt with next. */
+static void note_raw(const void *msg, size_t n, bool again)
+{
+	const struct fuse_in_header *h = msg;
+
+	raw = (struct raw_request){
+		.unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
+		.pid = h->pid,
+	};
+	if (h->opcode == FUSE_POLL && n >= (sizeof(*h) + sizeof(struct fuse_poll_in)))
+		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
+	if (h->opcode == FUSE_READ && n >= (sizeof(*h) + sizeof(struct fuse_read_in)))
+		raw.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
+				 FUSE_READ_LOCKOWNER);
+}
 
 static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 {
@@ -71,15 +88,7 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 		shared->init_len = (uint32_t)n;
 	}
 	fresh = false;
-	raw = (struct raw_request){
-		.unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
-		.pid = h->pid,
-	};
-	if (h->opcode == FUSE_POLL && n >= (ssize_t)(sizeof(*h) + sizeof(struct fuse_poll_in)))
-		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
-	if (h->opcode == FUSE_READ && n >= (ssize_t)(sizeof(*h) + sizeof(struct fuse_read_in)))
-		raw.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
-				 FUSE_READ_LOCKOWNER);
+	note_raw(buf, (size_t)n, again);
 	return n;
 }
 
@@ -88,6 +97,11 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 	ssize_t n = 0;
 
 	if (replaying) {		/* the kernel has its answer already */
+		for (int i = 0; i < count; i++)
+			n += (ssize_t)iov[i].iov_len;
+		return n;
+	}
+	if (!held_may_reply(((const struct fuse_out_header *)iov[0].iov_base)->unique)) {
 		for (int i = 0; i < count; i++)
 			n += (ssize_t)iov[i].iov_len;
 		return n;
@@ -143,7 +157,7 @@ static void do_without_resend(int fd)
 
 /* ---- the event thread ---- */
 
-enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_PROCESS, EVENT_SUPERVISOR };
+enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_HELD, EVENT_PROCESS, EVENT_SUPERVISOR };
 
 static int epoll_fd = -1, stop_fd = -1;
 static _Atomic bool stopping;		/* set by the event thread */
@@ -287,15 +301,22 @@ static void *event_loop(void *arg)
 {
 	int signal_fd = *(int *)arg;
 	struct epoll_event e;
-	uint64_t n;
+	uint64_t n, nudged = 0;
 
 	for (;;) {
-		if (epoll_wait(epoll_fd, &e, 1, stopping ? 10 : -1) < 1) {
-			/* The loop thread may have looked at `stopping`, and not have read yet. */
-			if (stopping)
-				pthread_kill(loop_thread, SIGUSR2);
-			continue;
+		bool nudge = stopping || held_any();
+		int events = epoll_wait(epoll_fd, &e, 1, nudge ? RETRY_MS : -1);
+
+		/*
+		 * The loop thread may have looked at `stopping`, and not have read yet; and it is to
+		 * look at objects whose lock somebody keeps.
+		 */
+		if (nudge && ipc_now() - nudged >= RETRY_MS * 1000000ull) {
+			nudged = ipc_now();
+			pthread_kill(loop_thread, SIGUSR2);
 		}
+		if (events < 1)
+			continue;
 		if (e.data.u64 == EVENT_STOP)
 			return NULL;
 		pthread_mutex_lock(&fs.lock);
@@ -306,6 +327,10 @@ static void *event_loop(void *arg)
 			break;
 		case EVENT_SIGNAL:
 			on_signal(signal_fd);
+			break;
+		case EVENT_HELD:
+			if (read(held_fd, &n, sizeof(n)) < 0)
+				log_line(LOG_ERR, "eventfd: %m");
 			break;
 		case EVENT_SUPERVISOR:
 			supervisor_ended();
@@ -342,6 +367,25 @@ static bool is_new(const struct fuse_in_header *h)
 	       h->opcode != FUSE_FORGET && h->opcode != FUSE_BATCH_FORGET;
 }
 
+/* One that was put aside. */
+static void deal_again(void *msg, size_t len)
+{
+	struct fuse_buf buf = { .mem = msg, .size = len };
+
+	note_raw(msg, len, true);
+	held_begin();
+	fuse_session_process_buf(fs.se, &buf);
+	held_end(msg, len);
+}
+
+static bool for_held(const void *msg)
+{
+	const struct fuse_in_header *h = msg;
+
+	return h->opcode == FUSE_INTERRUPT &&
+	       held_interrupted(((const struct fuse_interrupt_in *)(h + 1))->unique);
+}
+
 static int serve(struct fuse_session *se)
 {
 	/* A replayed INIT must not overwrite what may be left over there. */
@@ -349,19 +393,27 @@ static int serve(struct fuse_session *se)
 	int r = 0;
 
 	while (!fuse_session_exited(se) && !stopping) {
+		if (held_any()) {
+			pthread_mutex_lock(&fs.lock);
+			held_retry(deal_again);
+			feed_hungry();
+			pthread_mutex_unlock(&fs.lock);
+		}
 		r = fuse_session_receive_buf(se, &buf);
 		if (r == -EINTR)
 			continue;
 		if (r <= 0)
 			break;
 		pthread_mutex_lock(&fs.lock);
+		held_begin();
 		if (catching_up && is_new(buf.mem)) {
 			catching_up = false;
 			settle_told();
 		}
 		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
-		if (!stopping)
+		if (!stopping && !for_held(buf.mem))
 			fuse_session_process_buf(se, &buf);
+		held_end(buf.mem, (size_t)r);
 		dealing = 0;
 		if (buf.mem == shared->request)
 			*(uint32_t *)shared->request = 0;
@@ -419,11 +471,13 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (signal_fd < 0 || epoll_fd < 0 || fs.timer_fd < 0 || stop_fd < 0)
+	held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (signal_fd < 0 || epoll_fd < 0 || fs.timer_fd < 0 || stop_fd < 0 || held_fd < 0)
 		return -errno;
 	epoll_add(signal_fd, EVENT_SIGNAL);
 	epoll_add(fs.timer_fd, EVENT_TIMER);
 	epoll_add(stop_fd, EVENT_STOP);
+	epoll_add(held_fd, EVENT_HELD);
 	guard_watch(supervisor_fd);
 	pthread_mutex_lock(&fs.lock);
 	if (shared->init_len && !kernel_resends())
@@ -455,5 +509,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	close(epoll_fd);
 	close(fs.timer_fd);
 	close(stop_fd);
+	close(held_fd);
+	held_fd = -1;
 	return r;
 }

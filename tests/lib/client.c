@@ -45,9 +45,33 @@ static int bench(ipcfs_obj *o, const char *what)
 	return 0;
 }
 
+/* -how PATH MODE: does it work directly when it is opened in this way; and does it work? */
+static int how(const char *path, int mode)
+{
+	ipcfs_obj *o = ipcfs_open(path, mode, 0);
+	char buf[64];
+	ssize_t r;
+
+	if (!o) {
+		perror("open");
+		return 1;
+	}
+	printf("%s\n", ipcfs_is_direct(o) ? "direct" : "files");
+	r = ipcfs_put(o, "said", 4, 0);
+	printf("put %s\n", r < 0 ? strerror((int)-r) : "ok");
+	r = ipcfs_get(o, buf, sizeof(buf), 0);
+	printf("get %.*s\n", r < 0 ? 99 : (int)r, r < 0 ? strerror((int)-r) : buf);
+	ipcfs_close(o);
+	return 0;
+}
+
 int client(int argc, char **argv)
 {
 	const char *what = argv[0] + 1;
+
+	if (!strcmp(what, "how") && argc > 2)
+		return how(argv[1], atoi(argv[2]));
+
 	ipcfs_obj *o = argc > 1 ? ipcfs_open(argv[1], O_RDWR | O_CREAT, 0600) : NULL;
 	char buf[65536];
 	int n = argc > 2 ? atoi(argv[2]) : 1;

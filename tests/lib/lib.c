@@ -160,18 +160,11 @@ void ends_well(pid_t pid)
 		FAIL("child %d: status %x", (int)pid, status);
 }
 
-int main(int argc, char **argv)
+static int run_all(const struct test *t, int argc, char **argv)
 {
 	int failed = 0;
 
-	if (argc > 1 && argv[1][0] == '-')
-		return client(argc - 1, argv + 1);
-	mount_dir = getenv("IPCFS_MOUNT");
-	if (!mount_dir) {
-		puts("IPCFS_MOUNT is not set: skipped");
-		return 77;
-	}
-	for (const struct test *t = tests; t->name; t++) {
+	for (; t->name; t++) {
 		bool wanted = argc == 1;
 		int status;
 		pid_t pid;
@@ -192,5 +185,21 @@ int main(int argc, char **argv)
 		printf("%s %s\n", status ? "FAIL" : "ok", t->name);
 		failed |= status;
 	}
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	int failed = 0;
+
+	if (argc > 1 && argv[1][0] == '-')
+		return client(argc - 1, argv + 1);
+	mount_dir = getenv("IPCFS_MOUNT");
+	if (!mount_dir) {
+		puts("IPCFS_MOUNT is not set: skipped");
+		return 77;
+	}
+	failed |= run_all(tests, argc, argv);
+	failed |= run_all(mode_tests, argc, argv);
 	return failed ? 1 : 0;
 }

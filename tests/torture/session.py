@@ -22,6 +22,9 @@ GROUPS = {"barrier": ["barrier"] * 4, "talk": ["asker", "answerer"]}
 DRAINERS = ("consumer", "leaser", "taker")       # these stop when what they read has ended
 
 
+DIRECT = {"producer", "consumer", "locker", "rlocker", "semaphore", "maker", "taker", "adder"}
+
+
 class Failure(Exception):
     pass
 
@@ -29,10 +32,15 @@ class Failure(Exception):
 class Client:
     def __init__(self, session, role, name):
         self.role, self.name = role, name
+        program, more = [sys.executable, "-I", "-S", HERE / "clients.py"], []
+        # Of each role that can be, the odd ones work directly.
+        if session.options.direct and role in DIRECT and int(name.partition(".")[0]) % 2:
+            program, more = [session.options.direct], [str(session.options.patience)]
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", HERE / "clients.py", role, session.folder, session.logs,
-             name, str(session.options.seed), session.mode],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            [*program, role, session.folder, session.logs, name, str(session.options.seed),
+             session.mode, *more],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
 
     def __str__(self):
         return f"{self.role} {self.name} (pid {self.process.pid})"

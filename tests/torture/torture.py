@@ -36,6 +36,9 @@ def arguments():
     parser.add_argument("--kills", type=int, default=50, help="kills of the worker")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--kill-clients", action="store_true", help="kill clients as well")
+    parser.add_argument("--direct", help="half of the clients work directly: this program")
+    parser.add_argument("--patience", type=float, default=2,
+                        help="seconds after which a direct client that still sleeps was not woken")
     parser.add_argument("--gap", type=float, default=0.05,
                         help="mean seconds between two kills (default: %(default)s)")
     parser.add_argument("--objects", type=int, default=100, help="idle objects beside")

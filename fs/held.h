@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests for objects whose lock somebody keeps: held.c. */
+#ifndef IPCFS_HELD_H
+#define IPCFS_HELD_H
+
+#include "engine.h"
+#include "fs.h"
+
+/* object_lock() found it taken: look at it again soon, and settle() it then. */
+void held_add(struct object *ob);
+/* It is locked again, or goes. */
+void held_remove(struct object *ob);
+/* Are there any? From every thread. */
+bool held_any(void);
+/* The request that is dealt with needs this object, and has to wait for it: no reply to it counts. */
+void held_put_aside(struct object *ob);
+
+/* ---- for the loop thread ---- */
+
+extern int held_fd;		/* an eventfd, to have the event thread know that there are some */
+/* Around each request. */
+void held_begin(void);
+/* Its reply: false: it is put aside, and the kernel is to hear nothing. */
+bool held_may_reply(uint64_t unique);
+/* Keep it, if it was put aside. */
+void held_end(const void *msg, size_t len);
+/* Look at all of them; `again` deals with a request that was kept. */
+void held_retry(void (*again)(void *msg, size_t len));
+/* An INTERRUPT: was it for one that is kept? It is answered then. */
+bool held_interrupted(uint64_t unique);
+void held_end_all(int error);
+
+/* What retrying is to do first, for a waiter whose answer was given and could not be finished. */
+void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c);
+/* The same for a companion that is to be closed: monitor_closed(). */
+void held_close(struct object *ob, uint64_t fh, uint64_t id, uint64_t back);
+/* The object is unmapped. */
+void held_forget(struct object *ob);
+
+#define RETRY_MS 10
+
+#endif
