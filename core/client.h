@@ -35,6 +35,7 @@ struct ipcfs_obj {
 	struct ipc_env env;
 	pthread_mutex_t lock;		/* a value's change and its result; data */
 	pthread_mutex_t limited;	/* file mode: a flock with a time limit, which is the handle's */
+	unsigned int lent;		/* atomic; counts flock_limited(): odd while it has lent its limit */
 	bool writing;			/* atomic; file mode: somebody writes to fd, and may wait */
 	void *data;			/* array */
 	size_t data_len;

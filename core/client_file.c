@@ -17,35 +17,46 @@
 
 #define PIECE (8u << 20)	/* bytes of one call: more would not fit into the offset */
 
-/* The daemon's limits are shorter than the caller's may be: ask again if it was not yet time. */
-static bool too_early(ssize_t n, int64_t deadline)
+/*
+ * The time limit that ended a call was not the caller's, so that it is to be made again: there is no
+ * room for a longer one in the offset, or it was the one that flock_limited() lends to the handle. Else
+ * it was the handle's own (NAME@SECONDS, ioctl).
+ */
+static bool too_early(struct ipcfs_obj *o, int64_t left, unsigned int lent)
 {
-	return n < 0 && errno == ETIMEDOUT && deadline && (int64_t)ipc_now() < deadline;
+	return left > (int64_t)LIB_TIME_MOST * 1000 - 1000 ||
+	       lent != __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE) || lent % 2;
 }
 
 ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline, bool join)
 {
+	unsigned int lent;
+	int64_t left;
 	ssize_t n;
 
-	do
-		n = pread(o->fd, buf, size < PIECE ? size : PIECE,
-			  (off_t)lib_offset(left_of(deadline), join));
-	while (too_early(n, deadline));
+	do {
+		lent = __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE);
+		left = left_of(deadline);
+		n = pread(o->fd, buf, size < PIECE ? size : PIECE, (off_t)lib_offset(left, join));
+	} while (n < 0 && errno == ETIMEDOUT && too_early(o, left, lent));
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t write_to(int fd, const void *data, size_t len, int64_t deadline)
+static ssize_t write_to(struct ipcfs_obj *o, int fd, const void *data, size_t len, int64_t deadline)
 {
+	unsigned int lent;
+	int64_t left;
 	ssize_t n;
 
-	do
-		n = pwrite(fd, len ? data : "", len ? len : 1,
-			   (off_t)lib_offset(left_of(deadline), !len));
-	while (too_early(n, deadline));
+	do {
+		lent = __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE);
+		left = left_of(deadline);
+		n = pwrite(fd, len ? data : "", len ? len : 1, (off_t)lib_offset(left, !len));
+	} while (n < 0 && errno == ETIMEDOUT && too_early(o, left, lent));
 	return n < 0 ? -errno : n;
 }
 
-static int put_all(int fd, const char *msg, size_t len, int64_t deadline)
+static int put_all(struct ipcfs_obj *o, int fd, const char *msg, size_t len, int64_t deadline)
 {
 	size_t done = 0;
 	ssize_t n = 0;
@@ -53,7 +64,7 @@ static int put_all(int fd, const char *msg, size_t len, int64_t deadline)
 	do {
 		size_t k = len - done < PIECE ? len - done : PIECE;
 
-		n = write_to(fd, msg + done, k, deadline);
+		n = write_to(o, fd, msg + done, k, deadline);
 		if (n > 0)
 			done += (size_t)n;
 		if (n < (ssize_t)k)
@@ -73,14 +84,14 @@ int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline)
 	 * nothing ends: so a thread that finds another in here writes through a handle of its own.
 	 */
 	if (!__atomic_exchange_n(&o->writing, true, __ATOMIC_ACQUIRE)) {
-		r = put_all(o->fd, msg, len, deadline);
+		r = put_all(o, o->fd, msg, len, deadline);
 		__atomic_store_n(&o->writing, false, __ATOMIC_RELEASE);
 		return r;
 	}
 	fd = client_reopen(o);
 	if (fd < 0)
 		return fd;
-	r = put_all(fd, msg, len, deadline);
+	r = put_all(o, fd, msg, len, deadline);
 	close(fd);
 	return r;
 }
@@ -124,6 +135,7 @@ static int flock_limited(struct ipcfs_obj *o, int how, int64_t deadline)
 	r = pthread_mutex_timedlock(&o->limited, &ts);
 	if (r)
 		return -r;
+	__atomic_add_fetch(&o->lent, 1, __ATOMIC_ACQ_REL);
 	do {
 		ns = left_of(deadline);
 		r = ioctl(o->fd, IPCFS_IOC_TIMEOUT, &ns) < 0 || flock(o->fd, how) < 0 ? -errno : 0;
@@ -131,19 +143,22 @@ static int flock_limited(struct ipcfs_obj *o, int how, int64_t deadline)
 	ns = -1;
 	if (ioctl(o->fd, IPCFS_IOC_TIMEOUT, &ns) < 0 && r == 0)
 		r = 0;		/* the mount is gone: the next call will tell */
+	__atomic_add_fetch(&o->lent, 1, __ATOMIC_ACQ_REL);
 	pthread_mutex_unlock(&o->limited);
 	return r;
 }
 
 int file_flock(struct ipcfs_obj *o, int how, int64_t deadline)
 {
+	unsigned int lent;
 	int r;
 
 	if (how != LOCK_UN && deadline && deadline != IPC_NEVER)
 		return flock_limited(o, how, deadline);
-	do
+	do {
+		lent = __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE);
 		r = flock(o->fd, how | (deadline == 0 && how != LOCK_UN ? LOCK_NB : 0)) < 0 ? -errno : 0;
-	while (r == -ETIMEDOUT && deadline == IPC_NEVER);
+	} while (r == -ETIMEDOUT && deadline && too_early(o, 0, lent));
 	return r;
 }
 

@@ -20,7 +20,9 @@
  * tries, and gives -EAGAIN; otherwise -ETIMEDOUT when the time has passed. Who waits is served
  * first come, first served, together with those who wait through files. A signal handler that runs
  * ends the wait with -EINTR and nothing is taken, also with SA_RESTART; calls that take no
- * timeout_ns do not wait.
+ * timeout_ns do not wait. Two exceptions that the kernel makes, where it goes through the file: SA_RESTART goes
+ * on waiting for the lock of a cond, value or array; and ipcfs_put with a time limit, or of an empty message, fails
+ * under a limit of the size of files (ulimit -f) as any write behind it does (-EFBIG, SIGXFSZ).
  *
  * Errors of any call: -EBADF the object was not opened for that (O_RDONLY, O_WRONLY), -EINVAL not of
  * that type, -ECANCELED the wait was cancelled (ctl/cancel, unmount), -EIO the engine file is

@@ -66,7 +66,7 @@ static int hold(void)
 	if (r < 0)
 		return 1;
 	/* In the middle of a change: who takes over rolls it back. */
-	set64(&o, o.h->b.space[0], *(uint64_t *)(void *)o.h->b.space + 1);
+	set64_at(&o, (uint64_t *)(void *)&o.h->b, *(uint64_t *)(void *)&o.h->b + 1);
 	say("held");
 	raise(SIGSTOP);
 	obj_rollback(&o);
