@@ -126,6 +126,12 @@ static void pages_remove(struct ipc_obj *o, uint32_t *head, uint32_t page)
 {
 	struct ipc_page_state *s = state(o, page), *t;
 
+	/* Else who takes the first of a bent list would meet it again, for ever. */
+	if ((s->l.prev ? state(o, s->l.prev - 1)->l.next : *head) != page + 1 ||
+	    (s->l.next && state(o, s->l.next - 1)->l.prev != page + 1)) {
+		obj_damage(o, "a list of pages does not lead back");
+		return;
+	}
 	count(o, head, -1u);
 	if (s->l.next) {
 		t = state(o, s->l.next - 1);
@@ -151,6 +157,10 @@ static bool pages_alloc(struct ipc_obj *o, unsigned int order, uint32_t *ret_pag
 	if (k == IPC_ORDERS)
 		return false;
 	page = h->free[k] - 1;
+	if (state(o, page)->u.kind != PAGE_FREE || state(o, page)->u.size != k) {
+		obj_damage(o, "a list of free pages leads to one in use");
+		return false;
+	}
 	pages_remove(o, &h->free[k], page);
 	while (k-- > order) {		/* split: the upper halves stay free */
 		uint32_t upper = page + (1u << k);
@@ -378,12 +388,14 @@ unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n)
 size_t heap_size(struct ipc_obj *o, ref_t r)
 {
 	uint32_t page;
-	struct ipc_page_state *s = block_state(o, r, &page);
+	/* Once: another process may write it, and what was checked must be what is used. */
+	struct ipc_page_state s = { .u.word = __atomic_load_n(&block_state(o, r, &page)->u.word,
+							      __ATOMIC_RELAXED) };
 
-	if (s->u.kind == PAGE_SLAB && s->u.size < IPC_CLASSES)
-		return class_size[s->u.size];
-	if (s->u.kind == PAGE_BLOCK && s->u.size < IPC_ORDERS)
-		return (size_t)IPC_PAGE << s->u.size;
+	if (s.u.kind == PAGE_SLAB && s.u.size < IPC_CLASSES)
+		return class_size[s.u.size];
+	if (s.u.kind == PAGE_BLOCK && s.u.size < IPC_ORDERS)
+		return (size_t)IPC_PAGE << s.u.size;
 	return 0;
 }
 
@@ -581,7 +593,9 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 	if (h->pages > o->max_pages)
 		return -EIO;
 	while (page < h->pages) {
-		struct ipc_page_state *s = state(o, page);
+		struct ipc_page_state now = { .u.word = __atomic_load_n(&state(o, page)->u.word,
+									__ATOMIC_RELAXED) };
+		const struct ipc_page_state *s = &now;		/* (it may change while we look) */
 		unsigned int n = 1;
 
 		switch (s->u.kind) {

@@ -255,14 +255,21 @@ void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r)
 void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r)
 {
 	struct ipc_link *k = link_at(o, r);
+	ref_t next = k->next, prev = k->prev;
 
-	if (k->prev)
-		set32(o, link_at(o, k->prev)->next, k->next);
+	/* Else who takes the head of a bent list would meet it again, for ever. */
+	if ((prev ? link_at(o, prev)->next : l->head) != r ||
+	    (next ? link_at(o, next)->prev : l->tail) != r || !l->count) {
+		obj_damage(o, "a list does not lead back");
+		return;
+	}
+	if (prev)
+		set32(o, link_at(o, prev)->next, next);
 	else
-		set32(o, l->head, k->next);
-	if (k->next)
-		set32(o, link_at(o, k->next)->prev, k->prev);
+		set32(o, l->head, next);
+	if (next)
+		set32(o, link_at(o, next)->prev, prev);
 	else
-		set32(o, l->tail, k->prev);
+		set32(o, l->tail, prev);
 	set32(o, l->count, l->count - 1);
 }

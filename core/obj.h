@@ -85,7 +85,7 @@ static inline void *at(struct ipc_obj *o, ref_t r, size_t size)
 	if (__builtin_expect(off < o->heap_off ||
 			     off + size > o->heap_off + (uint64_t)o->max_pages * IPC_PAGE, 0)) {
 		obj_damage(o, "reference out of range");
-		__builtin_memset(ipc_nowhere, 0, size);
+		__builtin_memset(ipc_nowhere, 0, size < sizeof(ipc_nowhere) ? size : sizeof(ipc_nowhere));
 		return ipc_nowhere;
 	}
 	return o->base + off;
@@ -212,14 +212,24 @@ void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r);		/* at the tail 
 void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 
+/* What follows r in its list. It must lead back: a list that does so everywhere has no cycle. */
+static inline ref_t list_next(struct ipc_obj *o, ref_t r)
+{
+	ref_t next = AT(o, ipc_link, r)->next;
+
+	if (next && __builtin_expect(AT(o, ipc_link, next)->prev != r, 0))
+		obj_damage(o, "a list does not lead back");
+	return next;
+}
+
 /*
  * Walk a list; `next` is read first, so that the body may remove r. Never endless: no more than
- * were there at the start.
+ * were there at the start, and each once.
  */
 #define LIST_EACH(o, l, r)							\
 	for (ref_t r = (l)->head, r##_next, r##_n = (l)->count;			\
 	     r && r##_n && !(o)->damage &&					\
-	     (r##_next = AT(o, ipc_link, r)->next, 1);				\
+	     (r##_next = list_next(o, r), 1);					\
 	     r = r##_next, r##_n--)
 
 /* ---- heap ---- */

@@ -59,6 +59,7 @@ static void take(struct ipc_obj *o, const struct ipc_handle *hd, uint32_t op, si
 	struct ipc_mq *q = &Q(o)->mq[0];
 	bool raw = ipc_framing(o, hd) == FRAMING_RECORD, many = op == OP_STREAM;
 	uint64_t len = 0, bytes = 0;
+	struct msg_walk w = { 0 };
 	uint32_t count = 0;
 	ref_t r = q->head;
 
@@ -67,7 +68,7 @@ static void take(struct ipc_obj *o, const struct ipc_handle *hd, uint32_t op, si
 		struct ipc_msg *m = msg_at(o, r);
 		uint64_t n = (uint64_t)m->len + !raw;
 
-		if (count && (!many || len + n > max))
+		if ((count && (!many || len + n > max)) || msg_again(o, &w, r))
 			break;
 		len += n;
 		bytes += m->len;
@@ -193,6 +194,7 @@ static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		    size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)data, len };
+	struct msg_walk w = { 0 };
 	ref_t last;
 
 	call_record(o, c, (int64_t)c->done, true);
@@ -202,7 +204,7 @@ static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 
 		if (!line)
 			return -ENOMEM;
-		for (last = line; msg_at(o, last)->more; )
+		for (last = line; msg_at(o, last)->more && !msg_again(o, &w, last); )
 			last = msg_at(o, last)->more;
 		set32(o, hd->line, line);
 		set32(o, hd->line_last, last);
@@ -518,12 +520,13 @@ static void queue_regret(struct ipc_obj *o, struct ipc_waiter *w)
 	struct ipc_mq *q = &Q(o)->mq[0];
 	struct ipc_answer *a = &w->got;
 	uint64_t bytes = 0;
+	struct msg_walk walk = { 0 };
 	ref_t last = 0, r = a->first;
 
 	/* A lease goes back with its handle's other leases. */
 	if (!a->count || a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW)
 		return;
-	for (uint32_t i = 0; i < a->count && !o->damage; i++) {
+	for (uint32_t i = 0; i < a->count && !o->damage && !msg_again(o, &walk, r); i++) {
 		last = r;
 		bytes += msg_at(o, r)->len;
 		r = msg_at(o, r)->next;

@@ -151,6 +151,11 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 
 	uint64_t pos = w->got.base;
 
+	/* Or whoever grants to the head of a line would find it there again. */
+	if (w->state != WAITER_WAITING && w->state != WAITER_TURN) {
+		obj_damage(o, "a waiter in line that does not wait");
+		return;
+	}
 	set64(o, w->result, result);
 	if (got)
 		answer_move(o, &w->got, got);

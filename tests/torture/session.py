@@ -190,6 +190,10 @@ class Session:
             return
         if victim.group == "barrier":
             self.tell("four.barrier", "abort")
+        else:      # it may have died before it opened its end, and the other waits for a first peer
+            end = "a" if victim.role == "asker" else "b"
+            os.close(os.open(os.path.join(
+                self.folder, f"talk{self.generation['talk']}.pipe", end), os.O_RDWR))
         others = [client for client in self.clients if client.group == victim.group]
         self.await_ends(others)
         if victim.group == "barrier":
