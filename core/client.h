@@ -31,6 +31,7 @@ struct ipcfs_obj {
 	struct ipc_sem *fast;		/* its lock, if it may be taken by the fast word; NULL */
 	bool damaged;			/* atomic */
 	uint32_t spin;			/* atomic; rounds to spin before the next sleep */
+	uint32_t yields;		/* atomic; spins that ended at their shortest */
 	struct ipc_obj map;
 	struct ipc_env env;
 	pthread_mutex_t lock;		/* a value's change and its result; data */

@@ -18,6 +18,7 @@
  */
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@
 
 #define SPIN_PAUSES	16		/* between two looks: one round of a spin, some 0.3 to 0.8 µs */
 #define SPIN_MOST	40u		/* rounds: a wake-up of another CPU costs about as much */
-#define SPIN_LEAST	2u
+#define SPIN_LEAST	8u
+#define YIELD_ANYWAY	16u		/* how often a CPU is given to others, after that was of no use */
 #define LOOK_NS		5000000000	/* how often a sleeper asks whether the mount is still there */
 #define LOCK_NS		100000000	/* who may not wait gets the lock in this time, or EAGAIN */
 
@@ -248,17 +250,21 @@ void session_spun(struct ipcfs_obj *o, uint32_t rounds, bool come)
 
 /*
  * Spin until it is ready, for as long as that has been worth it on this object: each success makes
- * the next one longer, each failure shorter.
+ * the next one longer, each failure shorter. With one CPU, or at the end, let others run once: who is
+ * waited for may be among them, and then nobody has to sleep and be woken.
  */
 bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
 {
 	uint32_t rounds = __atomic_load_n(&o->spin, __ATOMIC_RELAXED);
 	bool come = false;
 
-	if (!ipc_may_spin())
-		return false;
-	for (uint32_t i = 0; i < rounds && !come; i++) {
-		session_pause();
+	if (ipc_may_spin())
+		for (uint32_t i = 0; i < rounds && !come; i++) {
+			session_pause();
+			come = ready(o, arg);
+		}
+	if (!come && (rounds > SPIN_LEAST || __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
+		sched_yield();
 		come = ready(o, arg);
 	}
 	session_spun(o, rounds, come);

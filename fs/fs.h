@@ -95,23 +95,25 @@ struct object {
 	struct to_finish *to_finish;
 };
 
-/* A request that waits. Whoever takes it out of its object's table answers it. */
+/* A request that waits. Whoever takes it out of its object's table answers it. Many: keep it small. */
 struct parked {
 	ref_t waiter;			/* key */
-	fuse_req_t req;
+	ref_t cond_waiter;
+	fuse_req_t req;			/* key, for interrupts */
 	struct object *ob;
 	struct object *cond;		/* waits in `ob` for the lock of this condition's waiter */
-	ref_t cond_waiter;
-	uint32_t op;
-	size_t max;			/* read: bytes wanted */
 	uint64_t pos;
-	char *data;			/* write: its bytes */
-	size_t len;
-	bool more;
+	union {
+		size_t max;		/* read: bytes wanted */
+		size_t len;		/* write: bytes of data */
+	};
+	char *data;			/* write */
 	int64_t deadline;
-	int why;			/* it is to end with this, as soon as its object can be locked; 0 */
-	size_t heap_at;			/* place in the heap of deadlines, + 1 */
-	UT_hash_handle hh;
+	uint32_t heap_at;		/* place in the heap of deadlines, + 1 */
+	int16_t why;			/* it is to end with this, as soon as its object can be locked; 0 */
+	uint8_t op;
+	bool more;
+	UT_hash_handle hh, hh_req;
 };
 
 /* What a nodeid means. */

@@ -34,7 +34,7 @@ static size_t heap_len, heap_cap;
 static void heap_put(struct parked *p, size_t i)
 {
 	heap[i] = p;
-	p->heap_at = i + 1;
+	p->heap_at = (uint32_t)i + 1;
 }
 
 static void heap_up(struct parked *p, size_t i)
@@ -138,37 +138,13 @@ static void parked_free(struct parked *p)
 	free(p);
 }
 
-/* Every parked request, to find one by its fuse_req_t when it is interrupted. */
-struct by_req {
-	fuse_req_t req;
+static struct parked *by_req;		/* every parked request, to find one when it is interrupted */
+
+static struct parked *find_req(fuse_req_t req)
+{
 	struct parked *p;
-	UT_hash_handle hh;
-};
 
-static struct by_req *by_req;
-
-static void index_add(struct parked *p)
-{
-	struct by_req *b = malloc(sizeof(*b));
-
-	if (!b)
-		abort();
-	b->req = p->req;
-	b->p = p;
-	HASH_ADD(hh, by_req, req, sizeof(b->req), b);
-}
-
-static struct parked *index_take(fuse_req_t req)
-{
-	struct by_req *b;
-	struct parked *p = NULL;
-
-	HASH_FIND(hh, by_req, &req, sizeof(req), b);
-	if (b) {
-		p = b->p;
-		HASH_DEL(by_req, b);
-		free(b);
-	}
+	HASH_FIND(hh_req, by_req, &req, sizeof(req), p);
 	return p;
 }
 
@@ -177,7 +153,7 @@ static fuse_req_t take_req(struct parked *p)
 {
 	fuse_req_t req = p->req;
 
-	index_take(req);
+	HASH_DELETE(hh_req, by_req, p);
 	unpark(p);
 	return req;
 }
@@ -210,7 +186,7 @@ static void all_damaged(struct object *ob)
 /* Its object cannot be locked: as soon as it can. */
 static void give_up_later(struct parked *p, int why)
 {
-	p->why = why;
+	p->why = (int16_t)why;
 	deadline_remove(p);
 	p->deadline = (int64_t)ipc_now() + RETRY_MS * 1000000;
 	deadline_add(p);
@@ -221,11 +197,10 @@ static void give_up_served(struct object *ob, struct parked *p)
 {
 	fuse_req_t req = p->req;
 	ref_t w = p->waiter;
-	struct by_req *b;
 
 	settle(ob);
-	HASH_FIND(hh, by_req, &req, sizeof(req), b);
-	if (!b || b->p->ob != ob || b->p->waiter != w || ob->held)
+	p = find_req(req);
+	if (!p || p->ob != ob || p->waiter != w || ob->held)
 		return;
 	/* Its file says so, and its lists do not: nobody would ever answer it. */
 	obj_damage(&ob->o, "a waiter that was served is in no list");
@@ -288,12 +263,11 @@ static void give_up(struct parked *p, int why)
 
 void parked_interrupted(fuse_req_t req, void *data)
 {
-	struct by_req *b;
+	struct parked *p = find_req(req);
 
 	(void)data;
-	HASH_FIND(hh, by_req, &req, sizeof(req), b);
-	if (b)
-		give_up(b->p, -EINTR);
+	if (p)
+		give_up(p, -EINTR);
 }
 
 void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data)
@@ -306,14 +280,13 @@ void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *dat
 	p->req = req;
 	p->ob = ob;
 	p->op = c->op;
-	p->max = c->max;
+	p->max = c->op == OP_WRITE ? c->len : c->max;
 	p->pos = c->pos;
 	p->data = data;
-	p->len = c->len;
 	p->more = c->more;
 	p->deadline = waiter_at(&ob->o, c->waiter)->deadline;
 	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
-	index_add(p);
+	HASH_ADD(hh_req, by_req, req, sizeof(p->req), p);
 	deadline_add(p);
 	if (fuse_req_interrupted(req)) {
 		object_unlock(ob);
@@ -574,11 +547,10 @@ void park_expire(void)
 
 void park_end_all(int error)
 {
-	struct by_req *b, *tmp;
+	struct parked *p, *tmp;
 
 	held_end_all(-error);
-	HASH_ITER(hh, by_req, b, tmp) {
-		struct parked *p = b->p;
+	HASH_ITER(hh_req, by_req, p, tmp) {
 		fuse_req_t req;
 
 		if (p->cond)
