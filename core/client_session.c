@@ -38,7 +38,9 @@
 #define SPIN_MOST	40u		/* rounds: a wake-up of another CPU costs about as much */
 #define SPIN_LEAST	8u
 #define YIELD_ANYWAY	16u		/* how often a CPU is given to others, after that was of no use */
-#define LOOK_NS		5000000000	/* how often a sleeper asks whether the mount is still there */
+#define FREE_BLOCKS	1024u		/* of the largest order: 64 MiB */
+#define LOOK_NS		5000000000	/* when a sleeper asks whether the mount is still there, … */
+#define LOOK_MOST_NS	60000000000	/* … each time after twice as long, up to this */
 #define LOCK_NS		100000000	/* who may not wait gets the lock in this time, or EAGAIN */
 
 /* ---- attaching ---- */
@@ -98,6 +100,16 @@ static void kick(struct ipcfs_obj *o)
 	errno = saved;
 }
 
+/*
+ * Is there so much free memory that it should go back? More than the daemon leaves when it looks at the
+ * object (which it does at the latest when we close it): a queue that is filled and drained in turn
+ * would else give back and ask for the same pages again and again.
+ */
+static bool much_free(const struct ipc_header *h)
+{
+	return h->free_top >= FREE_BLOCKS;
+}
+
 /* The usual case first: nobody is there to be told of anything, and there is no memory to return. */
 static bool anybody(const struct ipc_obj *o)
 {
@@ -106,7 +118,7 @@ static bool anybody(const struct ipc_obj *o)
 
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		n |= h->lines[i].count;
-	return n || heap_trims(o);
+	return n || much_free(h);
 }
 
 /* Is there somebody whom only the daemon can tell? */
@@ -114,7 +126,7 @@ static bool for_daemon(struct ipc_obj *o)
 {
 	struct ipc_header *h = o->h;
 
-	if (h->granted.count || heap_trims(o))
+	if (h->granted.count || much_free(h))
 		return true;
 	for (unsigned int i = 0; i < IPC_LINES; i++) {
 		ref_t r = h->lines[i].head;
@@ -304,10 +316,11 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 	int64_t deadline = s->c.deadline;
 	ref_t r = s->c.waiter;
 	uint64_t now = waiter_at(s->o, r)->since;	/* or a little later */
+	int64_t look_ns = LOOK_NS;
 
 	for (;;) {
 		struct ipc_waiter *w = waiter_at(s->o, r);
-		int64_t look = (int64_t)now + LOOK_NS;
+		int64_t look = (int64_t)now + look_ns;
 		bool looks = look < deadline;
 		int why = 0, e;
 
@@ -317,6 +330,7 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 		why = sleep_on(c, &w->futex, looks ? look : deadline, !s->spun);
 		if (why == -ETIMEDOUT && looks) {
 			why = 0;
+			look_ns = look_ns * 2 < LOOK_MOST_NS ? look_ns * 2 : LOOK_MOST_NS;
 			if (ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR)
 				why = -errno;
 		}

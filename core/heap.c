@@ -511,7 +511,7 @@ int heap_grow(struct ipc_obj *o, bool essential)
 	return 0;
 }
 
-bool heap_trims(const struct ipc_obj *o)
+static bool much_free(const struct ipc_obj *o)
 {
 	return o->h->free_top >= MOST_BLOCKS && o->h->pages_held - o->h->pages_used >= MOST_PAGES;
 }
@@ -522,7 +522,7 @@ void heap_trim(struct ipc_obj *o, bool hard)
 	uint32_t blocks = hard ? 0 : KEEP_BLOCKS, pages = hard ? 0 : KEEP_PAGES;
 	int fd = -1;
 
-	if (o->damage || !o->env || o->env->dirfd == -1 || (!hard && !heap_trims(o)))
+	if (o->damage || !o->env || o->env->dirfd == -1 || (!hard && !much_free(o)))
 		return;
 	while (h->free[TOP] && h->free_top > blocks && h->pages_held - h->pages_used > pages &&
 	       !o->damage) {

@@ -261,8 +261,6 @@ size_t heap_size(struct ipc_obj *o, ref_t r);		/* bytes that the block has */
 int heap_grow(struct ipc_obj *o, bool essential);
 /* Give memory back to the system when much is free (all that can be, when `hard`). Only between changes. */
 void heap_trim(struct ipc_obj *o, bool hard);
-/* Would heap_trim() find something to give back? */
-bool heap_trims(const struct ipc_obj *o);
 uint64_t heap_held(const struct ipc_obj *o);		/* bytes of memory that the file takes */
 int heap_check(struct ipc_obj *o, uint64_t *ret_blocks);	/* and how many are in use */
 

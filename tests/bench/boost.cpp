@@ -14,7 +14,7 @@ static void *make(int id, size_t size)
 
 	try {
 		message_queue *q = new message_queue(boost::interprocess::create_only, name.c_str(),
-						     BOUND, size);
+						     BOUND(size), size);
 		/* The processes inherit the mapping: the name need not outlive this line. */
 		message_queue::remove(name.c_str());
 		return q;

@@ -12,7 +12,8 @@
 
 #include "bench.h"
 
-#define BOUND	1024			/* messages, for every peer that can have a bound */
+/* Messages, for every peer that can have a bound. Long ones: what fits into a cache, as a pipe does. */
+#define BOUND(size)	((size) > 4096 ? 16 : 1024)
 
 #ifdef __cplusplus
 extern "C" {

@@ -58,7 +58,7 @@ static void *make_queue(int id, size_t size)
 	struct ipcfs_channel *c = make_unbounded(id, size);
 	char bound[16];
 
-	snprintf(bound, sizeof(bound), "%d", BOUND);
+	snprintf(bound, sizeof(bound), "%d", BOUND(size));
 	set(c, "maxsize", bound);
 	return c;
 }

@@ -10,7 +10,8 @@ import signal
 import sys
 import time
 
-BOUND = 1024
+def bound(size):                         # as channel.h
+    return 16 if size > 4096 else 1024
 
 
 class Team:
@@ -47,7 +48,7 @@ class Team:
 
 
 def queue(producers, consumers, size, count):
-    q = mp.Queue(BOUND)
+    q = mp.Queue(bound(size))
     puts = max(1, count // (producers * consumers)) * consumers
     gets = puts * producers // consumers
 

@@ -159,7 +159,7 @@ def all_workloads(quick):
         Workload("memory", "Daemon memory for each of 10,000 that wait",
                  {**together(["files", "files-open", "files-wait"], scale.memory_files),
                   "null": scale.memory_null},
-                 [Aim("files", 512)], base="files", labels=scale.MEMORY, unit="B", most_rounds=3),
+                 [Aim("files-wait", 512)], base="files", labels=scale.MEMORY, unit="B", most_rounds=3),
         Workload("floor", "Requests, client and daemon on one CPU",
                  together(scale.FLOOR, scale.floor_all),
                  [Aim("event", 1.1, "null-read"), Aim("value", 1.1, "null-read"),
