@@ -19,11 +19,13 @@
 
 #include "fs.h"
 #include "held.h"
+#include "lock.h"
 #include "type.h"
 
 #define MAPPED_MOST	8192u
 #define LOCK_NS		2000000		/* who holds a lock longer is stopped, or waits for a processor */
 #define PATIENCE_NS	200000000
+#define OLD_LOCK_NS	20000000
 
 static int lock_fd = -1;
 
@@ -387,6 +389,18 @@ static void adopt(struct object *ob)
 		}
 }
 
+/*
+ * The object is of an earlier mount. A direct client of that one may be in the middle of a change: let
+ * it end. But a word that stays is nobody's: its thread may be one of another boot, or it is stopped.
+ */
+static void free_old_lock(uint32_t *word)
+{
+	if (ipc_lock_take(word, OLD_LOCK_NS) == -EBUSY)
+		__atomic_store_n(word, 0, __ATOMIC_RELEASE);
+	else
+		ipc_lock_release(word);
+}
+
 struct object *object_of(struct node *n, int *ret_error)
 {
 	struct object *ob = n->ob;
@@ -431,7 +445,7 @@ struct object *object_of(struct node *n, int *ret_error)
 	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped++;
 	if (ob->o.h->epoch != mount_body()->epoch)
-		ob->o.h->m.lock = 0;	/* whoever had it went with an earlier mount */
+		free_old_lock(&ob->o.h->m.lock);
 	if (object_lock(ob) == 0)
 		object_unlock(ob);
 	return ob;

@@ -49,6 +49,22 @@ def timed(count, operation):
     return time.monotonic() - start
 
 
+def test_a_lock_kept_since_an_earlier_mount_is_nobodys(mount_with):
+    mount = mount_with()
+    q = mount.make("q.queue")
+    q.put(b"1\n2\n")
+    keepers = [Keeper(q)]
+    mount.abort()
+    mount.start()
+    assert q.take() == b"1\n"
+    keepers.append(Keeper(q))
+    mount.abort()
+    mount.start()
+    assert q.take() == b"2\n"
+    for keeper in keepers:
+        keeper.kill()
+
+
 ENDS = pytest.mark.parametrize("end", [Holder.go_on, Holder.kill], ids=["goes on", "is killed"])
 
 
