@@ -107,7 +107,7 @@ static void kick(struct ipcfs_obj *o)
  */
 static bool much_free(const struct ipc_header *h)
 {
-	return h->free_top >= FREE_BLOCKS;
+	return h->free_top >= (__atomic_load_n(&h->wanted, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
 }
 
 /* The usual case first: nobody is there to be told of anything, and there is no memory to return. */

@@ -416,7 +416,7 @@ struct ipc_header {
 	uint32_t fingerprint;		/* [once] */
 	uint64_t id;			/* [once] */
 	uint32_t type;			/* [once] enum ipc_type_id */
-	uint32_t doorbell;		/* [atomic] the daemon has been told that there is work */
+	uint32_t wanted;		/* [atomic] the mount is short of memory: tell of what comes free */
 	uint64_t reserve;		/* [once] bytes that the heap may grow to */
 	uint64_t epoch;			/* [lock] the mount in which its handles were opened */
 	uint64_t unique;		/* [lock] the last request that was done at once, */

@@ -5,8 +5,8 @@
  *
  * Locking: one daemon lock (fs.lock) is held by whichever thread works: the loop thread from the
  * moment that it has a request until it has dealt with it, the event thread while it deals with a
- * deadline or a doorbell. Nothing waits under it: replies are written, engine mutexes are taken
- * with a time limit. Order: fs.lock, then libfuse's own locks, then one object's mutex, then the
+ * deadline. Nothing waits under it: replies are written, engine mutexes are taken with a time
+ * limit. Order: fs.lock, then libfuse's own locks, then one object's mutex, then the
  * mount file's mutex.
  */
 #ifndef IPCFS_FS_H
@@ -203,6 +203,8 @@ uint64_t object_memory(struct object *ob);
 void store_sweep(void);
 /* Could readers of what there is make room for so many bytes? false: waiting would be for ever. */
 bool memory_may_come(size_t bytes);
+/* The mount is short of memory, or is not any more: what others have free goes back, and will go back. */
+void memory_wanted(bool wanted);
 
 /* ---- tree.c: names ---- */
 int tree_load(void);

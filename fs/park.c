@@ -507,6 +507,7 @@ void settle(struct object *ob)
 			if (w && waiter_at(o, w)->flags & WAITER_MEMORY) {
 				ob->hungry = true;
 				LL_APPEND2(fs.hungry, ob, hungry_next);
+				memory_wanted(true);
 			}
 		}
 	}
@@ -534,6 +535,8 @@ void feed_hungry(void)
 		ob->o.freed = true;
 		settle(ob);
 	}
+	if (!fs.hungry)
+		memory_wanted(false);
 }
 
 /* ---- from outside of requests ---- */

@@ -446,6 +446,7 @@ struct object *object_of(struct node *n, int *ret_error)
 	fs.mapped++;
 	if (ob->o.h->epoch != mount_body()->epoch)
 		free_old_lock(&ob->o.h->m.lock);
+	ob->o.h->wanted = fs.hungry != NULL;
 	if (object_lock(ob) == 0)
 		object_unlock(ob);
 	return ob;
@@ -544,6 +545,25 @@ void store_sweep(void)
 		object_remove_files(n);
 		names_remove(&fs.mount, n->ref, false, 0);
 		tree_forget(n);
+	}
+}
+
+void memory_wanted(bool wanted)
+{
+	static bool is_wanted;
+	struct object *ob;
+
+	if (wanted == is_wanted)
+		return;
+	is_wanted = wanted;
+	DL_FOREACH2(fs.lru, ob, lru_next) {
+		if (!ob->o.h || ob->o.damage)
+			continue;
+		__atomic_store_n(&ob->o.h->wanted, wanted, __ATOMIC_RELAXED);
+		if (!wanted || ob->o.locked || !ob->o.h->free_top || object_try(ob) < 0)
+			continue;
+		heap_trim(&ob->o, true);
+		object_unlock(ob);
 	}
 }
 

@@ -5,7 +5,7 @@
  * One loop thread reads requests and deals with each at once, for no request ever waits in here;
  * so requests are dealt with in the order in which the kernel sent them, and what a close gave
  * back is there for whatever was asked after it. One event thread waits for everything else:
- * deadlines, signals, direct clients at the doorbell, the end of processes.
+ * deadlines, signals, the end of processes.
  *
  * A worker that follows a dead one gets the INIT request from the supervisor's memory instead of
  * from the kernel, keeps its own reply to it, and then asks the kernel to send again what was not

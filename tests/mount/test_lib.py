@@ -1,14 +1,16 @@
 """libipcfs: its own test program in both modes, and mixed with programs that use files."""
 
+import errno
 import os
 import re
 import select
 import signal
 import subprocess
+import time
 
 import pytest
 
-from kit import BUILD, T, eventually, sh, spawn
+from kit import BUILD, T, eventually, fork, raises, sh, spawn, write_once
 
 LIB = os.path.join(BUILD, "tests", "lib", "lib")
 pytestmark = pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
@@ -274,3 +276,33 @@ def test_example_in_c(area, tmp_path, mode):
     q.close()
     assert end(program) == "working on resize\n"
     assert slots.size == 1
+
+
+def test_memory_that_a_direct_client_frees_goes_to_who_waits_for_it_elsewhere(mount_with):
+    """Also what it has freed before; and while it lives, for its death would free it anyway."""
+    mount = mount_with(memory="12M")
+    full, other = mount.make("full.queue"), mount.make("other.queue")
+    for queue in (full, other):
+        queue.set("framing", "record")
+    count = 0
+    with raises(errno.EAGAIN, errno.ENOSPC):
+        while True:
+            write_once(full.path, b"x" * 60000, os.O_WRONLY | os.O_NONBLOCK)
+            count += 1
+    writers = [fork(lambda: write_once(other.path, b"y" * 900000)) for _ in range(3)]
+    eventually(lambda: len(other.waiters()) >= 1, 10, "they wait for memory")
+    def take(queue, n):
+        return spawn(["bash", "-c", f"exec {LIB} -get {queue.path} {n} > /dev/null"])
+
+    start = time.monotonic()
+    getter = take(full, count + 1)
+    assert [w.result() for w in writers] == [900000] * 3
+    assert time.monotonic() - start < 4.5, "only because a sleeper asks every five seconds"
+    assert getter.running, "it still has the queue open"
+    full.put(b"the last")
+    getter.finish()
+    # The same with memory that was free before anybody wanted it.
+    getter = take(other, 3 * 14 + 1)        # in pieces of 64 KiB
+    eventually(lambda: other.size == 0 and len(other.waiters()) == 1, 10, "it has taken all")
+    sizes = [full.put(b"z" * 60000) for _ in range(count - 20)]
+    assert len(sizes) == count - 20 and getter.running
