@@ -242,6 +242,16 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 			i += (int)k;
 			continue;
 		}
+		/* Before it stands in line, once more: others take many at a time as well. */
+		if (!s.spun && !s.c.waiter && !s.c.done && !has_room(c, NULL) && deadline) {
+			session_leave(c, &s);
+			s.spun = look_first(c, has_room, deadline);
+			r = session_take_lock(c, &s, deadline);
+			if (r < 0)
+				break;
+			s.spun = true;
+			continue;
+		}
 		s.c.data = msgs[i].iov_base;
 		s.c.len = msgs[i].iov_len;
 		r = s.o->ops->put(s.o, s.hd, &s.c);

@@ -247,6 +247,7 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 			ret[got] = base + first - 1;
 			link = (uint32_t *)(o->base + (uint64_t)ret[got] * IPC_UNIT);
 			first = *link ? *link - base + 1 : 0;
+			heap_prefetch(o, ret[got], *link);
 		} else if (carved < per_page[cls]) {
 			ret[got] = base + carved++ * class_size[cls] / IPC_UNIT;
 		} else {
@@ -263,12 +264,6 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 	 */
 	if (link && !log_set(o, link, *link, 1))
 		return 0;
-	if (first) {	/* the next call's block: often it is in the cache of another CPU, who freed it */
-		char *next = o->base + (uint64_t)(base + first - 1) * IPC_UNIT;
-
-		__builtin_prefetch(next, 1);
-		__builtin_prefetch(next + 64, 1);
-	}
 	log64(o, &s->u.word, use_word(PAGE_SLAB, cls, first, carved, used));
 	if (used == per_page[cls])
 		pages_remove(o, &o->h->partial[cls], page);

@@ -20,7 +20,9 @@
 
 #define SPINS		600		/* pauses before the first sleep; some 10 to 20 µs */
 #define CROWD_SPINS	40		/* the same, when somebody sleeps already */
-#define BACKOFF_MOST	32		/* pauses between two looks at the word */
+#define SPIN_FIRST	32		/* pauses between two looks at the word, … */
+#define WANTED_AFTER	320		/* … until after so many it is said that it is wanted */
+#define PASS_ON		16		/* pauses for whoever said so to take it */
 #define FIRST_SLICE	1000000		/* ns of the first sleep; each is twice as long … */
 #define CLOSE_SLICE	8000000		/* … and from here on the holder is looked at closely */
 #define LAST_SLICE	64000000
@@ -76,17 +78,14 @@ static bool swap(uint32_t *word, uint32_t from, uint32_t to)
 	return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/*
- * Look again and again, less often each time: whoever has the word's cache line then does many short
- * changes in a row, which costs all of them less than taking turns.
- */
+/* Look again and again: less often at first, so that the holder has its cache line, then say so. */
 static bool spin(uint32_t *word, uint32_t tid)
 {
-	unsigned int most = SPINS;
+	unsigned int wait = SPIN_FIRST, most = SPINS;
 
 	if (!ipc_may_spin())
 		return false;
-	for (unsigned int wait = 1, spent = 0; spent < most; spent += wait) {
+	for (unsigned int spent = 0; spent < most; spent += wait) {
 		uint32_t v;
 
 		for (unsigned int i = 0; i < wait; i++)
@@ -97,8 +96,11 @@ static bool spin(uint32_t *word, uint32_t tid)
 		/* The holder may not be running, and needs the CPU that a crowd would spin on. */
 		if (v & LOCK_SLEEPERS)
 			most = CROWD_SPINS;
-		if (wait < BACKOFF_MOST)
-			wait *= 2;
+		if (v && spent >= WANTED_AFTER) {
+			wait = 1;
+			if (!(v & LOCK_WANTED))
+				swap(word, v, v | LOCK_WANTED);
+		}
 	}
 	return false;
 }
@@ -140,7 +142,7 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 		spent = ipc_now() - start;
 		late = timeout_ns >= 0 && spent >= (uint64_t)timeout_ns;
 		/* Opening a file of /proc is dear, above all if a thousand do it at once. */
-		if (is_dead(v & ~LOCK_SLEEPERS, late || slice >= CLOSE_SLICE)) {
+		if (is_dead(v & LOCK_TID, late || slice >= CLOSE_SLICE)) {
 			if (swap(word, v, tid | LOCK_SLEEPERS))
 				return -EOWNERDEAD;
 			continue;
@@ -159,7 +161,12 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 	}
 }
 
-void ipc_lock_wake(uint32_t *word)
+void ipc_lock_pass_on(uint32_t *word, uint32_t v)
 {
-	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	if (v & LOCK_SLEEPERS)
+		syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	if (!(v & LOCK_WANTED))
+		return;
+	for (int i = 0; i < PASS_ON && !__atomic_load_n(word, __ATOMIC_RELAXED); i++)
+		ipc_pause();
 }

@@ -9,6 +9,11 @@
  *	0			free
  *	tid			held, nobody sleeps
  *	tid | LOCK_SLEEPERS	held, somebody may sleep: legal to be set when nobody does
+ *	tid | LOCK_WANTED	held, and somebody has been spinning for a while
+ *
+ * The lock is not fair: who has just had it takes it again with more ease, and many short changes in
+ * a row cost less than changes in turn. But whoever has spun for some microseconds says so, and the
+ * holder then leaves it free for a moment when it lets go.
  *
  * Who must wait sleeps on the word in slices, and looks between them whether the holder still
  * lives. The ids are of one pid namespace: a process of another one does not attach.
@@ -19,14 +24,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOCK_SLEEPERS 0x80000000u
+#define LOCK_SLEEPERS	0x80000000u
+#define LOCK_WANTED	0x40000000u
+#define LOCK_TID	0x3fffffffu
 
 /*
  * timeout_ns < 0: for ever. 0: taken. -EOWNERDEAD: taken from a dead holder, whose change is to be
  * undone. -EBUSY: not got in time.
  */
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
-void ipc_lock_wake(uint32_t *word);
+void ipc_lock_pass_on(uint32_t *word, uint32_t v);	/* it was v, and is free now */
 uint32_t ipc_tid_ask(void);
 /* Is there another CPU, on which the one that is waited for can run meanwhile? */
 bool ipc_may_spin(void);
@@ -59,8 +66,10 @@ static inline int ipc_lock_take(uint32_t *word, int64_t timeout_ns)
 
 static inline void ipc_lock_release(uint32_t *word)
 {
-	if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) & LOCK_SLEEPERS)
-		ipc_lock_wake(word);
+	uint32_t v = __atomic_exchange_n(word, 0, __ATOMIC_RELEASE);
+
+	if (__builtin_expect(v & (LOCK_SLEEPERS | LOCK_WANTED), 0))
+		ipc_lock_pass_on(word, v);
 }
 
 #endif

@@ -235,6 +235,22 @@ static inline ref_t list_next(struct ipc_obj *o, ref_t r)
 /* ---- heap ---- */
 
 /*
+ * Blocks that follow each other in a list mostly lie side by side, and in the cache of the CPU that had
+ * them last. Fetch the next one, and the one some places behind it: following the list would wait for
+ * each in turn.
+ */
+static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
+{
+	const char *p = o->base + (uint64_t)next * IPC_UNIT;
+	const char *ahead = o->base + (uint64_t)(ref_t)(next + 6 * (next - r)) * IPC_UNIT;
+
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + 64);
+	__builtin_prefetch(ahead);
+	__builtin_prefetch(ahead + 64);
+}
+
+/*
  * A block of at least `size` bytes (at most 64 KiB), or 0 with o->want_order set: then the caller
  * rolls back, calls heap_grow() and begins again. Part of the change under way.
  */

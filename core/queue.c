@@ -331,7 +331,7 @@ static int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
  * costs little more than its copy.
  */
 
-#define RUN		48		/* messages in one change */
+#define RUN		64		/* messages in one change */
 #define GET_PAGES	4		/* pages that one change may free blocks of */
 
 /* Only a putter that has waited less than this may be overtaken. */
@@ -431,8 +431,7 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 		bytes += len[k];
 		r[k] = next;
 		next = m->next;
-		__builtin_prefetch(o->base + (uint64_t)next * IPC_UNIT);
-		__builtin_prefetch(o->base + (uint64_t)next * IPC_UNIT + 64);
+		heap_prefetch(o, r[k], next);
 	}
 	if (!k)
 		return 0;

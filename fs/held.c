@@ -244,7 +244,7 @@ static bool is_stopped(uint32_t tid)
 /* Somebody who runs has kept it for too long. */
 static void look_at_holder(struct object *ob)
 {
-	uint32_t word = __atomic_load_n(&ob->o.h->m.lock, __ATOMIC_RELAXED) & ~LOCK_SLEEPERS;
+	uint32_t word = __atomic_load_n(&ob->o.h->m.lock, __ATOMIC_RELAXED) & LOCK_TID;
 	uint64_t now = ipc_now();
 	char path[512];
 
