@@ -116,7 +116,7 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 	return pick_up(s, buf, size, number);
 }
 
-/* ---- queues: short messages while nobody waits ---- */
+/* ---- looking before waiting ---- */
 
 static bool has_message(struct ipcfs_obj *c, void *unused)
 {
@@ -133,15 +133,45 @@ static bool has_room(struct ipcfs_obj *c, void *unused)
 	return !most || __atomic_load_n(&q->mq[0].count, __ATOMIC_ACQUIRE) < most;
 }
 
-/* Who would have to wait first looks for a while whether it has to. */
+static bool has_permit(struct ipcfs_obj *c, void *unused)
+{
+	(void)unused;
+	return __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_ACQUIRE) != 0;
+}
+
+static bool is_set(struct ipcfs_obj *c, void *unused)
+{
+	(void)unused;
+	return __atomic_load_n(&c->map.h->b.event.set, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Who would have to wait first looks for a while whether it has to. true: it has looked. */
 static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *unused),
 		       int64_t deadline)
 {
-	if (!c->direct || c->at.type != IPC_QUEUE || !deadline || ready(c, NULL))
+	if (!c->direct || !deadline || ready(c, NULL))
 		return false;
 	session_spin(c, ready, NULL);
 	return true;
 }
+
+static bool look_first_to_read(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
+{
+	if (op == OP_JOIN)
+		return false;
+	switch (c->at.type) {
+	case IPC_QUEUE:
+		return look_first(c, has_message, deadline);
+	case IPC_SEM:
+		return look_first(c, has_permit, deadline);
+	case IPC_EVENT:
+		return look_first(c, is_set, deadline);
+	default:
+		return c->fast && is_permits(c->at.type);	/* direct_take() has */
+	}
+}
+
+/* ---- queues: short messages while nobody waits ---- */
 
 static unsigned int get_now(struct ipcfs_obj *c, struct session *s, struct iovec *bufs, int n)
 {
@@ -157,7 +187,7 @@ static unsigned int get_now(struct ipcfs_obj *c, struct session *s, struct iovec
 
 ssize_t direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadline, int *ret_got)
 {
-	bool spun = look_first(c, has_message, deadline);
+	bool spun = look_first_to_read(c, OP_READ, deadline);
 	struct session s;
 	ssize_t r = session_begin(c, &s, deadline);
 
@@ -194,11 +224,13 @@ static bool for_file(const struct session *s)
 
 int direct_number(struct ipcfs_obj *c, uint32_t op, int64_t deadline, int64_t *ret)
 {
+	bool spun = look_first_to_read(c, op, deadline);
 	struct session s;
 	int r = session_begin(c, &s, deadline);
 
 	if (r < 0)
 		return r;
+	s.spun = spun;
 	session_call(c, &s, op, deadline);
 	r = for_file(&s) ? USE_FILE : (int)read_one(c, &s, NULL, 0, ret);
 	session_end(c, &s);
@@ -223,7 +255,7 @@ static unsigned int put_now(struct ipcfs_obj *c, struct session *s, const struct
 
 int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t deadline, int *ret_done)
 {
-	bool spun = look_first(c, has_room, deadline);
+	bool spun = c->at.type == IPC_QUEUE && look_first(c, has_room, deadline);
 	struct session s;
 	int64_t result = 0;
 	int r = session_begin(c, &s, deadline), i = 0;
@@ -243,9 +275,10 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 			continue;
 		}
 		/* Before it stands in line, once more: others take many at a time as well. */
-		if (!s.spun && !s.c.waiter && !s.c.done && !has_room(c, NULL) && deadline) {
+		if (c->at.type == IPC_QUEUE && !s.spun && !s.c.waiter && !s.c.done && deadline &&
+		    !has_room(c, NULL)) {
 			session_leave(c, &s);
-			s.spun = look_first(c, has_room, deadline);
+			look_first(c, has_room, deadline);
 			r = session_take_lock(c, &s, deadline);
 			if (r < 0)
 				break;

@@ -260,10 +260,17 @@ void session_spun(struct ipcfs_obj *o, uint32_t rounds, bool come)
 		__atomic_store_n(&o->spin, next, __ATOMIC_RELAXED);
 }
 
+static bool may_go(struct ipcfs_obj *o, void *futex)
+{
+	(void)o;
+	return __atomic_load_n((uint32_t *)futex, __ATOMIC_ACQUIRE) == 1;
+}
+
 /*
  * Spin until it is ready, for as long as that has been worth it on this object: each success makes
- * the next one longer, each failure shorter. With one CPU, or at the end, let others run once: who is
- * waited for may be among them, and then nobody has to sleep and be woken.
+ * the next one longer, each failure shorter. Who does not stand in line yet then lets others run once: whom
+ * it waits for may be among them, and then nobody has to sleep and be woken. (Who stands in line must
+ * not: a signal handler that runs before the sleep does not end the wait.)
  */
 bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
 {
@@ -275,18 +282,12 @@ bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *
 			session_pause();
 			come = ready(o, arg);
 		}
-	if (!come && (rounds > SPIN_LEAST || __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
+	if (!come && ready != may_go && (rounds > SPIN_LEAST || __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
 		sched_yield();
 		come = ready(o, arg);
 	}
 	session_spun(o, rounds, come);
 	return come;
-}
-
-static bool may_go(struct ipcfs_obj *o, void *futex)
-{
-	(void)o;
-	return __atomic_load_n((uint32_t *)futex, __ATOMIC_ACQUIRE) == 1;
 }
 
 /* 0: go; -EINTR, -ETIMEDOUT. */
