@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libipcfs in the engine file itself: the calls. What each begins and ends with: client_session.c. */
-#include <sched.h>
 #include <string.h>
 
 #include "client_session.h"
-#include "fast.h"
-#include "lock.h"
 #include "queue.h"
-
-#define TAKE_ROUNDS	400		/* of looking for a lock that goes round: some 0.2 ms */
-#define TAKE_YIELD	8		/* rounds after which others get the CPU */
 
 /* ---- reading ---- */
 
@@ -116,61 +110,6 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 	return pick_up(s, buf, size, number);
 }
 
-/* ---- looking before waiting ---- */
-
-static bool has_message(struct ipcfs_obj *c, void *unused)
-{
-	(void)unused;
-	return __atomic_load_n(&c->map.h->b.queue.mq[0].count, __ATOMIC_ACQUIRE) != 0;
-}
-
-static bool has_room(struct ipcfs_obj *c, void *unused)
-{
-	const struct ipc_queue *q = &c->map.h->b.queue;
-	uint64_t most = __atomic_load_n(&q->maxsize, __ATOMIC_RELAXED);
-
-	(void)unused;
-	return !most || __atomic_load_n(&q->mq[0].count, __ATOMIC_ACQUIRE) < most;
-}
-
-static bool has_permit(struct ipcfs_obj *c, void *unused)
-{
-	(void)unused;
-	return __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_ACQUIRE) != 0;
-}
-
-static bool is_set(struct ipcfs_obj *c, void *unused)
-{
-	(void)unused;
-	return __atomic_load_n(&c->map.h->b.event.set, __ATOMIC_ACQUIRE) != 0;
-}
-
-/* Who would have to wait first looks for a while whether it has to. true: it has looked. */
-static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *unused),
-		       int64_t deadline)
-{
-	if (!c->direct || !deadline || ready(c, NULL))
-		return false;
-	session_spin(c, ready, NULL);
-	return true;
-}
-
-static bool look_first_to_read(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
-{
-	if (op == OP_JOIN)
-		return false;
-	switch (c->at.type) {
-	case IPC_QUEUE:
-		return look_first(c, has_message, deadline);
-	case IPC_SEM:
-		return look_first(c, has_permit, deadline);
-	case IPC_EVENT:
-		return look_first(c, is_set, deadline);
-	default:
-		return c->fast && is_permits(c->at.type);	/* direct_take() has */
-	}
-}
-
 /* ---- queues: short messages while nobody waits ---- */
 
 static unsigned int get_now(struct ipcfs_obj *c, struct session *s, struct iovec *bufs, int n)
@@ -187,7 +126,7 @@ static unsigned int get_now(struct ipcfs_obj *c, struct session *s, struct iovec
 
 ssize_t direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadline, int *ret_got)
 {
-	bool spun = look_first_to_read(c, OP_READ, deadline);
+	bool spun = look_before_reading(c, OP_READ, deadline);
 	struct session s;
 	ssize_t r = session_begin(c, &s, deadline);
 
@@ -224,7 +163,7 @@ static bool for_file(const struct session *s)
 
 int direct_number(struct ipcfs_obj *c, uint32_t op, int64_t deadline, int64_t *ret)
 {
-	bool spun = look_first_to_read(c, op, deadline);
+	bool spun = look_before_reading(c, op, deadline);
 	struct session s;
 	int r = session_begin(c, &s, deadline);
 
@@ -255,7 +194,7 @@ static unsigned int put_now(struct ipcfs_obj *c, struct session *s, const struct
 
 int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t deadline, int *ret_done)
 {
-	bool spun = c->at.type == IPC_QUEUE && look_first(c, has_room, deadline);
+	bool spun = look_before_putting(c, deadline);
 	struct session s;
 	int64_t result = 0;
 	int r = session_begin(c, &s, deadline), i = 0;
@@ -275,10 +214,9 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 			continue;
 		}
 		/* Before it stands in line, once more: others take many at a time as well. */
-		if (c->at.type == IPC_QUEUE && !s.spun && !s.c.waiter && !s.c.done && deadline &&
-		    !has_room(c, NULL)) {
+		if (!s.spun && !s.c.waiter && !s.c.done && deadline && is_full(c)) {
 			session_leave(c, &s);
-			look_first(c, has_room, deadline);
+			look_before_putting(c, deadline);
 			r = session_take_lock(c, &s, deadline);
 			if (r < 0)
 				break;
@@ -400,67 +338,6 @@ int direct_flock(struct ipcfs_obj *c, int how, int64_t deadline)
 	}
 	session_end(c, &s);
 	return r;
-}
-
-/* What changes whenever the lock goes from one to another. */
-static uint64_t sight(const struct ipc_header *h, uint64_t word)
-{
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		word = word * 31 + __atomic_load_n(&h->lines[i].head, __ATOMIC_RELAXED);
-	return word;
-}
-
-/*
- * Take it without standing in line, if it will be free soon. If many do short work under it, a line
- * that everybody joins never ends: each of them gets the lock only after it was woken. So who sees that
- * the lock goes round stays out of the line, and lets the line's people have the CPU.
- */
-static bool take_soon(struct ipcfs_obj *c, uint64_t me)
-{
-	uint32_t patience = __atomic_load_n(&c->spin, __ATOMIC_RELAXED), idle = 0;
-	const struct ipc_header *h = c->map.h;
-	bool spins = ipc_may_spin();
-	uint64_t seen = 0;
-
-	for (unsigned int i = 1; i < TAKE_ROUNDS && idle < patience; i++) {
-		uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED), now;
-
-		if (word == FAST_FREE && fast_take(c->fast, me)) {
-			session_spun(c, patience, true);
-			return true;
-		}
-		now = sight(h, word);
-		if (word == FAST_OFF && now == 0 && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED))
-			return false;		/* free, but not by the word */
-		idle = now == seen ? idle + 1 : 0;
-		seen = now;
-		if (!spins || i % TAKE_YIELD == 0)
-			sched_yield();
-		else
-			session_pause();
-	}
-	session_spun(c, patience, false);
-	return false;
-}
-
-bool direct_take(struct ipcfs_obj *c, bool waits)
-{
-	uint64_t me = fast_holder(c->at.handle, c->at.gen);
-
-	if (__builtin_expect(!fast_take(c->fast, me), 0) && !(waits && take_soon(c, me)))
-		return false;
-	/* The handle may have been closed, with the mount: then the word means nobody. */
-	if (__builtin_expect(handle_at(&c->map, c->at.handle)->gen != c->at.gen, 0)) {
-		fast_release(c->fast, me);
-		return false;
-	}
-	__atomic_store_n(&c->fast->fast_tid, ipc_tid(), __ATOMIC_RELAXED);
-	return true;
-}
-
-bool direct_release(struct ipcfs_obj *c)
-{
-	return fast_release(c->fast, fast_holder(c->at.handle, c->at.gen));
 }
 
 int direct_done(struct ipcfs_obj *c, unsigned int n)

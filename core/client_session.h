@@ -24,6 +24,10 @@ int session_grow(struct ipcfs_obj *c, struct session *s);
 void session_pause(void);	/* one round of a spin */
 void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come);	/* how the next spin is to be */
 bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *arg), void *arg);
+/* client_soon.c: true: it has looked, and need not spin in line. */
+bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline);
+bool look_before_putting(struct ipcfs_obj *c, int64_t deadline);
+bool is_full(const struct ipcfs_obj *c);	/* a queue, now */
 int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret);
 
 #endif
