@@ -14,9 +14,9 @@
  * a waiter's handle closes: arrived is 0 then, its waiters get ECANCELED, and so does everyone who
  * comes later, until the reset.
  *
- * So a waiter's outcome can be told from its round alone, and pump() may be stopped by a crash after
- * any grant. Before a second round ends, the one before it is dealt with to the end: each operation
- * that may end one pumps first.
+ * So a waiter's outcome can be told from its round alone, and pump() may be stopped by a crash
+ * after any grant. Before a second round ends, the one before it is dealt with to the end: each
+ * operation that may end one pumps first.
  *
  * A waiter that a signal interrupts is parked: it stands outside, neither arrived nor breaking
  * anything, and its next read arrives anew. If its handle closes while the same round fills, that

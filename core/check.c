@@ -243,7 +243,9 @@ int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
 	if (!k.why && k.parts % SHARE)
 		bad(&k, "a message's references do not add up");
 	k.blocks += k.parts / SHARE;
-	/* Messages with very many references are counted too often: then the sum is only a bound. */
+	/*
+	 * Messages with very many references are counted too often: then the sum is only a bound.
+	 */
 	if (!k.why && (k.uncounted ? k.blocks < blocks : k.blocks != blocks))
 		bad(&k, k.blocks < blocks ? "blocks that nothing refers to" :
 					    "a block that two refer to");

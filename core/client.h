@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside of libipcfs: client.c opens, checks and chooses; client_file.c does an operation through
- * the mount, client_direct.c in the engine file (with client_session.c). Both work with the same handle, so each single
- * operation may go either way.
+ * the mount, client_direct.c in the engine file (with client_session.c). Both work with the same
+ * handle, so each single operation may go either way.
  *
  * Threads. Nothing of an ipcfs_obj changes after it was opened, except under `lock`; a direct
  * operation works with a copy of `map` of its own, for struct ipc_obj is one thread's.
@@ -55,7 +55,9 @@ static inline int64_t deadline_of(int64_t timeout_ns)
 	return __builtin_add_overflow((int64_t)ipc_now(), timeout_ns, &t) ? IPC_NEVER : t;
 }
 
-/* What is left of it, as a time limit: at least 1 ns, so that it times out and does not just try. */
+/*
+ * What is left of it, as a time limit: at least 1 ns, so that it times out and does not just try.
+ */
 static inline int64_t left_of(int64_t deadline)
 {
 	int64_t t;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* libipcfs in the engine file itself: the calls. What each begins and ends with: client_session.c. */
+/*
+ * libipcfs in the engine file itself: the calls. What each begins and ends with: client_session.c.
+ */
 #include <string.h>
 
 #include "client_session.h"
@@ -92,7 +94,10 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 		obj_rollback(o);
 		return r;
 	}
-	/* Who stands in line makes nothing possible for others, but as the last of a barrier, or without its lock. */
+	/*
+	 * Who stands in line makes nothing possible for others, but as the last of a barrier, or
+	 * without its lock.
+	 */
 	o->work |= r == 0 || o->type == IPC_BARRIER || o->type == IPC_COND;
 	if (r == 0) {
 		if (number) {
@@ -248,7 +253,10 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 			r = session_grow(c, &s);
 			if (r == 0)
 				continue;
-			/* No memory: what waits for it waits as a file's writer, at the end of the line. */
+			/*
+			 * No memory: what waits for it waits as a file's writer, at the end of the
+			 * line.
+			 */
 			if (s.c.waiter && session_take_lock(c, &s, IPC_NEVER) == 0)
 				ipc_leave(s.o, s.c.waiter, -ENOSPC, &result);
 			if (r == USE_FILE && s.c.done)	/* the first part of it is in */

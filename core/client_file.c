@@ -18,9 +18,9 @@
 #define PIECE (8u << 20)	/* bytes of one call: more would not fit into the offset */
 
 /*
- * The time limit that ended a call was not the caller's, so that it is to be made again: there is no
- * room for a longer one in the offset, or it was the one that flock_limited() lends to the handle. Else
- * it was the handle's own (NAME@SECONDS, ioctl).
+ * The time limit that ended a call was not the caller's, so that it is to be made again: there is
+ * no room for a longer one in the offset, or it was the one that flock_limited() lends to the
+ * handle. Else it was the handle's own (NAME@SECONDS, ioctl).
  */
 static bool too_early(struct ipcfs_obj *o, int64_t left, unsigned int lent)
 {

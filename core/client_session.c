@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libipcfs in the engine file itself: attaching, locking, waiting. See client_direct.c for the calls.
+ * libipcfs in the engine file itself: attaching, locking, waiting. See client_direct.c for the
+ * calls.
  *
  * An operation takes the object's lock, changes it as the daemon would, lets waiters have what is
  * theirs now (ipc_pump), wakes the direct ones and gives the lock back. If then one is granted that
@@ -101,16 +102,18 @@ static void kick(struct ipcfs_obj *o)
 }
 
 /*
- * Is there so much free memory that it should go back? More than the daemon leaves when it looks at the
- * object (which it does at the latest when we close it): a queue that is filled and drained in turn
- * would else give back and ask for the same pages again and again.
+ * Is there so much free memory that it should go back? More than the daemon leaves when it looks
+ * at the object (which it does at the latest when we close it): a queue that is filled and drained
+ * in turn would else give back and ask for the same pages again and again.
  */
 static bool much_free(const struct ipc_header *h)
 {
 	return h->free_top >= (__atomic_load_n(&h->wanted, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
 }
 
-/* The usual case first: nobody is there to be told of anything, and there is no memory to return. */
+/*
+ * The usual case first: nobody is there to be told of anything, and there is no memory to return.
+ */
 static bool anybody(const struct ipc_obj *o)
 {
 	const struct ipc_header *h = o->h;
@@ -268,9 +271,9 @@ static bool may_go(struct ipcfs_obj *o, void *futex)
 
 /*
  * Spin until it is ready, for as long as that has been worth it on this object: each success makes
- * the next one longer, each failure shorter. Who does not stand in line yet then lets others run once: whom
- * it waits for may be among them, and then nobody has to sleep and be woken. (Who stands in line must
- * not: a signal handler that runs before the sleep does not end the wait.)
+ * the next one longer, each failure shorter. Who does not stand in line yet then lets others run
+ * once: whom it waits for may be among them, and then nobody has to sleep and be woken. (Who
+ * stands in line must not: a signal handler that runs before the sleep does not end the wait.)
  */
 bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libipcfs: who would have to wait looks first whether it has to, outside of the line and without the
- * object's lock; and takes a lock by the fast word. Nothing here sleeps.
+ * libipcfs: who would have to wait looks first whether it has to, outside of the line and without
+ * the object's lock; and takes a lock by the fast word. Nothing here sleeps.
  */
 #include <sched.h>
 
@@ -86,9 +86,9 @@ static uint64_t sight(const struct ipc_header *h, uint64_t word)
 }
 
 /*
- * Take it without standing in line, if it will be free soon. If many do short work under it, a line
- * that everybody joins never ends: each of them gets the lock only after it was woken. So who sees that
- * the lock goes round stays out of the line, and lets the line's people have the CPU.
+ * Take it without standing in line, if it will be free soon. If many do short work under it, a
+ * line that everybody joins never ends: each of them gets the lock only after it was woken. So who
+ * sees that the lock goes round stays out of the line, and lets the line's people have the CPU.
  */
 static bool take_soon(struct ipcfs_obj *c, uint64_t me)
 {

@@ -24,8 +24,8 @@
  * the write it is certain who they are, although a crash can come in between: so a waiter among
  * them that leaves before it was told leaves as one that was (settle()).
  *
- * With a lock in another object (struct ipc_lent, see lend.c) the waiter is granted when its outcome is
- * settled, and whoever drives it takes that lock back before it answers.
+ * With a lock in another object (struct ipc_lent, see lend.c) the waiter is granted when its
+ * outcome is settled, and whoever drives it takes that lock back before it answers.
  */
 #include <poll.h>
 #include <sys/file.h>

@@ -40,8 +40,9 @@ struct ipc_call {
 	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER; 0: may not wait (-EAGAIN) */
 	size_t max;			/* read: bytes of the answer that can be used at once */
 	uint64_t pos;			/* read: the position, for handles that have one; give: bytes of
-					 * this write's earlier commands, in the upper half of a note
-					 * that is partial (in the lower: how far this command came) */
+					 * this write's earlier commands, in the upper half of a
+					 * note that is partial (in the lower: how far this command
+					 * came) */
 	const char *data;		/* write */
 	size_t len;
 	size_t done;			/* write: bytes that went in already */
@@ -154,8 +155,8 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid);
 void ipc_cancel_direct(struct ipc_obj *o);
 /*
  * The granted direct waiters that still sleep, and the putters whose turn it is: note them before
- * obj_unlock(), wake them after it, for whoever wakes wants the lock. true: there are more; lock and
- * call again.
+ * obj_unlock(), wake them after it, for whoever wakes wants the lock. true: there are more; lock
+ * and call again.
  */
 #define IPC_WAKES 128
 struct ipc_wakes {
@@ -164,7 +165,10 @@ struct ipc_wakes {
 };
 bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret);
 void ipc_wake_send(const struct ipc_wakes *wakes);
-/* Somebody died, who may have noted wake-ups and not made them: the next ipc_wake() has them again. */
+/*
+ * Somebody died, who may have noted wake-ups and not made them: the next ipc_wake() has them
+ * again.
+ */
 void ipc_wake_again(struct ipc_obj *o);
 /* A process ended: what it had taken of an object with scope `process` returns. */
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
@@ -222,14 +226,18 @@ void ipc_lend(struct ipc_obj *lock, const struct ipc_lent *l);
 int ipc_lent_retake(struct ipc_obj *lock, struct ipc_call *c, const struct ipc_lent *l);
 /* What this waiter of a condition lent. false: nothing. */
 bool ipc_cond_lent(struct ipc_obj *cond, ref_t w, struct ipc_lent *ret);
-/* -EINTR while a granted one retook its lock: it stands in line again, with its notify. Committed. */
+/*
+ * -EINTR while a granted one retook its lock: it stands in line again, with its notify. Committed.
+ */
 void ipc_cond_park(struct ipc_obj *cond, ref_t w);
 
 /* ---- value ---- */
 
 /* Copy out the text as it is; its length. */
 size_t ipc_value_text(struct ipc_obj *o, char *buf, size_t size);
-/* Make it a number of this type (a letter; 0: text). -EINVAL, -ERANGE: it is none now. Committed. */
+/*
+ * Make it a number of this type (a letter; 0: text). -EINVAL, -ERANGE: it is none now. Committed.
+ */
 int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code);
 
 /* Change one setting (a field of the body) under the log. */

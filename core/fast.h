@@ -12,11 +12,11 @@
  *	        |                obj_lock                                     |
  *	   held | FAST_FROZEN <-------------------------------------------- held
  *
- * While the word is not FAST_OFF it is the truth, and the rest of the object says "free". Whoever takes
- * the object's lock, for whatever reason, first makes ordinary state of it (fast_entered): a hold
- * of the handle, as if it had been taken under the lock. So nobody else has to know of the word, and
- * what a dead client held returns with its handle as ever. The hold's block was put aside before the word
- * came into use (sem.spare), for there may be no memory then.
+ * While the word is not FAST_OFF it is the truth, and the rest of the object says "free". Whoever
+ * takes the object's lock, for whatever reason, first makes ordinary state of it (fast_entered): a
+ * hold of the handle, as if it had been taken under the lock. So nobody else has to know of the
+ * word, and what a dead client held returns with its handle as ever. The hold's block was put
+ * aside before the word came into use (sem.spare), for there may be no memory then.
  *
  * The word names the holder as handle and generation: a handle that was closed meanwhile is nobody.
  */

@@ -26,7 +26,8 @@
  *		 a hint (times) or belongs to a block that nothing reaches yet
  *
  * A file is valid when magic, version and fingerprint match; the fingerprint covers the sizes of
- * the structs below, so that programs with another layout refuse to attach. To change a struct: change it here, raise IPC_VERSION, correct the static_asserts.
+ * the structs below, so that programs with another layout refuse to attach. To change a struct:
+ * change it here, raise IPC_VERSION, correct the static_asserts.
  */
 #ifndef IPC_FORMAT_H
 #define IPC_FORMAT_H
@@ -424,7 +425,10 @@ struct ipc_header {
 	ref_t unique_handle;		/* [lock] whose it was, */
 	uint32_t unique_partial;	/* [lock] and whether result is only how far it came */
 
-	/* Together, for whoever takes the lock writes the log: a small change's takes two cache lines. */
+	/*
+	 * Together, for whoever takes the lock writes the log: a small change's takes two cache
+	 * lines.
+	 */
 	_Alignas(64) union {
 		uint32_t lock;		/* [atomic] lock.h */
 		char space[8];

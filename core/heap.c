@@ -2,11 +2,11 @@
 /*
  * The heap of an engine file: blocks of 32 bytes to 64 KiB.
  *
- * Two layers. Below, page blocks (pages.c), which are the large blocks. Above, slabs: a page is carved
- * into blocks of one size class; the free ones are chained through their first word (a reference, as in
- * a list of messages: see heap_alloc_run), and pages with a free block are in the class's list
- * `partial`. All that is known of a page is in its two words of its segment's table, so that the
- * blocks themselves hold nothing but payload.
+ * Two layers. Below, page blocks (pages.c), which are the large blocks. Above, slabs: a page is
+ * carved into blocks of one size class; the free ones are chained through their first word (a
+ * reference, as in a list of messages: see heap_alloc_run), and pages with a free block are in the
+ * class's list `partial`. All that is known of a page is in its two words of its segment's table,
+ * so that the blocks themselves hold nothing but payload.
  *
  * What is freed in a change must not be allocated again in the same one (a rollback could not
  * bring its content back): so a change allocates first and frees last.
@@ -93,8 +93,8 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 		return 0;
 	}
 	/*
-	 * The blocks will be filled without notes, and a rollback needs the chain again: that of the
-	 * last one, for the others go on leading to the next.
+	 * The blocks will be filled without notes, and a rollback needs the chain again: that of
+	 * the last one, for the others go on leading to the next.
 	 */
 	if (link && !log_set(o, link, *link, 1))
 		return 0;
@@ -272,7 +272,9 @@ static bool check_chain(struct ipc_obj *o, uint32_t page, const struct ipc_page_
 	return n + s->u.used == s->u.carved;
 }
 
-/* Every page belongs to exactly one block; every list holds what it should; the counts are right. */
+/*
+ * Every page belongs to exactly one block; every list holds what it should; the counts are right.
+ */
 int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 {
 	struct ipc_header *h = o->h;

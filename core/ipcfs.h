@@ -16,24 +16,25 @@
  * Results. A call returns 0 or more, or a negative errno; it does not touch errno, unless it
  * returns a pointer or a value. A call that is refused changes nothing.
  *
- * Waiting. timeout_ns is in nanoseconds: IPCFS_FOREVER (any negative number) waits for ever; 0 only
- * tries, and gives -EAGAIN; otherwise -ETIMEDOUT when the time has passed. Who waits is served
- * first come, first served, together with those who wait through files. A signal handler that runs
- * ends the wait with -EINTR and nothing is taken, also with SA_RESTART; calls that take no
- * timeout_ns do not wait. Two exceptions that the kernel makes, where it goes through the file: SA_RESTART goes
- * on waiting for the lock of a cond, value or array; and ipcfs_put with a time limit, or of an empty message, fails
- * under a limit of the size of files (ulimit -f) as any write behind it does (-EFBIG, SIGXFSZ).
+ * Waiting. timeout_ns is in nanoseconds: IPCFS_FOREVER (any negative number) waits for ever; 0
+ * only tries, and gives -EAGAIN; otherwise -ETIMEDOUT when the time has passed. Who waits is
+ * served first come, first served, together with those who wait through files. A signal handler
+ * that runs ends the wait with -EINTR and nothing is taken, also with SA_RESTART; calls that take
+ * no timeout_ns do not wait. Two exceptions that the kernel makes, where it goes through the file:
+ * SA_RESTART goes on waiting for the lock of a cond, value or array; and ipcfs_put with a time
+ * limit, or of an empty message, fails under a limit of the size of files (ulimit -f) as any write
+ * behind it does (-EFBIG, SIGXFSZ).
  *
- * Errors of any call: -EBADF the object was not opened for that (O_RDONLY, O_WRONLY), -EINVAL not of
- * that type, -ECANCELED the wait was cancelled (ctl/cancel, unmount), -EIO the engine file is
+ * Errors of any call: -EBADF the object was not opened for that (O_RDONLY, O_WRONLY), -EINVAL not
+ * of that type, -ECANCELED the wait was cancelled (ctl/cancel, unmount), -EIO the engine file is
  * damaged, -ENOTCONN the mount is gone.
  *
  * Ownership. Permits, locks, levels and leases belong to the ipcfs_obj, as they belong to an open
  * file: they return when it is closed, by whatever death of the process, kill -9 in the middle of a
  * call included. (Semaphores only with ctl/undo set, as for files.)
  *
- * Threads may share an ipcfs_obj, and share what it holds: a lock that two threads shall exclude each
- * other with needs an ipcfs_obj each. Close it when no other call uses it.
+ * Threads may share an ipcfs_obj, and share what it holds: a lock that two threads shall exclude
+ * each other with needs an ipcfs_obj each. Close it when no other call uses it.
  *
  * Fork. A child may use what its parent opened: with its first call it gets a handle of its own,
  * so it holds nothing of what the parent holds. A child that does not use it should ipcfs_close it:
@@ -110,8 +111,8 @@ IPCFS_API int ipcfs_join(ipcfs_obj *o, int64_t timeout_ns);
  */
 IPCFS_API int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns);
 /*
- * Give n permits or levels back (lock: 1); cond, value, array: unlock, whatever n. -ERANGE more than
- * may be, -EPERM rlock of another.
+ * Give n permits or levels back (lock: 1); cond, value, array: unlock, whatever n. -ERANGE more
+ * than may be, -EPERM rlock of another.
  */
 IPCFS_API int ipcfs_release(ipcfs_obj *o, unsigned n);
 /*
@@ -142,9 +143,9 @@ IPCFS_API int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value);
  */
 IPCFS_API int64_t ipcfs_value(const ipcfs_obj *o);
 /*
- * array: its memory, shared with all who map it, opened O_RDWR. NULL and errno (ENODATA: it is empty;
- * EACCES: it cannot be mapped, use pread(2)). Valid until the close; call again after it was made
- * longer. Do not touch what was cut off.
+ * array: its memory, shared with all who map it, opened O_RDWR. NULL and errno (ENODATA: it is
+ * empty; EACCES: it cannot be mapped, use pread(2)). Valid until the close; call again after it
+ * was made longer. Do not touch what was cut off.
  */
 IPCFS_API void *ipcfs_data(ipcfs_obj *o, size_t *length);
 

@@ -11,9 +11,9 @@
  *	tid | LOCK_SLEEPERS	held, somebody may sleep: legal to be set when nobody does
  *	tid | LOCK_WANTED	held, and somebody has been spinning for a while
  *
- * The lock is not fair: who has just had it takes it again with more ease, and many short changes in
- * a row cost less than changes in turn. But whoever has spun for some microseconds says so, and the
- * holder then leaves it free for a moment when it lets go.
+ * The lock is not fair: who has just had it takes it again with more ease, and many short changes
+ * in a row cost less than changes in turn. But whoever has spun for some microseconds says so, and
+ * the holder then leaves it free for a moment when it lets go.
  *
  * Who must wait sleeps on the word in slices, and looks between them whether the holder still
  * lives. The ids are of one pid namespace: a process of another one does not attach.

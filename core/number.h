@@ -25,7 +25,9 @@ int number_parse(uint32_t code, const char *text, size_t len, void *item);
 /* The element as text, with a zero byte behind it: its length. */
 size_t number_print(uint32_t code, const void *item, char buf[NUMBER_TEXT_MAX]);
 
-/* A whole number, as it is written: digits and perhaps a sign. -EINVAL; -ERANGE more than 64 bits. */
+/*
+ * A whole number, as it is written: digits and perhaps a sign. -EINVAL; -ERANGE more than 64 bits.
+ */
 int number_whole(const char *text, size_t len, __int128 *ret);
 /* Any number but infinity and nan, in decimal. -EINVAL, -ERANGE. */
 int number_real(const char *text, size_t len, double *ret);

@@ -124,7 +124,9 @@ static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
 	h->log[n].where = where;
 	h->log[n].old = old;
 	IPC_FAULT();
-	/* A dead process's stores are all seen by the next holder: only the compiler can reorder. */
+	/*
+	 * A dead process's stores are all seen by the next holder: only the compiler can reorder.
+	 */
 	__atomic_store_n(&h->log_len, n + 1, __ATOMIC_RELEASE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return true;
@@ -155,8 +157,8 @@ static inline void set32_at(struct ipc_obj *o, uint32_t *p, uint32_t v)
 }
 
 /*
- * The same for what was hardly set before in this change (setting it twice is no harm: a rollback goes
- * backwards), in a file that is known to hold it.
+ * The same for what was hardly set before in this change (setting it twice is no harm: a rollback
+ * goes backwards), in a file that is known to hold it.
  */
 static inline bool log_set(struct ipc_obj *o, void *p, uint64_t old, unsigned int word)
 {
@@ -235,9 +237,9 @@ static inline ref_t list_next(struct ipc_obj *o, ref_t r)
 /* ---- heap ---- */
 
 /*
- * Blocks that follow each other in a list mostly lie side by side, and in the cache of the CPU that had
- * them last. Fetch the next one, and the one some places behind it: following the list would wait for
- * each in turn.
+ * Blocks that follow each other in a list mostly lie side by side, and in the cache of the CPU
+ * that had them last. Fetch the next one, and the one some places behind it: following the list
+ * would wait for each in turn.
  */
 static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
 {
@@ -257,9 +259,10 @@ static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
 ref_t heap_alloc(struct ipc_obj *o, size_t size);
 void heap_free(struct ipc_obj *o, ref_t r);
 /*
- * Up to n blocks of at most 2 KiB at once, how many. The first word of each must become a reference to
- * the next of them (of the last: any). So must it be when they are freed at once: then the chain of
- * free blocks is theirs as it stands, and costs few notes. As far as the log has room.
+ * Up to n blocks of at most 2 KiB at once, how many. The first word of each must become a
+ * reference to the next of them (of the last: any). So must it be when they are freed at once:
+ * then the chain of free blocks is theirs as it stands, and costs few notes. As far as the log has
+ * room.
  */
 unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned int n);
 unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n);
@@ -273,9 +276,15 @@ static inline bool heap_apart(ref_t a, ref_t b)
 }
 
 size_t heap_size(struct ipc_obj *o, ref_t r);		/* bytes that the block has */
-/* Make room for what heap_alloc() last wanted. Only between changes. 0, -ENOSPC, -ENOMEM (may not). */
+/*
+ * Make room for what heap_alloc() last wanted. Only between changes. 0, -ENOSPC, -ENOMEM (may
+ * not).
+ */
 int heap_grow(struct ipc_obj *o, bool essential);
-/* Give memory back to the system when much is free (all that can be, when `hard`). Only between changes. */
+/*
+ * Give memory back to the system when much is free (all that can be, when `hard`). Only between
+ * changes.
+ */
 void heap_trim(struct ipc_obj *o, bool hard);
 uint64_t heap_held(const struct ipc_obj *o);		/* bytes of memory that the file takes */
 int heap_check(struct ipc_obj *o, uint64_t *ret_blocks);	/* and how many are in use */

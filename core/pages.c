@@ -19,7 +19,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* What a file may keep, and from when on it gives back: free pages, and blocks of the largest order … */
+/*
+ * What a file may keep, and from when on it gives back: free pages, and blocks of the largest
+ * order …
+ */
 #define KEEP_PAGES	512u
 #define KEEP_BLOCKS	16u
 #define MOST_PAGES	1024u

@@ -11,9 +11,9 @@ enum { LINE_GET, LINE_PUT, LINE_JOIN };
 void queue_grant(struct ipc_obj *o);
 
 /*
- * Put or take the first few of n messages (whole records) in one change, if that is possible without
- * waiting and without anything special: how many; 0: in the usual way. Committed. Of `bufs` the lengths
- * are set.
+ * Put or take the first few of n messages (whole records) in one change, if that is possible
+ * without waiting and without anything special: how many; 0: in the usual way. Committed. Of
+ * `bufs` the lengths are set.
  */
 unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs, unsigned int n);
 unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The straight way of a queue: what a direct client does most is to put and take short messages while
- * nobody has to wait. Many at once are one change, with blocks that follow each other in the heap as
- * in the queue (heap_alloc_run), so that a message costs little more than its copy.
+ * The straight way of a queue: what a direct client does most is to put and take short messages
+ * while nobody has to wait. Many at once are one change, with blocks that follow each other in the
+ * heap as in the queue (heap_alloc_run), so that a message costs little more than its copy.
  */
 #include <string.h>
 

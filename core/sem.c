@@ -252,7 +252,10 @@ static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
 	sem_unhold(o, S(o), hold);
 }
 
-/* A permit that a dead direct client was given: its hold returns it; without undo it was not taken. */
+/*
+ * A permit that a dead direct client was given: its hold returns it; without undo it was not
+ * taken.
+ */
 static void regret(struct ipc_obj *o, struct ipc_waiter *w)
 {
 	if (w->op == OP_READ && !S(o)->undo && w->result >= 0)

@@ -53,7 +53,9 @@ struct ipc_type {
 	/* A granted waiter's answer was never picked up: put it back. */
 	void (*regret)(struct ipc_obj *o, struct ipc_waiter *w);
 	int (*check)(struct ipc_obj *o, struct ipc_check *k);
-	/* The object's lock was taken; is about to be given back: see fast.h. NULL: nothing to do. */
+	/*
+	 * The object's lock was taken; is about to be given back: see fast.h. NULL: nothing to do.
+	 */
 	void (*entered)(struct ipc_obj *o);
 	void (*leaving)(struct ipc_obj *o);
 };

@@ -36,7 +36,9 @@ static int64_t blocks(int fd)
 	return fstat(fd, &st) < 0 ? 0 : (int64_t)st.st_blocks * 512;
 }
 
-/* Longer files are allocated at once: a page that is not there would be a SIGBUS for who maps it. */
+/*
+ * Longer files are allocated at once: a page that is not there would be a SIGBUS for who maps it.
+ */
 int array_resize(struct object *ob, uint64_t length)
 {
 	uint64_t old = A(ob)->length;

@@ -95,7 +95,10 @@ struct object {
 	struct to_finish *to_finish;
 };
 
-/* A request that waits. Whoever takes it out of its object's table answers it. Many: keep it small. */
+/*
+ * A request that waits. Whoever takes it out of its object's table answers it. Many: keep it
+ * small.
+ */
 struct parked {
 	ref_t waiter;			/* key */
 	ref_t cond_waiter;
@@ -187,8 +190,8 @@ int object_lock(struct object *ob);
 int object_lock_patiently(struct object *ob);
 int object_try(struct object *ob);		/* now, or -EBUSY */
 /*
- * For a request that is being dealt with: on -EBUSY it will be dealt with again, whatever is replied
- * to it now.
+ * For a request that is being dealt with: on -EBUSY it will be dealt with again, whatever is
+ * replied to it now.
  */
 int object_enter(struct object *ob);
 void object_unlock(struct object *ob);
@@ -199,11 +202,17 @@ int object_create(uint64_t id, uint32_t type);
 uint64_t store_recount(void);
 void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
 uint64_t object_memory(struct object *ob);
-/* After a start: what a dead worker had begun to remove, no name leads to it and nobody has it open. */
+/*
+ * After a start: what a dead worker had begun to remove, no name leads to it and nobody has it
+ * open.
+ */
 void store_sweep(void);
 /* Could readers of what there is make room for so many bytes? false: waiting would be for ever. */
 bool memory_may_come(size_t bytes);
-/* The mount is short of memory, or is not any more: what others have free goes back, and will go back. */
+/*
+ * The mount is short of memory, or is not any more: what others have free goes back, and will go
+ * back.
+ */
 void memory_wanted(bool wanted);
 
 /* ---- tree.c: names ---- */

@@ -2,17 +2,17 @@
 /*
  * Objects whose lock somebody keeps.
  *
- * A direct client may be stopped at any instruction (Ctrl-Z, a debugger, a frozen container), and so
- * while it has the lock of an engine file. Nobody can do anything with that object until it goes on
- * or dies, but all others are none of its business: so the daemon waits for a lock only as long as an
- * operation may take on a busy machine (store.c). Then the object is held up: the request is put aside
- * as the kernel sent it, later ones for the object go behind it at once, and all of them are dealt
- * with again, in their order, when the lock is to be had. The event thread has the loop thread look
- * every RETRY_MS.
+ * A direct client may be stopped at any instruction (Ctrl-Z, a debugger, a frozen container), and
+ * so while it has the lock of an engine file. Nobody can do anything with that object until it
+ * goes on or dies, but all others are none of its business: so the daemon waits for a lock only as
+ * long as an operation may take on a busy machine (store.c). Then the object is held up: the
+ * request is put aside as the kernel sent it, later ones for the object go behind it at once, and
+ * all of them are dealt with again, in their order, when the lock is to be had. The event thread
+ * has the loop thread look every RETRY_MS.
  *
- * A request that is put aside has changed nothing yet, or what can be told from the object's notes:
- * it is dealt with as one that the kernel sends again after a restart. A signal ends its wait; so do
- * the time limits that it has. A restart forgets it, and the kernel sends it again.
+ * A request that is put aside has changed nothing yet, or what can be told from the object's
+ * notes: it is dealt with as one that the kernel sends again after a restart. A signal ends its
+ * wait; so do the time limits that it has. A restart forgets it, and the kernel sends it again.
  *
  * One who keeps the lock and is not stopped is broken, or means harm. After LIMIT_NS the object's
  * requests get EIO until the lock is free.
@@ -101,7 +101,10 @@ bool held_may_reply(uint64_t unique)
 
 /* ---- time limits ---- */
 
-/* The handle that it uses. What its file says is not to be trusted, but only this request's matter. */
+/*
+ * The handle that it uses. What its file says is not to be trusted, but only this request's
+ * matter.
+ */
 static struct ipc_handle *handle_of(struct object *ob, uint64_t fh)
 {
 	return ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));

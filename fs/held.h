@@ -12,7 +12,9 @@ void held_add(struct object *ob);
 void held_remove(struct object *ob);
 /* Are there any? From every thread. */
 bool held_any(void);
-/* The request that is dealt with needs this object, and has to wait for it: no reply to it counts. */
+/*
+ * The request that is dealt with needs this object, and has to wait for it: no reply to it counts.
+ */
 void held_put_aside(struct object *ob);
 
 /* ---- for the loop thread ---- */

@@ -432,7 +432,10 @@ static ref_t next_granted(struct object *ob)
 
 static void notify_poll(uint64_t kh)
 {
-	/* What libfuse's fuse_lowlevel_notify_poll() sends, but for a kh that a dead worker was given. */
+	/*
+	 * What libfuse's fuse_lowlevel_notify_poll() sends, but for a kh that a dead worker was
+	 * given.
+	 */
 	struct { uint32_t len; int32_t error; uint64_t unique; uint64_t kh; } msg = {
 		.len = sizeof(msg), .error = 1 /* FUSE_NOTIFY_POLL */, .kh = kh,
 	};
@@ -452,7 +455,10 @@ static void wake_pollers(struct object *ob)
 
 		if (!(ready & (hd->poll_events | POLLHUP | POLLERR)))
 			continue;
-		/* First: told twice is no harm, and after a death in between the next one tells it. */
+		/*
+		 * First: told twice is no harm, and after a death in between the next one tells
+		 * it.
+		 */
 		notify_poll(hd->poll_kh);
 		list_remove(o, &o->h->polls, r);
 		set32(o, hd->poll_events, 0);

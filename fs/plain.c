@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain files: .ctl files that do not wait, and handles that only look. Each open has its text as it
- * stood at the open. A restarted worker takes it anew.
+ * Plain files: .ctl files that do not wait, and handles that only look. Each open has its text as
+ * it stood at the open. A restarted worker takes it anew.
  */
 
 #include "ctl.h"

@@ -15,8 +15,8 @@ void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a,
 	size_t n;
 
 	/*
-	 * Copied, although one message in one block could go to the kernel from where it is: its file may
-	 * be cut short meanwhile, and a reply that the kernel cannot read is none.
+	 * Copied, although one message in one block could go to the kernel from where it is: its
+	 * file may be cut short meanwhile, and a reply that the kernel cannot read is none.
 	 */
 	n = answer_copy(&ob->o, a, off, buf, size < sizeof(buf) ? size : sizeof(buf));
 	if (ob->o.damage)

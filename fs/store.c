@@ -390,8 +390,9 @@ static void adopt(struct object *ob)
 }
 
 /*
- * The object is of an earlier mount. A direct client of that one may be in the middle of a change: let
- * it end. But a word that stays is nobody's: its thread may be one of another boot, or it is stopped.
+ * The object is of an earlier mount. A direct client of that one may be in the middle of a change:
+ * let it end. But a word that stays is nobody's: its thread may be one of another boot, or it is
+ * stopped.
  */
 static void free_old_lock(uint32_t *word)
 {

@@ -146,7 +146,10 @@ int supervise(struct fuse_session *se, struct worker_shared *sh, struct resume *
 			return 0;
 		if (stopping)
 			return 1;
-		/* Not quicker and quicker if it dies of what it finds. Killed by others is no fault. */
+		/*
+		 * Not quicker and quicker if it dies of what it finds. Killed by others is no
+		 * fault.
+		 */
 		quick = ipc_now() - w.born < QUICK_NS && !killed ? quick + 1 : 0;
 		if (quick > 1) {
 			int sig = next_signal(sfd, -1, quick > 7 ? 1000 : 10 << quick);

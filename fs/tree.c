@@ -593,7 +593,10 @@ void target_attr(const struct target *t, struct stat *st)
 		st->st_size = (off_t)n->ob->o.h->b.queue.mq[t->sub == SUB_END_A].bytes;
 	if (n->ob)
 		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
-	/* What is in an engine file may be anything; the kernel would fail the whole directory for it. */
+	/*
+	 * What is in an engine file may be anything; the kernel would fail the whole directory for
+	 * it.
+	 */
 	if (st->st_size < 0)
 		st->st_size = INT64_MAX;
 }

@@ -107,7 +107,10 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 		return n;
 	}
 	n = writev(fd, iov, count);
-	/* Answered: no other worker is to deal with it (and what is noted next is no more about it). */
+	/*
+	 * Answered: no other worker is to deal with it (and what is noted next is no more about
+	 * it).
+	 */
 	if (dealing && ((const struct fuse_out_header *)iov[0].iov_base)->unique == dealing) {
 		*(uint32_t *)shared->request = 0;
 		dealing = 0;
@@ -308,8 +311,8 @@ static void *event_loop(void *arg)
 		int events = epoll_wait(epoll_fd, &e, 1, nudge ? RETRY_MS : -1);
 
 		/*
-		 * The loop thread may have looked at `stopping`, and not have read yet; and it is to
-		 * look at objects whose lock somebody keeps.
+		 * The loop thread may have looked at `stopping`, and not have read yet; and it is
+		 * to look at objects whose lock somebody keeps.
 		 */
 		if (nudge && ipc_now() - nudged >= RETRY_MS * 1000000ull) {
 			nudged = ipc_now();

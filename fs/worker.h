@@ -47,7 +47,9 @@ extern int supervisor_fd;	/* the supervisor's pidfd, for its worker; -1 */
 /* ---- resume.c ---- */
 void resume_init(char **argv);
 struct worker_shared *resume_shared_new(int *ret_fd);
-/* 1: this process is a new supervisor, and *ret and *ret_shared were handed over; 0 it is not; -1. */
+/*
+ * 1: this process is a new supervisor, and *ret and *ret_shared were handed over; 0 it is not; -1.
+ */
 int resume_take(struct resume *ret, struct worker_shared **ret_shared);
 /* Go on as the program on disk; returns -errno if there is none. */
 int resume_exec(const struct worker_shared *sh, const struct resume *r);

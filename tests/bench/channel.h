@@ -12,7 +12,10 @@
 
 #include "bench.h"
 
-/* Messages, for every peer that can have a bound. Long ones: what fits into a cache, as a pipe does. */
+/*
+ * Messages, for every peer that can have a bound. Long ones: what fits into a cache, as a pipe
+ * does.
+ */
 #define BOUND(size)	((size) > 4096 ? 16 : 1024)
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * floor BLOCKS - requests to ipcfs and to the empty FUSE file system, in turns of 100 each, from
- * one CPU (BENCH_CPU) on which both daemons run as well. So a change of the machine's pace hits both alike, and a
- * ratio near 1 can be told from 1.
+ * one CPU (BENCH_CPU) on which both daemons run as well. So a change of the machine's pace hits
+ * both alike, and a ratio near 1 can be told from 1.
  *
  * Prints nanoseconds for each, the median of the blocks: read of a set event, of a value, a write
  * of 2 bytes followed by a read (queue), flock and unlock; `null` is the same request or pair of

@@ -2,8 +2,8 @@
 /*
  * wake PEER THREADS REPETITIONS - one sets what many wait for.
  *
- * Nanoseconds from before the set to the moment at which the last thread is back, by the number
- * of threads: the median of the repetitions, of which there are fewer (1 at least) if they take more
+ * Nanoseconds from before the set to the moment at which the last thread is back, by the number of
+ * threads: the median of the repetitions, of which there are fewer (1 at least) if they take more
  * than two seconds. Before each, all threads are known to wait.
  */
 #include <limits.h>

@@ -2,11 +2,11 @@
 /*
  * An engine file may be written by whoever may use the object, so every word of it may be anything.
  *
- * Each type is brought into a state with a bit of everything (waiters, holds, leases, answers in hand,
- * unfinished lines). Then words of its file are changed, one or several at once, and every operation
- * is done on what came of it. Any result is fine; what is not: an access outside of the mapping (the
- * sanitizers tell), and a loop. Loops that store are found by counting stores, so always at the same
- * one; the others by the processor's time.
+ * Each type is brought into a state with a bit of everything (waiters, holds, leases, answers in
+ * hand, unfinished lines). Then words of its file are changed, one or several at once, and every
+ * operation is done on what came of it. Any result is fine; what is not: an access outside of the
+ * mapping (the sanitizers tell), and a loop. Loops that store are found by counting stores, so
+ * always at the same one; the others by the processor's time.
  *
  * One of IPCFS_MUTATE_SKIP + 1 changes of a single word is tried (0: all of them, some minutes);
  * IPCFS_SEED decides which, and what the changes of several words are.
