@@ -74,13 +74,12 @@ TEST(fast_only_for_locks)
 TEST(fast_needs_a_direct_client)
 {
 	FOR_EACH_KIND(kind) {
-		struct ipc_obj *o = obj_new(kind);
+		struct ipc_obj *o = direct(kind);
 
+		S(o)->direct = 0;
 		CHECK_INT(outside(o), FAST_OFF);
 		CHECK_INT(S(o)->spare, 0);
 		S(o)->direct = 1;
-		CHECK_INT(outside(o), FAST_OFF);	/* there is no memory yet */
-		CHECK_INT(heap_grow(o, true), 0);
 		CHECK_INT(outside(o), FAST_FREE);
 		CHECK(S(o)->spare);
 		obj_ok(o, "with a block put aside");
@@ -94,7 +93,8 @@ TEST(fast_only_when_quiet)
 		struct ipc_header *h = o->h;
 		uint32_t *counts[] = {
 			&h->holds.count, &h->polls.count, &h->granted.count, &h->woken.count,
-			&h->lines[0].count, &h->lines[1].count, &h->lines[2].count, &h->lines[3].count,
+			&h->lines[0].count, &h->lines[1].count, &h->lines[2].count,
+			&h->lines[3].count,
 		};
 
 		h_open(o);
@@ -426,7 +426,8 @@ static unsigned int wakes(struct ipc_obj *o, const ref_t *w, unsigned int n)
 		more = ipc_wake(o, &wk);
 		CHECK(wk.n <= IPC_WAKES);
 		for (unsigned int i = 0; i < wk.n; i++, sum++)
-			CHECK(sum < n && wk.futex[i] == &waiter_at(o, w[sum])->futex && *wk.futex[i] == 1);
+			CHECK(sum < n && wk.futex[i] == &waiter_at(o, w[sum])->futex &&
+			      *wk.futex[i] == 1);
 	} while (more);
 	CHECK_INT(o->h->to_wake, 0);
 	return sum;

@@ -465,6 +465,8 @@ TEST(heap_runs)
 				r[have - 1] = t;
 			}
 			link_run(o, r + have - n, n);
+			if (!any(4))		/* bent: then each by itself */
+				AT(o, ipc_link, r[have - n + any(n)])->next = any(2) ? 0 : r[0];
 			k = heap_free_run(o, r + have - n, n);
 			CHECK(k > 0);
 			if (!any(4)) {

@@ -362,7 +362,8 @@ static bool enter(struct worker *k, uint64_t me, bool fast)
 	char text[8];
 
 	if (fast && fast_take(&k->o->h->b.sem, me)) {
-		__atomic_store_n(&k->o->h->b.sem.fast_tid, 1000u + (uint32_t)k->number, __ATOMIC_RELAXED);
+		__atomic_store_n(&k->o->h->b.sem.fast_tid, 1000u + (uint32_t)k->number,
+				 __ATOMIC_RELAXED);
 		__atomic_add_fetch(&by_word, 1, __ATOMIC_RELAXED);
 		return true;
 	}
@@ -513,8 +514,8 @@ static void *fast_producer(void *arg)
 		unsigned int n = 1 + (unsigned int)rand_r(&seed) % MANY, done = 0, some;
 
 		for (unsigned int j = 0; j < n; j++)
-			v[j] = (struct iovec){ text[j], (size_t)snprintf(text[j], sizeof(text[j]), "%d %llu\n",
-						k->number, (unsigned long long)(i + j)) };
+			v[j] = (struct iovec){ text[j], (size_t)snprintf(text[j], sizeof(text[j]),
+				"%d %llu\n", k->number, (unsigned long long)(i + j)) };
 		if (n > ROUNDS + 1 - i)
 			n = (unsigned int)(ROUNDS + 1 - i);
 		if (rand_r(&seed) % 4) {
