@@ -48,10 +48,12 @@ static void begin(struct proof *p, const struct op *op, uint64_t unique, bool cl
 	obj_ok(o, "before");
 	obj_unlock(o);
 	snap_take(&p->start, o);
+	CHECK_INT(obj_lock(o, -1), 0);
 	if (client)
 		close_it(o, p->s.h[0]);
 	settle(o);
 	p->before = obj_dump(o);
+	obj_unlock(o);
 	snap_restore(&p->start, o);
 	CHECK_INT(obj_lock(o, -1), 0);
 	op->run(&p->s, unique);
@@ -79,11 +81,11 @@ static void work(struct proof *p, long k, bool recover)
 {
 	struct ipc_obj *o = p->s.o;
 
-	if (recover)
-		ipc_fault_after = k;
+	ipc_fault_after = k;		/* to lock and unlock are changes too: fast.h */
 	if (obj_lock(o, -1) < 0)
 		_exit(1);
-	ipc_fault_after = k;
+	if (recover)
+		ipc_fault_after = k;
 	if (!recover) {
 		p->op->run(&p->s, p->unique);
 		/*
@@ -93,8 +95,8 @@ static void work(struct proof *p, long k, bool recover)
 		*p->replied = true;
 	}
 	settle(o);
-	ipc_fault_after = 0;
 	obj_unlock(o);
+	ipc_fault_after = 0;
 }
 
 /* A process that dies at its k-th store. True: it came to the end before. */
@@ -218,6 +220,6 @@ static void as_client(const void *arg)
 
 __attribute__((constructor)) static void add(void)
 {
-	ops_register("crash", as_daemon, 0);
+	ops_register("crash", as_daemon, CLIENT);
 	ops_register("client", as_client, DAEMON | STEPS);
 }

@@ -17,11 +17,11 @@ static void fail_each(const void *arg)
 	op->setup(&s);
 	churn(o);
 	settle(o);
-	before = obj_dump(o);
 	heap_fill(o);
 	obj_unlock(o);
 	snap_take(&start, o);
 	CHECK_INT(obj_lock(o, -1), 0);
+	before = obj_dump(o);
 	op->run(&s, UNIQUE);
 	settle(o);
 	after = obj_dump(o);

@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #include "env.h"
+#include "fast.h"
 #include "names.h"
+#include "queue.h"
 #include "test.h"
 
 #define STORES_MOST	300000		/* of one operation */
@@ -456,6 +458,37 @@ static void op_queue(unsigned int i)
 		ipc_discard(o, 0, 0, true);
 }
 
+/* As a direct client: with buffers that end where they end. */
+static void op_now(unsigned int i)
+{
+	static const size_t sizes[] = { 3, 40, 2000, 70000 };
+	size_t size = sizes[i % 4];
+	struct iovec v[9];
+
+	if (o->type != IPC_QUEUE)
+		return;
+	for (unsigned int k = 0; k < 9; k++)
+		v[k] = (struct iovec){ calloc(1, size), size };
+	queue_put_now(o, IPC_MESSAGE_MAX, v, 9);
+	if (!o->damage)
+		queue_get_now(o, v, 9);
+	for (unsigned int k = 0; k < 9; k++)
+		free(v[k].iov_base);
+}
+
+/* What obj_unlock() and obj_lock() do to a lock; and somebody takes it in between. */
+static void op_fast(unsigned int i)
+{
+	if (!o->ops->leaving)
+		return;
+	if (i % 2)
+		o->h->b.sem.direct = 1;
+	o->ops->leaving(o);
+	fast_take(&o->h->b.sem, fast_holder(handles[i % n_handles], gens[i % n_handles]));
+	if (!o->damage)
+		o->ops->entered(o);
+}
+
 static void op_lend(unsigned int i)
 {
 	struct ipc_lent l;
@@ -527,8 +560,8 @@ static const struct op {
 	void (*run)(unsigned int i);
 } ops[] = {
 	OP(pump), OP(read), OP(put), OP(read_waits), OP(give), OP(flock), OP(look), OP(check), OP(turns),
-	OP(finish), OP(leave), OP(cancel), OP(process_ended), OP(restart), OP(queue), OP(lend),
-	OP(value), OP(heap), OP(open), OP(flush), OP(put_long), OP(close), OP(close), OP(close),
+	OP(finish), OP(leave), OP(cancel), OP(process_ended), OP(restart), OP(queue), OP(now), OP(lend),
+	OP(fast), OP(value), OP(heap), OP(open), OP(flush), OP(put_long), OP(close), OP(close), OP(close),
 	OP(close),
 };
 #define OPS (sizeof(ops) / sizeof(ops[0]))

@@ -29,6 +29,7 @@ struct op {
 
 #define STEPS 1u		/* several changes: what lies between them may be seen */
 #define DAEMON 2u		/* no client does this: leave out the death of one */
+#define CLIENT 4u		/* no request does this, so it does not come again */
 
 extern const struct op *const op_tables[];	/* ends with NULL; each table with a name of NULL */
 

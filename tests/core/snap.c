@@ -19,6 +19,62 @@ void snap_restore(const struct snap *n, struct ipc_obj *o)
 	memcpy(o->base, n->bytes, n->len);
 }
 
+static ref_t word_at(const char *base, ref_t r)
+{
+	ref_t v;
+
+	memcpy(&v, base + (size_t)r * IPC_UNIT, sizeof(v));
+	return v;
+}
+
+/* A page of small blocks: the chain of the free ones, and the bytes of those in use. */
+static bool same_slab(const char *was, const char *is, size_t off, const struct ipc_page_state *s,
+		      size_t size)
+{
+	bool is_free[IPC_PAGE / 32] = { false };
+	ref_t base = (ref_t)(off / IPC_UNIT), r = s->u.first ? base + s->u.first - 1 : 0;
+
+	for (; r; r = word_at(was, r)) {
+		if (word_at(was, r) != word_at(is, r))
+			return false;
+		is_free[(r - base) * IPC_UNIT / size] = true;
+	}
+	for (unsigned int i = 0; i < s->u.carved; i++)
+		if (!is_free[i] && memcmp(was + off + i * size, is + off + i * size, size))
+			return false;
+	return true;
+}
+
+bool snap_same(const struct snap *n, struct ipc_obj *o)
+{
+	const size_t lock = offsetof(struct ipc_header, m), body = offsetof(struct ipc_header, b);
+	const char *was = n->bytes, *is = o->base;
+
+	if (o->h->log_len || memcmp(was, is, lock) || memcmp(was + body, is + body, IPC_PAGE - body))
+		return false;
+	for (uint32_t page = 0; page < o->h->pages; page++) {
+		size_t off = o->heap_off + (size_t)page * IPC_PAGE;
+		const struct ipc_page_state *s = (const struct ipc_page_state *)(const void *)
+			(was + o->heap_off + (size_t)(page & ~(IPC_SEGMENT - 1)) * IPC_PAGE) +
+			page % IPC_SEGMENT;
+
+		switch (s->u.kind) {
+		case PAGE_SLAB:
+			if (!same_slab(was, is, off, s, heap_size(o, (ref_t)(off / IPC_UNIT))))
+				return false;
+			break;
+		case PAGE_BLOCK:
+			if (memcmp(was + off, is + off, (size_t)IPC_PAGE << s->u.size))
+				return false;
+			break;
+		case PAGE_TABLE:
+			if (memcmp(was + off, is + off, IPC_PAGE))
+				return false;
+		}
+	}
+	return true;
+}
+
 void snap_free(struct snap *n)
 {
 	free(n->bytes);

@@ -15,6 +15,8 @@ struct snap {
 void snap_take(struct snap *n, const struct ipc_obj *o);
 void snap_restore(const struct snap *n, struct ipc_obj *o);
 void snap_free(struct snap *n);
+/* Is all as it was, but for the lock and what is in free memory? */
+bool snap_same(const struct snap *n, struct ipc_obj *o);
 
 /* Allocate and free, so that what comes takes used blocks from chains. */
 void churn(struct ipc_obj *o);

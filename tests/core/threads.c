@@ -5,12 +5,16 @@
  * above all, and so that it knows the mutex and the blocks again, all use one mapping.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fast.h"
+#include "queue.h"
 #include "test.h"
 
 #define THREADS 4
@@ -344,4 +348,323 @@ TEST(threads_event)
 	for (int i = 0; i < THREADS * 2; i++)
 		stop(&k[i]);
 	CHECK_INT(obj_lock(o, -1), 0);
+}
+
+/* ---- the fast ways ---- */
+
+#define MANY 7			/* messages in one call */
+
+static uint64_t by_word;	/* atomic: how often the lock was taken by the fast word */
+
+/* Take and give back the lock: by the word if `fast` and it can be, else under the object's lock. */
+static bool enter(struct worker *k, uint64_t me, bool fast)
+{
+	char text[8];
+
+	if (fast && fast_take(&k->o->h->b.sem, me)) {
+		__atomic_store_n(&k->o->h->b.sem.fast_tid, 1000u + (uint32_t)k->number,
+				 __ATOMIC_RELAXED);
+		__atomic_add_fetch(&by_word, 1, __ATOMIC_RELAXED);
+		return true;
+	}
+	if (k->o->type != IPC_LOCK && k->o->type != IPC_RLOCK)
+		acquire(k, LOCK_EX);
+	else if (take(k, text, sizeof(text)) != 2)
+		k->wrong = "read";
+	return false;
+}
+
+static void leave_lock(struct worker *k, uint64_t me)
+{
+	if (fast_release(&k->o->h->b.sem, me))
+		return;
+	if (k->o->type != IPC_LOCK && k->o->type != IPC_RLOCK)
+		acquire(k, LOCK_UN);
+	else
+		command(k, CMD_ADD, 1);
+}
+
+/* Thread 0 never uses the word and ends first, thread 1 always tries to, the others now and then. */
+static void *by_the_word(void *arg)
+{
+	struct worker *k = arg;
+	uint64_t me = fast_holder(k->h, handle_at(k->o, k->h)->gen);
+	unsigned int seed = (unsigned int)k->number;
+
+	for (int i = 0; i < (k->number ? ROUNDS : ROUNDS / 8); i++) {
+		bool fast = k->number == 1 || (k->number > 1 && rand_r(&seed) % 4);
+
+		k->count += enter(k, me, fast);
+		if (inside++)
+			k->wrong = "not alone";
+		counter++;
+		inside--;
+		k->sum++;
+		leave_lock(k, me);
+		if (rand_r(&seed) % 8 == 0)	/* so that now and then nobody waits */
+			usleep(20);
+		/* Somebody has the object's lock for another reason. */
+		if (i % 64 == 0) {
+			obj_lock(k->o, -1);
+			unlock(k->o);
+		}
+	}
+	return NULL;
+}
+
+static void contend_fast(uint32_t type)
+{
+	struct ipc_obj *o = obj_new(type);
+	struct worker k[THREADS];
+	uint64_t sum = 0, rounds = 0;
+
+	while (o->h->pages < 16)
+		CHECK_INT(heap_grow(o, true), 0);
+	o->h->b.sem.direct = 1;
+	inside = counter = by_word = 0;
+	obj_unlock(o);
+	for (int i = 0; i < THREADS; i++)
+		start(&k[i], i, o, by_the_word);
+	for (int i = 0; i < THREADS; i++) {
+		stop(&k[i]);
+		sum += k[i].count;
+		rounds += k[i].sum;
+	}
+	CHECK_INT(counter, rounds);
+	CHECK_INT(inside, 0);
+	CHECK_INT(by_word, sum);
+	CHECK(by_word > 100);
+	CHECK_INT(o->h->b.sem.fast, FAST_FREE);
+	CHECK_INT(obj_lock(o, -1), 0);
+	CHECK_INT(o->h->holds.count, 0);
+	CHECK_INT(o->h->b.sem.value, 1);
+}
+
+TEST(threads_fast_lock)
+{
+	contend_fast(IPC_LOCK);
+}
+
+TEST(threads_fast_rlock)
+{
+	contend_fast(IPC_RLOCK);
+}
+
+TEST(threads_fast_cond)
+{
+	contend_fast(IPC_COND);
+}
+
+TEST(threads_fast_array)
+{
+	contend_fast(IPC_ARRAY);
+}
+
+/* All by the word: nobody ever waits, so nobody ever takes the object's lock. */
+static void *word_only(void *arg)
+{
+	struct worker *k = arg;
+	uint64_t me = fast_holder(k->h, handle_at(k->o, k->h)->gen);
+
+	for (int i = 0; i < ROUNDS; i++) {
+		while (!fast_take(&k->o->h->b.sem, me))
+			sched_yield();
+		if (inside++)
+			k->wrong = "not alone";
+		counter++;
+		inside--;
+		if (!fast_release(&k->o->h->b.sem, me))
+			k->wrong = "release";
+	}
+	return NULL;
+}
+
+TEST(threads_fast_word_only)
+{
+	struct ipc_obj *o = obj_new(IPC_LOCK);
+	struct worker k[THREADS];
+
+	while (o->h->pages < 16)
+		CHECK_INT(heap_grow(o, true), 0);
+	o->h->b.sem.direct = 1;
+	inside = counter = 0;
+	for (int i = 0; i < THREADS; i++) {
+		k[i] = (struct worker){ .number = i, .o = o, .h = h_open(o) };
+	}
+	obj_unlock(o);
+	for (int i = 0; i < THREADS; i++)
+		CHECK_INT(pthread_create(&k[i].thread, NULL, word_only, &k[i]), 0);
+	for (int i = 0; i < THREADS; i++)
+		stop(&k[i]);
+	CHECK_INT(counter, THREADS * ROUNDS);
+	CHECK_INT(o->h->b.sem.fast, FAST_FREE);
+	CHECK_INT(obj_lock(o, -1), 0);
+}
+
+/* As client_direct.c does: at once if that is possible, else in line. */
+static void *fast_producer(void *arg)
+{
+	struct worker *k = arg;
+	unsigned int seed = (unsigned int)k->number;
+	char text[MANY][32];
+	struct iovec v[MANY];
+	uint64_t i = 1;
+
+	while (i <= ROUNDS) {
+		unsigned int n = 1 + (unsigned int)rand_r(&seed) % MANY, done = 0, some;
+
+		for (unsigned int j = 0; j < n; j++)
+			v[j] = (struct iovec){ text[j], (size_t)snprintf(text[j], sizeof(text[j]),
+				"%d %llu\n", k->number, (unsigned long long)(i + j)) };
+		if (n > ROUNDS + 1 - i)
+			n = (unsigned int)(ROUNDS + 1 - i);
+		if (rand_r(&seed) % 4) {
+			obj_lock(k->o, -1);
+			while (done < n &&
+			       (some = queue_put_now(k->o, IPC_MESSAGE_MAX, v + done, n - done)))
+				done += some;
+			k->o->work = true;
+			unlock(k->o);
+			__atomic_add_fetch(&by_word, done, __ATOMIC_RELAXED);
+		}
+		if (!done) {
+			put_number(k, i);
+			done = 1;
+		}
+		for (; done; done--, i++) {
+			k->sum += i;
+			k->count++;
+		}
+	}
+	return NULL;
+}
+
+static bool consume(struct worker *k, char *text, size_t n)
+{
+	unsigned long long v;
+	unsigned int who;
+
+	text[n] = 0;
+	if (sscanf(text, "%u %llu\n", &who, &v) != 2 || who >= THREADS || v <= k->last[who]) {
+		k->wrong = "order";
+		return false;
+	}
+	k->last[who] = v;
+	k->sum += v;
+	k->count++;
+	return true;
+}
+
+static void *fast_consumer(void *arg)
+{
+	struct worker *k = arg;
+	unsigned int seed = (unsigned int)k->number, n;
+	char text[MANY][64];
+	struct iovec v[MANY];
+
+	for (;;) {
+		for (int j = 0; j < MANY; j++)
+			v[j] = (struct iovec){ text[j], sizeof(text[j]) - 1 };
+		n = 0;
+		if (rand_r(&seed) % 4) {
+			obj_lock(k->o, -1);
+			n = queue_get_now(k->o, v, 1 + (unsigned int)rand_r(&seed) % MANY);
+			k->o->work = true;
+			unlock(k->o);
+		}
+		if (!n) {
+			v[0].iov_len = take(k, text[0], sizeof(text[0]) - 1);
+			if (!v[0].iov_len)
+				return NULL;
+			n = 1;
+		}
+		for (unsigned int j = 0; j < n; j++)
+			if (!consume(k, text[j], v[j].iov_len))
+				return NULL;
+	}
+}
+
+static void transfer_fast(uint64_t maxsize)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	struct worker in[THREADS], out[THREADS];
+	uint64_t put_sum = 0, got_sum = 0, count = 0;
+
+	o->h->b.queue.framing = FRAMING_RECORD;
+	o->h->b.queue.maxsize = maxsize;
+	by_word = 0;
+	obj_unlock(o);
+	for (int i = 0; i < THREADS; i++)
+		start(&out[i], i, o, fast_consumer);
+	for (int i = 0; i < THREADS; i++)
+		start(&in[i], i, o, fast_producer);
+	for (int i = 0; i < THREADS; i++) {
+		stop(&in[i]);
+		put_sum += in[i].sum;
+	}
+	CHECK_INT(obj_lock(o, -1), 0);
+	ipc_setting32(o, &o->h->b.queue.closed, 1);
+	unlock(o);
+	for (int i = 0; i < THREADS; i++) {
+		stop(&out[i]);
+		got_sum += out[i].sum;
+		count += out[i].count;
+	}
+	CHECK_INT(count, THREADS * ROUNDS);
+	CHECK_INT(got_sum, put_sum);
+	CHECK(by_word > 0);
+	CHECK_INT(obj_lock(o, -1), 0);
+	CHECK_INT(o->h->b.queue.unfinished, THREADS * ROUNDS);
+	CHECK_INT(o->h->b.queue.mq[0].count, 0);
+}
+
+TEST(threads_now)
+{
+	transfer_fast(0);
+}
+
+TEST(threads_now_of_five)
+{
+	transfer_fast(5);
+}
+
+/* ---- attaching while the file grows ---- */
+
+static bool grown;		/* atomic */
+
+static void *attach(void *arg)
+{
+	struct worker *k = arg;
+	char name[24];
+	int fd;
+
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)k->o->id);
+	fd = openat(env.env.dirfd, name, O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && !__atomic_load_n(&grown, __ATOMIC_ACQUIRE)) {
+		struct ipc_obj o;
+		int r = obj_map(&env.env, fd, &o);
+
+		if (r < 0)
+			k->wrong = "attach";
+		else
+			obj_unmap(&o);
+		k->count++;
+	}
+	close(fd);
+	return NULL;
+}
+
+TEST(threads_attach_to_what_grows)
+{
+	for (int i = 0; i < 12; i++) {
+		struct ipc_obj *o = obj_new_reserve(IPC_QUEUE, 4 << 20);
+		struct worker k = { .o = o };
+
+		__atomic_store_n(&grown, false, __ATOMIC_RELAXED);
+		CHECK_INT(pthread_create(&k.thread, NULL, attach, &k), 0);
+		while (heap_grow(o, true) == 0)
+			sched_yield();
+		__atomic_store_n(&grown, true, __ATOMIC_RELEASE);
+		stop(&k);
+	}
 }

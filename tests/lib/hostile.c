@@ -8,6 +8,7 @@
  *	hostile scribble FILE SEED	write nonsense into it until killed
  *	hostile lock FILE NUMBER	set its lock word
  *	hostile set FILE OFFSET NUMBER	set a 64-bit word
+ *	hostile get FILE OFFSET	print a 64-bit word
  *	hostile field NAME	the offset of a field of the header
  */
 #include <errno.h>
@@ -225,6 +226,7 @@ static const struct { const char *name; size_t at; } fields[] = {
 	{ "handles", offsetof(struct ipc_header, handles) },
 	{ "id", offsetof(struct ipc_header, id) },
 	{ "companion", offsetof(struct ipc_handle, companion) },
+	{ "fast", offsetof(struct ipc_header, b.sem.fast) },
 };
 
 int main(int argc, char **argv)
@@ -254,6 +256,9 @@ int main(int argc, char **argv)
 		__atomic_store_n(&o.h->m.lock, (uint32_t)n, __ATOMIC_RELAXED);
 	else if (!strcmp(what, "set") && argc > 4)
 		*(uint64_t *)(void *)(o.base + n) = strtoull(argv[4], NULL, 0);
+	else if (!strcmp(what, "get") && argc > 3)
+		printf("%llu\n", (unsigned long long)__atomic_load_n((uint64_t *)(void *)(o.base + n),
+								     __ATOMIC_RELAXED));
 	else
 		return 2;
 	return 0;

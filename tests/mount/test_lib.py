@@ -153,6 +153,65 @@ def test_death_returns_the_lock_to_both(area, mode):
     eventually(lambda: lock.size == 1, 10, "free")
 
 
+# --- locks that are held by the fast word: fast.h --------------------------------------------------
+
+HOSTILE = os.path.join(BUILD, "tests", "lib", "hostile")
+LOCKS = ["lock", "rlock", "cond", "value", "array"]
+
+
+def owner_of(obj, mode):
+    """A process that holds it, directly by the word: nobody has looked at the object since."""
+    file, at = os.readlink(obj.ctl_path("shm")), sh(f"{HOSTILE} field fast").out.strip()
+    holder = lib("own", obj)
+    assert holder._popen.stdout.readline() == b"held\n"
+    if mode == "direct":
+        assert int(sh(f"{HOSTILE} get {file} {at}").out) > 1    # neither off nor free
+    return holder
+
+
+def taker(obj):
+    if obj.path.endswith("lock"):
+        return spawn(["head", "-n1", obj.path])
+    return spawn(["flock", obj.path, "echo", "1"])
+
+
+@pytest.mark.parametrize("kind", LOCKS)
+def test_death_of_who_holds_it_by_the_word(area, mode, kind):
+    obj = area.make(f"a.{kind}")
+    for _ in range(2):
+        owner_of(obj, mode).kill()
+        assert end(taker(obj)) == "1\n"
+
+
+@pytest.mark.parametrize("kind", LOCKS)
+def test_who_holds_it_by_the_word_is_seen(area, mode, kind):
+    obj = area.make(f"a.{kind}")
+    holder = owner_of(obj, mode)
+    if kind in ("lock", "rlock"):
+        assert sh(f"stat -c %s {obj.path}").out == "0\n"
+    row, = obj.holders()
+    assert row.pid == holder.pid
+    shell = taker(obj)
+    obj.await_waiters(1)
+    assert shell.running
+    holder.kill()
+    assert end(shell) == "1\n"
+    eventually(lambda: not obj.holders(), 10, "nobody has it")
+
+
+@pytest.mark.parametrize("kind", ["lock", "rlock", "value"])
+def test_a_file_gets_its_turn_among_direct_ones(area, mode, kind):
+    obj, turns = area.make(f"a.{kind}"), 1000 if mode == "direct" else 5
+    loops = [lib("loop", obj, turns) for _ in range(2)]
+    for _ in range(10):
+        for loop in loops:
+            assert loop._popen.stdout.readline() == b"more\n"
+        assert end(taker(obj)) == "1\n"
+    for loop in loops:
+        loop.kill()
+    assert end(taker(obj)) == "1\n"
+
+
 def test_join_hears_of_done_by_file(q, mode):
     q.put(b"1\n2\n")
     joiner = lib("join", q)
