@@ -118,11 +118,19 @@ static bool take_soon(struct ipcfs_obj *c, uint64_t me)
 	return false;
 }
 
+/* It has the lock: one level more, or nothing at all, but not by the word. */
+static bool is_mine(const struct ipcfs_obj *c, uint64_t me)
+{
+	return __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED) == me ||
+	       __atomic_load_n(&c->fast->owner, __ATOMIC_RELAXED) == c->at.handle;
+}
+
 bool direct_take(struct ipcfs_obj *c, bool waits)
 {
 	uint64_t me = fast_holder(c->at.handle, c->at.gen);
 
-	if (__builtin_expect(!fast_take(c->fast, me), 0) && !(waits && take_soon(c, me)))
+	if (__builtin_expect(!fast_take(c->fast, me), 0) &&
+	    (!waits || is_mine(c, me) || !take_soon(c, me)))
 		return false;
 	/* The handle may have been closed, with the mount: then the word means nobody. */
 	if (__builtin_expect(handle_at(&c->map, c->at.handle)->gen != c->at.gen, 0)) {

@@ -71,19 +71,35 @@ static bool quiet(const struct ipc_obj *o)
 	return !h->b.cond.lock_id;
 }
 
+/* Put a block aside for the hold. */
+static bool spare(struct ipc_obj *o)
+{
+	ref_t r = S(o)->spare ? S(o)->spare : heap_alloc(o, sizeof(struct ipc_hold));
+
+	if (!r) {
+		obj_rollback(o);
+		return false;
+	}
+	set32(o, S(o)->spare, r);
+	commit(o);
+	return true;
+}
+
+void fast_wanted(struct ipc_obj *o)
+{
+	if (!o->ops->leaving)
+		return;
+	set32(o, S(o)->direct, 1);
+	commit(o);
+	while (!spare(o) && !o->damage && heap_grow(o, false) == 0)
+		;
+}
+
 void fast_leaving(struct ipc_obj *o)
 {
-	if (!S(o)->direct || S(o)->fast != FAST_OFF || o->damage || !quiet(o))
+	/* (Atomic for the thread sanitizer: somebody may look whether it is free.) */
+	if (!S(o)->direct || __atomic_load_n(&S(o)->fast, __ATOMIC_RELAXED) != FAST_OFF ||
+	    o->damage || !quiet(o) || !spare(o))
 		return;
-	if (!S(o)->spare) {
-		ref_t r = heap_alloc(o, sizeof(struct ipc_hold));
-
-		if (!r) {
-			obj_rollback(o);
-			return;
-		}
-		set32(o, S(o)->spare, r);
-		commit(o);
-	}
 	__atomic_store_n(&S(o)->fast, FAST_FREE, __ATOMIC_RELEASE);
 }

@@ -72,7 +72,8 @@ ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len)
 	if (n == 1 && len + sizeof(struct ipc_msg) <= SEGMENT_MAX) {
 		struct ipc_msg *m = at(o, msg, sizeof(*m) + len);
 
-		memcpy(m->data, iov->iov_base, len);
+		if (len)
+			memcpy(m->data, iov->iov_base, len);
 		m->len = (uint32_t)len;
 		return msg;
 	}

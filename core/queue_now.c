@@ -67,8 +67,18 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 		size_t len = msgs[i].iov_len;
 		struct ipc_msg *m = at(o, r[i], sizeof(*m) + len);
 
-		*m = (struct ipc_msg){ .next = i + 1 < n ? r[i + 1] : 0, .len = (uint32_t)len, .refs = 1 };
-		memcpy(m->data, msgs[i].iov_base, len);
+		/*
+		 * Field by field: the first word is a link of the chain of free blocks, and has no
+		 * note but for the last one. It must not be 0 for a moment, as it is while a whole
+		 * struct is set.
+		 */
+		__atomic_store_n(&m->next, i + 1 < n ? r[i + 1] : 0, __ATOMIC_RELAXED);
+		m->more = 0;
+		m->len = (uint32_t)len;
+		m->refs = 1;
+		m->attempts = 0;
+		if (len)
+			memcpy(m->data, msgs[i].iov_base, len);
 		bytes += len;
 	}
 	if (q->mq[0].tail)
@@ -101,11 +111,12 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 	for (unsigned int pages = 0; k < n && next; k++) {
 		struct ipc_msg *m = msg_at(o, next);
 
-		if (m->more || m->refs != 1 || m->len > bufs[k].iov_len || m->len > HEAP_RUN_MOST)
+		/* Once: what was checked must be what is used, whoever else writes here. */
+		len[k] = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
+		if (m->more || m->refs != 1 || len[k] > bufs[k].iov_len || len[k] > HEAP_RUN_MOST)
 			break;
 		if ((!k || heap_apart(r[k - 1], next)) && ++pages > GET_PAGES)
 			break;
-		len[k] = m->len;
 		memcpy(bufs[k].iov_base, (char *)at(o, next, sizeof(*m) + len[k]) + sizeof(*m), len[k]);
 		bytes += len[k];
 		r[k] = next;

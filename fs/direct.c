@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "direct.h"
+#include "fast.h"
 #include "io.h"
 #include "lib.h"
 #include "type.h"
@@ -43,9 +44,8 @@ static int attach(struct object *ob, struct ipc_handle *hd, fuse_req_t req,
 	if (!a->direct)
 		return 0;
 	set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
-	if (o->ops->leaving)
-		set32(o, o->h->b.sem.direct, 1);
-	return 0;
+	fast_wanted(o);
+	return o->damage ? -EIO : 0;
 }
 
 static int done(struct object *ob, struct ipc_handle *hd, int64_t n)
