@@ -209,10 +209,7 @@ uint64_t object_memory(struct object *ob);
 void store_sweep(void);
 /* Could readers of what there is make room for so many bytes? false: waiting would be for ever. */
 bool memory_may_come(size_t bytes);
-/*
- * The mount is short of memory, or is not any more: what others have free goes back, and will go
- * back.
- */
+/* The mount is short of memory, or is not any more: direct clients tell of what comes free. */
 void memory_wanted(bool wanted);
 
 /* ---- tree.c: names ---- */

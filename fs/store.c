@@ -56,6 +56,25 @@ static void on_damage(struct ipc_env *env, struct ipc_obj *o, const char *why)
 }
 
 /* Count memory: in the mount file, so that it survives, and against the limit. */
+/* What all other objects have free goes back. */
+static void reclaim(void)
+{
+	static bool busy;		/* locking one may check it, and that may ask for memory */
+	struct object *ob;
+
+	if (busy)
+		return;
+	busy = true;
+	DL_FOREACH2(fs.lru, ob, lru_next) {
+		if (!ob->o.h || ob->o.damage || ob->o.locked || !ob->o.h->free_top ||
+		    object_try(ob) < 0)
+			continue;
+		heap_trim(&ob->o, true);
+		object_unlock(ob);
+	}
+	busy = false;
+}
+
 static int account(struct ipc_env *env, int64_t bytes, bool essential)
 {
 	struct ipc_mount *b = mount_body();
@@ -64,8 +83,11 @@ static int account(struct ipc_env *env, int64_t bytes, bool essential)
 	/* Who waits must be able to: some more than the limit for waiters and handles. */
 	if (essential)
 		limit += limit / 4 + (1 << 20);
-	if (bytes > 0 && b->memory + (uint64_t)bytes > limit)
-		return -ENOSPC;
+	if (bytes > 0 && b->memory + (uint64_t)bytes > limit) {
+		reclaim();
+		if (b->memory + (uint64_t)bytes > limit)
+			return -ENOSPC;
+	}
 	if (bytes < 0)
 		fs.memory_freed = true;
 	/* A damaged file may give back more than it ever took. */
@@ -557,15 +579,9 @@ void memory_wanted(bool wanted)
 	if (wanted == is_wanted)
 		return;
 	is_wanted = wanted;
-	DL_FOREACH2(fs.lru, ob, lru_next) {
-		if (!ob->o.h || ob->o.damage)
-			continue;
-		__atomic_store_n(&ob->o.h->wanted, wanted, __ATOMIC_RELAXED);
-		if (!wanted || ob->o.locked || !ob->o.h->free_top || object_try(ob) < 0)
-			continue;
-		heap_trim(&ob->o, true);
-		object_unlock(ob);
-	}
+	DL_FOREACH2(fs.lru, ob, lru_next)
+		if (ob->o.h && !ob->o.damage)
+			__atomic_store_n(&ob->o.h->wanted, wanted, __ATOMIC_RELAXED);
 }
 
 bool memory_may_come(size_t bytes)

@@ -127,7 +127,7 @@ BESIDE = {f"{op}-{n}": f"{OPS[op]}, {n:,} elsewhere"
           for op in OPS_BESIDE for n in (1, 100, 10000)}
 BESIDE_NULL = {f"null-{n}": f"empty FUSE: a write, {n:,} elsewhere" for n in (1, 100, 10000)}
 LINES = {"files": "ipcfs files", "direct": "ipcfs direct", "null": "empty FUSE",
-         "sem": "POSIX semaphore"}
+         "sem": "POSIX semaphore", "futex": "futex, a word each"}
 LINE = {f"{peer}-{n}": f"{label}: release to one of {n:,}"
         for peer, label in LINES.items() for n in (1, 100, 10000)}
 

@@ -111,9 +111,9 @@ static void own_wait(int i)
 	check(ipcfs_wait(own[i], IPCFS_FOREVER), "wait");
 }
 
-static void own_acquire(int i)
+static void shared_acquire(int i)
 {
-	check(ipcfs_acquire(own[i], IPCFS_FOREVER), "acquire");
+	check(ipcfs_acquire(shared, IPCFS_FOREVER), "acquire");
 }
 
 static void direct_set(void)
@@ -256,6 +256,22 @@ static void word_wait(int i)
 	wait_word(&words[i].value);
 }
 
+static void word_line_wait(int i)
+{
+	wait_word(&words[i].value);
+	words[i].value = 0;
+}
+
+/* Who was served goes to the end of the line: so the next one is always the same. */
+static void word_line_set(void)
+{
+	static int next;
+
+	__atomic_store_n(&words[next].value, 1, __ATOMIC_RELEASE);
+	futex_wake(&words[next].value, 1);
+	next = (next + 1) % n_waiters;
+}
+
 static void first_word_wait(int i)
 {
 	wait_word(&words[0].value);
@@ -309,7 +325,7 @@ const struct wait_type wait_types[] = {
 	  drop_object },
 	{ "files", make_event, open_fd, fd_wait, fd_set_event, fd_clear_event, object_waiting,
 	  drop_object },
-	{ "direct-line", make_direct_sem, open_own, own_acquire, direct_release, NULL,
+	{ "direct-line", make_direct_sem, NULL, shared_acquire, direct_release, NULL,
 	  object_waiting, drop_object },
 	{ "files-line", make_sem, open_fd, fd_wait, fd_set_event, NULL, object_waiting,
 	  drop_object },
@@ -317,6 +333,7 @@ const struct wait_type wait_types[] = {
 	{ "null-line", make_null_line, open_fd, fd_wait, fd_set_event, NULL, null_waiting, NULL },
 	{ "sem-line", NULL, NULL, sem_line_wait, sem_line_post, NULL, NULL, NULL },
 	{ "futex-each", make_words, NULL, word_wait, words_set, words_clear, NULL, NULL },
+	{ "futex-line", make_words, NULL, word_line_wait, word_line_set, NULL, NULL, NULL },
 	{ "futex-one", make_words, NULL, first_word_wait, first_word_set, words_clear, NULL, NULL },
 	{ "cond", NULL, NULL, cond_wait, cond_set, cond_clear, NULL, NULL },
 	{ NULL },

@@ -153,7 +153,7 @@ def all_workloads(quick):
                  {f"{peer}-{n}": scale.in_line(peer, n)
                   for peer in scale.LINES for n in (1, 100, 10000)},
                  [Aim(f"{peer}-10000", 1.2, f"{peer}-1") for peer in ("files", "direct")] +
-                 [Aim("files-10000", 1.25, "null-10000"), Aim("direct-10000", 1.25, "sem-10000")],
+                 [Aim("files-10000", 1.25, "null-10000"), Aim("direct-10000", 1.25, "futex-10000")],
                  base=None, labels=scale.LINE, before=scale.waiters_before,
                  most_rounds=3),
         Workload("memory", "Daemon memory for each of 10,000 that wait",

@@ -363,5 +363,6 @@ def test_memory_that_a_direct_client_frees_goes_to_who_waits_for_it_elsewhere(mo
     # The same with memory that was free before anybody wanted it.
     getter = take(other, 3 * 14 + 1)        # in pieces of 64 KiB
     eventually(lambda: other.size == 0 and len(other.waiters()) == 1, 10, "it has taken all")
-    sizes = [full.put(b"z" * 60000) for _ in range(count - 20)]
-    assert len(sizes) == count - 20 and getter.running
+    for _ in range(count - 10):
+        assert write_once(full.path, b"z" * 60000, os.O_NONBLOCK) == 60000
+    assert getter.running
