@@ -9,8 +9,8 @@
 #include "fast.h"
 #include "lock.h"
 
-#define TAKE_ROUNDS	400		/* of looking for a lock that goes round: some 0.2 ms */
-#define TAKE_YIELD	8		/* rounds after which others get the CPU */
+#define ROUNDS		400		/* of looking out for what goes round: some 0.2 ms */
+#define ROUNDS_YIELD	8		/* after which others get the CPU */
 
 static bool has_message(struct ipcfs_obj *c, void *unused)
 {
@@ -25,12 +25,6 @@ static bool has_room(struct ipcfs_obj *c, void *unused)
 
 	(void)unused;
 	return !most || __atomic_load_n(&q->mq[0].count, __ATOMIC_ACQUIRE) < most;
-}
-
-static bool has_permit(struct ipcfs_obj *c, void *unused)
-{
-	(void)unused;
-	return __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_ACQUIRE) != 0;
 }
 
 static bool is_set(struct ipcfs_obj *c, void *unused)
@@ -49,6 +43,71 @@ static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, v
 	return true;
 }
 
+/* ---- what goes round ---- */
+
+/* What changes whenever a lock or permit goes from one to another. */
+static uint64_t sight(const struct ipc_header *h)
+{
+	uint64_t n = __atomic_load_n(&h->m.lock, __ATOMIC_RELAXED);
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		n = n * 31 + __atomic_load_n(&h->lines[i].head, __ATOMIC_RELAXED);
+	return n;
+}
+
+enum look { NOT_YET, NOW, NOT_SOON };
+
+/*
+ * Look out for it without standing in line, if it will be there soon. If many do short work with it,
+ * a line that everybody joins never ends: each of them gets it only after it was woken. So who sees
+ * that it goes round stays out of the line, and lets the line's people have the CPU.
+ */
+static bool goes_round(struct ipcfs_obj *c, enum look (*look)(struct ipcfs_obj *c, uint64_t *sight))
+{
+	uint32_t patience = __atomic_load_n(&c->spin, __ATOMIC_RELAXED), idle = 0;
+	bool spins = ipc_may_spin();
+	uint64_t seen = 0;
+
+	for (unsigned int i = 1; i < ROUNDS && idle < patience; i++) {
+		uint64_t now = 0;
+		enum look l = look(c, &now);
+
+		if (l == NOW)
+			session_spun(c, patience, true);
+		if (l != NOT_YET)
+			return l == NOW;
+		idle = now == seen ? idle + 1 : 0;
+		seen = now;
+		if (!spins || i % ROUNDS_YIELD == 0)
+			sched_yield();
+		else
+			session_pause();
+	}
+	session_spun(c, patience, false);
+	return false;
+}
+
+static enum look permit(struct ipcfs_obj *c, uint64_t *ret_sight)
+{
+	*ret_sight = sight(c->map.h);
+	return __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_ACQUIRE) ? NOW : NOT_YET;
+}
+
+/* It is taken at once. */
+static enum look fast_word(struct ipcfs_obj *c, uint64_t *ret_sight)
+{
+	uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED);
+
+	if (word == FAST_FREE && fast_take(c->fast, fast_holder(c->at.handle, c->at.gen)))
+		return NOW;
+	*ret_sight = sight(c->map.h) + word;
+	if (word == FAST_OFF && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED))
+		return NOT_SOON;	/* free, but not by the word */
+	return NOT_YET;
+}
+
+/* ---- looking before waiting ---- */
+
 bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
 {
 	if (op == OP_JOIN)
@@ -57,7 +116,11 @@ bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
 	case IPC_QUEUE:
 		return look_first(c, has_message, deadline);
 	case IPC_SEM:
-		return look_first(c, has_permit, deadline);
+		if (!c->direct || !deadline ||
+		    __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_RELAXED))
+			return false;
+		goes_round(c, permit);
+		return true;
 	case IPC_EVENT:
 		return look_first(c, is_set, deadline);
 	default:
@@ -77,47 +140,6 @@ bool look_before_putting(struct ipcfs_obj *c, int64_t deadline)
 
 /* ---- the fast word ---- */
 
-/* What changes whenever the lock goes from one to another. */
-static uint64_t sight(const struct ipc_header *h, uint64_t word)
-{
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		word = word * 31 + __atomic_load_n(&h->lines[i].head, __ATOMIC_RELAXED);
-	return word;
-}
-
-/*
- * Take it without standing in line, if it will be free soon. If many do short work under it, a
- * line that everybody joins never ends: each of them gets the lock only after it was woken. So who
- * sees that the lock goes round stays out of the line, and lets the line's people have the CPU.
- */
-static bool take_soon(struct ipcfs_obj *c, uint64_t me)
-{
-	uint32_t patience = __atomic_load_n(&c->spin, __ATOMIC_RELAXED), idle = 0;
-	const struct ipc_header *h = c->map.h;
-	bool spins = ipc_may_spin();
-	uint64_t seen = 0;
-
-	for (unsigned int i = 1; i < TAKE_ROUNDS && idle < patience; i++) {
-		uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED), now;
-
-		if (word == FAST_FREE && fast_take(c->fast, me)) {
-			session_spun(c, patience, true);
-			return true;
-		}
-		now = sight(h, word);
-		if (word == FAST_OFF && now == 0 && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED))
-			return false;		/* free, but not by the word */
-		idle = now == seen ? idle + 1 : 0;
-		seen = now;
-		if (!spins || i % TAKE_YIELD == 0)
-			sched_yield();
-		else
-			session_pause();
-	}
-	session_spun(c, patience, false);
-	return false;
-}
-
 /* It has the lock: one level more, or nothing at all, but not by the word. */
 static bool is_mine(const struct ipcfs_obj *c, uint64_t me)
 {
@@ -130,7 +152,7 @@ bool direct_take(struct ipcfs_obj *c, bool waits)
 	uint64_t me = fast_holder(c->at.handle, c->at.gen);
 
 	if (__builtin_expect(!fast_take(c->fast, me), 0) &&
-	    (!waits || is_mine(c, me) || !take_soon(c, me)))
+	    (!waits || is_mine(c, me) || !goes_round(c, fast_word)))
 		return false;
 	/* The handle may have been closed, with the mount: then the word means nobody. */
 	if (__builtin_expect(handle_at(&c->map, c->at.handle)->gen != c->at.gen, 0)) {
