@@ -210,9 +210,10 @@ def test_a_condition_whose_lock_is_held_up(area):
 
 def test_removing_and_unmounting_while_it_is_held_up(mount):
     q, other = mount.make("q.queue"), mount.make("other.queue")
+    fd = q.open(os.O_RDWR)                  # before: or it might open the new one
     holder = Holder(q)
-    getter = fork(q.get)
-    eventually(lambda: state_of(getter.pid) == "S", 10, "it waits")
+    getter = fork(os.read, fd, 10)
+    os.close(fd)
     os.unlink(q.path)
     mount.make("q.queue").put(b"new\n")
     assert q.take() == b"new\n"
