@@ -61,7 +61,6 @@ static ssize_t pick_up(struct session *s, char *buf, size_t size, int64_t *numbe
 	if (number)
 		c.max = SIZE_MAX;
 	ipc_finish(s->o, s->c.waiter, &c);
-	s->o->work = true;
 	return n;
 }
 
@@ -94,11 +93,6 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 		obj_rollback(o);
 		return r;
 	}
-	/*
-	 * Who stands in line makes nothing possible for others, but as the last of a barrier, or
-	 * without its lock.
-	 */
-	o->work |= r == 0 || o->type == IPC_BARRIER || o->type == IPC_COND;
 	if (r == 0) {
 		if (number) {
 			*number = s->c.got.number;
@@ -119,14 +113,9 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 
 static unsigned int get_now(struct ipcfs_obj *c, struct session *s, struct iovec *bufs, int n)
 {
-	unsigned int k;
-
 	if (c->at.type != IPC_QUEUE || s->hd->hand.kind != ANSWER_NONE || s->hd->rests)
 		return 0;
-	k = queue_get_now(s->o, bufs, (unsigned int)n);
-	if (k && s->o->h->lines[LINE_PUT].count)
-		s->o->work = true;
-	return k;
+	return queue_get_now(s->o, bufs, (unsigned int)n);
 }
 
 ssize_t direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadline, int *ret_got)
@@ -192,8 +181,6 @@ static unsigned int put_now(struct ipcfs_obj *c, struct session *s, const struct
 	while (done < (unsigned int)n &&
 	       (k = queue_put_now(s->o, c->at.message_limit, msgs + done, (unsigned int)n - done)))
 		done += k;
-	if (done)
-		s->o->work = true;
 	return done;
 }
 
@@ -231,7 +218,6 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 		s.c.data = msgs[i].iov_base;
 		s.c.len = msgs[i].iov_len;
 		r = s.o->ops->put(s.o, s.hd, &s.c);
-		s.o->work = true;
 		if (s.o->damage) {
 			r = -EIO;
 			break;
