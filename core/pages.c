@@ -23,9 +23,9 @@
  * What a file may keep, and from when on it gives back: free pages, and blocks of the largest
  * order …
  */
-#define KEEP_PAGES	512u
+#define KEEP_PAGES	448u
 #define KEEP_BLOCKS	16u
-#define MOST_PAGES	1024u
+#define MOST_PAGES	896u
 #define MOST_BLOCKS	24u		/* … which alone can go: there may be many smaller ones */
 
 static void set_links(struct ipc_obj *o, struct ipc_page_state *s, uint32_t next, uint32_t prev)
