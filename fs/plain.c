@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plain files: .ctl files that do not wait, and handles that only look. Each open has its text as
- * it stood at the open. A restarted worker takes it anew.
+ * it stood at the open. A restarted worker takes it anew, and goes on at the next whole line.
  */
+#include <string.h>
 
 #include "ctl.h"
 #include "io.h"
@@ -66,14 +67,34 @@ void io_cleanup(void)
 		plain_close(snapshots->fh);
 }
 
+/* The text may have become longer or shorter since its first `off` bytes were read. */
+static void go_on_at_a_line(struct snapshot *s, size_t off)
+{
+	char *end;
+
+	if (!off || off >= s->len || s->text[off - 1] == '\n')
+		return;
+	end = memchr(s->text + off, '\n', s->len - off);
+	if (end) {
+		size_t rest = (size_t)(end + 1 - (s->text + off));
+
+		s->len -= rest;
+		memmove(s->text + off, end + 1, s->len - off);
+	} else {
+		s->len = off;
+	}
+}
+
 void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t off)
 {
 	struct snapshot *s = snapshot_of(fh);
 	struct target t;
 
 	/* Opened when an earlier worker lived. */
-	if (!s && target_of(ino, &t) == 0 && plain_open(&t, fh) == 0)
+	if (!s && target_of(ino, &t) == 0 && plain_open(&t, fh) == 0) {
 		s = snapshot_of(fh);
+		go_on_at_a_line(s, (size_t)off);
+	}
 	if (!s || (size_t)off >= s->len)
 		fuse_reply_buf(req, NULL, 0);
 	else

@@ -268,6 +268,19 @@ def count(lock, value, times):
         os.close(fd)
 
 
+def test_a_status_that_is_being_read_ends_where_it_ended(mount):
+    q = mount.make("q.queue")
+    q.put(b"x\n" * 9)
+    fd = os.open(q.ctl_path("status"), os.O_RDONLY)
+    text = os.read(fd, 65536)
+    assert b"size: 9\n" in text and text.endswith(b"\n")
+    q.put(b"x\n" * 100)                     # it is longer now
+    end(worker(mount))
+    assert os.read(fd, 65536) == b""
+    assert b"size: 109\n" in os.pread(fd, 65536, 0)
+    os.close(fd)
+
+
 @pytest.mark.parametrize("how", ["upgrade", "worker", "supervisor"])
 def test_under_load(disk, how):
     mount = disk()
