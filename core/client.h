@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside of libipcfs: client.c opens, checks and chooses; client_file.c does an operation through
- * the mount, client_direct.c in the engine file (with client_session.c). Both work with the same
- * handle, so each single operation may go either way.
+ * the mount, client_direct.c in the engine file (with client_session.c and client_soon.c). Both
+ * work with the same handle, so each single operation may go either way.
  *
- * Threads. Nothing of an ipcfs_obj changes after it was opened, except under `lock`; a direct
- * operation works with a copy of `map` of its own, for struct ipc_obj is one thread's.
+ * Threads. What changes in an ipcfs_obj after it was opened is atomic, or under `lock`; what
+ * changes in `map` is whose thread has the object's own lock (obj_lock), and its damage is atomic.
  *
- * Fork. The first operation of a child opens the object again (client_enter), so that each process
- * has its own handle and the death of one returns what that one had.
+ * Fork. The first operation of a child opens the object again (enter, client.c), so that each
+ * process has its own handle and the death of one returns what that one had.
  */
 #ifndef IPC_CLIENT_H
 #define IPC_CLIENT_H

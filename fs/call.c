@@ -40,6 +40,18 @@ int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
 	return 0;
 }
 
+bool enter_to_wait(fuse_req_t req, uint64_t ino, uint64_t fh, struct target *t,
+		   struct object **ret_ob, struct ipc_handle **ret_hd)
+{
+	int r;
+
+	interruptible(req);
+	r = enter(ino, fh, t, ret_ob, ret_hd);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	return r == 0;
+}
+
 void fill_call(struct ipc_call *c, fuse_req_t req, struct ipc_obj *o, struct ipc_handle *hd,
 		      int flags)
 {

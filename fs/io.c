@@ -22,12 +22,8 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
 	}
-	interruptible(req);
-	r = enter(ino, fi->fh, &t, &ob, &hd);
-	if (r < 0) {
-		fuse_reply_err(req, -r);
+	if (!enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
-	}
 	fill_call(&c, req, &ob->o, hd, op & LOCK_NB ? O_NONBLOCK : fi->flags & ~O_NONBLOCK);
 	c.op = OP_FLOCK;
 	fill_pid(&c, hd);

@@ -31,6 +31,9 @@ bool is_stream_type(uint32_t type);
 /* The object and handle of a request; the object is locked. 0 or -errno */
 int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
 	  struct ipc_handle **ret_hd);
+/* The same for one that may have to wait, and then can be interrupted. false: it is answered. */
+bool enter_to_wait(fuse_req_t req, uint64_t ino, uint64_t fh, struct target *t,
+		   struct object **ret_ob, struct ipc_handle **ret_hd);
 void fill_call(struct ipc_call *c, fuse_req_t req, struct ipc_obj *o, struct ipc_handle *hd,
 	       int flags);
 /* Who makes a hold, a lease or an unfinished line is to be known as a process. */

@@ -125,12 +125,8 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
-	interruptible(req);
-	r = enter(ino, fi->fh, &t, &ob, &hd);
-	if (r < 0) {
-		fuse_reply_err(req, -r);
+	if (!enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
-	}
 	if (ob->o.type == IPC_ARRAY) {
 		read_array(req, ob, size, (uint64_t)off);
 		return;

@@ -81,12 +81,8 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 			settle(ob);
 		return;
 	}
-	interruptible(req);
-	r = enter(ino, fi->fh, &t, &ob, &hd);
-	if (r < 0) {
-		fuse_reply_err(req, -r);
+	if (!enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
-	}
 	if (ob->o.type == IPC_ARRAY) {
 		ssize_t n = array_write(ob, buf, size, fi->flags & O_APPEND ?
 					ob->o.h->b.array.length : (uint64_t)off);
