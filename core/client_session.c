@@ -220,15 +220,9 @@ void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t d
 {
 	s->c = (struct ipc_call){
 		.handle = c->at.handle, .op = op, .tid = ipc_tid(), .pid = c->at.pid,
-		.uid = c->at.uid, .deadline = deadline, .limit = c->at.message_limit,
+		.uid = c->at.uid, .deadline = ipc_deadline(s->hd, deadline),
+		.limit = c->at.message_limit,
 	};
-	/* The handle's own limits: NAME@SECONDS and the ioctls. */
-	if (s->hd->deadline >= 0 && s->c.deadline && s->hd->deadline < s->c.deadline)
-		s->c.deadline = s->hd->deadline ? s->hd->deadline : 1;
-	if (s->hd->timeout == 0)
-		s->c.deadline = 0;
-	else if (s->hd->timeout > 0 && (int64_t)ipc_now() + s->hd->timeout < s->c.deadline)
-		s->c.deadline = (int64_t)ipc_now() + s->hd->timeout;
 }
 
 /*

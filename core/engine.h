@@ -95,6 +95,11 @@ static inline struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32
 		return NULL;
 	return hd->gen == gen ? hd : NULL;
 }
+/*
+ * Until when an operation may wait that asks for `deadline`: the handle's own limits (NAME@SECONDS, the
+ * ioctls) count as well. As in struct ipc_call: IPC_NEVER, 0 not at all.
+ */
+int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline);
 /* Everything that it held, leased or waited for returns. Goes on where a dead process left off. */
 void ipc_close(struct ipc_obj *o, ref_t handle);
 /* Close all handles: those of an earlier mount. */

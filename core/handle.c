@@ -139,6 +139,20 @@ int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle
 	return 0;
 }
 
+int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
+{
+	int64_t t;
+
+	if (!deadline || hd->timeout == 0)
+		return 0;
+	if (hd->deadline >= 0 && hd->deadline < deadline)
+		deadline = hd->deadline ? hd->deadline : 1;
+	if (hd->timeout > 0 && !__builtin_add_overflow((int64_t)ipc_now(), hd->timeout, &t) &&
+	    t < deadline)
+		deadline = t;
+	return deadline;
+}
+
 /* Waiters of a handle that goes: those in line leave; answers that nobody picked up go back. */
 static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 {

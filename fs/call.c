@@ -59,18 +59,9 @@ void fill_call(struct ipc_call *c, fuse_req_t req, struct ipc_obj *o, struct ipc
 
 	*c = (struct ipc_call){
 		.handle = ref_of(o, hd), .tid = (uint32_t)ctx->pid, .uid = ctx->uid,
-		.unique = raw.unique, .deadline = IPC_NEVER, .limit = mount_body()->message_limit,
+		.unique = raw.unique, .limit = mount_body()->message_limit,
+		.deadline = ipc_deadline(hd, flags & O_NONBLOCK ? 0 : IPC_NEVER),
 	};
-	if (hd->deadline >= 0)
-		c->deadline = hd->deadline ? hd->deadline : 1;
-	if (hd->timeout > 0) {
-		int64_t t = (int64_t)ipc_now() + hd->timeout;
-
-		if (t > 0 && t < c->deadline)
-			c->deadline = t;
-	}
-	if (hd->timeout == 0 || flags & O_NONBLOCK)
-		c->deadline = 0;
 }
 
 /* Who makes a hold, a lease or an unfinished line is to be known as a process. */

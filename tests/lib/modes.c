@@ -155,6 +155,11 @@ static void ioctls(void)
 	IS(ioctl(ipcfs_fd(q), IPCFS_IOC_TIMEOUT, &ns), 0);
 	IS(ioctl(ipcfs_fd(q), IPCFS_IOC_NEXT, &ns), 0);
 	IS(ns, 1);
+	ns = INT64_MAX;		/* longer than any deadline can be */
+	IS(ioctl(ipcfs_fd(q), IPCFS_IOC_TIMEOUT, &ns), 0);
+	start = seconds();
+	IS(ipcfs_join(q, SECOND / 20), -ETIMEDOUT);
+	within(start, 0.049, 5);
 	IS(ipcfs_get(q, buf, 8, 0), 1);
 	IS(ioctl(ipcfs_fd(q), IPCFS_IOC_NEXT, &ns), 0);
 	IS(ns, -1);
