@@ -26,8 +26,8 @@
  * behind it does (-EFBIG, SIGXFSZ).
  *
  * Errors of any call: -EBADF the object was not opened for that (O_RDONLY, O_WRONLY), -EINVAL not
- * of that type, -ECANCELED the wait was cancelled (ctl/cancel, unmount), -EIO the engine file is
- * damaged, -ENOTCONN the mount is gone.
+ * of that type (-EOPNOTSUPP: there is nothing to acquire or release), -ECANCELED the wait was
+ * cancelled (ctl/cancel, unmount), -EIO the engine file is damaged, -ENOTCONN the mount is gone.
  *
  * Ownership. Permits, locks, levels and leases belong to the ipcfs_obj, as they belong to an open
  * file: they return when it is closed, by whatever death of the process, kill -9 in the middle of a
