@@ -354,6 +354,73 @@ size_t number_print(uint32_t code, const void *item, char buf[NUMBER_TEXT_MAX])
 	return print_whole(integers[code].sign ? (__int128)(int64_t)n : (__int128)n, buf);
 }
 
+/* ---- numbers without a type ---- */
+
+int number_int64(const char *text, size_t len, int64_t *ret)
+{
+	__int128 n;
+	double x;
+	int r;
+
+	trim(&text, &len);
+	r = len ? number_whole(text, len, &n) : 0;
+	if (r == -EINVAL) {
+		r = number_real(text, len, &x);
+		if (r == 0 && !(x >= -0x1p63 && x < 0x1p63))
+			r = -ERANGE;
+		if (r == 0)
+			*ret = (int64_t)x;
+		return r;
+	}
+	if (!len)
+		n = 0;
+	if (r == 0 && n > INT64_MAX)
+		r = -ERANGE;
+	if (r == 0)
+		*ret = (int64_t)n;
+	return r;
+}
+
+int number_count(const char *text, size_t len, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (!len)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		if (__builtin_mul_overflow(n, 10u, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(text[i] - '0'), &n))
+			return -ERANGE;
+	*ret = n;
+	return 0;
+}
+
+int number_seconds(const char *text, size_t len, int64_t *ret)
+{
+	const char *dot = memchr(text, '.', len);
+	size_t whole = dot ? (size_t)(dot - text) : len;
+	uint64_t sec = 0, ns = 0, unit = 100000000;
+	bool more = false;
+
+	if (whole > 10 || (!whole && len < 2) || (whole && number_count(text, whole, &sec) < 0))
+		return -EINVAL;
+	if (dot && whole + 1 == len)
+		return -EINVAL;
+	for (size_t i = whole + 1; i < len; i++, unit /= 10) {
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+		ns += (uint64_t)(text[i] - '0') * unit;
+		more |= !unit && text[i] != '0';
+	}
+	if (sec > 9000000000u)
+		return -EINVAL;
+	*ret = (int64_t)(sec * 1000000000u + ns + more);
+	return 0;
+}
+
 int number_add(uint32_t code, const char *text, size_t len, const char *other, size_t other_len,
 	       bool negate, char buf[NUMBER_TEXT_MAX])
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers as text, by multiprocessing's type codes. Pure functions.
+ * Numbers as text: the one parser and printer of the engine, the daemon, the library and the tools.
+ * Pure functions, whatever locale the program has set. Elements go by multiprocessing's type codes:
  *
  *	c  one byte		u  one Unicode character (4 bytes)
  *	b B h H i I l L q Q	integers of 1, 2, 4, 8, 8 bytes; a capital has no sign
@@ -31,6 +32,18 @@ size_t number_print(uint32_t code, const void *item, char buf[NUMBER_TEXT_MAX]);
 int number_whole(const char *text, size_t len, __int128 *ret);
 /* Any number but infinity and nan, in decimal. -EINVAL, -ERANGE. */
 int number_real(const char *text, size_t len, double *ret);
+/*
+ * Any number as a whole one: what is behind the point is cut off. Nothing at all is 0. -EINVAL;
+ * -ERANGE more than 64 bits with sign.
+ */
+int number_int64(const char *text, size_t len, int64_t *ret);
+/* Digits and nothing else. -EINVAL; -ERANGE more than 64 bits. */
+int number_count(const char *text, size_t len, uint64_t *ret);
+/*
+ * Seconds, "2.5", as nanoseconds. Rounded up: a limit that is not 0 never becomes "do not wait".
+ * -EINVAL; so is what is longer than 64 bits count.
+ */
+int number_seconds(const char *text, size_t len, int64_t *ret);
 
 /*
  * text + (negate ? -other : other), as text: as integers if both look whole (and the type is no

@@ -140,7 +140,7 @@ int store_items(struct object *ob, const char *s, size_t len, uint64_t unique)
 		return -EIO;		/* the type code is none: somebody has scribbled in the file */
 	if (!blank)
 		return -EINVAL;
-	r = text_number(s, (size_t)(blank - s), &i);
+	r = number_count(s, (size_t)(blank - s), &i);
 	if (r < 0)
 		return r;
 	len -= (size_t)(blank - s);
@@ -166,7 +166,7 @@ int store_length(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
 	size_t size = number_size(A(ob)->typecode);
 	uint64_t n;
-	int r = text_number(s, len, &n);
+	int r = number_count(s, len, &n);
 
 	if (r == 0 && n > INT64_MAX / 32)
 		r = -ERANGE;

@@ -40,7 +40,7 @@ SHOW_NUMBER(event_value, event.set)
 static int store_number(struct object *ob, uint64_t *field, const char *s, size_t len)
 {
 	uint64_t n;
-	int r = text_number(s, len, &n);
+	int r = number_count(s, len, &n);
 
 	if (r == 0)
 		ipc_setting64(&ob->o, field, n);
@@ -50,7 +50,7 @@ static int store_number(struct object *ob, uint64_t *field, const char *s, size_
 static int store_flag(struct object *ob, uint32_t *field, const char *s, size_t len)
 {
 	uint64_t n;
-	int r = text_number(s, len, &n);
+	int r = number_count(s, len, &n);
 
 	if (r == 0 && n > 1)
 		r = -EINVAL;
@@ -87,7 +87,7 @@ static int store_undo(struct object *ob, const char *s, size_t len, uint64_t uni
 static int store_bound(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
 	uint64_t n;
-	int r = text_number(s, len, &n);
+	int r = number_count(s, len, &n);
 
 	if (r == 0 && n && n < B(ob).sem.value)
 		r = -ERANGE;
@@ -217,7 +217,7 @@ static int store_cancel(struct object *ob, const char *s, size_t len, uint64_t u
 	uint64_t pid = 0;
 
 	if (!(len == 3 && !memcmp(s, "all", 3)) &&
-	    (text_number(s, len, &pid) < 0 || !pid || pid > INT32_MAX))
+	    (number_count(s, len, &pid) < 0 || !pid || pid > INT32_MAX))
 		return -EINVAL;
 	/* Who waits is known by thread; a pid means all threads of it. */
 	if (pid)
@@ -235,7 +235,7 @@ static int store_cancel(struct object *ob, const char *s, size_t len, uint64_t u
 static int store_done(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
 	uint64_t n = 1;
-	int r = len ? text_number(s, len, &n) : 0;
+	int r = len ? number_count(s, len, &n) : 0;
 
 	return r < 0 ? r : ipc_done(&ob->o, unique, n);
 }
@@ -244,14 +244,14 @@ static int store_ack(struct object *ob, const char *s, size_t len, uint64_t uniq
 {
 	uint64_t id;
 
-	return text_number(s, len, &id) < 0 ? -EINVAL : ipc_ack(&ob->o, unique, id);
+	return number_count(s, len, &id) < 0 ? -EINVAL : ipc_ack(&ob->o, unique, id);
 }
 
 static int store_nack(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
 	uint64_t id;
 
-	return text_number(s, len, &id) < 0 ? -EINVAL : ipc_nack(&ob->o, unique, id);
+	return number_count(s, len, &id) < 0 ? -EINVAL : ipc_nack(&ob->o, unique, id);
 }
 
 static int dead_letters(struct object *ob, const char *s, size_t len, uint64_t unique,
@@ -260,7 +260,7 @@ static int dead_letters(struct object *ob, const char *s, size_t len, uint64_t u
 	bool all = len == 3 && !memcmp(s, "all", 3);
 	uint64_t id = 0;
 
-	if (!all && text_number(s, len, &id) < 0)
+	if (!all && number_count(s, len, &id) < 0)
 		return -EINVAL;
 	return fn(&ob->o, unique, id, all);
 }

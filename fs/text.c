@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "type.h"
 
 static bool is(const char *s, size_t len, const char *word)
@@ -21,44 +22,6 @@ void text_trim(const char **s, size_t *len)
 	}
 }
 
-int text_number(const char *s, size_t len, uint64_t *ret)
-{
-	uint64_t n = 0;
-
-	if (!len)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++)
-		if (s[i] < '0' || s[i] > '9')
-			return -EINVAL;
-	for (size_t i = 0; i < len; i++)
-		if (__builtin_mul_overflow(n, 10u, &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(s[i] - '0'), &n))
-			return -ERANGE;
-	*ret = n;
-	return 0;
-}
-
-int text_seconds(const char *s, size_t len, int64_t *ret)
-{
-	const char *dot = memchr(s, '.', len);
-	size_t whole = dot ? (size_t)(dot - s) : len;
-	uint64_t sec = 0, ns = 0, unit = 100000000;
-
-	if (whole > 10 || (!whole && len < 2) || (whole && text_number(s, whole, &sec) < 0))
-		return -EINVAL;
-	if (dot && whole + 1 == len)
-		return -EINVAL;
-	for (size_t i = whole + 1; i < len; i++, unit /= 10) {
-		if (s[i] < '0' || s[i] > '9')
-			return -EINVAL;
-		ns += (uint64_t)(s[i] - '0') * unit;
-	}
-	if (sec > 9000000000u)
-		return -EINVAL;
-	*ret = (int64_t)(sec * 1000000000u + ns);
-	return 0;
-}
-
 int text_size(const char *s, uint64_t whole, uint64_t *ret)
 {
 	size_t len = strlen(s);
@@ -66,7 +29,7 @@ int text_size(const char *s, uint64_t whole, uint64_t *ret)
 	uint64_t n;
 
 	if (len && s[len - 1] == '%') {
-		if (!whole || text_number(s, len - 1, &n) < 0 || n > 100)
+		if (!whole || number_count(s, len - 1, &n) < 0 || n > 100)
 			return -EINVAL;
 		*ret = whole / 100 * n;
 		return 0;
@@ -92,7 +55,7 @@ int text_size(const char *s, uint64_t whole, uint64_t *ret)
 	default:
 		break;
 	}
-	if (text_number(s, len, &n) < 0 || n > UINT64_MAX >> shift)
+	if (number_count(s, len, &n) < 0 || n > UINT64_MAX >> shift)
 		return -EINVAL;
 	*ret = n << shift;
 	return 0;
@@ -101,7 +64,7 @@ int text_size(const char *s, uint64_t whole, uint64_t *ret)
 static int count(const char *s, size_t len, enum ipc_verb verb, struct ipc_cmd *ret)
 {
 	uint64_t n = 1;
-	int r = len ? text_number(s, len, &n) : 0;
+	int r = len ? number_count(s, len, &n) : 0;
 
 	if (r == 0 && n >= INT64_MAX)
 		r = -ERANGE;

@@ -5,10 +5,6 @@
 
 #include "engine.h"
 
-/* "2.5" -> nanoseconds; at most 9 decimals count. -EINVAL. */
-int text_seconds(const char *s, size_t len, int64_t *ret);
-/* A whole number without sign; -EINVAL, or -ERANGE when it does not fit. */
-int text_number(const char *s, size_t len, uint64_t *ret);
 /* "64M", "1G", "4096", "25%" (of `whole`) */
 int text_size(const char *s, uint64_t whole, uint64_t *ret);
 /* Take blanks and newlines off both ends. */

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -124,43 +123,6 @@ int read_file_at(int dirfd, const char *path, int extra_flags, size_t limit, str
 	buf_add(&b, "", 0);
 	*ret = b;
 	b = (struct buf){ .data = NULL };
-	return 0;
-}
-
-int parse_seconds(const char *s, int64_t *ret_ns)
-{
-	char *end;
-	double d;
-
-	/* strtod would also take blanks, signs, hexadecimals, "inf" and "nan". */
-	if (!isdigit((unsigned char)*s) && *s != '.')
-		return -EINVAL;
-	if (strpbrk(s, "xXpP"))
-		return -EINVAL;
-	d = strtod(s, &end);
-	if (end == s || *end)
-		return -EINVAL;
-	if (!(d < 9e9))		/* int64_t nanoseconds end a little later */
-		return -ERANGE;
-	/* Rounded up: a limit that is not 0 never becomes "do not wait". */
-	*ret_ns = (int64_t)ceil(d * NSEC_PER_SEC);
-	return 0;
-}
-
-int parse_u64(const char *s, uint64_t *ret)
-{
-	unsigned long long v;
-	char *end;
-
-	if (!isdigit((unsigned char)*s))
-		return -EINVAL;
-	errno = 0;
-	v = strtoull(s, &end, 10);
-	if (*end)
-		return -EINVAL;
-	if (errno)
-		return -errno;
-	*ret = v;
 	return 0;
 }
 

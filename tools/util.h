@@ -14,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "number.h"
 
 #define CLEANUP(f)	__attribute__((cleanup(f)))
 #define PRINTF(f, a)	__attribute__((format(printf, f, a)))
@@ -61,9 +64,17 @@ const char *base_name(const char *path);	/* after the last slash */
  */
 int read_file_at(int dirfd, const char *path, int extra_flags, size_t limit, struct buf *ret);
 
-/* "2.5" to nanoseconds; -EINVAL for what is no time, -ERANGE for what is too long. */
-int parse_seconds(const char *s, int64_t *ret_ns);
-int parse_u64(const char *s, uint64_t *ret);
+/* "2.5" to nanoseconds; digits and nothing else: the engine's own parsers, for whole strings. */
+static inline int parse_seconds(const char *s, int64_t *ret_ns)
+{
+	return number_seconds(s, strlen(s), ret_ns);
+}
+
+static inline int parse_u64(const char *s, uint64_t *ret)
+{
+	return number_count(s, strlen(s), ret);
+}
+
 bool is_number(const char *s);			/* by the grammar of JSON */
 
 int64_t now_ns(void);				/* CLOCK_MONOTONIC */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Values and arrays; and numbers as text. */
+#include <inttypes.h>
 #include <poll.h>
 #include <sys/file.h>
 
@@ -217,6 +218,8 @@ TEST(value_lock)
 
 /* ---- numbers ---- */
 
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
 static const char *again(uint32_t code, const char *text)
 {
 	static char buf[NUMBER_TEXT_MAX];
@@ -299,6 +302,68 @@ TEST(number_table)
 		CHECK_STR(again(t[i].code, t[i].text), t[i].printed);
 		if (*t[i].printed != '!')
 			CHECK_STR(again(t[i].code, t[i].printed), t[i].printed);
+	}
+}
+
+TEST(number_seconds)
+{
+	static const struct { const char *text; int r; int64_t ns; } table[] = {
+		{ "0", 0, 0 }, { "1", 0, 1000000000 }, { "2.5", 0, 2500000000 }, { ".5", 0, 500000000 },
+		{ "0.000000001", 0, 1 }, { "0.0000000019", 0, 2 },
+		{ "0.00000000000000000001", 0, 1 }, { "0.5000000000", 0, 500000000 }, { "00", 0, 0 }, { "007", 0, 7000000000 },
+		{ "1.", -EINVAL, 0 }, { ".", -EINVAL, 0 }, { "", -EINVAL, 0 }, { "-1", -EINVAL, 0 },
+		{ "+1", -EINVAL, 0 }, { " 1", -EINVAL, 0 }, { "1 ", -EINVAL, 0 }, { "1e3", -EINVAL, 0 },
+		{ "1.2.3", -EINVAL, 0 }, { "inf", -EINVAL, 0 }, { "0x10", -EINVAL, 0 },
+		{ "1.5s", -EINVAL, 0 }, { "2,5", -EINVAL, 0 }, { "9000000000", 0, 9000000000000000000 },
+		{ "9000000001", -EINVAL, 0 }, { "99999999999", -EINVAL, 0 },
+		{ "18446744073709551616", -EINVAL, 0 }, { "9000000000.999999999", 0, 9000000000999999999 },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		int64_t ns = 0;
+		int r = number_seconds(table[i].text, strlen(table[i].text), &ns);
+
+		if (r != table[i].r || (r == 0 && ns != table[i].ns))
+			test_fail(__FILE__, __LINE__, "\"%s\": %d, %" PRId64, table[i].text, r, ns);
+	}
+}
+
+TEST(number_count)
+{
+	static const struct { const char *text; int r; uint64_t n; } table[] = {
+		{ "0", 0, 0 }, { "7", 0, 7 }, { "0010", 0, 10 }, { "18446744073709551615", 0, UINT64_MAX },
+		{ "18446744073709551616", -ERANGE, 0 }, { "99999999999999999999999", -ERANGE, 0 },
+		{ "", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "1x", -EINVAL, 0 }, { "x", -EINVAL, 0 },
+		{ "99999999999999999999999x", -EINVAL, 0 }, { "1\n", -EINVAL, 0 },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		uint64_t n = 0;
+		int r = number_count(table[i].text, strlen(table[i].text), &n);
+
+		if (r != table[i].r || (r == 0 && n != table[i].n))
+			test_fail(__FILE__, __LINE__, "\"%s\": %d, %" PRIu64, table[i].text, r, n);
+	}
+}
+
+TEST(number_int64)
+{
+	static const struct { const char *text; int r; int64_t n; } table[] = {
+		{ "", 0, 0 }, { "\n", 0, 0 }, { "42", 0, 42 }, { " -7\n", 0, -7 }, { "+3", 0, 3 },
+		{ "42.5", 0, 42 }, { "-42.9", 0, -42 }, { "1e3", 0, 1000 }, { ".5", 0, 0 },
+		{ "9223372036854775807", 0, INT64_MAX }, { "-9223372036854775808", 0, INT64_MIN },
+		{ "9223372036854775808", -ERANGE, 0 }, { "18446744073709551616", -ERANGE, 0 },
+		{ "1e19", -ERANGE, 0 }, { "-1e19", -ERANGE, 0 }, { "1e999", -ERANGE, 0 },
+		{ "41,5", -EINVAL, 0 }, { "x", -EINVAL, 0 }, { "1x", -EINVAL, 0 }, { "0x10", -EINVAL, 0 },
+		{ "inf", -EINVAL, 0 }, { "nan", -EINVAL, 0 }, { "1 2", -EINVAL, 0 },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		int64_t n = 0;
+		int r = number_int64(table[i].text, strlen(table[i].text), &n);
+
+		if (r != table[i].r || n != table[i].n)
+			test_fail(__FILE__, __LINE__, "\"%s\": %d, %" PRId64, table[i].text, r, n);
 	}
 }
 

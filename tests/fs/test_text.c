@@ -3,49 +3,10 @@
 #include <inttypes.h>
 
 #include "kernel.h"
+#include "number.h"
 #include "text.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-TEST(text_seconds)
-{
-	static const struct { const char *text; int r; int64_t ns; } table[] = {
-		{ "0", 0, 0 }, { "1", 0, 1000000000 }, { "2.5", 0, 2500000000 }, { ".5", 0, 500000000 },
-		{ "0.000000001", 0, 1 }, { "0.0000000019", 0, 1 }, { "00", 0, 0 }, { "007", 0, 7000000000 },
-		{ "1.", -EINVAL, 0 }, { ".", -EINVAL, 0 }, { "", -EINVAL, 0 }, { "-1", -EINVAL, 0 },
-		{ "+1", -EINVAL, 0 }, { " 1", -EINVAL, 0 }, { "1 ", -EINVAL, 0 }, { "1e3", -EINVAL, 0 },
-		{ "1.2.3", -EINVAL, 0 }, { "inf", -EINVAL, 0 }, { "0x10", -EINVAL, 0 },
-		{ "1.5s", -EINVAL, 0 }, { "9000000000", 0, 9000000000000000000 },
-		{ "9000000001", -EINVAL, 0 }, { "99999999999", -EINVAL, 0 },
-		{ "18446744073709551616", -EINVAL, 0 }, { "9000000000.999999999", 0, 9000000000999999999 },
-	};
-
-	for (size_t i = 0; i < COUNT(table); i++) {
-		int64_t ns = 0;
-		int r = text_seconds(table[i].text, strlen(table[i].text), &ns);
-
-		if (r != table[i].r || (r == 0 && ns != table[i].ns))
-			test_fail(__FILE__, __LINE__, "\"%s\": %d, %" PRId64, table[i].text, r, ns);
-	}
-}
-
-TEST(text_number)
-{
-	static const struct { const char *text; int r; uint64_t n; } table[] = {
-		{ "0", 0, 0 }, { "7", 0, 7 }, { "0010", 0, 10 }, { "18446744073709551615", 0, UINT64_MAX },
-		{ "18446744073709551616", -ERANGE, 0 }, { "99999999999999999999999", -ERANGE, 0 },
-		{ "", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "1x", -EINVAL, 0 }, { "x", -EINVAL, 0 },
-		{ "99999999999999999999999x", -EINVAL, 0 }, { "1\n", -EINVAL, 0 },
-	};
-
-	for (size_t i = 0; i < COUNT(table); i++) {
-		uint64_t n = 0;
-		int r = text_number(table[i].text, strlen(table[i].text), &n);
-
-		if (r != table[i].r || (r == 0 && n != table[i].n))
-			test_fail(__FILE__, __LINE__, "\"%s\": %d, %" PRIu64, table[i].text, r, n);
-	}
-}
 
 TEST(text_size)
 {
@@ -185,9 +146,9 @@ TEST(text_fuzz)
 			CHECK(c.text >= own && c.text + c.text_len <= own + len);
 			CHECK(!c.old || (c.old >= own && c.old + c.old_len < c.text));
 		}
-		r = text_seconds(own, len, &ns);
+		r = number_seconds(own, len, &ns);
 		CHECK(r == 0 ? ns >= 0 : r == -EINVAL);
-		r = text_number(own, len, &n);
+		r = number_count(own, len, &n);
 		CHECK(r == 0 || r == -EINVAL || r == -ERANGE);
 		free(own);
 		text[len] = 0;
