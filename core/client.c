@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* libipcfs: opening, and what each call is for each type. See client.h. */
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -366,54 +365,40 @@ int ipcfs_notify(ipcfs_obj *o, unsigned int n)
 
 /* ---- value and array ---- */
 
-int client_number(const char *text, int64_t *ret)
-{
-	char *end;
-	double x;
-
-	errno = 0;
-	*ret = strtoll(text, &end, 10);
-	if (!errno && (*end == '\n' || !*end))
-		return 0;
-	x = strtod(text, &end);
-	if (end == text || (*end != '\n' && *end) || !(x > -9.3e18 && x < 9.3e18))
-		return -EINVAL;
-	*ret = x >= 0x1p63 ? INT64_MAX : x < -0x1p63 ? INT64_MIN : (int64_t)x;
-	return 0;
-}
-
-static int change(struct ipcfs_obj *o, const struct ipc_cmd *cmd, const char *text, int64_t *ret)
+/* What comes of a change is read, so who wants to know must be able to. */
+static int enter_value(struct ipcfs_obj *o, const int64_t *ret)
 {
 	int r;
 
 	if (o->at.type != IPC_VALUE)
 		return -EINVAL;
-	/* What came of it is read: through the file, by a handle that can. */
 	r = enter(o, ret ? O_RDONLY : O_WRONLY);
-	r = r < 0 ? r : enter(o, O_WRONLY);
-	if (r < 0)
-		return r;
-	r = direct_give(o, cmd, ret);
-	return r != USE_FILE ? r : file_change(o, text, ret);
+	return r < 0 ? r : enter(o, O_WRONLY);
 }
 
 int ipcfs_add(ipcfs_obj *o, int64_t n, int64_t *ret_value)
 {
-	char text[32];
+	int r = enter_value(o, ret_value);
 
-	snprintf(text, sizeof(text), "+=%lld", (long long)n);
-	return change(o, &(struct ipc_cmd){ .verb = CMD_PLUS, .n = n }, text, ret_value);
+	if (r < 0)
+		return r;
+	r = direct_give(o, &(struct ipc_cmd){ .verb = CMD_PLUS, .n = n }, ret_value);
+	return r != USE_FILE ? r : file_add(o, n, ret_value);
 }
 
 int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value)
 {
 	char text[64], was[24], is[24];
 	struct ipc_cmd cmd = { .verb = CMD_CAS, .old = was, .text = is };
+	int r = enter_value(o, NULL);
 
+	if (r < 0)
+		return r;
 	cmd.old_len = (size_t)snprintf(was, sizeof(was), "%lld", (long long)old);
 	cmd.text_len = (size_t)snprintf(is, sizeof(is), "%lld", (long long)new_value);
 	snprintf(text, sizeof(text), "cas %s %s", was, is);
-	return change(o, &cmd, text, NULL);
+	r = direct_give(o, &cmd, NULL);
+	return r != USE_FILE ? r : file_cas(o, text);
 }
 
 int64_t ipcfs_value(const ipcfs_obj *object)

@@ -81,8 +81,6 @@ static inline bool is_permits(uint32_t type)
 	return type == IPC_SEM || type == IPC_LOCK || type == IPC_RLOCK;
 }
 
-/* A value's text as a whole number, cut off behind its point. -EINVAL: it is none; empty is 0. */
-int client_number(const char *text, int64_t *ret);
 /* Open the same file once more, with a handle of its own. Its fd or -errno. */
 int client_reopen(const struct ipcfs_obj *o);
 
@@ -95,7 +93,8 @@ int file_number(struct ipcfs_obj *o, int64_t deadline, int64_t *ret);
 int file_command(struct ipcfs_obj *o, const char *text);
 int file_flock(struct ipcfs_obj *o, int how, int64_t deadline);
 int file_done(struct ipcfs_obj *o, unsigned int n);
-int file_change(struct ipcfs_obj *o, const char *text, int64_t *ret_value);
+int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value);
+int file_cas(struct ipcfs_obj *o, const char *text);
 int file_value(struct ipcfs_obj *o, int64_t *ret);
 
 /* ---- client_direct.c: all may return USE_FILE ---- */

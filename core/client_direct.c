@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client_session.h"
+#include "number.h"
 #include "queue.h"
 
 /* ---- reading ---- */
@@ -270,10 +271,9 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 
 static int value_number(struct ipc_obj *o, int64_t *ret)
 {
-	char text[IPC_VALUE_MAX + 1];
+	char text[IPC_VALUE_MAX];
 
-	text[ipc_value_text(o, text, IPC_VALUE_MAX)] = 0;
-	return client_number(text, ret);
+	return number_int64(text, ipc_value_text(o, text, sizeof(text)), ret);
 }
 
 int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_value)
@@ -284,6 +284,7 @@ int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_val
 	if (r < 0)
 		return r == -EAGAIN ? USE_FILE : r;
 	session_call(c, &s, OP_WRITE, 0);
+	s.c.whole = ret_value != NULL;
 	for (;;) {
 		r = ipc_give(s.o, &s.c, cmd);
 		if (r != -ENOMEM)
@@ -296,8 +297,8 @@ int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_val
 		/* What came of it is said now, and is no answer for a later read. */
 		if (r == 0 && answer_left(&s.hd->hand))
 			answer_drop(s.o, &s.hd->hand);
-		if (r == 0 && ret_value && value_number(s.o, ret_value) < 0)
-			*ret_value = 0;
+		if (r == 0 && ret_value)
+			*ret_value = s.c.got.number;
 	}
 	session_end(c, &s);
 	return r;

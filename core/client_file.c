@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "number.h"
 
 #define PIECE (8u << 20)	/* bytes of one call: more would not fit into the offset */
 
@@ -98,14 +99,12 @@ int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline)
 
 int file_number(struct ipcfs_obj *o, int64_t deadline, int64_t *ret)
 {
-	char buf[32];
-	ssize_t n = file_read(o, buf, sizeof(buf) - 1, deadline, false);
+	char buf[NUMBER_TEXT_MAX];
+	ssize_t n = file_read(o, buf, sizeof(buf), deadline, false);
 
 	if (n < 0)
 		return (int)n;
-	buf[n] = 0;
-	*ret = strtoll(buf, NULL, 10);
-	return 0;
+	return number_int64(buf, (size_t)n, ret);
 }
 
 int file_command(struct ipcfs_obj *o, const char *text)
@@ -173,13 +172,10 @@ int file_done(struct ipcfs_obj *o, unsigned int n)
 
 static int read_value(struct ipcfs_obj *o, int64_t *ret)
 {
-	char buf[IPC_VALUE_MAX + 2];
-	ssize_t n = file_read(o, buf, sizeof(buf) - 1, IPC_NEVER, false);
+	char buf[IPC_VALUE_MAX + 1];
+	ssize_t n = file_read(o, buf, sizeof(buf), IPC_NEVER, false);
 
-	if (n < 0)
-		return (int)n;
-	buf[n] = 0;
-	return client_number(buf, ret);
+	return n < 0 ? (int)n : number_int64(buf, (size_t)n, ret);
 }
 
 int file_value(struct ipcfs_obj *o, int64_t *ret)
@@ -192,10 +188,21 @@ int file_value(struct ipcfs_obj *o, int64_t *ret)
 	return r;
 }
 
-/* The next read after a write is for that write: read it at once, also if nobody wants to know. */
-int file_change(struct ipcfs_obj *o, const char *text, int64_t *ret_value)
+int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value)
 {
-	int64_t made = 0;
+	struct lib_add a = { .n = n, .wanted = ret_value != NULL };
+
+	if (ioctl(o->fd, LIB_IOC_ADD, &a) < 0)
+		return -errno;
+	if (ret_value)
+		*ret_value = a.made;
+	return 0;
+}
+
+/* The next read after a write is for that write: read it at once, though nobody wants to know. */
+int file_cas(struct ipcfs_obj *o, const char *text)
+{
+	int64_t made;
 	int r;
 
 	pthread_mutex_lock(&o->lock);
@@ -203,7 +210,5 @@ int file_change(struct ipcfs_obj *o, const char *text, int64_t *ret_value)
 	if (r == 0 && (o->oflags & O_ACCMODE) == O_RDWR)
 		read_value(o, &made);
 	pthread_mutex_unlock(&o->lock);
-	if (r == 0 && ret_value)
-		*ret_value = made;
 	return r;
 }

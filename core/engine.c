@@ -108,7 +108,8 @@ int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd)
 		c->waiter = 0;
 		r = o->ops->give ? o->ops->give(o, hd, c, cmd) : -EINVAL;
 		if (r == 0)
-			call_record(o, c, (int64_t)c->len << (c->more ? 32 : 0), c->more);
+			call_record(o, c, c->whole ? c->got.number :
+				    (int64_t)c->len << (c->more ? 32 : 0), c->more);
 	} while (again(o, &r));
 	return r;
 }

@@ -49,6 +49,8 @@ struct ipc_call {
 	size_t limit;			/* write: the mount's largest message */
 	struct ipc_lent lent;		/* read of a condition: what it gives up in another object */
 	bool more;			/* write: the same write() call goes on with another request */
+	bool whole;			/* give: -ERANGE unless what it makes of a value is a whole number of
+					 * 64 bits (what is behind its point is cut off): got.number */
 	/* results */
 	ref_t waiter;			/* set on entry: a waiter whose turn it is */
 	int64_t result;

@@ -133,13 +133,17 @@ IPCFS_API int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int6
  */
 IPCFS_API int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns);
 
-/* value: add; *ret_value (may be NULL) is what it made. -ERANGE, -EINVAL it is no number. */
+/*
+ * value: add; *ret_value (may be NULL) is what it made, without what is behind the point. -EINVAL
+ * it is no number; -ERANGE the result is beyond its type, or no int64_t and asked for.
+ */
 IPCFS_API int ipcfs_add(ipcfs_obj *o, int64_t n, int64_t *ret_value);
 /* value: set it to new_value if it is `old`. -EAGAIN it is not. */
 IPCFS_API int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value);
 /*
  * The size column of `ls -l`: messages, bytes, permits free, 1 for set, waiters. A value's number
- * (what is behind the point is cut off). INT64_MIN and errno when there is none.
+ * (what is behind the point is cut off). INT64_MIN and errno when there is none: EINVAL it is no
+ * number, ERANGE it is larger than an int64_t.
  */
 IPCFS_API int64_t ipcfs_value(const ipcfs_obj *o);
 /*

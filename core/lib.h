@@ -70,5 +70,14 @@ struct lib_attach {
 #define LIB_IOC_GROW	_IOW('i', 18, int64_t)
 /* So many messages of the queue are done. */
 #define LIB_IOC_DONE	_IOW('i', 19, int64_t)
+/* Add to a value, and say what that made: a write and a read would not be one request. */
+struct lib_add {
+	int64_t n;
+	int64_t made;			/* out, if it is wanted */
+	uint32_t wanted;
+	uint32_t pad;
+};
+
+#define LIB_IOC_ADD	_IOWR('i', 20, struct lib_add)
 
 #endif

@@ -204,7 +204,8 @@ static int value_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	size_t len = 0;
 	int r = made(o, cmd, buf, &len);
 
-	(void)c;
+	if (r == 0 && c->whole)
+		r = number_int64(buf, len, &c->got.number);
 	return r < 0 ? r : set_text(o, reads ? hd : NULL, buf, len);
 }
 

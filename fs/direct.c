@@ -62,6 +62,32 @@ static int done(struct object *ob, struct ipc_handle *hd, int64_t n)
 	return ipc_done(&ob->o, raw.unique, (uint64_t)n);
 }
 
+static int add(struct object *ob, struct ipc_handle *hd, fuse_req_t req, struct lib_add *a)
+{
+	struct ipc_cmd cmd = { .verb = CMD_PLUS, .n = a->n };
+	int mode = (int)hd->oflags & O_ACCMODE, r = 0;
+	struct ipc_call c;
+	bool partial;
+
+	if (ob->o.type != IPC_VALUE || hd->kind != HANDLE_OBJECT)
+		return -EINVAL;
+	if (mode == O_RDONLY || (a->wanted && mode != O_RDWR))
+		return -EBADF;
+	fill_call(&c, req, &ob->o, hd, 0);
+	c.op = OP_WRITE;
+	c.whole = a->wanted;
+	if (!raw.resent || !ipc_note_find(&ob->o, raw.unique, c.handle, &a->made, &partial)) {
+		r = ipc_give(&ob->o, &c, &cmd);
+		a->made = c.got.number;
+	}
+	/* What came of it is said now, and is no answer for a later read. */
+	if (r == 0 && answer_left(&hd->hand))
+		answer_drop(&ob->o, &hd->hand);
+	if (r == 0)
+		touch(ob->node, true);
+	return r;
+}
+
 int direct_ioctl(struct object *ob, struct ipc_handle *hd, fuse_req_t req, unsigned int cmd,
 		 const void *in, size_t in_size, void *out, size_t *ret_size)
 {
@@ -90,6 +116,14 @@ int direct_ioctl(struct object *ob, struct ipc_handle *hd, fuse_req_t req, unsig
 		return heap_grow(&ob->o, false);
 	case LIB_IOC_DONE:
 		return done(ob, hd, n);
+	case LIB_IOC_ADD:
+		if (in_size < sizeof(struct lib_add))
+			return -EINVAL;
+		memcpy(out, in, sizeof(struct lib_add));
+		r = add(ob, hd, req, out);
+		if (r == 0)
+			*ret_size = sizeof(struct lib_add);
+		return r;
 	default:
 		return -ENOTTY;
 	}

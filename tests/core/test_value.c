@@ -216,6 +216,35 @@ TEST(value_lock)
 	CHECK_INT(ipc_poll(p, b), POLLIN | POLLOUT);
 }
 
+/* Who wants to know what came of it as a whole number is refused where there is none. */
+TEST(value_plus_whole)
+{
+	struct ipc_obj *o = obj_new(IPC_VALUE);
+	ref_t a = h_open(o);
+	struct ipc_cmd cmd = { .verb = CMD_PLUS, .n = 1 };
+	struct ipc_call c = call_new(a, OP_WRITE);
+
+	c.whole = true;
+	CHECK_INT(set(o, a, "41.5"), 0);
+	CHECK_INT(ipc_give(o, &c, &cmd), 0);
+	CHECK_INT(c.got.number, 42);
+	CHECK_STR(text_of(o), "42.5");
+	CHECK_INT(set(o, a, "1e300"), 0);
+	CHECK_INT(ipc_give(o, &c, &cmd), -ERANGE);
+	CHECK_STR(text_of(o), "1e300");
+	CHECK_INT(ipc_value_typecode(o, 0, 'd'), 0);
+	CHECK_INT(set(o, a, "nan"), 0);
+	CHECK_INT(ipc_give(o, &c, &cmd), -EINVAL);
+	CHECK_STR(text_of(o), "nan");
+	CHECK_INT(set(o, a, "0"), 0);
+	CHECK_INT(ipc_value_typecode(o, 0, 'Q'), 0);
+	CHECK_INT(set(o, a, "9223372036854775807"), 0);
+	CHECK_INT(ipc_give(o, &c, &cmd), -ERANGE);
+	CHECK_STR(text_of(o), "9223372036854775807");
+	CHECK_INT(add(o, a, 1), 0);
+	CHECK_STR(text_of(o), "9223372036854775808");
+}
+
 /* ---- numbers ---- */
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -288,14 +288,19 @@ rq q_poll(const struct file *f, uint64_t kh, uint32_t events)
 	return k_send(FUSE_POLL, f->ino, &in, sizeof(in), NULL, 0);
 }
 
-rq q_ioctl(const struct file *f, unsigned int cmd, int64_t v)
+rq q_ioctl_data(const struct file *f, unsigned int cmd, const void *data)
 {
 	struct fuse_ioctl_in in = {
-		.fh = f->fh, .cmd = cmd, .in_size = _IOC_DIR(cmd) & _IOC_WRITE ? sizeof(v) : 0,
-		.out_size = _IOC_DIR(cmd) & _IOC_READ ? sizeof(v) : 0,
+		.fh = f->fh, .cmd = cmd, .in_size = _IOC_DIR(cmd) & _IOC_WRITE ? _IOC_SIZE(cmd) : 0,
+		.out_size = _IOC_DIR(cmd) & _IOC_READ ? _IOC_SIZE(cmd) : 0,
 	};
 
-	return k_send(FUSE_IOCTL, f->ino, &in, sizeof(in), &v, in.in_size);
+	return k_send(FUSE_IOCTL, f->ino, &in, sizeof(in), data, in.in_size);
+}
+
+rq q_ioctl(const struct file *f, unsigned int cmd, int64_t v)
+{
+	return q_ioctl_data(f, cmd, &v);
 }
 
 void interrupt(rq n)

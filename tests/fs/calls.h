@@ -63,6 +63,7 @@ rq q_release(const struct file *f);
 rq q_flock(const struct file *f, int how);		/* LOCK_NB: does not wait */
 rq q_poll(const struct file *f, uint64_t kh, uint32_t events);
 rq q_ioctl(const struct file *f, unsigned int cmd, int64_t v);
+rq q_ioctl_data(const struct file *f, unsigned int cmd, const void *data);
 void interrupt(rq r);
 
 /* The same, answered or parked. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks, semaphores, conditions, barriers and values, with the worker dying everywhere. */
 #include "crash.h"
+#include "lib.h"
 
 CRASH(flock)
 
@@ -377,6 +378,44 @@ static void verify_value(void)
 }
 
 CRASH_OLD(value)
+
+/* What libipcfs asks for: one request that adds and says what that made. */
+CRASH(value_add)
+
+static void setup_value_add(void)
+{
+	setup_value();
+}
+
+static void ask_value_add(void)
+{
+	struct lib_add a = { .n = 2, .wanted = 1 }, b = { .n = -1 };
+
+	r1 = q_ioctl_data(&f1, LIB_IOC_ADD, &a);
+	r2 = q_ioctl_data(&f2, LIB_IOC_ADD, &b);
+	r3 = q_ioctl_data(&f2, LIB_IOC_ADD, &a);
+}
+
+static int64_t made(rq r)
+{
+	struct lib_add a;
+
+	memcpy(&a, k_answer(r)->data + sizeof(struct fuse_ioctl_out), sizeof(a));
+	return a.made;
+}
+
+static void verify_value_add(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(told(r2), "ok");
+	CHECK_STR(told(r3), "ok");
+	CHECK_INT(made(r1), 7);
+	CHECK_INT(made(r3), 8);
+	CHECK_STR(f_get(&f1), "8\n");		/* neither add left an answer behind */
+	CHECK_STR(f_get(&f2), "8\n");
+}
+
+CRASH_OLD(value_add)
 
 CRASH(cas)
 

@@ -4,6 +4,7 @@
  * is answered once, and in the end all files are sound. A file handle comes with its own inode, as
  * the kernel has it.
  */
+#include "lib.h"
 #include "crash.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -181,7 +182,11 @@ static void any_request(void)
 		q_poll(any_file(), any(3) ? any64() : 0, any(256));
 		break;
 	case 13:
-		q_ioctl(any_file(), any(2) ? 0x40086901 : 0x80086903, (int64_t)any(1000000) - 1);
+		if (any(3))
+			q_ioctl(any_file(), any(2) ? 0x40086901 : 0x80086903, (int64_t)any(1000000) - 1);
+		else
+			q_ioctl_data(any_file(), LIB_IOC_ADD,
+				     &(struct lib_add){ .n = (int64_t)any64(), .wanted = any(2) });
 		break;
 	case 14:
 		interrupt(any(2) ? k_next() + any(3) : any(k_next()));

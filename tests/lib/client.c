@@ -2,6 +2,8 @@
 /* lib -COMMAND PATH [ARGUMENT]: a client of its own, for tests that mix it with others. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <locale.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,7 +122,14 @@ int client(int argc, char **argv)
 		}
 	} else if (!strcmp(what, "release"))
 		check(ipcfs_release(o, (unsigned int)n));
-	else if (!strcmp(what, "join"))
+	else if (!strcmp(what, "add")) {		/* under the locale that the environment says */
+		int64_t made;
+
+		if (!setlocale(LC_ALL, ""))
+			return 3;
+		check(ipcfs_add(o, n, &made));
+		printf("%" PRId64 " %" PRId64 " %g\n", made, ipcfs_value(o), 0.5);
+	} else if (!strcmp(what, "join"))
 		check(ipcfs_join(o, IPCFS_FOREVER));
 	else if (!strcmp(what, "bench"))
 		return bench(o, argc > 2 ? argv[2] : "");

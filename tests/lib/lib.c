@@ -96,6 +96,20 @@ void setting(ipcfs_obj *o, const char *file, const char *value)
 	close(fd);
 }
 
+void write_text(ipcfs_obj *o, const char *text)
+{
+	char path[512];
+	int fd;
+
+	name_of(o, path, sizeof(path));
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
+		perror(path);
+		exit(1);
+	}
+	close(fd);
+}
+
 double seconds(void)
 {
 	struct timespec ts;

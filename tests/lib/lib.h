@@ -21,6 +21,7 @@ const char *path_of(const char *name);
 ipcfs_obj *make(const char *type);		/* a new object */
 ipcfs_obj *again(ipcfs_obj *o, int oflags);	/* another handle of it */
 void setting(ipcfs_obj *o, const char *file, const char *value);
+void write_text(ipcfs_obj *o, const char *text);	/* by a file handle */
 double seconds(void);
 void await_value(ipcfs_obj *o, int64_t n);
 void await_waiters(ipcfs_obj *o, int n);

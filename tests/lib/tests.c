@@ -283,6 +283,49 @@ static void value(void)
 	ipcfs_close(v);
 }
 
+/* Numbers that are not whole, and what no int64_t can say: told, and nothing is changed. */
+static void numbers(void)
+{
+	ipcfs_obj *v = make("value"), *r = again(v, O_RDONLY), *w = again(v, O_WRONLY);
+	int64_t n = 0;
+
+	write_text(v, "41.5");
+	IS(ipcfs_value(v), 41);
+	IS(ipcfs_add(v, 1, &n), 0);
+	IS(n, 42);
+	IS(ipcfs_value(r), 42);
+	IS(ipcfs_cas(v, 42, 7), -EAGAIN);
+	IS(ipcfs_add(w, 1, NULL), 0);
+	IS(ipcfs_add(w, 1, &n), -EBADF);
+	IS(ipcfs_add(r, 1, NULL), -EBADF);
+	IS(ipcfs_value(v), 43);
+	n = 99;
+	write_text(v, "1e300");
+	IS(ipcfs_add(v, 1, &n), -ERANGE);
+	IS(ipcfs_value(v), INT64_MIN);
+	IS(errno, ERANGE);
+	IS(ipcfs_add(v, 1, NULL), 0);
+	write_text(v, "41,5");
+	IS(ipcfs_add(v, 1, &n), -EINVAL);
+	IS(ipcfs_value(v), INT64_MIN);
+	IS(errno, EINVAL);
+	IS(ipcfs_cas(v, 41, 7), -EAGAIN);
+	write_text(v, "0");
+	setting(v, "typecode", "Q");
+	write_text(v, "9223372036854775807");
+	IS(ipcfs_add(v, 1, &n), -ERANGE);
+	IS(ipcfs_value(v), INT64_MAX);
+	IS(ipcfs_add(v, 1, NULL), 0);
+	IS(ipcfs_value(v), INT64_MIN);
+	IS(errno, ERANGE);
+	IS(n, 99);
+	IS(ipcfs_add(v, -1, &n), 0);
+	IS(n, INT64_MAX);
+	ipcfs_close(v);
+	ipcfs_close(r);
+	ipcfs_close(w);
+}
+
 static void array(void)
 {
 	ipcfs_obj *a = make("array"), *b = again(a, O_RDWR);
@@ -476,6 +519,6 @@ static void deaths(void)
 const struct test tests[] = {
 	{ "queue", queue }, { "full", full }, { "many", many }, { "pipes", pipes }, { "sem", sem },
 	{ "lock", lock }, { "event", event }, { "cond", cond }, { "barrier", barrier },
-	{ "value", value }, { "array", array }, { "signals", signals }, { "forks", forks },
+	{ "value", value }, { "numbers", numbers }, { "array", array }, { "signals", signals }, { "forks", forks },
 	{ "threads", threads }, { "adders", adders }, { "deaths", deaths }, { NULL, NULL },
 };

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -210,6 +211,42 @@ def test_a_file_gets_its_turn_among_direct_ones(area, mode, kind):
     for loop in loops:
         loop.kill()
     assert end(taker(obj)) == "1\n"
+
+
+# --- numbers ----------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def comma(tmp_path_factory):
+    """The environment of a locale with a decimal comma: made here, for few machines have one."""
+    if not shutil.which("localedef"):
+        pytest.skip("no localedef here (Debian: libc-bin)")
+    folder = tmp_path_factory.mktemp("locales")
+    (folder / "source").write_text("comment_char %\nescape_char /\nLC_NUMERIC\ndecimal_point \",\"\n"
+                                   "thousands_sep \".\"\ngrouping 3;3\nEND LC_NUMERIC\n")
+    made = subprocess.run(["localedef", "--no-archive", "-c", "-i", "./source", "./comma"], cwd=folder,
+                          capture_output=True, text=True, timeout=T(60), check=False)
+    if not (folder / "comma" / "LC_NUMERIC").exists():
+        pytest.skip(f"localedef makes no locale: {made.stderr}")
+    return {"LOCPATH": str(folder), "LC_ALL": "comma"}
+
+
+def test_numbers_have_a_point_under_any_locale(area, mode, comma):
+    def add(n):
+        return end(spawn([LIB, "-add", value.path, str(n)], env=comma))
+
+    value = area.make("n.value")
+    value.put(b"41.5\n")
+    assert add(1) == "42 42 0,5\n"
+    assert value.take() == b"42.5\n"
+    value.put(b"1234567.25\n")
+    assert add(-1) == "1234566 1234566 0,5\n"
+    assert value.take() == b"1234566.25\n"
+    value.set("typecode", "d")
+    value.put(b"0.1\n")
+    assert add(3) == "3 3 0,5\n"
+    assert value.take() == b"3.1\n"
+    with raises(errno.EINVAL):
+        value.put(b"0,1\n")
 
 
 def test_join_hears_of_done_by_file(q, mode):
