@@ -154,6 +154,43 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
+/* ---- lseek ---- */
+
+/*
+ * SEEK_DATA and SEEK_HOLE; the kernel does the others itself. Arrays and values are one extent of
+ * data; nothing else has a place for every byte: without this handler the kernel would take the
+ * size, which is a state, for the end of the data (and grep the rest for a hole).
+ */
+static int seek_extent(uint64_t ino, off_t off, int whence, off_t *ret)
+{
+	struct target t;
+	struct stat st;
+	off_t end;
+	int r = target_of(ino, &t);
+
+	if (r < 0)
+		return r;
+	if (t.sub != SUB_SELF || (t.node->type != IPC_ARRAY && t.node->type != IPC_VALUE))
+		return -EINVAL;
+	t.timeout = -1;		/* NAME@SECONDS may show another size */
+	target_attr(&t, &st);
+	end = st.st_size + (t.node->type == IPC_VALUE);	/* a value is read with a newline */
+	if (off < 0 || off >= end)
+		return -ENXIO;
+	*ret = whence == SEEK_HOLE ? end : off;
+	return 0;
+}
+
+void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	int r = seek_extent(ino, off, whence, &off);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_lseek(req, off);
+}
+
 /* ---- poll ---- */
 
 static unsigned int poll_now(struct object *ob, struct ipc_handle *hd)

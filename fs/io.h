@@ -25,6 +25,8 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	      struct fuse_pollhandle *ph);
 
+void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+
 /* ---- call.c ---- */
 
 bool is_stream_type(uint32_t type);
