@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ipcfs: options, mounting, going into the background. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
@@ -103,6 +104,23 @@ static void warn_timeouts(void)
 				 "when a process waits longer", names[i], strtoul(buf, NULL, 10));
 		close(fd);
 	}
+}
+
+/* What was there is out of reach as long as the mount lives: mostly somebody was too early. */
+static void say_what_is_hidden(const char *mountpoint)
+{
+	struct dirent *e;
+	DIR *dir = opendir(mountpoint);
+
+	if (!dir)
+		return;
+	while ((e = readdir(dir)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) {
+			log_line(LOG_WARNING, "%s is not empty: its files (%s) are hidden while ipcfs is "
+				 "mounted over them", mountpoint, e->d_name);
+			break;
+		}
+	closedir(dir);
 }
 
 /* A mount begins: handles of the last one are dead, and memory is counted anew. */
@@ -240,6 +258,7 @@ int main(int argc, char **argv)
 		goto out;
 	snprintf(sh->mountpoint, sizeof(sh->mountpoint), "%s", opts.mountpoint);
 	snprintf(sh->state, sizeof(sh->state), "%s", fs.opt.state);
+	say_what_is_hidden(opts.mountpoint);
 	if (fuse_session_mount(se, opts.mountpoint) < 0)
 		goto out;
 	warn_timeouts();
