@@ -71,12 +71,15 @@ void ctl_attr(const struct target *t, struct stat *st)
 	const struct ctl_file *c = ctl_of(t->sub);
 	mode_t readable = st->st_mode & 0444;
 
+	char target[4200];
+
 	st->st_nlink = 1;
-	st->st_size = 0;
+	st->st_size = CTL_SIZE;
 	if (ctl_is_dir(t->sub)) {
 		/* whoever may read the object may go in */
 		st->st_mode = S_IFDIR | readable | readable >> 2;
 		st->st_nlink = 2;
+		st->st_size = 0;
 		return;
 	}
 	if (!c)
@@ -88,7 +91,7 @@ void ctl_attr(const struct target *t, struct stat *st)
 	case CTL_DATA:
 		st->st_mode = S_IFREG | (st->st_mode & 0666);
 		break;
-	case CTL_COMMAND:	/* readable, and empty, so that grep has nothing to complain of */
+	case CTL_COMMAND:	/* readable, and without text, so that grep has nothing to complain of */
 		st->st_mode = S_IFREG | readable | readable >> 1;
 		break;
 	case CTL_OWNER:
@@ -99,6 +102,8 @@ void ctl_attr(const struct target *t, struct stat *st)
 		break;
 	case CTL_LINK:
 		st->st_mode = S_IFLNK | 0777;
+		if (ctl_readlink(t, target, sizeof(target)) == 0)
+			st->st_size = (off_t)strlen(target);
 		break;
 	default:
 		st->st_mode = S_IFREG | readable;

@@ -39,6 +39,12 @@ struct ctl_file {
 	int (*store_mount)(const char *s, size_t len);
 };
 
+/*
+ * The size of control files, as in sysfs: it is not known before they are read, and programs take
+ * a regular file of size 0 for empty.
+ */
+#define CTL_SIZE	4096
+
 #define CTL_ROOT	(1u << 31)
 #define CTL_LIMITS	(1u << 30)
 

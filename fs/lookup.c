@@ -4,7 +4,7 @@
 #include "ctl.h"
 #include "dir.h"
 #include "io.h"
-#include "number.h"
+#include "text.h"
 
 bool ends_in(const char *s, size_t len, const char *suffix)
 {
@@ -85,7 +85,7 @@ int resolve(const struct target *dir, const char *name, uint64_t *ret_base, int6
 			return -ENOENT;
 		base = NODEID(dir->node->id, sub);
 	}
-	if (number_seconds(at_sign + 1, len - (size_t)(at_sign + 1 - name), ret_timeout) < 0)
+	if (text_limit(at_sign + 1, len - (size_t)(at_sign + 1 - name), ret_timeout) < 0)
 		return -EINVAL;
 	*ret_base = base;
 	return 0;

@@ -22,6 +22,14 @@ void text_trim(const char **s, size_t *len)
 	}
 }
 
+int text_limit(const char *s, size_t len, int64_t *ret)
+{
+	if (!is(s, len, "inf"))
+		return number_seconds(s, len, ret);
+	*ret = INT64_MAX;
+	return 0;
+}
+
 int text_size(const char *s, uint64_t whole, uint64_t *ret)
 {
 	size_t len = strlen(s);

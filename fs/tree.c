@@ -591,6 +591,9 @@ void target_attr(const struct target *t, struct stat *st)
 	/* An end of a two-way pipe shows what is to be read there. */
 	if (n->ob && !n->ob->o.damage && n->type == IPC_TWOWAY)
 		st->st_size = (off_t)n->ob->o.h->b.queue.mq[t->sub == SUB_END_A].bytes;
+	/* A program that asks for the size first would not even try to read one of size 0. */
+	if (t->timeout >= 0 && !st->st_size && n->type != IPC_ARRAY)
+		st->st_size = CTL_SIZE;
 	if (n->ob)
 		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
 	/*

@@ -116,7 +116,7 @@ static char *clean_name(const char *path)
 	while (n > 1 && name[n - 1] == '/')
 		name[--n] = '\0';
 	at = strrchr(base_name(name), '@');
-	if (at && !parse_seconds(at + 1, &ns)) {
+	if (at && (!strcmp(at + 1, "inf") || !parse_seconds(at + 1, &ns))) {
 		*at = '\0';
 		if (type_of(name) == TYPE_NONE)
 			*at = '@';

@@ -8,6 +8,22 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+TEST(text_limit)
+{
+	static const struct { const char *text; int r; int64_t ns; } table[] = {
+		{ "0", 0, 0 }, { "2.5", 0, 2500000000 }, { "inf", 0, INT64_MAX }, { "Inf", -EINVAL, 0 },
+		{ "infinity", -EINVAL, 0 }, { "in", -EINVAL, 0 }, { "", -EINVAL, 0 }, { "-1", -EINVAL, 0 },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		int64_t ns = 0;
+		int r = text_limit(table[i].text, strlen(table[i].text), &ns);
+
+		if (r != table[i].r || (r == 0 && ns != table[i].ns))
+			test_fail(__FILE__, __LINE__, "\"%s\": %d, %" PRId64, table[i].text, r, ns);
+	}
+}
+
 TEST(text_size)
 {
 	static const struct { const char *text; int r; uint64_t n; } table[] = {
