@@ -58,6 +58,23 @@ uint64_t obj_reserve(uint32_t type, uint64_t limit)
 	return (limit > most ? most : limit) / IPC_PAGE * IPC_PAGE;
 }
 
+int file_back(int fd, off_t off, off_t len)
+{
+	const off_t piece = 8 << 20;
+
+	while (len > 0) {
+		off_t n = len < piece ? len : piece;
+
+		if (fallocate(fd, 0, off, n) == 0) {
+			off += n;
+			len -= n;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
 int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
 	       uint64_t reserve)
 {
@@ -71,10 +88,9 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 	r = env->account ? env->account(env, IPC_PAGE, false) : 0;
 	if (r < 0)
 		goto out;
-	if (fallocate(fd, 0, 0, IPC_PAGE) < 0) {
-		r = -errno;
+	r = file_back(fd, 0, IPC_PAGE);
+	if (r < 0)
 		goto unaccount;
-	}
 	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (h == MAP_FAILED) {
 		r = -errno;

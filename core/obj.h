@@ -52,6 +52,12 @@ struct ipc_obj {
 /* Largest file mapping for a heap that may hold `limit` bytes. */
 uint64_t obj_reserve(uint32_t type, uint64_t limit);
 
+/*
+ * Have memory behind [off, off + len) of a file, whatever signals come: each piece is small enough
+ * to be done between two of them. 0 or -errno.
+ */
+int file_back(int fd, off_t off, off_t len);
+
 /* Make NAME (a decimal id) in dirfd; the file must not exist. 0 or -errno. */
 int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
 	       uint64_t reserve);

@@ -157,10 +157,7 @@ static int pages_back(struct ipc_obj *o, int fd, uint32_t page, uint32_t n)
 {
 	off_t off = (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE);
 
-	while (fallocate(fd, 0, off, (off_t)n * IPC_PAGE) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	return file_back(fd, off, (off_t)n * IPC_PAGE);
 }
 
 static int account(struct ipc_obj *o, int64_t bytes, bool essential)
