@@ -63,6 +63,21 @@ static void note_raw(const void *msg, size_t n, bool again)
 				 FUSE_READ_LOCKOWNER);
 }
 
+static void keep_init(const void *msg, size_t n)
+{
+	memcpy(shared->init, msg, n);
+	__atomic_store_n(&shared->init_len, (uint32_t)n, __ATOMIC_RELEASE);
+}
+
+/* The first worker died with the kernel's first request in its hands: it is all that it had read. */
+static void find_init(void)
+{
+	const struct fuse_in_header *h = (const void *)shared->request;
+
+	if (!shared->init_len && h->len && h->len <= sizeof(shared->init))
+		keep_init(h, h->len);
+}
+
 static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 {
 	const struct fuse_in_header *h = buf;
@@ -83,30 +98,38 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 	}
 	if (n < (ssize_t)sizeof(*h))
 		return n;
-	if (fresh && h->opcode == FUSE_INIT && (size_t)n <= sizeof(shared->init)) {
-		memcpy(shared->init, buf, (size_t)n);
-		shared->init_len = (uint32_t)n;
-	}
+	if (fresh && h->opcode == FUSE_INIT && !replaying && (size_t)n <= sizeof(shared->init))
+		keep_init(buf, (size_t)n);
 	fresh = false;
 	note_raw(buf, (size_t)n, again);
 	return n;
 }
 
-static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
+static ssize_t length(const struct iovec *iov, int count)
 {
 	ssize_t n = 0;
 
-	if (replaying) {		/* the kernel has its answer already */
-		for (int i = 0; i < count; i++)
-			n += (ssize_t)iov[i].iov_len;
-		return n;
-	}
-	if (!held_may_reply(((const struct fuse_out_header *)iov[0].iov_base)->unique)) {
-		for (int i = 0; i < count; i++)
-			n += (ssize_t)iov[i].iov_len;
-		return n;
-	}
+	for (int i = 0; i < count; i++)
+		n += (ssize_t)iov[i].iov_len;
+	return n;
+}
+
+static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+	ssize_t n;
+
+	/*
+	 * The kernel has this answer already; or perhaps not, if a worker died just then: once too
+	 * often is no harm.
+	 */
+	if (replaying && !shared->begun && writev(fd, iov, count) < 0 && errno != ENOENT)
+		log_line(LOG_ERR, "the answer to the kernel's first request: %m");
+	if (replaying)
+		shared->begun = true;
+	if (replaying || !held_may_reply(((const struct fuse_out_header *)iov[0].iov_base)->unique))
+		return length(iov, count);
 	n = writev(fd, iov, count);
+	shared->begun = true;
 	/*
 	 * Answered: no other worker is to deal with it (and what is noted next is no more about
 	 * it).
@@ -448,6 +471,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 
 	shared = sh;
 	device_fd = fd;
+	find_init();
 	fs.se = se;
 	fs.restarts = sh->restarts;
 	fs.supervisor = sh->supervisor;

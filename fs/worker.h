@@ -15,6 +15,7 @@ struct worker_shared {
 	pid_t supervisor;
 	uint64_t started;
 	bool ended;			/* the worker ended well: whoever adopted it sees no exit status */
+	bool begun;			/* the kernel has the answer to its first request */
 	_Alignas(8) char init[4096];		/* the kernel's first request */
 	/* As they were when it was started: the command line may be relative to another folder. */
 	char exe[4096], mountpoint[4096], state[4096];

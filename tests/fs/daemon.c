@@ -24,6 +24,7 @@ struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd 
 struct control {			/* shared with the worker */
 	long fault;			/* armed with the next request that is read */
 	long fault_at_start;		/* of the next worker */
+	bool dies_early;		/* that is the first one */
 };
 
 static struct control *control;
@@ -201,9 +202,19 @@ static void handshake(void)
 			 FUSE_NO_OPENDIR_SUPPORT | FUSE_EXPLICIT_INVAL_DATA | FUSE_INIT_EXT,
 		.flags2 = k.old ? 0 : 1 << 7,	/* FUSE_HAS_RESEND */
 	};
-	const struct request *r = k_answer(k_send(FUSE_INIT, 0, &in, sizeof(in), NULL, 0));
+	rq n = k_send(FUSE_INIT, 0, &in, sizeof(in), NULL, 0);
 	struct fuse_init_out out = { 0 };
+	const struct request *r;
 
+	while (control->dies_early && !k.reqs[n].answered) {
+		if (k_receive(k_patience()) || !daemon_died())
+			continue;
+		start_worker();
+		if (k.reqs[n].unread)
+			k_resend(n);
+		control->dies_early = false;
+	}
+	r = k_answer(n);
 	CHECK_INT(r->error, 0);
 	CHECK(r->len <= sizeof(out));
 	memcpy(&out, r->data, r->len);
@@ -216,6 +227,7 @@ static void handshake(void)
 }
 
 static bool next_is_old;
+static long first_fault;
 
 void daemon_old_kernel(void)
 {
@@ -246,7 +258,8 @@ void daemon_start_with(const struct options *opt)
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		CHECK(control != MAP_FAILED);
 	}
-	*control = (struct control){ 0 };
+	*control = (struct control){ .fault_at_start = first_fault, .dies_early = first_fault };
+	first_fault = 0;
 	begin(opt);
 	CHECK(fuse_opt_add_arg(&args, "ipcfs") == 0);
 	CHECK(fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") == 0);
@@ -264,6 +277,19 @@ void daemon_start_with(const struct options *opt)
 void daemon_start(void)
 {
 	daemon_start_with(&(struct options){ 0 });
+}
+
+bool daemon_start_dying(long n)
+{
+	bool died;
+
+	first_fault = n;
+	daemon_start();
+	k_sync();
+	died = daemon_died() || !control->dies_early;
+	if (!k.worker)
+		daemon_restart();
+	return died;
 }
 
 /* ---- dying and coming back ---- */

@@ -58,6 +58,8 @@ extern char test_where[128];		/* main.c: for the message of a failure; "" nowher
 /* A mount on a new state directory, its first worker, and the handshake. */
 void daemon_start(void);
 void daemon_start_with(const struct options *opt);
+/* The first worker dies at the n-th store or system call. false: it does not come to so many. */
+bool daemon_start_dying(long n);
 void daemon_old_kernel(void);		/* the next one that starts is on an old kernel */
 /* SIGKILL, now. What it had not read stays with the kernel. */
 void daemon_kill(void);

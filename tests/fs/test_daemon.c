@@ -8,6 +8,27 @@ TEST(daemon_ends_well)
 	daemon_end();
 }
 
+/* The kernel asks once whom it talks to, and until it is told nobody can use the mount. */
+TEST(daemon_first_worker_dies)
+{
+	struct file w;
+	long n = 1;
+
+	for (; daemon_start_dying(n); n++) {
+		snprintf(test_where, sizeof(test_where), "death at point %ld: ", n);
+		make("a.queue");
+		w = open_name("a.queue", WO);
+		CHECK_STR(f_put(&w, "one\n"), "4");
+		daemon_kill_and_restart();
+		CHECK_STR(f_put(&w, "two\n"), "4");
+		daemon_end();
+		daemon_clean();
+	}
+	CHECK(n > 3);
+	daemon_end();
+	*test_where = 0;
+}
+
 TEST(daemon_put_and_get)
 {
 	struct file w, r;
