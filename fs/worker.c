@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -61,6 +62,22 @@ static void note_raw(const void *msg, size_t n, bool again)
 	if (h->opcode == FUSE_READ && n >= (sizeof(*h) + sizeof(struct fuse_read_in)))
 		raw.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
 				 FUSE_READ_LOCKOWNER);
+}
+
+/*
+ * The kernel copies a request page by page, and faults in what this process has not mapped. A fault
+ * fails when SIGKILL is on its way, and then the kernel gives the caller EIO, and sends the request
+ * to no other worker. What is mapped and writable it finds without a fault, whatever is pending: so
+ * all of the buffer is, before anything is read, and stays so (or at least until memory is short,
+ * where that much must not be locked).
+ */
+static void map_request_buffer(void)
+{
+	volatile char *p = shared->request;
+
+	mlock(shared->request, sizeof(shared->request));
+	for (size_t i = 0; i < sizeof(shared->request); i += 4096)
+		p[i] = p[i];
 }
 
 static void keep_init(const void *msg, size_t n)
@@ -513,6 +530,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	settle_all();
 	watch_again();
 	pthread_mutex_unlock(&fs.lock);
+	map_request_buffer();
 	loop_thread = pthread_self();
 	r = -pthread_create(&thread, NULL, event_loop, &signal_fd);
 	if (r < 0)

@@ -128,6 +128,18 @@ def test_worker_killed_with_parked_requests(disk):
     assert "was killed by signal 9" in mount.log()
 
 
+def test_no_request_is_lost_in_a_page_fault(disk):
+    """While it dies a process cannot fault pages in, and the kernel gives a request that it could not
+    copy EIO: so a worker has its buffer for them in place before it reads one."""
+    mount = disk()
+    for _ in range(2):
+        pid = worker(mount)
+        with open(f"/proc/{pid}/smaps", encoding="utf-8") as maps:
+            rss = re.findall(r"/memfd:ipcfs.*\n(?:.+\n)*?Rss: +(\d+) kB", maps.read())
+        assert sum(map(int, rss)) >= 1024 + 4, "all of the largest request"
+        end(pid)
+
+
 @pytest.mark.parametrize("death", ["worker", "upgrade"])
 def test_time_limits_go_on(disk, death):
     mount = disk()
