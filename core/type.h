@@ -94,6 +94,11 @@ void waiter_to_line(struct ipc_obj *o, ref_t w, unsigned int line, bool head);
 /* The waiter in this line that the caller's handle left behind when it was interrupted; 0. */
 ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line);
 void waiter_park(struct ipc_obj *o, ref_t w);
+/* Does a request of the daemon's belong to it? */
+static inline bool waiter_is_request(const struct ipc_waiter *w)
+{
+	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED));
+}
 /* It is the caller's from now on: c->waiter. */
 void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
 /* The waiter is done (its turn came, and it acted): take it out and free it. */

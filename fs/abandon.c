@@ -89,13 +89,6 @@ static void end_noted(struct ipc_obj *o, int fd)
 		reply_result(fd, &as, o->h->unique, o->h->result);
 }
 
-static bool is_request(struct ipc_obj *o, ref_t r)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-
-	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED));
-}
-
 bool abandon_waiters(int fd, uint64_t unique)
 {
 	struct node *n, *tmp;
@@ -120,7 +113,7 @@ bool abandon_waiters(int fd, uint64_t unique)
 		}
 		for (unsigned int i = 0; i < IPC_LINES; i++)
 			LIST_EACH(o, &o->h->lines[i], r) {
-				if (!is_request(o, r))
+				if (!waiter_is_request(waiter_at(o, r)))
 					continue;
 				found |= waiter_at(o, r)->unique == unique;
 				end_waiting(o, r, fd);

@@ -90,6 +90,7 @@ struct object {
 	uint64_t held;			/* since when somebody keeps its lock; 0: nobody */
 	uint32_t held_word;		/* who */
 	bool held_failed;		/* for too long */
+	bool untold;			/* settle_told_in() was not possible */
 	struct object *held_next, *held_prev;
 	struct kept *kept;		/* its requests that are put aside */
 	struct to_finish *to_finish;
@@ -250,10 +251,11 @@ void park_end_handle(struct object *ob, ref_t handle);
 void feed_hungry(void);				/* memory came free */
 void settle_all(void);				/* after a start: look at every object in use */
 /*
- * After a restart, when all requests that come again have come: a waiter that was granted and has
- * none had been answered when the last worker died.
+ * After a restart, when all requests that come again have come: a waiter that has none is done. In
+ * all objects; in one that could not be locked then.
  */
 void settle_told(void);
+void settle_told_in(struct object *ob);
 
 /* ---- names.c, io.c ---- */
 extern const struct fuse_lowlevel_ops fs_ops;

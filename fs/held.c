@@ -194,6 +194,18 @@ bool held_interrupted(uint64_t unique)
 	return false;
 }
 
+bool held_has(uint64_t unique)
+{
+	struct object *ob;
+	struct kept *k;
+
+	DL_FOREACH2(held, ob, held_next)
+		DL_FOREACH(ob->kept, k)
+			if ((((const struct fuse_in_header *)k->msg)->unique & ~(1ull << 63)) == unique)
+				return true;
+	return false;
+}
+
 void held_end_all(int error)
 {
 	struct object *ob;
@@ -330,6 +342,8 @@ static void look_again(struct object *ob, void (*again)(void *msg, size_t len))
 	if (r == 0)
 		catch_up(ob);
 	deal_again(ob, again);
+	if (ob->untold && !ob->held)
+		settle_told_in(ob);
 	ob->pins--;
 	object_used(ob);
 }

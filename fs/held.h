@@ -30,6 +30,7 @@ void held_end(const void *msg, size_t len);
 void held_retry(void (*again)(void *msg, size_t len));
 /* An INTERRUPT: was it for one that is kept? It is answered then. */
 bool held_interrupted(uint64_t unique);
+bool held_has(uint64_t unique);	/* is it kept? */
 void held_end_all(int error);
 
 /* What retrying is to do first, for a waiter whose answer was given and could not be finished. */

@@ -600,19 +600,58 @@ void park_end_handle(struct object *ob, ref_t handle)
 	}
 }
 
+/* A condition's waiter may have its request in the lock that it waits for (move_to_lock). */
+static bool has_request(struct object *ob, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(&ob->o, r);
+	struct parked *p, *tmp;
+
+	if (find(ob, r) || held_has(w->unique))
+		return true;
+	if (!(w->flags & WAITER_LENT))
+		return false;
+	HASH_ITER(hh_req, by_req, p, tmp)
+		if (p->cond == ob && p->cond_waiter == r)
+			return true;
+	return false;
+}
+
+/*
+ * All that the kernel sends again has come, so a waiter without a request was told before the last
+ * worker died, or its caller is gone. Its handle may yet be another's, so that no RELEASE comes.
+ */
+void settle_told_in(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+	int64_t result;
+
+	ob->untold = object_lock(ob) == -EBUSY;		/* held.c calls again */
+	if (!o->locked)
+		return;
+	LIST_EACH(o, &o->h->granted, r)
+		if (!has_request(ob, r))
+			ipc_finish_told(o, r);
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &o->h->lines[i], r)
+			if (waiter_is_request(waiter_at(o, r)) && !has_request(ob, r))
+				ipc_leave(o, r, -EINTR, &result);
+	settle(ob);
+}
+
 void settle_told(void)
 {
 	struct node *n, *tmp;
 
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
+		unsigned int waiting = 0;
 
-		if (!ob || !ob->o.h->granted.count || object_lock(ob) < 0)
+		if (!ob || !ob->o.h || ob->o.damage)
 			continue;
-		LIST_EACH(&ob->o, &ob->o.h->granted, r)
-			if (!find(ob, r))
-				ipc_finish_told(&ob->o, r);
-		settle(ob);
+		for (unsigned int i = 0; i < IPC_LINES; i++)
+			waiting += ob->o.h->lines[i].count;
+		if (waiting || ob->o.h->granted.count)
+			settle_told_in(ob);
 	}
 }
 

@@ -118,6 +118,12 @@ void k_resend_all(void)
 			k_resend(n);
 }
 
+void k_gone(rq n)
+{
+	CHECK(!k.worker && !k.reqs[n].answered);
+	k.reqs[n].answered = true;
+}
+
 void k_take_unread(void)
 {
 	static char buf[LARGEST];

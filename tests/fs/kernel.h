@@ -95,6 +95,8 @@ rq k_next(void);
 void k_resend(rq r);
 /* Send everything that was not answered once more, the oldest first. */
 void k_resend_all(void);
+/* While no worker runs its caller is killed: it is not sent again. */
+void k_gone(rq r);
 /* Everything that was sent so far has been dealt with. */
 void k_sync(void);
 /* Read what there is, for at most `ms` while there is nothing. false: there was nothing. */
