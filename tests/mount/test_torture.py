@@ -29,6 +29,12 @@ def test_nothing_lost_nothing_twice(mount, clients):
 
 
 @pytest.mark.limit(1800 if LONG else 170)
+def test_kills_a_few_milliseconds_apart(mount):
+    """So that most of them hit a worker that has just begun."""
+    torture(mount, "--gap", "0.003", timeout=1700 if LONG else 150)
+
+
+@pytest.mark.limit(1800 if LONG else 170)
 @pytest.mark.skipif(not os.access(DIRECT, os.X_OK), reason="no libipcfs in this build")
 @pytest.mark.parametrize("clients", [(), ("--kill-clients",)], ids=["worker", "worker+clients"])
 def test_with_direct_clients_among_them(mount, clients):

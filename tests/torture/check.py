@@ -52,21 +52,21 @@ def once(taken, sure, maybe, kills, what):
     return wrong
 
 
-def check_queue(logs, kills):
-    sure, maybe = put_by(logs, "producer")
+def check_queue(logs, kills, putter, getter):
+    sure, maybe = put_by(logs, putter)
     wrong, taken = [], []
     # What a direct consumer had been given when it was killed goes back to the head: behind what others took.
-    back = kills["consumer"]
-    for consumer, lines in logs.of("consumer").items():
+    back = kills[getter]
+    for consumer, lines in logs.of(getter).items():
         last = {}
         for _, producer, count in lines:
             if int(count) <= last.get(producer, -1) and back:
                 back -= 1
             elif int(count) <= last.get(producer, -1):
-                wrong.append(f"consumer {consumer}: {producer}'s {count} after {last[producer]}")
+                wrong.append(f"{getter} {consumer}: {producer}'s {count} after {last[producer]}")
             last[producer] = int(count)
             taken.append((producer, int(count)))
-    return wrong + once(taken, sure, maybe, kills["consumer"], "got")
+    return wrong + once(taken, sure, maybe, kills[getter], "got")
 
 
 def check_leases(logs, kills):

@@ -68,6 +68,49 @@ def producer(queue="plain.queue"):
             fd = os.open(queue, os.O_WRONLY)
 
 
+def recorder():
+    """Records of up to 900 KiB: most of them wait for room, and each takes many pages."""
+    fd, number_, pad = os.open("record.queue", os.O_WRONLY | os.O_DIRECT), 0, "x" * (900 << 10)
+    while not stopped():
+        size = rng.choice((rng.randrange(4096), rng.randrange(900 << 10), 900 << 10))
+        log("try", number_, number_ + 1)
+        write(fd, f"{name} {number_} {pad}"[:max(size, 40)])
+        log("put", number_, number_ + 1)
+        number_ += 1
+
+
+def record_reader():
+    fd = os.open("record.queue", os.O_RDWR | os.O_DIRECT)
+    while record := os.read(fd, 1 << 20):
+        who, count, pad = record.decode().split(" ")
+        if pad.strip("x"):
+            raise OSError(f"not one record: {record[:60]!r}")
+        log("got", who, count)
+
+
+def bash(script):
+    """Its $1 is where to log, $2 who it is, $3 the file that says to stop. It ends with this."""
+    os.execvp("bash", ["bash", "-c", script, "bash", f"{logs}/{role}.{name}", name, f"{logs}/stop"])
+
+
+def echoer():
+    bash("""
+        for ((i = 0; ; i++)); do
+            [ -e "$3" ] && exit 0
+            echo "try $i $((i + 1))" >> "$1"
+            echo "$2 $i" > shell.queue || exit 1
+            echo "put $i $((i + 1))" >> "$1"
+        done""")
+
+
+def shell_reader():
+    bash("""
+        while read -r line < shell.queue; do
+            echo "got $line" >> "$1"
+        done
+        [ "$(< shell.queue.ctl/closed)" = 1 ]""")
+
+
 def lease_producer():
     producer("lease.queue")
 

@@ -17,9 +17,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 ALONE = {"producer": 3, "consumer": 3, "lease_producer": 1, "leaser": 3, "locker": 2,
          "rlocker": 2, "semaphore": 5, "maker": 2, "taker": 3, "adder": 2, "looker": 1,
-         "namer": 1, "timer": 1}                 # role: how many
+         "namer": 1, "timer": 1, "recorder": 2, "record_reader": 1, "echoer": 2,
+         "shell_reader": 1}                      # role: how many
 GROUPS = {"barrier": ["barrier"] * 4, "talk": ["asker", "answerer"]}
-DRAINERS = ("consumer", "leaser", "taker")       # these stop when what they read has ended
+# These stop when what they read has ended.
+DRAINERS = ("consumer", "leaser", "taker", "record_reader", "shell_reader")
+QUEUES = {"plain.queue": {"maxsize": 200}, "lease.queue": {"maxsize": 50},
+          "record.queue": {"maxsize": 4, "maxbytes": 1_500_000}, "shell.queue": {"maxsize": 4}}
 
 
 DIRECT = {"producer", "consumer", "locker", "rlocker", "semaphore", "maker", "taker", "adder"}
@@ -89,8 +93,8 @@ class Session:
     def begin(self):
         if not os.path.isdir(self.folder):
             self.make_objects()
-        self.tell("plain.queue.ctl/closed", 0)
-        self.tell("lease.queue.ctl/closed", 0)
+        for queue in QUEUES:
+            self.tell(f"{queue}.ctl/closed", 0)
         for path, number in (("tokens.value", 0), ("sum.value", 0)):
             self.tell(path, number)
         for role, count in ALONE.items():
@@ -101,12 +105,12 @@ class Session:
 
     def make_objects(self):
         os.mkdir(self.folder)
-        for name in ("plain.queue", "lease.queue", "one.lock", "one.rlock", "three.sem",
-                     "tokens.cond", "tokens.value", "sum.value", "another.value",
-                     "four.barrier", "never.event"):
+        for name in (*QUEUES, "one.lock", "one.rlock", "three.sem", "tokens.cond", "tokens.value",
+                     "sum.value", "another.value", "four.barrier", "never.event"):
             self.touch(name)
-        self.tell("plain.queue.ctl/maxsize", 200)
-        self.tell("lease.queue.ctl/maxsize", 50)
+        for queue, settings in QUEUES.items():
+            for name, number in settings.items():
+                self.tell(f"{queue}.ctl/{name}", number)
         self.tell("three.sem.ctl/undo", 1)
         self.tell("three.sem", 3)
         self.tell("four.barrier", 4)
@@ -210,8 +214,8 @@ class Session:
         pathlib.Path(self.logs, "stop").touch()
         self.await_ends([c for c in self.clients if c.role not in DRAINERS])
         problems = self.drain_tokens()
-        self.tell("plain.queue.ctl/closed", 1)
-        self.tell("lease.queue.ctl/closed", 1)
+        for queue in QUEUES:
+            self.tell(f"{queue}.ctl/closed", 1)
         self.await_ends(list(self.clients))
         return problems + self.judge()
 
@@ -240,7 +244,10 @@ class Session:
 
     def judge(self):
         logs, kills = self.checked, self.kills
-        return [*check.check_queue(logs, kills), *check.check_leases(logs, kills),
+        return [*check.check_queue(logs, kills, "producer", "consumer"),
+                *check.check_queue(logs, kills, "recorder", "record_reader"),
+                *check.check_queue(logs, kills, "echoer", "shell_reader"),
+                *check.check_leases(logs, kills),
                 *check.check_section(logs, "locker", kills),
                 *check.check_section(logs, "rlocker", kills),
                 *check.inside(logs, "semaphore", 3),
@@ -250,9 +257,8 @@ class Session:
 
     def judge_objects(self):
         """Everything is given back and empty."""
-        for name, size in (("plain.queue", 0), ("lease.queue", 0), ("one.lock", 1),
-                           ("one.rlock", 1), ("three.sem", 3), ("tokens.cond", 0),
-                           ("four.barrier", 0)):
+        for name, size in (*((queue, 0) for queue in QUEUES), ("one.lock", 1), ("one.rlock", 1),
+                           ("three.sem", 3), ("tokens.cond", 0), ("four.barrier", 0)):
             found = os.stat(os.path.join(self.folder, name)).st_size
             if found != size:
                 yield f"{name} has size {found} instead of {size}"

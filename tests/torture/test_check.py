@@ -29,13 +29,13 @@ PUT = "try 0 3; put 0 3"
     ("got a 0; got a 1; got a 1; got a 2", False), ("got a 1; got a 0; got a 2", False),
     ("got a 0; got a 1; got a 2; got a 3", False), ("got a 0; got a 1; got a 2; got b 0", False)])
 def test_queue(logs, got, good):
-    assert (check.check_queue(logs(producer__a=PUT, consumer__c=got), NONE) == []) == good
+    assert (check.check_queue(logs(producer__a=PUT, consumer__c=got), NONE, "producer", "consumer") == []) == good
 
 
 def test_killed_clients_may_have_done_one_thing_more(logs):
     found = logs(producer__a=PUT + "; try 3 4", consumer__c="got a 0; got a 1; got a 3")
-    assert check.check_queue(found, NONE)
-    assert check.check_queue(found, NONE | {"consumer": 1}) == []
+    assert check.check_queue(found, NONE, "producer", "consumer")
+    assert check.check_queue(found, NONE | {"consumer": 1}, "producer", "consumer") == []
 
 
 @pytest.mark.parametrize("acked, good", [
