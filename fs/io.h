@@ -59,6 +59,8 @@ void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t of
 int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret_fh,
 		uint32_t *ret_flags);
 void close_handle(uint64_t ino, uint64_t fh);
+/* The handle that the OPEN of this number made, if its caller is dead: no RELEASE will come. */
+void close_unfetched(uint64_t unique);
 /* The process has taken something that returns when it ends (scope `process`). */
 void watch_holder(struct object *ob, uint32_t pid);
 

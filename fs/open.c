@@ -53,14 +53,17 @@ static uint32_t open_flags(uint32_t type, const struct ipc_opening *how)
 	return f;
 }
 
-static ref_t opened_before(struct object *ob, uint64_t unique)
+static ref_t opened_by(struct object *ob, uint64_t unique)
 {
-	if (!raw.resent)
-		return 0;
 	LIST_EACH(&ob->o, &ob->o.h->handles, r)
 		if (AT(&ob->o, ipc_handle, r)->open_unique == unique)
 			return r;
 	return 0;
+}
+
+static ref_t opened_before(struct object *ob, uint64_t unique)
+{
+	return raw.resent ? opened_by(ob, unique) : 0;
 }
 
 int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret_fh,
@@ -183,6 +186,38 @@ void close_handle(uint64_t ino, uint64_t fh)
 	ipc_close(&ob->o, (ref_t)fh);
 	settle(ob);
 	monitor_closed(lock_id, companion, id, back);
+}
+
+static bool is_dying(uint32_t tid)
+{
+	char state = proc_state(tid);
+
+	return !state || state == 'Z' || state == 'X' || proc_killed(tid);
+}
+
+void close_unfetched(uint64_t unique)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct ipc_handle *hd;
+		uint64_t fh, nodeid;
+		ref_t r;
+
+		if (!n->ob || !n->ob->o.h || object_lock(n->ob) < 0)
+			continue;
+		r = opened_by(n->ob, unique);
+		hd = r ? handle_at(&n->ob->o, r) : NULL;
+		if (!hd || !is_dying(hd->tid)) {	/* who lives was answered */
+			object_unlock(n->ob);
+			continue;
+		}
+		fh = (uint64_t)hd->gen << 32 | r;
+		nodeid = hd->nodeid;
+		object_unlock(n->ob);
+		close_handle(nodeid, fh);
+		return;
+	}
 }
 
 void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -42,6 +42,7 @@ static bool replaying;			/* the INIT that is being dealt with is the stored one 
 static bool fresh = true;		/* no request has been read yet */
 static bool catching_up;		/* requests that the last worker had may still come again */
 static uint64_t dealing;		/* the request in shared->request, until it is answered */
+static uint64_t unfetched;		/* the OPEN in which the last worker died, until it comes again */
 static pthread_t loop_thread;
 static int device_fd;
 static size_t left_over;		/* the request in shared->request is to be dealt with again */
@@ -57,6 +58,8 @@ static void note_raw(const void *msg, size_t n, bool again)
 		.unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
 		.pid = h->pid,
 	};
+	if (raw.unique == unfetched)
+		unfetched = 0;
 	if (h->opcode == FUSE_POLL && n >= (sizeof(*h) + sizeof(struct fuse_poll_in)))
 		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
 	if (h->opcode == FUSE_READ && n >= (sizeof(*h) + sizeof(struct fuse_read_in)))
@@ -93,6 +96,24 @@ static void find_init(void)
 
 	if (!shared->init_len && h->len && h->len <= sizeof(shared->init))
 		keep_init(h, h->len);
+}
+
+/* Its caller may be killed before it comes again, and nobody would close what it has opened. */
+static void find_open(void)
+{
+	const struct fuse_in_header *h = (const void *)shared->request;
+
+	if (h->len && (h->opcode == FUSE_OPEN || h->opcode == FUSE_CREATE))
+		unfetched = h->unique & ~UNIQUE_RESENT;
+}
+
+static void caught_up(void)
+{
+	catching_up = false;
+	if (unfetched)
+		close_unfetched(unfetched);
+	unfetched = 0;
+	settle_told();
 }
 
 static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
@@ -449,10 +470,8 @@ static int serve(struct fuse_session *se)
 			break;
 		pthread_mutex_lock(&fs.lock);
 		held_begin();
-		if (catching_up && is_new(buf.mem)) {
-			catching_up = false;
-			settle_told();
-		}
+		if (catching_up && is_new(buf.mem))
+			caught_up();
 		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
 		if (!stopping && !for_held(buf.mem))
 			fuse_session_process_buf(se, &buf);
@@ -489,6 +508,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	shared = sh;
 	device_fd = fd;
 	find_init();
+	find_open();
 	fs.se = se;
 	fs.restarts = sh->restarts;
 	fs.supervisor = sh->supervisor;

@@ -131,6 +131,49 @@ TEST(restart_without_one_that_wanted_a_lock)
 	daemon_end();
 }
 
+/* false: the worker outlived it. */
+static bool open_and_die(long n)
+{
+	struct file w, r;
+	uint64_t ino;
+	rq o;
+
+	snprintf(test_where, sizeof(test_where), "death at point %ld: ", n);
+	daemon_clean();
+	daemon_start();
+	ino = make("a.pipe");
+	w = open_name("a.pipe", WO);
+	r = open_name("a.pipe", RO);
+	CHECK_STR(f_put(&w, "x"), "1");
+	CHECK_STR(f_get(&r), "x");
+	f_close(&w);
+	daemon_fault(n);
+	o = q_open(ino, WO);
+	k_sync();
+	if (!daemon_died())
+		return false;
+	if (!k.reqs[o].answered && !k.reqs[o].unread)
+		k_gone(o);
+	daemon_restart();
+	if (k.reqs[o].data) {
+		w = opened(o, ino, WO);
+		f_close(&w);
+	}
+	CHECK_STR(told(q_read_at(&r, 4096, 1)), "");	/* the end: no writer is left */
+	daemon_end();
+	return true;
+}
+
+TEST(restart_without_an_opener)
+{
+	long n = 1;
+
+	while (open_and_die(n))
+		n++;
+	CHECK(n > 20);
+	*test_where = 0;
+}
+
 /* The next one at a barrier is as the first one was: interrupted, and outside. */
 TEST(restart_without_one_at_a_barrier)
 {
