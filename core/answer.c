@@ -6,6 +6,24 @@
  * hand") because programs read it in pieces, seek back over what they did not use, and because a
  * daemon that dies between the taking and the reply must be able to give the same one again. Its
  * text is made from these fields whenever it is needed, so a restarted daemon makes the same text.
+ *
+ * A message is taken when its last byte was given out. Until then it is only in hand: when the
+ * handle closes, by whatever death, the message goes back whole, to the head of its queue or pipe
+ * (answer_leave). The rules in full:
+ *
+ *	- A newline that was added to a line is none of its bytes.
+ *	- `off` says how far it was given out: the end of the furthest part that any read had. So who
+ *	  has seen all of it and seeks back has taken it. A reply that a dead daemon may have sent
+ *	  counts as given out: its request comes again, or else it arrived.
+ *	- An answer of several messages (stream, drain) always fits into the read that it answers, as
+ *	  do the bytes of a byte pipe. They are taken with that read.
+ *	- A read at a position behind the message passes over what is left of it: taken. One at a
+ *	  position before it begins anew: it goes back, and comes again if nobody else is in line.
+ *	- Going back is an attempt, where max_attempts counts them; the last one makes a dead letter.
+ *	- What goes back was counted when it was put: it may exceed maxsize and maxbytes, goes into a
+ *	  closed queue too, and is unfinished as before.
+ *
+ * What several handles give back comes out in the order in which they close, the last one first.
  */
 #include <stdio.h>
 #include <string.h>
@@ -109,6 +127,29 @@ void answer_drop(struct ipc_obj *o, struct ipc_answer *a)
 	set64(o, a->off, 0);
 	set32(o, a->skip, 0);
 	commit(o);
+}
+
+void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a)
+{
+	bool message = a->kind == ANSWER_LINES || a->kind == ANSWER_RAW, begun = true;
+
+	if (message && o->ops->back && answer_left(a) > (a->kind == ANSWER_LINES)) {
+		/* Without memory for a dead letter it goes back alive. */
+		while (o->ops->back(o, hd, a, begun) == -ENOMEM && begun) {
+			obj_rollback(o);
+			begun = heap_grow(o, true) == 0;
+		}
+		o->work = true;
+	}
+	answer_drop(o, a);
+}
+
+void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos)
+{
+	if (hd->flags & HANDLE_POSITION && pos < hd->hand.base)
+		answer_leave(o, hd, &hd->hand);
+	else
+		answer_drop(o, &hd->hand);
 }
 
 void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n)

@@ -70,7 +70,7 @@ int ipc_read(struct ipc_obj *o, struct ipc_call *c)
 	int r;
 
 	if (hd->hand.kind != ANSWER_NONE && !keep)
-		answer_drop(o, &hd->hand);
+		answer_pass(o, hd, c->pos);
 	do {
 		c->got = (struct ipc_answer){ 0 };
 		c->waiter = 0;

@@ -110,8 +110,8 @@ void ipc_close_all(struct ipc_obj *o);
 /* ---- operations: 0 (call->result, call->got), IPC_WAIT or -errno; committed ---- */
 
 /*
- * Take the next answer: the one in hand is dropped, and this one kept in its place, with
- * min(max, its length) bytes of it as read.
+ * Take the next answer: the one in hand goes (answer_pass), and this one is kept in its place,
+ * with min(max, its length) bytes of it as read.
  */
 int ipc_read(struct ipc_obj *o, struct ipc_call *c);
 /* Put the bytes of a write() (queue, pipe). result: how many went in. */
@@ -200,6 +200,14 @@ void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
 void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd);
 /* Give up the answer's messages. Commits. */
 void answer_drop(struct ipc_obj *o, struct ipc_answer *a);
+/*
+ * It is no longer kept for its handle: messages of which something was not given out go back to
+ * where they were taken from. Commits; part of it is done when whoever does it dies, and may be
+ * done again.
+ */
+void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a);
+/* The handle asks for the next one, at this position: the one in hand goes. Commits. */
+void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos);
 /* What is left of the answer in hand, for a read of a stream. */
 static inline uint64_t answer_left(const struct ipc_answer *a)
 {

@@ -133,7 +133,7 @@ struct ipc_answer {
 	uint32_t count;			/* messages */
 	uint32_t skip;			/* bytes of the first message that are not part of it */
 	uint64_t len;			/* bytes of the whole answer, as text */
-	uint64_t off;			/* bytes that were read (streams) */
+	uint64_t off;			/* bytes that were given out */
 	uint64_t base;			/* position of its first byte (handles with a position) */
 	int64_t number;			/* the answer of types that give numbers; a lease's id */
 };

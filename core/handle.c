@@ -153,32 +153,46 @@ int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
 	return deadline;
 }
 
-/* Waiters of a handle that goes: those in line leave; answers that nobody picked up go back. */
+/* One of a handle that goes. If it waits it leaves; of its answer goes back what was not given out. */
+static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back) {
+		ipc_finish_told(o, r);
+		return;
+	}
+	if (w->state == WAITER_GRANTED && w->flags & WAITER_DIRECT && o->ops->regret && w->result >= 0) {
+		o->ops->regret(o, w);
+		/* Whoever goes on after a death here must not put it back twice. */
+		set64(o, w->result, -EBADF);
+	} else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left) {
+		o->ops->left(o, w, -EBADF);
+	}
+	if (w->got.kind != ANSWER_NONE) {
+		commit(o);
+		if (w->state == WAITER_REST)
+			answer_leave(o, hd, &w->got);
+		else
+			answer_drop(o, &w->got);
+	}
+	waiter_done(o, r);
+	commit(o);
+}
+
+/* The last first, for that is the order in which what goes back to the head comes out again. */
 static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 {
 	struct ipc_handle *hd = handle_at(o, handle);
+	ref_t r = l->tail, prev;
 
-	LIST_EACH(o, l, r) {
-		struct ipc_waiter *w = waiter_at(o, r);
-
-		if (!hd->waiters && !hd->rests)
+	for (uint32_t n = l->count; r && n && (hd->waiters || hd->rests); n--) {
+		prev = list_prev(o, r);
+		if (o->damage)
 			return;
-		if (w->handle != handle)
-			continue;
-		if (w->state == WAITER_GRANTED && w->flags & WAITER_DIRECT && o->ops->regret &&
-		    w->result >= 0) {
-			o->ops->regret(o, w);
-			/* Whoever goes on after a death here must not put it back twice. */
-			set64(o, w->result, -EBADF);
-		} else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left) {
-			o->ops->left(o, w, -EBADF);
-		}
-		if (w->got.kind != ANSWER_NONE) {
-			commit(o);
-			answer_drop(o, &w->got);
-		}
-		waiter_done(o, r);
-		commit(o);
+		if (waiter_at(o, r)->handle == handle)
+			drop_waiter(o, hd, r);
+		r = prev;
 	}
 }
 
@@ -199,6 +213,7 @@ void ipc_close(struct ipc_obj *o, ref_t handle)
 		drop_waiters(o, handle, &h->woken);
 		drop_waiters(o, handle, &h->rests);
 	}
+	answer_leave(o, hd, &hd->hand);
 	while (!o->damage && (hold = hold_find(o, handle, OP_NONE))) {
 		o->ops->unhold(o, hold);
 		hold_drop(o, hold);
@@ -207,7 +222,6 @@ void ipc_close(struct ipc_obj *o, ref_t handle)
 	if (o->ops->closed)
 		o->ops->closed(o, hd);
 	commit(o);
-	answer_drop(o, &hd->hand);
 	if (hd->line) {
 		ref_t line = hd->line;
 

@@ -96,8 +96,9 @@ IPCFS_API int ipcfs_fd(const ipcfs_obj *o);
 IPCFS_API int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns);
 /*
  * queue, pipe: take the next message, or what a byte pipe has; its length, 0 for an empty message.
- * Of a longer message the first `size` bytes (1 at least), the next get gives the rest. Waits while
- * there is none; -EPIPE at the end (queue closed and empty; every writer gone).
+ * Of a longer message the first `size` bytes (1 at least), the next get gives the rest; closing
+ * before its end puts it back whole. Waits while there is none; -EPIPE at the end (queue closed and
+ * empty; every writer gone).
  */
 IPCFS_API ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns);
 /* queue: n messages are dealt with. -ERANGE: more than were put. */

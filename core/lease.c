@@ -47,6 +47,15 @@ static void unlease(struct ipc_obj *o, ref_t r)
 	o->work = o->freed = true;
 }
 
+static void die(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_queue *q = Q(o);
+
+	list_push(o, &q->dead, r);
+	if (q->unfinished)
+		set64(o, q->unfinished, q->unfinished - 1);
+}
+
 /* Back to the tail, or to the dead letters. */
 static void give_back(struct ipc_obj *o, ref_t r)
 {
@@ -57,9 +66,7 @@ static void give_back(struct ipc_obj *o, ref_t r)
 	unlease(o, r);
 	if (q->max_attempts && msg_at(o, msg)->attempts >= q->max_attempts) {
 		set32(o, l->handle, 0);
-		list_push(o, &q->dead, r);
-		if (q->unfinished)
-			set64(o, q->unfinished, q->unfinished - 1);
+		die(o, r);
 		return;
 	}
 	mq_push(o, &q->mq[0], msg);
@@ -75,6 +82,28 @@ void lease_return_all(struct ipc_obj *o, ref_t handle)
 		give_back(o, r);
 		commit(o);
 	}
+}
+
+int lease_attempt(struct ipc_obj *o, ref_t msg)
+{
+	struct ipc_queue *q = Q(o);
+	unsigned int attempts = msg_at(o, msg)->attempts + 1u;
+	ref_t r;
+
+	if (attempts < q->max_attempts) {
+		msg_attempt(o, msg, attempts);
+		return 0;
+	}
+	r = heap_alloc(o, sizeof(struct ipc_lease));
+	if (!r)
+		return -ENOMEM;
+	*AT(o, ipc_lease, r) = (struct ipc_lease){
+		.msg = msg, .id = q->next_id, .since = ipc_now(),
+	};
+	set64(o, q->next_id, q->next_id + 1);
+	msg_attempt(o, msg, attempts);
+	die(o, r);
+	return 1;
 }
 
 static int finish(struct ipc_obj *o, uint64_t unique, int64_t result)

@@ -211,6 +211,27 @@ void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
 	set64(o, q->bytes, q->bytes + m->len);
 }
 
+void mq_return(struct ipc_obj *o, struct ipc_mq *q, ref_t first, uint32_t count)
+{
+	struct msg_walk walk = { 0 };
+	uint64_t bytes = 0;
+	ref_t last = 0, r = first;
+
+	for (uint32_t i = 0; i < count && !o->damage && !msg_again(o, &walk, r); i++) {
+		last = r;
+		bytes += msg_at(o, r)->len;
+		r = msg_at(o, r)->next;
+	}
+	if (!last)
+		return;
+	set32(o, msg_at(o, last)->next, q->head);
+	set32(o, q->head, first);
+	if (!q->tail)
+		set32(o, q->tail, last);
+	set32(o, q->count, q->count + count);
+	set64(o, q->bytes, q->bytes + bytes);
+}
+
 ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q)
 {
 	ref_t msg = q->head;

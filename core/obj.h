@@ -230,6 +230,16 @@ static inline ref_t list_next(struct ipc_obj *o, ref_t r)
 	return next;
 }
 
+/* What precedes it, in the same way. */
+static inline ref_t list_prev(struct ipc_obj *o, ref_t r)
+{
+	ref_t prev = AT(o, ipc_link, r)->prev;
+
+	if (prev && __builtin_expect(AT(o, ipc_link, prev)->next != r, 0))
+		obj_damage(o, "a list does not lead back");
+	return prev;
+}
+
 /*
  * Walk a list; `next` is read first, so that the body may remove r. Never endless: no more than
  * were there at the start, and each once.

@@ -300,41 +300,66 @@ static void pipe_pump(struct ipc_obj *o)
 	}
 }
 
-static void pipe_regret(struct ipc_obj *o, struct ipc_waiter *w)
+/*
+ * Byte readers have begun the first message, so that nothing can stand before it: this one comes
+ * behind it, and from its own beginning.
+ */
+static void back_behind(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
 {
-	struct ipc_handle *hd = handle_at(o, w->handle);
+	ref_t head = q->head;
+
+	set32(o, msg_at(o, msg)->next, msg_at(o, head)->next);
+	set32(o, msg_at(o, head)->next, msg);
+	if (q->tail == head)
+		set32(o, q->tail, msg);
+	set32(o, q->count, q->count + 1);
+	set64(o, q->bytes, q->bytes + msg_at(o, msg)->len);
+}
+
+/*
+ * A record is in hand whole. Bytes may share their last message with the pipe: then that is still
+ * the first one, unless others have read on from there, and what they have passed is lost.
+ */
+static int pipe_back(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun)
+{
 	struct ipc_mq *q = ipc_reads_from(o, hd);
-	struct ipc_answer *a = &w->got;
 	uint64_t before = 0, end = a->skip + a->len;	/* in bytes from the start of the first */
 	struct msg_walk walk = { 0 };
 	ref_t last = 0, r = a->first;
 
-	if (a->kind != ANSWER_RAW || !a->count)
-		return;
+	(void)begun;
 	for (uint32_t i = 0; i < a->count && !o->damage && !msg_again(o, &walk, r); i++) {
 		before += last ? msg_at(o, last)->len : 0;
 		last = r;
 		r = msg_at(o, r)->next;
 	}
-	/* Back to the front, unless others have read on from there. */
-	if (last == q->head) {
-		if (end - before != q->skip)
-			return;
+	if (!last)
+		return 0;
+	if (last == q->head && end - before == q->skip) {
 		set32(o, q->head, a->first);
 		set32(o, q->count, q->count + a->count - 1);
+		set64(o, q->bytes, q->bytes + a->len);
+		set32(o, q->skip, a->skip);
 		msg_put(o, last);	/* it is in the queue, and stays in it */
+	} else if (last == q->head || end != before + msg_at(o, last)->len) {
+		return 0;
+	} else if (!q->skip) {
+		mq_return(o, q, a->first, a->count);
+		set64(o, q->bytes, q->bytes - a->skip);
+		set32(o, q->skip, a->skip);
+	} else if (ipc_framing(o, hd) == FRAMING_RECORD) {
+		back_behind(o, q, last);
 	} else {
-		if (q->skip || end != before + msg_at(o, last)->len)
-			return;
-		set32(o, msg_at(o, last)->next, q->head);
-		set32(o, q->head, a->first);
-		if (!q->tail)
-			set32(o, q->tail, last);
-		set32(o, q->count, q->count + a->count);
+		return 0;
 	}
-	set32(o, q->skip, a->skip);
-	set64(o, q->bytes, q->bytes + a->len);
 	set32(o, a->count, 0);
+	return 0;
+}
+
+static void pipe_regret(struct ipc_obj *o, struct ipc_waiter *w)
+{
+	if (w->got.kind == ANSWER_RAW)
+		pipe_back(o, handle_at(o, w->handle), &w->got, false);
 }
 
 static unsigned int pipe_poll(struct ipc_obj *o, struct ipc_handle *hd)
@@ -379,5 +404,5 @@ const struct ipc_type ipc_pipe_type = {
 	.id = IPC_PIPE, .name = "pipe", .suffix = ".pipe", .init = init,
 	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll,
 	.size = pipe_size, .opened = opened, .closed = closed, .regret = pipe_regret,
-	.check = pipe_check,
+	.back = pipe_back, .check = pipe_check,
 };

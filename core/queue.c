@@ -14,6 +14,8 @@
  *
  * `unfinished` counts what was put and not yet reported as done; dead letters count as done.
  *
+ * What a reader's hand holds in part goes back to the head when the reader closes (answer.c).
+ *
  * Closed: puts are refused (EPIPE), gets drain what is there and then see the end. A lease sees it
  * only when nothing is leased out that could come back.
  *
@@ -386,29 +388,33 @@ static void queue_pump(struct ipc_obj *o)
 		waiter_grant(o, r, (int64_t)zero.len, &zero);
 }
 
+static int queue_back(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun)
+{
+	ref_t first = a->first;
+	uint32_t count = a->count;
+
+	(void)hd;
+	if (begun && count && Q(o)->max_attempts) {
+		ref_t next = msg_at(o, first)->next;
+		int r = lease_attempt(o, first);
+
+		if (r < 0)
+			return r;
+		if (r) {
+			first = next;
+			count--;
+		}
+	}
+	mq_return(o, &Q(o)->mq[0], first, count);
+	set32(o, a->count, 0);
+	return 0;
+}
+
 static void queue_regret(struct ipc_obj *o, struct ipc_waiter *w)
 {
-	struct ipc_mq *q = &Q(o)->mq[0];
-	struct ipc_answer *a = &w->got;
-	uint64_t bytes = 0;
-	struct msg_walk walk = { 0 };
-	ref_t last = 0, r = a->first;
-
 	/* A lease goes back with its handle's other leases. */
-	if (!a->count || a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW)
-		return;
-	for (uint32_t i = 0; i < a->count && !o->damage && !msg_again(o, &walk, r); i++) {
-		last = r;
-		bytes += msg_at(o, r)->len;
-		r = msg_at(o, r)->next;
-	}
-	set32(o, msg_at(o, last)->next, q->head);
-	set32(o, q->head, a->first);
-	if (!q->tail)
-		set32(o, q->tail, last);
-	set32(o, q->count, q->count + a->count);
-	set64(o, q->bytes, q->bytes + bytes);
-	set32(o, a->count, 0);
+	if (w->got.kind == ANSWER_LINES || w->got.kind == ANSWER_RAW)
+		queue_back(o, handle_at(o, w->handle), &w->got, false);
 }
 
 static void queue_closed(struct ipc_obj *o, struct ipc_handle *hd)
@@ -459,5 +465,6 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 const struct ipc_type ipc_queue_type = {
 	.id = IPC_QUEUE, .name = "queue", .suffix = ".queue", .init = init,
 	.read = queue_read, .put = queue_put, .pump = queue_pump, .poll = queue_poll,
-	.size = queue_size, .closed = queue_closed, .regret = queue_regret, .check = queue_check,
+	.size = queue_size, .closed = queue_closed, .regret = queue_regret, .back = queue_back,
+	.check = queue_check,
 };

@@ -52,6 +52,12 @@ struct ipc_type {
 	enum ipc_left (*left)(struct ipc_obj *o, struct ipc_waiter *w, int why);
 	/* A granted waiter's answer was never picked up: put it back. */
 	void (*regret)(struct ipc_obj *o, struct ipc_waiter *w);
+	/*
+	 * Put the answer's messages back to the head of where this handle takes them from, and make
+	 * its count 0. begun: something of it was given out, so that this counts as an attempt.
+	 * 0; -ENOMEM, only if begun.
+	 */
+	int (*back)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun);
 	int (*check)(struct ipc_obj *o, struct ipc_check *k);
 	/*
 	 * The object's lock was taken; is about to be given back: see fast.h. NULL: nothing to do.
@@ -187,6 +193,8 @@ void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj 
 
 void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
 void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
+/* Messages that are linked to each other, back to the head. */
+void mq_return(struct ipc_obj *o, struct ipc_mq *q, ref_t first, uint32_t count);
 ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q);
 
 /* A message that answers may refer to as well. */

@@ -271,7 +271,7 @@ void ipc_finish(struct ipc_obj *o, ref_t r, const struct ipc_call *c)
 			return;
 		}
 		commit(o);
-		answer_drop(o, &hd->hand);
+		answer_pass(o, hd, c->pos);
 		answer_move(o, &hd->hand, &w->got);
 	} else {
 		answer_drop(o, &w->got);

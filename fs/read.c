@@ -70,7 +70,8 @@ static void give_rest(fuse_req_t req, struct object *ob, struct ipc_handle *hd, 
 	/* Without a position, only this tells a resent one where its part began. */
 	if (!(hd->flags & HANDLE_POSITION))
 		call_record(&ob->o, c, (int64_t)off, true);
-	set64(&ob->o, a->off, off + n);
+	if (off + n > a->off)		/* the furthest: see answer.c */
+		set64(&ob->o, a->off, off + n);
 	commit(&ob->o);
 	object_unlock(ob);
 	reply_answer(req, ob, a, off, n);

@@ -126,6 +126,23 @@ static void fill_empty_queue(void)
 	poll_it(b);
 }
 
+static void fill_closed_queue(void)
+{
+	ref_t a = handle(HANDLE_OBJECT, RW, 0), one = handle(HANDLE_LEASE, R, 0);
+	ref_t two = handle(HANDLE_LEASE, R, 0), part = handle(HANDLE_OBJECT, R, HANDLE_POSITION);
+
+	put(o, a, "one\ntwo\nthree\nfour\n");
+	get_some(o, one, OP_LEASE, 4096);
+	get_some(o, two, OP_LEASE, 4096);
+	get_some(o, part, OP_READ, 2);
+	get_some(o, a, OP_READ, 3);
+	ipc_setting64(o, &o->h->b.queue.max_attempts, 2);
+	waits_for(one, OP_LEASE, 11);
+	waits_for(handle(HANDLE_LEASE, R, 0), OP_LEASE, 12);
+	ipc_setting32(o, &o->h->b.queue.closed, 1);
+	poll_it(two);
+}
+
 static void fill_pipe(void)
 {
 	static char big[70000];
@@ -239,6 +256,7 @@ static const struct state {
 	void (*fill)(void);
 } states[] = {
 	{ "queue", IPC_QUEUE, fill_queue }, { "empty queue", IPC_QUEUE, fill_empty_queue },
+	{ "closed queue", IPC_QUEUE, fill_closed_queue },
 	{ "pipe", IPC_PIPE, fill_pipe }, { "empty pipe", IPC_PIPE, fill_empty_pipe },
 	{ "event", IPC_EVENT, fill_event }, { "sem", IPC_SEM, fill_lock },
 	{ "lock", IPC_LOCK, fill_lock }, { "rlock", IPC_RLOCK, fill_lock },

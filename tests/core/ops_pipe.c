@@ -37,6 +37,25 @@ static void records(struct scene *s)
 	P(s)->framing = FRAMING_RECORD;
 }
 
+static void record_part(struct scene *s)
+{
+	records(s);
+	get_some(s->o, s->h[0], OP_READ, 3);
+	s->h[2] = h_new(s->o, HANDLE_OBJECT, R, 0);
+	CHECK_STR(get(s->o, s->h[2]), "ghijkl");
+	s->w[0] = get_waits(s->o, s->h[2], OP_READ, 101);
+}
+
+static void record_part_beside_bytes(struct scene *s)
+{
+	records(s);
+	get_some(s->o, s->h[0], OP_READ, 3);
+	P(s)->framing = FRAMING_BYTES;
+	s->h[2] = h_new(s->o, HANDLE_OBJECT, R, 0);
+	CHECK_STR(get_some(s->o, s->h[2], OP_READ, 2), "gh");
+	P(s)->framing = FRAMING_RECORD;
+}
+
 static void waiting(struct scene *s)
 {
 	ends(s);
@@ -127,6 +146,8 @@ const struct op ops_pipe[] = {
 	{ "pipe close of the last writer", IPC_PIPE, waiting, close_h, STEPS },
 	{ "pipe close of the last reader", IPC_PIPE, full_reader, close_h, STEPS },
 	{ "pipe close of a direct client", IPC_PIPE, direct_granted, close_h, STEPS },
+	{ "pipe close with a part of a record", IPC_PIPE, record_part, close_h, STEPS },
+	{ "pipe close with a part beside bytes", IPC_PIPE, record_part_beside_bytes, close_h, STEPS },
 	{ "pipe close of one that was given a part", IPC_PIPE, direct_part, close_h, STEPS },
 	{ NULL },
 };

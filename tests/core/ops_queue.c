@@ -145,6 +145,47 @@ static void busy_handle(struct scene *s)
 	put_waits(s->o, s->h[1], "q\n", 102);
 }
 
+static void part(struct scene *s)
+{
+	two(s);
+	get_some(s->o, s->h[0], OP_READ, 2);
+	CHECK_STR(get(s->o, s->h[1]), "two\n");
+	s->w[0] = get_waits(s->o, s->h[1], OP_READ, 101);
+}
+
+static void last_part(struct scene *s)
+{
+	part(s);
+	Q(s)->max_attempts = 1;
+}
+
+static void rests(struct scene *s)
+{
+	struct ipc_call c = { .max = 2 };
+
+	granted_twice(s);
+	ipc_finish(s->o, s->w[1], &c);
+}
+
+static void behind(struct scene *s)
+{
+	two(s);
+	s->h[2] = s->h[0];
+	s->h[0] = h_new(s->o, HANDLE_OBJECT, R, HANDLE_POSITION);
+	get_some(s->o, s->h[0], OP_READ, 2);
+	handle_at(s->o, s->h[0])->hand.base = 100;
+}
+
+static void part_and_granted(struct scene *s)
+{
+	s->h[0] = h_new(s->o, HANDLE_OBJECT, R, HANDLE_POSITION);
+	s->h[1] = h_open(s->o);
+	s->w[0] = get_waits(s->o, s->h[0], OP_READ, 101);
+	s->w[1] = get_waits(s->o, s->h[0], OP_READ, 102);
+	put(s->o, s->h[1], "granted\nmore\n");
+	ipc_finish(s->o, s->w[0], &(struct ipc_call){ .max = 3, .pos = 100 });
+}
+
 static char lines[400];
 
 static void many_lines(struct scene *s)
@@ -224,6 +265,11 @@ const struct op ops_queue[] = {
 	{ "queue advance", IPC_QUEUE, in_the_hand, advance, 0 },
 	{ "queue close of a busy handle", IPC_QUEUE, busy_handle, close_h, STEPS },
 	{ "queue close of a direct client", IPC_QUEUE, direct_granted, close_h, STEPS },
+	{ "queue close with a part", IPC_QUEUE, part, close_h, STEPS },
+	{ "queue close with a part, the last attempt", IPC_QUEUE, last_part, close_h, STEPS },
+	{ "queue close with rests", IPC_QUEUE, rests, close_h, STEPS },
+	{ "queue read begins anew", IPC_QUEUE, behind, read_one, STEPS },
+	{ "queue finish begins anew", IPC_QUEUE, part_and_granted, finish_second, STEPS },
 	{ "queue close with a long answer", IPC_QUEUE, long_taken, close_h, STEPS },
 	{ NULL },
 };

@@ -272,3 +272,131 @@ static void verify_stream(void)
 }
 
 CRASH_OLD(stream)
+
+/* ---- read in part, and closed ---- */
+
+CRASH(close_in_part)
+
+static void setup_close_in_part(void)
+{
+	setup_get();
+	CHECK_STR(told(q_read_at(&f2, 2, 0)), "on");
+	CHECK_STR(told(q_read_at(&f3, 1, 0)), "t");
+}
+
+static void ask_close_in_part(void)
+{
+	r1 = q_release(&f3);
+	r2 = q_release(&f2);
+}
+
+static void verify_close_in_part(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(told(r2), "ok");
+	CHECK_STR(drain("a.queue"), "one\ntwo\nthree\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
+}
+
+CRASH_OLD(close_in_part)
+
+CRASH(close_at_the_last_attempt)
+
+static void setup_close_at_the_last_attempt(void)
+{
+	setup_get();
+	CHECK_STR(say("a.queue.ctl/max_attempts", "1"), "1");
+	CHECK_STR(told(q_read_at(&f2, 2, 0)), "on");
+}
+
+static void ask_close_at_the_last_attempt(void)
+{
+	r1 = q_release(&f2);
+}
+
+static void verify_close_at_the_last_attempt(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(drain("a.queue"), "two\nthree\n");
+	CHECK_STR(show("a.queue.ctl/dead"), "1\tone\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "2");
+}
+
+CRASH_OLD(close_at_the_last_attempt)
+
+/* What somebody waits for goes to him. */
+CRASH(close_for_a_reader)
+
+static void setup_close_for_a_reader(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue", RO);
+	f3 = open_name("a.queue", BOTH);
+	CHECK_STR(f_put(&f1, "one\n"), "4");
+	CHECK_STR(told(q_read_at(&f2, 2, 0)), "on");
+	r2 = q_read_at(&f3, 2, 0);
+}
+
+static void ask_close_for_a_reader(void)
+{
+	r1 = q_release(&f2);
+}
+
+static void verify_close_for_a_reader(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(told(r2), "on");
+	CHECK_STR(drain("a.queue"), "");
+	f_release(&f3);
+	CHECK_STR(drain("a.queue"), "one\n");
+}
+
+/* It seeks to before what it has read a part of: that is there once, and comes again. */
+CRASH(begin_anew)
+
+static void setup_begin_anew(void)
+{
+	setup_get();
+	CHECK_STR(told(q_read_at(&f2, 2, 100)), "on");
+}
+
+static void ask_begin_anew(void)
+{
+	r1 = q_read_at(&f2, 2, 0);
+	r2 = q_read_at(&f2, 2, 2);
+	r3 = q_read(&f3);
+}
+
+static void verify_begin_anew(void)
+{
+	CHECK_STR(told(r1), "on");
+	CHECK_STR(told(r2), "e\n");
+	CHECK_STR(told(r3), "two\n");
+	f_release(&f2);
+	CHECK_STR(drain("a.queue"), "three\n");
+}
+
+/* All of it was given out, and then a part once more: taken, whenever the worker dies. */
+CRASH(seek_back_and_close)
+
+static void setup_seek_back_and_close(void)
+{
+	setup_get();
+	CHECK_STR(f_get(&f2), "one\n");
+}
+
+static void ask_seek_back_and_close(void)
+{
+	r1 = q_read_at(&f2, 2, 0);
+	r2 = q_release(&f2);
+}
+
+static void verify_seek_back_and_close(void)
+{
+	CHECK_STR(told(r1), "on");
+	CHECK_STR(told(r2), "ok");
+	CHECK_STR(drain("a.queue"), "two\nthree\n");
+}
+
+CRASH_OLD(seek_back_and_close)

@@ -2,13 +2,15 @@
 /*
  * Writers, readers, lease workers and lock users at random, interrupted and with the worker dying
  * at random points: every line arrives exactly once and each writer's in order, no permit is lost
- * and a lock has one holder. The seed decides everything (IPCFS_SEED).
+ * and a lock has one holder. Every other time there are also readers that close in the middle of a
+ * line, which then comes again, and later than others. The seed decides everything (IPCFS_SEED).
  */
 #include "crash.h"
 
 #define WRITERS 4
 #define READERS 4
 #define LEASERS 2
+#define NIBBLERS 2
 #define LOCKERS 3
 #define LINES 4000
 
@@ -41,6 +43,16 @@ static struct reader {
 	char id[16];
 } readers[READERS + LEASERS];
 
+static struct nibbler {
+	struct file f;
+	rq req, closing;
+	bool open;
+	char text[64];			/* what it has of its line */
+	size_t len;
+} nibblers[NIBBLERS];
+
+static unsigned int n_nibblers, put_back;
+
 static unsigned char came[WRITERS][LINES];
 
 static void line_came(struct reader *r, const char *s)
@@ -51,8 +63,8 @@ static void line_came(struct reader *r, const char *s)
 		test_fail(__FILE__, __LINE__, "\"%s\" is no line that was written", s);
 	if (came[w][n]++)
 		test_fail(__FILE__, __LINE__, "writer %u's line %u came twice", w, n);
-	/* What a lease gave back comes again later. */
-	if (r && n < r->last[w])
+	/* What was given back comes again later. */
+	if (r && n < r->last[w] && !n_nibblers)
 		test_fail(__FILE__, __LINE__, "writer %u's line %u came after %u", w, n, r->last[w] - 1);
 	if (r)
 		r->last[w] = n + 1;
@@ -127,6 +139,58 @@ static void did_read(struct reader *r)
 	}
 }
 
+/* ---- readers that close in the middle of a line ---- */
+
+/* With a worker that is not about to die. */
+static void nibblers_open(void)
+{
+	for (struct nibbler *b = nibblers; b < nibblers + n_nibblers; b++)
+		if (!b->open && !b->closing) {
+			b->f = open_name("a.queue", RO);
+			b->open = true;
+			b->len = 0;
+		}
+}
+
+static void nibble(struct nibbler *b)
+{
+	k.pid = 5000400 + (unsigned int)(b - nibblers);
+	if (!b->open || b->req)
+		return;
+	if (b->len && any(2)) {
+		b->closing = q_release(&b->f);
+		b->open = false;
+		put_back++;
+		return;
+	}
+	/* No line is as short as what it reads first. */
+	b->req = q_read_at(&b->f, b->len ? 40 : 1 + any(2), b->len);
+}
+
+static void did_nibble(struct nibbler *b)
+{
+	const struct request *r = &k.reqs[b->req];
+
+	if (b->closing && k.reqs[b->closing].answered)
+		b->closing = 0;
+	if (!b->req || !r->answered)
+		return;
+	b->req = 0;
+	if (r->error) {
+		CHECK(sent_away(r));
+		return;
+	}
+	CHECK(b->len + r->len < sizeof(b->text));
+	memcpy(b->text + b->len, r->data, r->len);
+	b->len += r->len;
+	b->text[b->len] = 0;
+	if (b->len < 3)
+		return;
+	line_came(NULL, b->text);
+	b->closing = q_release(&b->f);	/* (it would go on at a position behind the line) */
+	b->open = false;
+}
+
 /* ---- a lock and a semaphore ---- */
 
 static struct locker {
@@ -176,6 +240,8 @@ static void collect(void)
 		wrote(&writers[i]);
 	for (unsigned int i = 0; i < READERS + LEASERS; i++)
 		did_read(&readers[i]);
+	for (unsigned int i = 0; i < n_nibblers; i++)
+		did_nibble(&nibblers[i]);
 	for (unsigned int i = 0; i < LOCKERS; i++) {
 		used_locks(&lockers[i]);
 		holders += lockers[i].has;
@@ -195,6 +261,8 @@ static void interrupt_some(unsigned int one_in)
 		maybe_interrupt(writers[i].req, one_in);
 	for (unsigned int i = 0; i < READERS + LEASERS; i++)
 		maybe_interrupt(readers[i].req, one_in);
+	for (unsigned int i = 0; i < n_nibblers; i++)
+		maybe_interrupt(nibblers[i].req, one_in);
 	for (unsigned int i = 0; i < LOCKERS; i++) {
 		if (lockers[i].wants)
 			maybe_interrupt(lockers[i].req, one_in);
@@ -207,7 +275,9 @@ static void begin(void)
 	memset(writers, 0, sizeof(writers));
 	memset(readers, 0, sizeof(readers));
 	memset(lockers, 0, sizeof(lockers));
+	memset(nibblers, 0, sizeof(nibblers));
 	memset(came, 0, sizeof(came));
+	put_back = 0;
 	permits = 0;
 	daemon_start();
 	make("a.queue");
@@ -230,10 +300,15 @@ static void step(void)
 {
 	bool dies = any(4) == 0;
 
+	nibblers_open();
 	if (dies)
 		daemon_fault(1 + any(400));
 	for (unsigned int i = 3 + any(8); i > 0; i--)
-		switch (any(5)) {
+		switch (any(n_nibblers ? 7 : 5)) {
+		case 5:
+		case 6:
+			nibble(&nibblers[any(n_nibblers)]);
+			break;
 		case 0:
 		case 1:
 			write_some(&writers[any(WRITERS)]);
@@ -273,7 +348,12 @@ static void settle_up(void)
 			outstanding += writers[i].req != 0;
 		for (unsigned int i = 0; i < READERS + LEASERS; i++)
 			outstanding += readers[i].req || readers[i].ack_req;
+		for (unsigned int i = 0; i < n_nibblers; i++)
+			outstanding += nibblers[i].req || nibblers[i].closing;
 	}
+	for (unsigned int i = 0; i < n_nibblers; i++)
+		if (nibblers[i].open)
+			f_release(&nibblers[i].f);
 	for (const char *s = drain("a.queue"); *s; s = strchr(s, '\n') + 1)
 		line_came(NULL, s);
 	for (unsigned int w = 0; w < WRITERS; w++)
@@ -295,12 +375,13 @@ TEST(model_of_everything)
 		seed = s;
 		if (s % 3 == 0)
 			daemon_old_kernel();
+		n_nibblers = s % 2 ? NIBBLERS : 0;
 		begin();
 		for (unsigned int i = 0; i < 400; i++)
 			step();
 		settle_up();
 		/* It is no test if nothing happens. */
-		CHECK(k.sh->restarts > 20 && writers[0].next > 50);
+		CHECK(k.sh->restarts > 20 && writers[0].next > 50 && (!n_nibblers || put_back > 20));
 		daemon_end();
 	}
 	*test_where = 0;

@@ -301,6 +301,47 @@ static void *use_all(void *arg)
 	return NULL;
 }
 
+/* What was got in part goes back when the object is closed, or its process dies. */
+static void parts(void)
+{
+	ipcfs_obj *q = make("queue"), *other;
+	struct iovec v[2];
+	char buf[16];
+	pid_t pid;
+
+	other = again(q, O_RDWR);
+	IS(ipcfs_put(q, "first", 5, 0), 0);
+	IS(ipcfs_get(other, buf, 2, 0), 2);
+	IS(ipcfs_get(q, buf, 16, 0), -EAGAIN);
+	ipcfs_close(other);
+	IS(ipcfs_get(q, buf, 16, 20 * SECOND), 5);
+
+	other = again(q, O_RDWR);
+	IS(ipcfs_put(q, "whole", 5, 0), 0);
+	IS(ipcfs_get(other, buf, 2, 0), 2);
+	IS(ipcfs_get(other, buf, 16, 0), 3);
+	IS(ipcfs_put(q, "next", 4, 0), 0);
+	v[0] = (struct iovec){ buf, 8 };
+	v[1] = (struct iovec){ buf + 8, 1 };
+	IS(ipcfs_put(q, "last", 4, 0), 0);
+	IS(ipcfs_get_many(other, v, 2, 0), 2);
+	ipcfs_close(other);
+	IS(ipcfs_get(q, buf, 16, 20 * SECOND), 4);
+	IS(memcmp(buf, "last", 4), 0);
+	IS(ipcfs_get(q, buf, 16, 0), -EAGAIN);
+
+	IS(ipcfs_put(q, "killed", 6, 0), 0);
+	pid = fork();
+	if (pid == 0) {
+		ipcfs_get(q, buf, 2, 0);
+		raise(SIGKILL);
+	}
+	IS(waitpid(pid, NULL, 0), pid);
+	IS(ipcfs_get(q, buf, 16, 20 * SECOND), 6);
+	IS(memcmp(buf, "killed", 6), 0);
+	ipcfs_close(q);
+}
+
 static void crowd(void)
 {
 	struct shared x = { make("queue"), make("sem"), make("rlock"), make("value"), make("barrier"),
@@ -442,6 +483,7 @@ static void fsize(void)
 const struct test mode_tests[] = {
 	{ "twoway", twoway }, { "records", records }, { "limits", limits }, { "ioctls", ioctls },
 	{ "otherlock", otherlock }, { "orphans", orphans }, { "crowd", crowd },
+	{ "parts", parts },
 	{ "interrupts", interrupts }, { "lock_interrupts", lock_interrupts },
 	{ "fsize", fsize }, { NULL, NULL },
 };
