@@ -84,6 +84,32 @@ void lease_return_all(struct ipc_obj *o, ref_t handle)
 	}
 }
 
+/* Does it wait, and for the end if there is nothing else? Who was just told of it does as well. */
+static bool waits(struct ipc_obj *o, ref_t handle)
+{
+	uint32_t n = handle_at(o, handle)->waiters;
+
+	LIST_EACH(o, &o->h->granted, r)
+		n -= waiter_at(o, r)->handle == handle && waiter_at(o, r)->got.kind != ANSWER_END;
+	LIST_EACH(o, &o->h->woken, r)
+		n -= waiter_at(o, r)->handle == handle && waiter_at(o, r)->got.kind != ANSWER_END;
+	return n != 0;
+}
+
+bool lease_stuck(struct ipc_obj *o, ref_t asking)
+{
+	ref_t last = asking;
+
+	LIST_EACH(o, &Q(o)->leased, r) {
+		ref_t handle = AT(o, ipc_lease, r)->handle;
+
+		if (handle != asking && handle != last && !waits(o, handle))
+			return false;
+		last = handle;
+	}
+	return true;
+}
+
 int lease_attempt(struct ipc_obj *o, ref_t msg)
 {
 	struct ipc_queue *q = Q(o);

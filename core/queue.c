@@ -16,8 +16,10 @@
  *
  * What a reader's hand holds in part goes back to the head when the reader closes (answer.c).
  *
- * Closed: puts are refused (EPIPE), gets drain what is there and then see the end. A lease sees it
- * only when nothing is leased out that could come back.
+ * Closed: puts are refused (EPIPE), gets drain what is there and then see the end. A lease reader
+ * sees it only when nothing is leased out by other handles, for that could come back. Handles that
+ * wait for each other's leases would do so for ever: when all that is leased out belongs to handles
+ * that wait for the end, it has come for these. (For who waits and holds none it has not.)
  *
  * Framing. In line framing a write is cut at newlines, and what follows the last one stays with
  * the handle as its unfinished line, a message that no queue holds yet. In record framing one
@@ -110,10 +112,19 @@ static int take_lease(struct ipc_obj *o, const struct ipc_handle *hd, uint32_t t
 	return 0;
 }
 
-/* No more will come for this operation. */
-static bool at_end(struct ipc_obj *o, uint32_t op)
+/* Closed and drained: a plain read sees the end. */
+static bool drained(struct ipc_obj *o)
 {
-	return Q(o)->closed && !Q(o)->mq[0].count && (op != OP_LEASE || !Q(o)->leased.count);
+	return Q(o)->closed && !Q(o)->mq[0].count;
+}
+
+/* The end of a lease reader that is not in line: if it may wait, it is told when all are. */
+static bool lease_end(struct ipc_obj *o, const struct ipc_handle *hd, bool waits)
+{
+	if (!drained(o))
+		return false;
+	return Q(o)->leased.count <= hd->leases ||
+	       (!waits && hd->leases && lease_stuck(o, ref_of(o, hd)));
 }
 
 static int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
@@ -130,7 +141,8 @@ static int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 		take(o, hd, c->op, c->max, &c->got);
 		return 0;
 	}
-	if (hd->kind == HANDLE_DRAIN || at_end(o, c->op)) {
+	if (hd->kind == HANDLE_DRAIN ||
+	    (hd->kind == HANDLE_LEASE ? lease_end(o, hd, c->deadline != 0) : drained(o))) {
 		answer_end(&c->got);
 		return 0;
 	}
@@ -347,6 +359,21 @@ int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool l
 
 /* ---- granting ---- */
 
+static void grant_end(struct ipc_obj *o)
+{
+	bool stuck = lease_stuck(o, 0);
+	struct ipc_answer end;
+
+	answer_end(&end);
+	LIST_EACH(o, &o->h->lines[LINE_GET], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->op != OP_LEASE || !Q(o)->leased.count ||
+		    (stuck && handle_at(o, w->handle)->leases))
+			waiter_grant(o, r, 0, &end);
+	}
+}
+
 /* Give messages to whoever waits for one, and the end to whom it has come. */
 void queue_grant(struct ipc_obj *o)
 {
@@ -367,12 +394,8 @@ void queue_grant(struct ipc_obj *o)
 		}
 		waiter_grant(o, r, (int64_t)got.len, &got);
 	}
-	if (!Q(o)->closed)
-		return;
-	answer_end(&got);
-	LIST_EACH(o, &o->h->lines[LINE_GET], k)
-		if (at_end(o, waiter_at(o, k)->op))
-			waiter_grant(o, k, 0, &got);
+	if (drained(o) && line_first(o, LINE_GET))
+		grant_end(o);
 }
 
 static void queue_pump(struct ipc_obj *o)
@@ -435,7 +458,7 @@ static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	default:
 		if (Q(o)->mq[0].count)
 			p |= POLLIN;
-		else if (at_end(o, hd->kind == HANDLE_LEASE ? OP_LEASE : OP_READ))
+		else if (hd->kind == HANDLE_LEASE ? lease_end(o, hd, false) : drained(o))
 			p |= POLLIN | POLLHUP;
 	}
 	if (hd->kind == HANDLE_OBJECT && fits(o, LINE_PUT, 1) && !line_first(o, LINE_PUT))

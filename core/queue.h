@@ -21,6 +21,8 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 /* lease.c */
 ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid);
 void lease_return_all(struct ipc_obj *o, ref_t handle);
+/* Does everybody who holds a lease wait for the end, if `asking` (0: nobody) does? */
+bool lease_stuck(struct ipc_obj *o, ref_t asking);
 /*
  * A reader gave this message back. 1: that was its last attempt, and it is a dead letter now; 0: it
  * has others; -ENOMEM.

@@ -51,6 +51,30 @@ static void nobody(struct scene *s)
 	s->h[0] = h_new(s->o, HANDLE_LEASE, R, 0);
 }
 
+static void prefetchers(struct scene *s)
+{
+	ready(s);
+	s->h[2] = h_new(s->o, HANDLE_LEASE, R, 0);
+	s->h[3] = h_new(s->o, HANDLE_LEASE, R, 0);
+	CHECK_STR(get(s->o, s->h[0]), "1\tone\n");
+	CHECK_STR(get(s->o, s->h[2]), "2\ttwo\n");
+	CHECK_STR(get(s->o, s->h[1]), "three\n");
+	s->w[0] = get_waits(s->o, s->h[3], OP_LEASE, 100);
+	s->w[1] = get_waits(s->o, s->h[2], OP_LEASE, 101);
+}
+
+static void the_last_waits(struct scene *s)
+{
+	prefetchers(s);
+	ipc_setting32(s->o, &Q(s)->closed, 1);
+}
+
+static void both_wait(struct scene *s)
+{
+	prefetchers(s);
+	s->w[2] = get_waits(s->o, s->h[0], OP_LEASE, 102);
+}
+
 static void direct_granted(struct scene *s)
 {
 	nobody(s);
@@ -69,6 +93,7 @@ RUN(revive, if (FRESH) ipc_revive(s->o, unique, 1, false))
 RUN(revive_all, if (FRESH) ipc_revive(s->o, unique, 0, true))
 RUN(discard, if (FRESH) ipc_discard(s->o, unique, 2, false))
 RUN(discard_all, if (FRESH) ipc_discard(s->o, unique, 0, true))
+RUN(shut, ipc_setting32(s->o, &Q(s)->closed, unique != 1))
 RUN(close_h, run_close(s, s->h[0]))
 
 const struct op ops_lease[] = {
@@ -82,6 +107,9 @@ const struct op ops_lease[] = {
 	{ "lease close", IPC_QUEUE, leased, close_h, STEPS },
 	{ "lease close at the last attempt", IPC_QUEUE, last_attempt, close_h, STEPS },
 	{ "lease close of a direct client", IPC_QUEUE, direct_granted, close_h, STEPS },
+	{ "lease end of two prefetchers", IPC_QUEUE, both_wait, shut, DAEMON | STEPS },
+	{ "lease end when the last one waits", IPC_QUEUE, the_last_waits, lease, STEPS },
+	{ "lease end when another closes", IPC_QUEUE, the_last_waits, close_h, STEPS },
 	{ "dead revive", IPC_QUEUE, dead, revive, DAEMON },
 	{ "dead revive to a reader", IPC_QUEUE, dead_wanted, revive, DAEMON },
 	{ "dead revive all", IPC_QUEUE, dead, revive_all, DAEMON | STEPS },

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Leases, dead letters, and the answers of handles that close. */
 #define _GNU_SOURCE
+#include <poll.h>
+
 #include "test.h"
 
 #define Q(o) (&(o)->h->b.queue)
@@ -94,6 +96,90 @@ TEST(lease_dead_letters)
 	CHECK_INT(ipc_discard(o, 1, 0, true), 0);
 	CHECK_INT(Q(o)->dead.count, 0);
 	CHECK_INT(Q(o)->unfinished, 4);
+}
+
+/* ---- the end ---- */
+
+TEST(lease_end_is_not_held_up_by_its_own)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w;
+
+	put(o, h, "a\nb\n");
+	get(o, l);
+	get(o, l);
+	w = get_waits(o, l, OP_LEASE, 100);
+	ipc_setting32(o, &Q(o)->closed, 1);
+	ipc_pump(o);
+	CHECK_STR(finish(o, w), "");
+	CHECK_STR(get(o, l), "");
+	CHECK_INT(ipc_poll(o, l), POLLIN | POLLHUP);
+	CHECK_INT(ipc_nack(o, 1, 1), 0);		/* and if it changes its mind: */
+	CHECK_STR(get(o, l), "3\ta\n");
+}
+
+TEST(lease_end_waits_for_others)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), a = h_new(o, HANDLE_LEASE, R, 0), b = h_new(o, HANDLE_LEASE, R, 0), w;
+
+	put(o, h, "a\nb\n");
+	get(o, a);
+	get(o, b);
+	ipc_setting32(o, &Q(o)->closed, 1);
+	CHECK_STR(get(o, a), "!EAGAIN");
+	CHECK_INT(ipc_poll(o, a), 0);
+	w = get_waits(o, a, OP_LEASE, 100);		/* waits for b, which does not wait for a */
+	CHECK_STR(finish(o, w), "!WAITS");
+	CHECK_INT(ipc_ack(o, 1, 1), 0);
+	ipc_pump(o);
+	CHECK_STR(finish(o, w), "!WAITS");
+	close_it(o, b);					/* dies */
+	CHECK_STR(finish(o, w), "3\tb\n");
+	CHECK_STR(get(o, a), "");
+}
+
+TEST(lease_end_of_who_would_wait_for_each_other)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), a = h_new(o, HANDLE_LEASE, R, 0), b = h_new(o, HANDLE_LEASE, R, 0), w[4];
+	ref_t c = h_new(o, HANDLE_LEASE, R, 0);
+
+	put(o, h, "a\nb\n");
+	get(o, a);
+	get(o, b);
+	w[0] = get_waits(o, a, OP_LEASE, 100);
+	w[1] = get_waits(o, c, OP_LEASE, 101);		/* holds nothing */
+	w[2] = get_waits(o, b, OP_LEASE, 102);
+	w[3] = get_waits(o, b, OP_LEASE, 0);		/* a second thread */
+	CHECK_STR(finish(o, w[2]), "!WAITS");
+	ipc_setting32(o, &Q(o)->closed, 1);
+	ipc_pump(o);
+	CHECK_STR(finish(o, w[0]), "");
+	CHECK_STR(finish(o, w[2]), "");
+	CHECK_STR(finish(o, w[3]), "");
+	CHECK_STR(finish(o, w[1]), "!WAITS");
+	close_it(o, a);
+	CHECK_STR(finish(o, w[1]), "3\ta\n");
+}
+
+/* Who may not wait and finds all others waiting is the one that they wait for. */
+TEST(lease_end_of_who_does_not_wait)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), a = h_new(o, HANDLE_LEASE, R, 0), b = h_new(o, HANDLE_LEASE, R, 0), w;
+
+	put(o, h, "a\nb\n");
+	get(o, a);
+	get(o, b);
+	ipc_setting32(o, &Q(o)->closed, 1);
+	w = get_waits(o, b, OP_LEASE, 100);
+	CHECK_INT(ipc_poll(o, a), POLLIN | POLLHUP);
+	CHECK_STR(get(o, a), "");
+	CHECK_STR(finish(o, w), "!WAITS");
+	CHECK_INT(ipc_ack(o, 1, 1), 0);
+	ipc_pump(o);
+	CHECK_STR(finish(o, w), "");
 }
 
 TEST(close_gives_back_what_a_dead_client_was_given)

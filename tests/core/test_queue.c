@@ -277,10 +277,10 @@ TEST(queue_limit_lowered_under_a_putter)
 TEST(queue_closed)
 {
 	struct ipc_obj *o = obj_new(IPC_QUEUE);
-	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w[9];
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), m = h_new(o, HANDLE_LEASE, R, 0), w[9];
 
 	put(o, h, "1\n");
-	CHECK_STR(get(o, l), "1\t1\n");
+	CHECK_STR(get(o, m), "1\t1\n");
 	for (int i = 0; i < 8; i++)
 		w[i] = get_waits(o, h, OP_READ, 100u + i);
 	w[8] = get_waits(o, l, OP_LEASE, 200);

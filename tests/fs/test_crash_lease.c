@@ -270,3 +270,31 @@ static void verify_discard_makes_room(void)
 	CHECK_STR(say("a.queue.ctl/discard", "3"), "!EINVAL");
 	CHECK_STR(say("a.queue.ctl/discard", "1\n4\n"), "4");
 }
+
+/* Two that would wait for each other: the queue is closed, and both see the end. */
+CRASH(end_of_prefetchers)
+
+static void setup_end_of_prefetchers(void)
+{
+	queue_with_leases();
+	CHECK_STR(drain("a.queue"), "three\n");
+	CHECK_STR(f_put(&f1, "four\n"), "5");
+	f3 = open_name("a.queue.ctl/lease", RO);
+	CHECK_STR(f_get(&f3), "3\tfour\n");
+	f4 = open_name("a.queue.ctl/closed", WO);
+	r2 = q_read_at(&f2, 100, 12);
+	r3 = q_read_at(&f3, 100, 7);
+}
+
+static void ask_end_of_prefetchers(void)
+{
+	r1 = q_put(&f4, "1");
+}
+
+static void verify_end_of_prefetchers(void)
+{
+	CHECK_STR(told(r1), "1");
+	CHECK_STR(told(r2), "");
+	CHECK_STR(told(r3), "");
+	CHECK_STR(say("a.queue.ctl/ack", "1\n2\n3\n"), "6");
+}

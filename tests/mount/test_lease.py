@@ -329,3 +329,46 @@ def test_workers_that_die_lose_nothing(q):
     done = fork(work, False).result()
     assert len(done) == len(set(done)) == 45
     assert q.number("unfinished") == 0
+
+
+# --- the end of a closed queue -----------------------------------------------------------------------
+
+def test_a_worker_that_prefetches_sees_the_end(q):
+    q.put(b"1\n2\n")
+    q.close()
+    done = sh("exec 3< jobs.queue.ctl/lease; cat <&3; head -n2 jobs.queue.ctl/leased", cwd=os.path.dirname(q.path))
+    assert done.out.split("\n")[:2] == ["1\t1", "2\t2"]
+    assert len(done.out.splitlines()) == 4, "it has acknowledged none"
+    assert q.messages() == [b"1", b"2"]
+
+
+def test_the_end_waits_for_what_others_hold(q):
+    q.put(b"1\n2\n")
+    mine, other = lease_fd(q), lease_fd(q)
+    ident, _ = lease(mine)
+    lease(other)
+    q.close()
+    with raises(errno.EAGAIN):
+        read_all(q.ctl_path("lease@0"))
+    waiting = fork(os.read, mine, 100, keep=[mine])
+    q.await_waiters(1)
+    q.set("ack", ident)
+    assert len(q.waiters()) == 1
+    os.close(other)
+    assert waiting.result() == b"3\t2\n"
+
+
+def test_prefetchers_do_not_wait_for_each_other(q):
+    q.put(b"1\n2\n3\n")
+    fds = [lease_fd(q) for _ in range(3)]
+    for fd in fds:
+        lease(fd)
+    readers = [fork(os.read, fd, 100, keep=[fd]) for fd in fds]
+    free = lease_fd(q)
+    idle = fork(os.read, free, 100, keep=[free])
+    q.await_waiters(4)
+    q.close()
+    assert [reader.result() for reader in readers] == [b""] * 3
+    assert len(q.await_waiters(1)) == 1
+    os.close(fds[1])
+    assert idle.result() == b"4\t2\n"
