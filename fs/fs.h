@@ -172,13 +172,9 @@ static inline const char *node_name(const struct node *n)
 void log_init(bool syslog);
 void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* ---- store.c: the state directory and its files ---- */
-/* Open and lock it, create what is missing. A sentence in *ret_why when refused. */
-int store_open(struct options *opt, const char *mountpoint, const char **ret_why);
-void store_close(void);
-void store_keep_lock(int fd);
-int store_lock_fd(void);
-int store_load(const char **ret_why);		/* the mount file and the index; in the worker */
+/* ---- store.c: the files of the state directory, which state.c opens ---- */
+/* The mount file and the index; in the worker. A sentence in *ret_why when refused. */
+int store_load(const char **ret_why);
 void store_unload(void);
 void store_bus_error(int sig, siginfo_t *si, void *context);
 struct object *object_of(struct node *n, int *ret_error);	/* mapped now */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "state.h"
 #include "text.h"
 #include "type.h"
 #include "worker.h"
@@ -86,6 +87,26 @@ static int parse_limits(struct options *o)
 	return 0;
 }
 
+/* The supervisor leaves this folder. */
+static int find_state(struct options *o)
+{
+	char *cwd, *path;
+
+	if (!o->state || *o->state == '/')
+		return 0;
+	if (!*o->state)
+		return fail("state", "the name of a directory is missing");
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&path, "%s/%s", cwd, o->state) < 0) {
+		free(cwd);
+		return fail(o->state, "not to be found, for this folder has no path");
+	}
+	free(cwd);
+	free(o->state);
+	o->state = path;
+	return 0;
+}
+
 /* A line for each sysctl that would end long waits. */
 static void warn_timeouts(void)
 {
@@ -128,12 +149,11 @@ static int begin(void)
 {
 	const char *why = "";
 	struct rlimit files;
-	int r = store_open(&fs.opt, fs.mountpoint, &why);
 
-	if (r == 0)
-		r = store_load(&why);
-	if (r < 0)
-		return fail(fs.opt.state ? fs.opt.state : fs.mountpoint, why);
+	if (state_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&why) < 0) {
+		fprintf(stderr, "ipcfs: %s\n", why);
+		return 1;
+	}
 	mount_body()->epoch++;
 	/* Inode numbers of an earlier mount mean nothing to this one's kernel side. */
 	names_forget_aliases(&fs.mount);
@@ -147,37 +167,33 @@ static int begin(void)
 	return 0;
 }
 
-/* A new supervisor of a mount that goes on. */
-static int take_over(struct resume *r, struct worker_shared *sh)
+/* A new supervisor of a mount that goes on. It must not end a worker that it cannot replace. */
+static void take_over(struct resume *r)
 {
 	const char *why = "";
 	struct ipc_obj m;
 	int fd, e;
 
-	store_keep_lock(r->lock_fd);
-	if (store_open(&fs.opt, fs.mountpoint, &why) < 0) {
-		log_line(LOG_ERR, "%s: %s", fs.opt.state, why);
-		return 1;
-	}
-	/* Do not end a worker that this version cannot replace. */
-	fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	e = fd < 0 ? -errno : obj_map(&fs.mount_env, fd, &m);
+	fs.state_fd = r->state_fd;
+	if (!r->restart)
+		return;
+	fd = state_open_files(&why);
+	e = fd < 0 ? fd : obj_map(&fs.mount_env, fd, &m);
 	if (fd >= 0)
 		close(fd);
+	if (fd >= 0 && e < 0)
+		state_refuse_mount_file(e, NULL, &why);
 	if (e == 0) {
 		obj_unmap(&m);
-	} else if (r->restart) {
-		log_line(LOG_ERR, "%s: %s; worker %d goes on", fs.opt.state, e == -EPROTO ?
-			 "the state directory was made by another version of ipcfs" : strerror(-e),
-			 r->worker);
-		r->restart = false;
+		return;
 	}
-	return 0;
+	log_line(LOG_ERR, "%s; worker %d goes on", why, r->worker);
+	r->restart = false;
 }
 
 int main(int argc, char **argv)
 {
-	struct resume res = { .fuse_fd = -1, .lock_fd = -1, .worker_fd = -1 };
+	struct resume res = { .fuse_fd = -1, .state_fd = -1, .worker_fd = -1 };
 	int resumed;
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	struct fuse_cmdline_opts opts = { 0 };
@@ -229,15 +245,8 @@ int main(int argc, char **argv)
 		free(fs.opt.state);
 		fs.opt.state = strdup(sh->state);
 	}
-	if (fs.opt.state && *fs.opt.state != '/') {
-		char *cwd = getcwd(NULL, 0), *path;
-
-		if (!cwd || asprintf(&path, "%s/%s", cwd, fs.opt.state) < 0)
-			goto out;
-		free(cwd);
-		free(fs.opt.state);
-		fs.opt.state = path;
-	}
+	if (find_state(&fs.opt))
+		goto out;
 	if (fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") < 0 ||
 	    fuse_opt_insert_arg(&args, 1, "-ofsname=ipcfs") < 0)
 		goto out;
@@ -247,8 +256,7 @@ int main(int argc, char **argv)
 	if (resumed) {
 		if (!opts.foreground)
 			log_init(true);
-		if (take_over(&res, sh))
-			goto out;
+		take_over(&res);
 		r = supervise(se, sh, &res);
 		resume_unmount(res.fuse_fd, opts.mountpoint);
 		goto out;
@@ -268,14 +276,14 @@ int main(int argc, char **argv)
 		log_init(true);
 	sh->started = ipc_now();
 	res.fuse_fd = fuse_session_fd(se);
-	res.lock_fd = store_lock_fd();
+	res.state_fd = fs.state_fd;
 	r = supervise(se, sh, &res);
 unmount:
 	fuse_session_unmount(se);
 out:
 	if (se)
 		fuse_session_destroy(se);
-	store_close();
+	state_close();
 	free(opts.mountpoint);
 	fuse_opt_free_args(&args);
 	return r;

@@ -4,7 +4,7 @@
  * because it died, when its worker starts a new one.
  *
  * What goes on in both cases is handed over as open descriptors, named in IPCFS_RESUME: /dev/fuse
- * (the mount itself), the shared memory, the lock of the state directory, and a pidfd of the
+ * (the mount itself), the shared memory, the state directory with its lock, and a pidfd of the
  * worker, which serves on meanwhile. So a program on disk that cannot even start costs nothing:
  * the worker sees its supervisor end and starts another one.
  */
@@ -85,14 +85,14 @@ int resume_take(struct resume *r, struct worker_shared **ret_shared)
 
 	if (!s)
 		return 0;
-	if (sscanf(s, "%d,%d,%d,%d,%d,%d", &r->fuse_fd, &r->shared_fd, &r->lock_fd, &r->worker_fd,
+	if (sscanf(s, "%d,%d,%d,%d,%d,%d", &r->fuse_fd, &r->shared_fd, &r->state_fd, &r->worker_fd,
 		   &worker, &restart) != 6)
 		return -1;
 	unsetenv(VARIABLE);
 	r->worker = worker;
 	r->restart = restart;
 	for (int i = 0; i < 4; i++) {
-		int fd = (int[]){ r->fuse_fd, r->shared_fd, r->lock_fd, r->worker_fd }[i];
+		int fd = (int[]){ r->fuse_fd, r->shared_fd, r->state_fd, r->worker_fd }[i];
 
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 			return -1;
@@ -118,7 +118,7 @@ static char **environment(const struct resume *r)
 		n++;
 	env = malloc((n + 2) * sizeof(*env));
 	if (!env || asprintf(&mine, VARIABLE "=%d,%d,%d,%d,%d,%d", r->fuse_fd, r->shared_fd,
-			     r->lock_fd, r->worker_fd, (int)r->worker, r->restart) < 0) {
+			     r->state_fd, r->worker_fd, (int)r->worker, r->restart) < 0) {
 		free(env);
 		return NULL;
 	}
@@ -144,7 +144,7 @@ static void keep_open(const struct resume *r, int flags)
 {
 	fcntl(r->fuse_fd, F_SETFD, flags);
 	fcntl(r->shared_fd, F_SETFD, flags);
-	fcntl(r->lock_fd, F_SETFD, flags);
+	fcntl(r->state_fd, F_SETFD, flags);
 	fcntl(r->worker_fd, F_SETFD, flags);
 }
 
@@ -165,7 +165,7 @@ int resume_exec(const struct worker_shared *sh, const struct resume *r)
 
 pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_program, int delay_ms)
 {
-	struct resume r = { .fuse_fd = fuse_fd, .shared_fd = shared_fd, .lock_fd = store_lock_fd(),
+	struct resume r = { .fuse_fd = fuse_fd, .shared_fd = shared_fd, .state_fd = fs.state_fd,
 			    .worker = getpid() };
 	const char *program = same_program ? "/proc/self/exe" : sh->exe;
 	char **env;

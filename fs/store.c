@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state directory: the mount file, one engine file an object, and which of them are mapped.
+ * The files of the state directory (state.c): the mount file, one engine file an object, and which
+ * of them are mapped.
  *
  * An object is mapped when it is first needed and stays so while a handle of it is open; of the
  * others the most recently used are kept. Memory is accounted in the mount file, in steps of heap
@@ -10,7 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -20,25 +20,13 @@
 #include "fs.h"
 #include "held.h"
 #include "lock.h"
+#include "state.h"
 #include "type.h"
 
 #define MAPPED_MOST	8192u
 #define LOCK_NS		2000000		/* who holds a lock longer is stopped, or waits for a processor */
 #define PATIENCE_NS	200000000
 #define OLD_LOCK_NS	20000000
-
-static int lock_fd = -1;
-
-/* The lock was handed over by an earlier supervisor. */
-void store_keep_lock(int fd)
-{
-	lock_fd = fd;
-}
-
-int store_lock_fd(void)
-{
-	return lock_fd;
-}
 
 static void id_name(uint64_t id, const char *suffix, char *buf, size_t size)
 {
@@ -98,94 +86,6 @@ static int account(struct ipc_env *env, int64_t bytes, bool essential)
 	return 0;
 }
 
-static int open_dir(const char *path, bool make, const char **ret_why)
-{
-	struct stat st;
-	int fd;
-
-	if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
-		*ret_why = "cannot make the state directory";
-		return -errno;
-	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0) {
-		*ret_why = "cannot open the state directory";
-		return -errno;
-	}
-	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 077)) {
-		*ret_why = "the state directory must belong to you and be closed to others (chmod 700)";
-		close(fd);
-		return -EPERM;
-	}
-	return fd;
-}
-
-int store_open(struct options *opt, const char *mountpoint, const char **ret_why)
-{
-	char path[4096];
-	int r;
-
-	if (!opt->state) {
-		/* One per user, and in it one per mount point. */
-		snprintf(path, sizeof(path), "/dev/shm/ipcfs-%u", geteuid());
-		r = open_dir(path, true, ret_why);
-		if (r < 0)
-			return r;
-		close(r);
-		size_t n = strlen(path);
-
-		path[n++] = '/';
-		for (const char *p = mountpoint; *p && n + 4 < sizeof(path); p++) {
-			if (*p == '/' && p == mountpoint)
-				continue;
-			if (*p == '/' || *p == '%')
-				n += (size_t)snprintf(path + n, sizeof(path) - n, "%%%02X", *p);
-			else
-				path[n++] = *p;
-		}
-		path[n] = 0;
-		if (n > 250) {	/* no directory can have this name: a hash of it (FNV-1a) stands for it */
-			uint64_t hash = 14695981039346656037u;
-
-			for (const char *p = mountpoint; *p; p++)
-				hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-			snprintf(path, sizeof(path), "/dev/shm/ipcfs-%u/%016llx", geteuid(),
-				 (unsigned long long)hash);
-		}
-		opt->state = strdup(path);
-	}
-	r = open_dir(opt->state, true, ret_why);
-	if (r < 0)
-		return r;
-	fs.state_fd = r;
-	if (lock_fd < 0)
-		lock_fd = openat(r, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock_fd < 0 || flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		*ret_why = lock_fd < 0 ? "cannot write to the state directory" :
-					 "the state directory is in use by another mount";
-		return lock_fd < 0 ? -errno : -EBUSY;
-	}
-	if (mkdirat(r, "objects", 0700) < 0 && errno != EEXIST) {
-		*ret_why = "cannot write to the state directory";
-		return -errno;
-	}
-	fs.objects_fd = openat(r, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fs.objects_fd < 0) {
-		*ret_why = "cannot open the objects in the state directory";
-		return -errno;
-	}
-	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = account, .damaged = on_damage };
-	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd, .damaged = on_damage };
-	return 0;
-}
-
-void store_close(void)
-{
-	if (lock_fd >= 0)
-		close(lock_fd);
-	lock_fd = -1;
-}
-
 /* Apply the options to the mount file, whose limits outlast the daemon. */
 static void apply_limits(void)
 {
@@ -224,40 +124,28 @@ uint64_t store_recount(void)
 
 int store_load(const char **ret_why)
 {
-	int fd, r;
+	int fd = state_open_files(ret_why), r;
 
-	fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT) {
-		r = obj_create(&fs.mount_env, fs.state_fd, "mount", 0, IPC_MOUNT,
-			       obj_reserve(IPC_MOUNT, 4ull << 30));
-		if (r < 0) {
-			*ret_why = "cannot make the mount file";
-			return r;
-		}
-		fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	}
-	if (fd < 0) {
-		*ret_why = "cannot open the mount file";
-		return -errno;
-	}
+	if (fd < 0)
+		return fd;
+	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = account, .damaged = on_damage };
+	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd };
 	r = obj_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
-	if (r == 0 && !fs.supervisor)
-		fs.mount.h->m.lock = 0;	/* a mount begins: whoever had it is gone */
-	if (r == 0)
-		r = obj_lock(&fs.mount, PATIENCE_NS);
-	if (r < 0) {
-		*ret_why = r == -EPROTO ? "the state directory was made by another version of ipcfs" :
-					  "the mount file is damaged";
-		return r;
-	}
-	/* The worker alone uses this file: the mutex stays locked until it ends. */
-	names_restarted(&fs.mount);
-	apply_limits();
-	r = tree_load();
 	if (r < 0)
-		*ret_why = "the mount file is damaged";
-	return r;
+		return state_refuse_mount_file(r, NULL, ret_why);
+	/* The worker alone uses this file; its mutex stays locked until it ends. Whoever had it is gone. */
+	fs.mount.h->m.lock = 0;
+	r = obj_lock(&fs.mount, PATIENCE_NS);
+	if (r == 0) {
+		names_restarted(&fs.mount);
+		apply_limits();
+		r = tree_load();
+	}
+	if (r < 0)
+		return state_refuse_mount_file(r, fs.mount.damage, ret_why);
+	fs.mount_env.damaged = on_damage;
+	return 0;
 }
 
 /* ---- objects ---- */

@@ -32,7 +32,8 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh);
 
 /* What a new supervisor is handed over: resume.c. */
 struct resume {
-	int fuse_fd, shared_fd, lock_fd;
+	int fuse_fd, shared_fd;
+	int state_fd;			/* the state directory, locked */
 	int worker_fd;			/* pidfd of the running worker; -1 */
 	pid_t worker;			/* 0: there is none */
 	bool restart;			/* end that one, and start one of this version */

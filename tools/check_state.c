@@ -29,7 +29,7 @@ struct item {				/* a node of the namespace */
 };
 
 struct state {
-	int dir, objects, lock;
+	int dir, objects;		/* the directory is locked while we look */
 	bool repair;
 	struct item *items;		/* by id */
 	size_t n;
@@ -420,23 +420,41 @@ static void check_parent(struct state *s, const struct item *it)
 	unmap(&m);
 }
 
+static int open_state(struct state *s, const char *dir)
+{
+	bool has_names;
+	int r;
+
+	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0) {
+		r = -errno;
+		complain(dir, "%s", strerror(-r));
+		return r;
+	}
+	if (flock(s->dir, LOCK_EX | LOCK_NB) < 0) {
+		complain(dir, "is in use; check the mount point instead, or unmount it first");
+		return -EBUSY;
+	}
+	has_names = faccessat(s->dir, "mount", F_OK, 0) == 0;
+	if (s->repair && has_names && mkdirat(s->dir, "objects", 0700) == 0)
+		printf("objects/: was missing, and is empty now\n");
+	s->objects = openat(s->dir, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->objects < 0) {
+		r = -errno;
+		complain(dir, r != -ENOENT ? "objects: %s" : has_names ? "objects/ is missing" :
+			 "neither an ipcfs mount nor a state directory", strerror(-r));
+		return r;
+	}
+	s->env.dirfd = s->objects;
+	return 0;
+}
+
 int check_state(const char *dir, bool repair, struct check_result *ret)
 {
-	struct state s = { .repair = repair, .result = ret, .memory_limit = 1ull << 30 };
-	int r = 0;
+	struct state s = { .dir = -1, .objects = -1, .repair = repair, .result = ret,
+			   .memory_limit = 1ull << 30 };
+	int r = open_state(&s, dir);
 
-	s.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	s.objects = s.dir < 0 ? -1 : openat(s.dir, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	s.lock = s.objects < 0 ? -1 : openat(s.dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	s.env.dirfd = s.objects;
-	if (s.lock < 0) {
-		r = -errno;
-		complain(dir, s.dir >= 0 && s.objects < 0 && r == -ENOENT ?
-			 "neither an ipcfs mount nor a state directory" : "%s", strerror(-r));
-	} else if (flock(s.lock, LOCK_EX | LOCK_NB) < 0) {
-		r = -EBUSY;
-		complain(dir, "is in use; check the mount point instead, or unmount it first");
-	}
 	if (r == 0)
 		r = check_names(&s, dir);
 	for (size_t i = 0; i < s.n && r == 0; i++) {
@@ -451,7 +469,6 @@ int check_state(const char *dir, bool repair, struct check_result *ret)
 	for (size_t i = 0; i < s.n; i++)
 		free(s.items[i].name);
 	free(s.items);
-	close_fd(&s.lock);
 	close_fd(&s.objects);
 	close_fd(&s.dir);
 	return r;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "state.h"
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1 };
 
@@ -152,7 +153,7 @@ static void begin(const struct options *opt)
 		fs.opt.object_limit = 1 << 20;
 	if (!fs.opt.message_limit)
 		fs.opt.message_limit = IPC_MESSAGE_MAX;
-	if (store_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&why) < 0)
+	if (state_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&why) < 0)
 		test_fail(__FILE__, __LINE__, "%s", why);
 	mount_body()->epoch++;
 	mount_body()->memory = store_recount();
@@ -454,11 +455,7 @@ void daemon_clean(void)
 	k.sh = NULL;
 	k.se = NULL;
 	k_free();
-	store_close();
-	if (fs.state_fd >= 0)
-		close(fs.state_fd);
-	if (fs.objects_fd >= 0)
-		close(fs.objects_fd);
+	state_close();
 	free(fs.opt.state);
 	if (nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0)
 		perror(folder);
