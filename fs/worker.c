@@ -15,6 +15,7 @@
 #include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -454,6 +455,7 @@ static int serve(struct fuse_session *se)
 {
 	/* A replayed INIT must not overwrite what may be left over there. */
 	struct fuse_buf buf = { .mem = shared->init_len ? NULL : shared->request };
+	bool news;
 	int r = 0;
 
 	while (!fuse_session_exited(se) && !stopping) {
@@ -473,9 +475,11 @@ static int serve(struct fuse_session *se)
 		if (catching_up && is_new(buf.mem))
 			caught_up();
 		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
+		news = !replaying && is_new(buf.mem);
 		if (!stopping && !for_held(buf.mem))
 			fuse_session_process_buf(se, &buf);
 		held_end(buf.mem, (size_t)r);
+		shared->served |= news;
 		dealing = 0;
 		if (buf.mem == shared->request)
 			*(uint32_t *)shared->request = 0;
@@ -496,38 +500,26 @@ static int serve(struct fuse_session *se)
 	return stopping || r >= 0 || r == -ENODEV ? 0 : r;
 }
 
-int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
+/* The supervisor decides whether another one is to try. */
+static int start_failed(int error, const char *why)
+{
+	snprintf(shared->why, sizeof(shared->why), "%s", why);
+	shared->error = error;
+	return error;
+}
+
+/* The descriptors of the event thread, and the signals that are for it. */
+static int open_events(int *ret_signal_fd)
 {
 	struct sigaction sa = { .sa_handler = interrupted };
 	struct sigaction bus = { .sa_sigaction = store_bus_error, .sa_flags = SA_SIGINFO };
-	const char *why = "";
-	pthread_t thread;
 	sigset_t mask;
-	int signal_fd, r;
 
-	shared = sh;
-	device_fd = fd;
-	find_init();
-	find_open();
-	fs.se = se;
-	fs.restarts = sh->restarts;
-	fs.supervisor = sh->supervisor;
-	fs.started = sh->started;
-	fresh = true;
-	stopping = false;
-	r = store_load(&why);
-	if (r < 0) {
-		log_line(LOG_ERR, "%s: %s", fs.opt.state, why);
-		return r;
-	}
-	r = fuse_session_custom_io(se, &device, fd);
-	if (r < 0)
-		return r;
 	sigaction(SIGUSR2, &sa, NULL);
 	sigaction(SIGBUS, &bus, NULL);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
-	signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	*ret_signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	/* From a terminal they come to all processes; they are the supervisor's. */
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGHUP);
@@ -536,33 +528,18 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
 	held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (signal_fd < 0 || epoll_fd < 0 || fs.timer_fd < 0 || stop_fd < 0 || held_fd < 0)
+	if (*ret_signal_fd < 0 || epoll_fd < 0 || fs.timer_fd < 0 || stop_fd < 0 || held_fd < 0)
 		return -errno;
-	epoll_add(signal_fd, EVENT_SIGNAL);
+	epoll_add(*ret_signal_fd, EVENT_SIGNAL);
 	epoll_add(fs.timer_fd, EVENT_TIMER);
 	epoll_add(stop_fd, EVENT_STOP);
 	epoll_add(held_fd, EVENT_HELD);
 	guard_watch(supervisor_fd);
-	pthread_mutex_lock(&fs.lock);
-	if (shared->init_len && !kernel_resends())
-		do_without_resend(fd);
-	store_sweep();
-	settle_all();
-	watch_again();
-	pthread_mutex_unlock(&fs.lock);
-	map_request_buffer();
-	loop_thread = pthread_self();
-	r = -pthread_create(&thread, NULL, event_loop, &signal_fd);
-	if (r < 0)
-		return r;
-	r = serve(se);
-	if (eventfd_write(stop_fd, 1) == 0)
-		pthread_join(thread, NULL);
-	pthread_mutex_lock(&fs.lock);
-	park_end_all(ECANCELED);
-	io_cleanup();
-	store_unload();
-	pthread_mutex_unlock(&fs.lock);
+	return 0;
+}
+
+static void close_events(int signal_fd)
+{
 	while (watches) {
 		struct watch *w = watches;
 
@@ -576,5 +553,58 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	close(stop_fd);
 	close(held_fd);
 	held_fd = -1;
+}
+
+/* What the last worker left, and who waits since then. */
+static void take_up(int fd)
+{
+	pthread_mutex_lock(&fs.lock);
+	if (shared->init_len && !kernel_resends())
+		do_without_resend(fd);
+	store_sweep();
+	settle_all();
+	watch_again();
+	pthread_mutex_unlock(&fs.lock);
+}
+
+int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
+{
+	const char *why = "";
+	pthread_t thread;
+	int signal_fd, r;
+
+	shared = sh;
+	device_fd = fd;
+	find_init();
+	find_open();
+	fs.se = se;
+	fs.restarts = sh->restarts;
+	fs.supervisor = sh->supervisor;
+	fs.started = sh->started;
+	fresh = true;
+	stopping = false;
+	r = store_load(&why);
+	if (r < 0)
+		return start_failed(r, why);
+	r = fuse_session_custom_io(se, &device, fd);
+	if (r == 0)
+		r = open_events(&signal_fd);
+	if (r < 0)
+		return start_failed(r, strerror(-r));
+	take_up(fd);
+	map_request_buffer();
+	loop_thread = pthread_self();
+	r = -pthread_create(&thread, NULL, event_loop, &signal_fd);
+	if (r < 0)
+		return start_failed(r, strerror(-r));
+	r = serve(se);
+	if (eventfd_write(stop_fd, 1) == 0)
+		pthread_join(thread, NULL);
+	pthread_mutex_lock(&fs.lock);
+	park_end_all(ECANCELED);
+	io_cleanup();
+	store_unload();
+	pthread_mutex_unlock(&fs.lock);
+	close_events(signal_fd);
 	return r;
 }

@@ -16,6 +16,9 @@ struct worker_shared {
 	uint64_t started;
 	bool ended;			/* the worker ended well: whoever adopted it sees no exit status */
 	bool begun;			/* the kernel has the answer to its first request */
+	bool served;			/* it got as far as a request that no worker had before it */
+	int error;			/* -errno: it could not start, and… */
+	char why[4096 + 256];		/* … that is why, in a sentence; "" */
 	_Alignas(8) char init[4096];		/* the kernel's first request */
 	/* As they were when it was started: the command line may be relative to another folder. */
 	char exe[4096], mountpoint[4096], state[4096];
@@ -40,8 +43,8 @@ struct resume {
 };
 
 /*
- * Fork workers until one ends well; the exit status. Only returns when it is time to unmount;
- * on SIGHUP the process goes on as another program.
+ * Fork workers until one ends well; the exit status. Only returns when it is time to unmount. On
+ * SIGHUP the process goes on as another program; when no worker can live it ends.
  */
 int supervise(struct fuse_session *se, struct worker_shared *sh, struct resume *r);
 extern int supervisor_fd;	/* the supervisor's pidfd, for its worker; -1 */

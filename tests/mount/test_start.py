@@ -1,0 +1,324 @@
+"""What cannot start: a mount is refused, and one whose worker cannot come back ends, with one sentence
+that names what is wrong. Nobody waits for ever, and when it is mended everything is there."""
+
+import errno
+import os
+import resource
+import shutil
+import signal
+
+import pytest
+
+from kit import IPCFS, T, eventually, fork, raises, run
+from kit.mount import BUILD, WRAP, mounted_at
+from kit.proc import state_of
+from test_restart import adopt, end, worker
+
+root_only = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+USER, OTHER = 20077, 20078
+
+
+def overwrite(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def replace_by(make):
+    def damage(path):
+        os.unlink(path)
+        make(path)
+    return damage
+
+
+def in_mount_file(damage):
+    return lambda state: damage(os.path.join(state, "mount"))
+
+
+# What is done to a state directory, and what the sentence about it says: the path below it, a word.
+DAMAGES = {
+    "removed": (shutil.rmtree, "", "removed"),
+    "removed and made again": (lambda s: (shutil.rmtree(s), os.mkdir(s, 0o700)), "", "removed"),
+    "no mount file": (in_mount_file(os.unlink), "/mount", "missing"),
+    "first bytes": (in_mount_file(lambda p: overwrite(p, 0, b"spoilt!")), "/mount", "damaged"),
+    "cut to nothing": (in_mount_file(lambda p: os.truncate(p, 0)), "/mount", "damaged"),
+    "cut short": (in_mount_file(lambda p: os.truncate(p, 4096)), "/mount", "damaged"),
+    "another version": (in_mount_file(lambda p: overwrite(p, 8, b"\x63\0\0\0")), "/mount", "another version"),
+    "a directory": (in_mount_file(replace_by(os.mkdir)), "/mount", "directory"),
+    "a link": (in_mount_file(replace_by(lambda p: os.symlink("/etc/passwd", p))), "/mount", "symbolic link"),
+    "no objects": (lambda s: shutil.rmtree(s + "/objects"), "/objects", "missing"),
+    "objects is a file": (lambda s: (shutil.rmtree(s + "/objects"), open(s + "/objects", "x").close()),
+                          "/objects", "irectory"),
+}
+# What only makes an empty state directory is no damage to one who mounts.
+REFUSED = [name for name in DAMAGES if not name.startswith("removed")]
+
+
+@pytest.fixture
+def filled(mount_with, tmp_path):
+    """A mount with content on a state directory of its own, and a copy to restore that from."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    mount = mount_with(state=str(state))
+    mount.make("q.queue").put(b"1\n2\n")
+    mount.make("e.event")
+    mount.saved = str(tmp_path / "saved")
+    return mount
+
+
+def restore(mount):
+    shutil.rmtree(mount.state, ignore_errors=True)
+    shutil.copytree(mount.saved, mount.state)
+    os.chmod(mount.state, 0o700)
+
+
+def refused(*options, user=None):
+    """ipcfs must end by itself with one sentence, which is given."""
+    words = WRAP + [IPCFS, *options]
+    if user is not None:
+        words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] + words
+    done = run(words, timeout=30)
+    assert done.code > 0, done
+    assert done.err.count("\n") == 1, done
+    return done.err
+
+
+@pytest.mark.parametrize("damage", REFUSED)
+def test_a_mount_is_refused(filled, damage):
+    spoil, path, word = DAMAGES[damage]
+    filled.unmount()
+    shutil.copytree(filled.state, filled.saved)
+    spoil(filled.state)
+    names = sorted(os.listdir(filled.state))
+    for option in ("-f", "-o"):
+        text = refused("-f", "-o", f"state={filled.state}", filled.dir) if option == "-f" else \
+            refused("-o", f"state={filled.state}", filled.dir)
+        assert f"{filled.state}{path}: " in text and word in text
+    assert sorted(os.listdir(filled.state)) == names, "and nothing is made"
+    assert mounted_at(filled.dir) is None
+    restore(filled)
+    filled.start()
+    assert filled.obj("q.queue").drain() == b"1\n2\n"
+
+
+@pytest.mark.parametrize("what, word", [("file", "not a directory"), ("link", "symbolic link"), ("none/x", "cannot be made")])
+def test_what_is_no_state_directory(mount_with, tmp_path, what, word):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path)
+    mount = mount_with(start=False)
+    text = refused("-f", "-o", f"state={tmp_path}/{what}", mount.dir)
+    assert f"{tmp_path}/{what}: " in text and word in text
+
+
+def test_a_death_while_the_mount_file_is_made(mount_with):
+    """What was left does not stop the next mount."""
+    mount = mount_with(start=False)
+    os.mkdir(mount.state + "/objects", 0o700)
+    with open(mount.state + "/mount.new", "w", encoding="ascii"):
+        pass
+    mount.start()
+    mount.make("q.queue").put(b"x\n")
+    assert mount.obj("q.queue").take() == b"x\n"
+
+
+# --- the default folder ----------------------------------------------------------------------------
+
+@root_only
+@pytest.mark.parametrize("what, word", [("another's", f"uid {OTHER}"), ("open", "mode 755"), ("link", "symbolic link"),
+                                        ("file", "not a directory")])
+def test_the_default_folder_is_not_ours(mount_with, what, word):
+    mount = mount_with(start=False, public=True)
+    os.chown(mount.dir, USER, USER)
+    folder = f"/dev/shm/ipcfs-{USER}"
+    try:
+        if what == "file":
+            os.close(os.open(folder, os.O_CREAT | os.O_EXCL, 0o600))
+        elif what == "link":
+            os.symlink("/tmp", folder)
+        else:
+            os.mkdir(folder, 0o700)
+            os.chmod(folder, 0o755 if what == "open" else 0o700)
+        os.chown(folder, *[OTHER if what == "another's" else USER] * 2, follow_symlinks=False)
+        text = refused("-f", mount.dir, user=USER)
+        assert f"{folder}: " in text and word in text and "state=" in text, "what, why and the cure"
+        assert mount.dir not in text
+    finally:
+        os.rmdir(folder) if os.path.isdir(folder) and what != "link" else os.unlink(folder)
+
+
+# --- one mount alone -------------------------------------------------------------------------------
+
+def test_no_second_mount_however_the_files_change(mount_with, tmp_path):
+    """The directory itself is what is locked: nothing that is removed from it lets another one in."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    first, second = mount_with(state=str(state)), mount_with(start=False, state=str(state))
+    q = first.make("q.queue")
+    for name in set(os.listdir(state)) - {"mount", "objects"}:
+        os.unlink(state / name)
+    assert "in use" in refused("-f", "-o", f"state={state}", second.dir)
+    os.rename(state, tmp_path / "moved")
+    assert "in use" in refused("-f", "-o", f"state={tmp_path}/moved", second.dir)
+    pid = worker(first)
+    end(pid)
+    eventually(lambda: worker(first) != pid)
+    os.unlink(tmp_path / "moved" / "mount")
+    assert "in use" in refused("-f", "-o", f"state={tmp_path}/moved", second.dir)
+    q.put(b"x\n")
+    assert q.take() == b"x\n", "the first goes on"
+
+
+# --- workers that cannot start ---------------------------------------------------------------------
+
+def dead(mount, *words):
+    """The supervisor has ended with exit status 1 and one sentence; callers get ENOTCONN."""
+    log_before = mount.log()
+    assert mount.await_exit(60) == 1
+    sentences = [line for line in mount.log().splitlines() if "is mounted again" in line]
+    assert len(sentences) == 1, mount.log()
+    assert all(word in sentences[0] for word in words) and mount.dir in sentences[0], sentences
+    for call in (lambda: os.listdir(mount.dir), lambda: mount.obj("q.queue").put(b"lost\n"),
+                 lambda: os.stat(mount.path("e.event"))):
+        with raises(errno.ENOTCONN, errno.ECONNABORTED):
+            call()
+    assert log_before in mount.log()
+
+
+def waiting(mount):
+    event = mount.obj("e.event")
+    clients = [fork(event.get) for _ in range(2)]
+    event.await_waiters(2)
+    return clients
+
+
+def start_again(mount):
+    """On a mount point where a dead mount is."""
+    mount.start()
+    eventually(lambda: "took away the mount" in mount.log() and not run(["ls", mount.dir]).code)
+
+
+def sent_away(clients):
+    for client in clients:
+        with raises(errno.ENOTCONN, errno.ECONNABORTED):
+            client.result(60)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_worker_that_cannot_start(filled, damage):
+    spoil, path, word = DAMAGES[damage]
+    clients = waiting(filled)
+    shutil.copytree(filled.state, filled.saved)
+    pid = worker(filled)
+    spoil(filled.state)
+    os.kill(pid, signal.SIGKILL)
+    sent_away(clients)
+    dead(filled, f"{filled.state}{path}: ", word)
+    restore(filled)
+    if damage == "first bytes":
+        assert run(["fusermount3", "-u", filled.dir]).code == 0, "it is not busy"
+        filled.start()
+    else:
+        start_again(filled)
+    assert filled.obj("q.queue").drain() == b"1\n2\n"
+    filled.unmount()
+    assert mounted_at(filled.dir) is None, "nothing is left below"
+
+
+def test_a_state_directory_that_goes_after_the_supervisor(filled):
+    """A new supervisor, which the worker starts, finds no directory: it is handed over, not looked for."""
+    clients = waiting(filled)
+    shutil.copytree(filled.state, filled.saved)
+    shutil.rmtree(filled.state)
+    end(filled.pid)
+    adopt(filled)
+    eventually(lambda: "supervises worker" in filled.log())
+    assert not os.path.exists(filled.state), "nor is another one made"
+    assert filled.obj("e.event").size == 0, "the worker serves on"
+    os.kill(worker(filled), signal.SIGKILL)
+    sent_away(clients)
+    dead(filled, filled.state, "removed")
+    restore(filled)
+    start_again(filled)
+    assert filled.obj("q.queue").drain() == b"1\n2\n"
+
+
+def test_an_upgrade_that_finds_no_state(filled):
+    """The worker that runs is not ended for one that could not start."""
+    pid = worker(filled)
+    os.rename(os.path.join(filled.state, "mount"), filled.saved)
+    os.kill(filled.pid, signal.SIGHUP)
+    eventually(lambda: "goes on" in filled.log() and "supervises worker" in filled.log())
+    assert worker(filled) == pid
+    assert filled.obj("q.queue").take() == b"1\n"
+    os.rename(filled.saved, os.path.join(filled.state, "mount"))
+    os.kill(filled.pid, signal.SIGHUP)
+    eventually(lambda: worker(filled) != pid)
+    assert filled.obj("q.queue").take() == b"2\n"
+
+
+def test_a_shortage_is_waited_for(filled):
+    """Too many open files, for example: that may end, so nothing is given up at once."""
+    clients = waiting(filled)
+    limits = resource.prlimit(filled.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(filled.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    os.kill(worker(filled), signal.SIGKILL)
+    eventually(lambda: "Too many open files" in filled.log(), 30)
+    assert state_of(filled.pid) not in (None, "Z")
+    resource.prlimit(filled.pid, resource.RLIMIT_NOFILE, limits)
+    filled.obj("e.event").put(b"1\n")
+    assert [client.result(60) for client in clients] == [b"1\n"] * 2
+    os.truncate(filled.log_path, 0)          # a leak checker cannot open a file either
+
+
+# --- workers that die of what they find --------------------------------------------------------------
+
+@pytest.fixture
+def mortal(mount_with, tmp_path, monkeypatch):
+    """A mount whose workers die while the file `deadly` is there: tests/lib/die.c."""
+    asan = os.environ.get("ASAN_OPTIONS", "")
+    monkeypatch.setenv("LD_PRELOAD", os.path.abspath(os.path.join(BUILD, "tests", "lib", "die.so")))
+    monkeypatch.setenv("IPCFS_DIE", str(tmp_path / "deadly"))
+    monkeypatch.setenv("ASAN_OPTIONS", f"{asan}:verify_asan_link_order=0:handle_segv=0")
+    mount = mount_with()
+    for name in ("LD_PRELOAD", "IPCFS_DIE"):
+        monkeypatch.delenv(name)
+    mount.deadly = tmp_path / "deadly"
+    mount.make("q.queue").put(b"1\n")
+    mount.make("e.event")
+    return mount
+
+
+def back_to_life(mount):
+    dead(mount, "signal 11", "10 in a row")
+    os.truncate(mount.log_path, 0)           # or its end would be suspicious
+    mount.deadly.unlink()
+    start_again(mount)
+
+
+def test_workers_that_die_at_their_start(mortal):
+    clients = waiting(mortal)
+    mortal.deadly.write_text("")
+    os.kill(worker(mortal), signal.SIGKILL)
+    sent_away(clients)
+    back_to_life(mortal)
+    assert mortal.obj("q.queue").take() == b"1\n"
+
+
+def test_workers_that_die_of_one_request(mortal):
+    """It comes again to each of them, before all that is new."""
+    clients = waiting(mortal)
+    mortal.deadly.write_text("poison")
+    poisoned = fork(mortal.obj("q.queue").put, b"poison\n")
+    sent_away(clients + [poisoned])
+    back_to_life(mortal)
+    assert mortal.obj("q.queue").drain() in (b"1\n", b"1\npoison\n")
+
+
+def test_a_few_deaths_are_nothing(mortal):
+    mortal.deadly.write_text("poison")
+    poisoned = fork(mortal.obj("q.queue").put, b"poison\n")
+    eventually(lambda: mortal.log().count("signal 11") >= 3, 30)
+    mortal.deadly.unlink()
+    assert poisoned.result(60) == 7
+    assert mortal.obj("q.queue").drain() == b"1\npoison\n"
+    os.truncate(mortal.log_path, 0)
