@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "logind.h"
 #include "state.h"
 #include "text.h"
 #include "type.h"
@@ -144,6 +146,19 @@ static void say_what_is_hidden(const char *mountpoint)
 	closedir(dir);
 }
 
+/* A line if the objects will not outlive this user's last session. */
+static void warn_logout(void)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	struct stat st, shm;
+
+	if (fstat(fs.state_fd, &st) < 0 || stat(STATE_SHM, &shm) < 0 || st.st_dev != shm.st_dev ||
+	    !logind_removes("", geteuid(), pw ? pw->pw_name : NULL))
+		return;
+	log_line(LOG_WARNING, "%s: systemd-logind will remove this state directory at your last logout; "
+		 "see RemoveIPC in ipcfs(1), or: loginctl enable-linger", fs.opt.state);
+}
+
 /* A mount begins: handles of the last one are dead, and memory is counted anew. */
 static int begin(void)
 {
@@ -270,6 +285,7 @@ int main(int argc, char **argv)
 	if (fuse_session_mount(se, opts.mountpoint) < 0)
 		goto out;
 	warn_timeouts();
+	warn_logout();
 	if (fuse_daemonize(opts.foreground) < 0)
 		goto unmount;
 	if (!opts.foreground)

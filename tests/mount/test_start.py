@@ -72,12 +72,16 @@ def restore(mount):
     os.chmod(mount.state, 0o700)
 
 
-def refused(*options, user=None):
+def as_user(mount):
+    """The words that start ipcfs as a user, who may not be let into the folder of the build."""
+    program = shutil.copy(IPCFS, mount.base)
+    os.chown(mount.dir, USER, USER)
+    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *WRAP, program]
+
+
+def refused(*options, program=(*WRAP, IPCFS)):
     """ipcfs must end by itself with one sentence, which is given."""
-    words = WRAP + [IPCFS, *options]
-    if user is not None:
-        words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] + words
-    done = run(words, timeout=30)
+    done = run([*program, *options], timeout=30)
     assert done.code > 0, done
     assert done.err.count("\n") == 1, done
     return done.err
@@ -128,7 +132,7 @@ def test_a_death_while_the_mount_file_is_made(mount_with):
                                         ("file", "not a directory")])
 def test_the_default_folder_is_not_ours(mount_with, what, word):
     mount = mount_with(start=False, public=True)
-    os.chown(mount.dir, USER, USER)
+    program = as_user(mount)
     folder = f"/dev/shm/ipcfs-{USER}"
     try:
         if what == "file":
@@ -139,11 +143,40 @@ def test_the_default_folder_is_not_ours(mount_with, what, word):
             os.mkdir(folder, 0o700)
             os.chmod(folder, 0o755 if what == "open" else 0o700)
         os.chown(folder, *[OTHER if what == "another's" else USER] * 2, follow_symlinks=False)
-        text = refused("-f", mount.dir, user=USER)
+        text = refused("-f", mount.dir, program=program)
         assert f"{folder}: " in text and word in text and "state=" in text, "what, why and the cure"
         assert mount.dir not in text
     finally:
         os.rmdir(folder) if os.path.isdir(folder) and what != "link" else os.unlink(folder)
+
+
+@root_only
+@pytest.mark.skipif(not os.path.isdir("/etc/systemd"), reason="no /etc/systemd to mount over")
+@pytest.mark.parametrize("setting", ["yes", "no"])
+def test_a_state_that_ends_at_the_last_logout(mount_with, setting):
+    """In a mount namespace that looks as if systemd-logind ran there."""
+    mount = mount_with(start=False, public=True)
+    script = """
+        set -e
+        mount -t tmpfs none /run; mount -t tmpfs none /etc/systemd
+        mkdir -p /run/systemd/system /run/systemd/seats /etc/systemd/logind.conf.d
+        mknod -m 666 /run/fuse c 10 229; mount --bind /run/fuse /dev/fuse
+        (cat /etc/passwd; echo ada:x:$2:$2::/:/bin/sh) > /run/passwd; mount --bind /run/passwd /etc/passwd
+        echo RemoveIPC=$1 > /etc/systemd/logind.conf.d/zz.conf
+        shift 2
+        "$@"
+        fusermount3 -u "${!#}"
+    """
+    try:
+        done = run(["unshare", "-m", "bash", "-c", script, "-", setting, str(USER), *as_user(mount), mount.dir])
+        assert done.code == 0, done
+        if setting == "no":
+            assert done.err == ""
+        else:
+            line, = done.err.splitlines()
+            assert f"/dev/shm/ipcfs-{USER}/" in line and "last logout" in line and "enable-linger" in line
+    finally:
+        shutil.rmtree(f"/dev/shm/ipcfs-{USER}", ignore_errors=True)
 
 
 # --- one mount alone -------------------------------------------------------------------------------
