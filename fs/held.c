@@ -118,6 +118,14 @@ static void limit(struct kept *k, int64_t t, int error)
 	}
 }
 
+static bool is_stopped(const struct object *ob);
+
+/* Names need a lock that the kernel holds until this is answered: the inode's, the directory's. */
+static bool must_not_wait(const struct fuse_in_header *h)
+{
+	return h->opcode == FUSE_SETATTR || h->opcode == FUSE_CREATE;
+}
+
 static void set_deadline(struct object *ob, struct kept *k)
 {
 	const struct fuse_in_header *h = (const void *)k->msg;
@@ -126,6 +134,8 @@ static void set_deadline(struct object *ob, struct kept *k)
 	struct ipc_handle *hd;
 
 	k->deadline = IPC_NEVER;
+	if (must_not_wait(h))
+		limit(k, is_stopped(ob) ? now : now + PATIENCE_NS, EAGAIN);
 	if ((h->opcode != FUSE_READ && h->opcode != FUSE_WRITE) || k->len < sizeof(*h) + sizeof(*in) ||
 	    in->fh & FH_PLAIN)
 		return;
@@ -248,10 +258,15 @@ void held_forget(struct object *ob)
 
 /* ---- trying again ---- */
 
-/* Is it stopped by a signal or a debugger? */
-static bool is_stopped(uint32_t tid)
+static uint32_t holder(const struct object *ob)
 {
-	char state = proc_state(tid);
+	return __atomic_load_n(&ob->o.h->m.lock, __ATOMIC_RELAXED) & LOCK_TID;
+}
+
+/* Is who keeps it stopped by a signal or a debugger? */
+static bool is_stopped(const struct object *ob)
+{
+	char state = proc_state(holder(ob));
 
 	return state == 'T' || state == 't';
 }
@@ -259,11 +274,11 @@ static bool is_stopped(uint32_t tid)
 /* Somebody who runs has kept it for too long. */
 static void look_at_holder(struct object *ob)
 {
-	uint32_t word = __atomic_load_n(&ob->o.h->m.lock, __ATOMIC_RELAXED) & LOCK_TID;
+	uint32_t word = holder(ob);
 	uint64_t now = ipc_now();
 	char path[512];
 
-	if (word != ob->held_word || is_stopped(word)) {
+	if (word != ob->held_word || is_stopped(ob)) {
 		ob->held_word = word;
 		ob->held = now;
 	}

@@ -242,6 +242,26 @@ def test_one_who_keeps_it_and_is_not_stopped_costs_the_object(area):
     assert q.take() == b"1\n"
 
 
+def test_truncate_says_eagain_while_it_is_held_up(area):
+    """The kernel holds the inode's lock meanwhile, for which chmod and rm would wait."""
+    array = area.make("x.array")
+    array.put(b"123456")
+    fd = array.open(os.O_RDWR)
+    holder = Holder(array)
+    for change in (lambda: os.truncate(array.path, 3), lambda: os.ftruncate(fd, 3)):
+        start = time.monotonic()
+        with raises(errno.EAGAIN):
+            change()
+        assert time.monotonic() - start < T(1)
+    os.chmod(array.path, 0o600)
+    os.utime(array.path)
+    holder.go_on()
+    assert array.size == 6
+    os.truncate(array.path, 3)
+    assert array.size == 3
+    os.close(fd)
+
+
 def test_a_busy_lock_is_no_reason_to_wait_long(area):
     """Somebody who takes and gives the lock all the time hardly slows the daemon down."""
     lock = area.make("a.lock")
