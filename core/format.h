@@ -37,7 +37,7 @@
 #include <stdint.h>
 
 #define IPC_MAGIC	0x0073666370690a01ull	/* "\1\nipcfs\0", little endian */
-#define IPC_VERSION	2u
+#define IPC_VERSION	3u
 #define IPC_PAGE	4096u
 #define IPC_SEGMENT	256u			/* pages with one table */
 #define IPC_UNIT	16u			/* what a ref_t counts */
@@ -186,7 +186,7 @@ enum ipc_handle_kind {			/* 0 the object itself, otherwise the .ctl file that wa
 #define HANDLE_END_B	16u
 #define HANDLE_CLOSING	64u		/* is being closed: takes no more */
 #define HANDLE_DIRECT	128u		/* a direct client works with it */
-#define HANDLE_WRITER	512u		/* may write to a queue or pipe: its inode serves no second one */
+#define HANDLE_WRITER	512u		/* may write to a queue or pipe */
 #define HANDLE_LIB	1024u		/* libipcfs: offsets are time limits (lib.h), the end is -EPIPE */
 #define HANDLE_COUNTED_OUT 256u		/* pipes: no longer counted as a reader or writer */
 
@@ -359,19 +359,8 @@ struct ipc_mount {			/* STATE/mount */
 	uint64_t unique;		/* [lock] the last request that changed the namespace, */
 	int64_t result;			/* [lock] what it came to, */
 	uint64_t result_id;		/* [lock] and the node that it made */
-	ref_t refused;			/* [once] IPC_REFUSED times struct ipc_refused */
-	uint32_t pad;
 	uint64_t before[IPC_RESTARTS][2];	/* [lock] unique and result_id as each worker found them */
 };
-
-/* A thread whose OPEN was answered with ESTALE, and whose next one must not be: by tid. */
-struct ipc_refused {
-	uint64_t tid;			/* [plain] 0: none */
-	uint64_t nodeid;		/* [plain] of the inode it asked for */
-	uint64_t alias;			/* [plain] made for it by its look-up; 0 */
-};
-
-#define IPC_REFUSED 128
 
 /* A name: a directory, or an object (whose state is in objects/ID). */
 struct ipc_node {
@@ -391,15 +380,27 @@ struct ipc_node {
 #define MODE_NO_A	0x10000u	/* two-way pipe: this end was removed */
 #define MODE_NO_B	0x20000u
 
-/* A second inode number of an object: for a time limit, or for one more writer. */
+/* A second inode number of an object, for one open file: fs/alias.c. */
 struct ipc_alias {
 	struct ipc_link link;		/* [lock] mount.aliases */
 	uint64_t nodeid;		/* [once] the inode that it stands for */
 	int64_t timeout;		/* [once] ns, -1 none */
-	uint64_t lookups;		/* [plain] how often the kernel was told of it */
+	uint64_t lookups;		/* [plain] how often the kernel was told of it, and has not forgotten */
+	uint64_t told;			/* [plain] the LOOKUP that was answered with it last */
+	uint64_t opens;			/* [plain] how many of those lookups ended in an open file */
+	uint64_t fh;			/* [plain] the open file on it; 0: none */
+	uint64_t refused;		/* [plain] as which inode its thread was refused; 0 */
+	uint64_t unique;		/* [plain] the OPEN that was refused, or granted last */
 	uint32_t gen;			/* [once] */
-	uint32_t private;		/* [once] made for one open, not to be handed out again */
+	uint32_t tid;			/* [plain] thread that may open it; ALIAS_ANYBODY */
+	uint32_t flags;			/* [plain] ALIAS_* */
+	uint32_t pad;
 };
+
+#define ALIAS_ANYBODY	UINT32_MAX
+#define ALIAS_PENDING	1u		/* its thread was refused, and will open it */
+#define ALIAS_SHARED	2u		/* opened by descriptor: never handed out again */
+#define ALIAS_LENT	4u		/* the kernel has attributes that are valid for a moment: fs/lent.c */
 
 /* What a request came to: see ipc_restarted(). */
 struct ipc_note {
@@ -481,6 +482,7 @@ static_assert(sizeof(struct ipc_waiter) == 144, "format");
 static_assert(sizeof(struct ipc_hold) == 40, "format");
 static_assert(sizeof(struct ipc_lease) == 40, "format");
 static_assert(sizeof(struct ipc_mq) == 40, "format");
+static_assert(sizeof(struct ipc_alias) == 88, "format");
 static_assert(offsetof(struct ipc_header, m) == 128, "format");
 static_assert(offsetof(struct ipc_queue, mq[1]) == 64, "format");
 static_assert(sizeof(struct ipc_header) <= IPC_PAGE, "the header is one page");

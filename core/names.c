@@ -183,7 +183,7 @@ void names_active(struct ipc_obj *m, ref_t r, bool active)
 	commit(m);
 }
 
-int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, bool private, ref_t *ret)
+int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret)
 {
 	ref_t r;
 	int e = alloc(m, sizeof(struct ipc_alias), &r);
@@ -191,7 +191,7 @@ int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, bool private,
 	if (e < 0)
 		return e;
 	*alias_at(m, r) = (struct ipc_alias){
-		.nodeid = nodeid, .timeout = timeout, .gen = M(m)->next_gen, .private = private,
+		.nodeid = nodeid, .timeout = timeout, .gen = M(m)->next_gen, .tid = tid,
 	};
 	set32(m, M(m)->next_gen, M(m)->next_gen + 1);
 	list_push(m, &M(m)->aliases, r);
@@ -211,39 +211,6 @@ void names_forget_aliases(struct ipc_obj *m)
 {
 	while (M(m)->aliases.head && !m->damage)
 		alias_remove(m, M(m)->aliases.head);
-	for (unsigned int i = 0; i < IPC_REFUSED; i++) {
-		struct ipc_refused *r = names_refused(m, i);
-
-		if (r)
-			r->tid = 0;
-	}
-}
-
-int names_refused_make(struct ipc_obj *m)
-{
-	size_t size = IPC_REFUSED * sizeof(struct ipc_refused);
-	ref_t r;
-	int e;
-
-	if (M(m)->refused)
-		return 0;
-	e = alloc(m, size, &r);
-	if (e < 0)
-		return e;
-	memset(at(m, r, size), 0, size);
-	set32(m, M(m)->refused, r);
-	commit(m);
-	return 0;
-}
-
-struct ipc_refused *names_refused(struct ipc_obj *m, uint64_t tid)
-{
-	struct ipc_refused *t;
-
-	if (!M(m)->refused)
-		return NULL;
-	t = at(m, M(m)->refused, IPC_REFUSED * sizeof(*t));
-	return &t[tid % IPC_REFUSED];
 }
 
 uint32_t names_next_gen(struct ipc_obj *m)
@@ -272,7 +239,7 @@ static int names_check(struct ipc_obj *m, struct ipc_check *k)
 		id_max = node->id > id_max ? node->id : id_max;
 		k->blocks++;
 	}
-	k->blocks += M(m)->aliases.count + (M(m)->refused != 0);
+	k->blocks += M(m)->aliases.count;
 	if (n != M(m)->nodes.count)
 		k->why = "list of nodes shorter than its count";
 	else if (objects != M(m)->objects)

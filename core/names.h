@@ -49,14 +49,11 @@ void names_remove(struct ipc_obj *m, ref_t node, bool keep, uint64_t unique);
 void names_chmod(struct ipc_obj *m, ref_t node, uint32_t mode, uint32_t uid, uint32_t gid);
 void names_active(struct ipc_obj *m, ref_t node, bool active);
 
-int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, bool private, ref_t *ret);
+/* For this thread to open. */
+int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret);
 void alias_remove(struct ipc_obj *m, ref_t alias);
-/* All aliases, and who was refused: a mount begins. */
+/* A mount begins. */
 void names_forget_aliases(struct ipc_obj *m);
-
-/* The table of refused threads, by tid; NULL before names_refused_make(). */
-struct ipc_refused *names_refused(struct ipc_obj *m, uint64_t tid);
-int names_refused_make(struct ipc_obj *m);
 
 uint32_t names_next_gen(struct ipc_obj *m);
 

@@ -73,6 +73,24 @@ int array_resize(struct object *ob, uint64_t length)
 	return 0;
 }
 
+struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret)
+{
+	struct object *ob = target_of(ino, ret) == 0 && ret->node->type == IPC_ARRAY &&
+			    ret->sub == SUB_SELF ? ret->node->ob : NULL;
+
+	if (!ob || !ob->o.h || !ob->adopted || ob->o.damage ||
+	    !ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32)))
+		return NULL;
+	return ob;
+}
+
+bool array_has(struct object *ob, uint64_t off, size_t size)
+{
+	uint64_t length = A(ob)->length;
+
+	return off <= length && size <= length - off;
+}
+
 ssize_t array_read(struct object *ob, char *buf, size_t size, uint64_t off)
 {
 	uint64_t length = A(ob)->length;

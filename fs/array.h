@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Arrays' bytes; all with the object locked. 0 or more, or -errno. */
+/*
+ * Arrays' bytes. 0 or more, or -errno. With the object locked, but for writing to bytes that are
+ * there.
+ */
 #ifndef IPCFS_FS_ARRAY_H
 #define IPCFS_FS_ARRAY_H
 
@@ -7,6 +10,9 @@
 
 #include "fs.h"
 
+/* The array that is open here, not locked; NULL: there is none, or it was not looked at yet. */
+struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret);
+bool array_has(struct object *ob, uint64_t off, size_t size);
 int array_resize(struct object *ob, uint64_t length);
 ssize_t array_read(struct object *ob, char *buf, size_t size, uint64_t off);
 ssize_t array_write(struct object *ob, const char *buf, size_t size, uint64_t off);

@@ -8,6 +8,7 @@
  */
 #include <linux/fuse.h>
 
+#include "alias.h"
 #include "ctl.h"
 #include "dir.h"
 #include "io.h"
@@ -123,7 +124,7 @@ static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name, 
 	int r = make(req, parent, name, mode, directory, &n);
 
 	if (r == 0)
-		r = n ? entry_of(NODEID(n->id, SUB_SELF), -1, fuse_req_ctx(req)->pid, &e) : -ENOENT;
+		r = n ? entry_of(NODEID(n->id, SUB_SELF), -1, fuse_req_ctx(req)->pid, false, &e) : -ENOENT;
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -160,21 +161,22 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 {
 	/* fuse_reply_create() of libfuse 3.14 cannot say FOPEN_STREAM. */
 	struct { struct fuse_entry_out entry; struct fuse_open_out open; } out = { 0 };
+	pid_t tid = fuse_req_ctx(req)->pid;
 	struct fuse_entry_param e;
-	struct target t, dir;
+	struct target t = { 0 };
 	struct node *n = NULL;
-	uint64_t base;
-	int64_t timeout;
+	bool write;
 	int r = make(req, parent, name, mode, false, &n);
 
-	if (r == -EEXIST && !(fi->flags & O_EXCL)) {	/* another one was faster */
-		r = target_of(parent, &dir);
-		if (r == 0)
-			r = resolve(&dir, name, &base, &timeout);
-		n = r == 0 ? tree_by_id(base) : NULL;
-	}
+	/* Another one was faster: the kernel looks it up again, and opens it. */
+	if (r == -EEXIST && !(fi->flags & O_EXCL))
+		r = -ESTALE;
+	if (r == 0 && !n)
+		r = -ENOENT;
+	t.node = n;
+	write = r == 0 && writes_may_wait(&t, fi->flags);
 	if (r == 0)
-		r = n ? entry_of(NODEID(n->id, SUB_SELF), -1, fuse_req_ctx(req)->pid, &e) : -ENOENT;
+		r = entry_of(NODEID(n->id, SUB_SELF), -1, tid, write, &e);
 	if (r == 0)
 		r = target_of(e.ino, &t);
 	if (r == 0)
@@ -183,6 +185,7 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 		fuse_reply_err(req, -r);
 		return;
 	}
+	alias_opened(&t, out.open.fh, tid, write);
 	target_attr(&t, &e.attr);
 	out.entry.nodeid = e.ino;
 	out.entry.entry_valid = (uint64_t)e.entry_timeout;
@@ -198,6 +201,7 @@ static int remove_node(struct node *n)
 	struct object *ob;
 	int e = 0;
 
+	attr_recall(n);
 	if (n->type != IPC_DIR && node_block(n)->active && !n->ob) {
 		ob = object_of(n, &e);
 		keep = ob && !ob->o.damage && ob->o.h->handles.count;
@@ -229,6 +233,7 @@ static int unlink_end(const struct target *dir, const char *name)
 		return 0;
 	if (r < 0)
 		return r;
+	attr_recall(dir->node);
 	names_chmod(&fs.mount, dir->node->ref,
 		    b->mode | (base >> 40 == SUB_END_A ? MODE_NO_A : MODE_NO_B), b->uid, b->gid);
 	return 0;
@@ -339,6 +344,7 @@ static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent
 		return -EPERM;
 	if (gone && gone->first)
 		return -ENOTEMPTY;
+	attr_recall(n);
 	r = names_move(&fs.mount, n->ref, to.node->id, newname, strlen(newname),
 		       gone ? gone->ref : 0, raw.unique, &ref);
 	if (r < 0)

@@ -44,6 +44,7 @@ static int attach(struct object *ob, struct ipc_handle *hd, fuse_req_t req,
 	if (!a->direct)
 		return 0;
 	set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
+	ob->direct = true;
 	fast_wanted(o);
 	return o->damage ? -EIO : 0;
 }

@@ -26,6 +26,7 @@
 
 #define ENTRY_TIMEOUT	3600.0		/* names change through this mount alone */
 #define PLUS_TIMEOUT	0.01		/* attributes handed out by READDIRPLUS */
+#define ONE_TICK	1e-9			/* the kernel rounds up */
 #define MAX_IO		(1024u * 1024)	/* bytes of one READ or WRITE */
 
 /* ---- inode numbers: what the kernel calls a file ---- */
@@ -70,6 +71,7 @@ struct node {
 	struct object *ob;		/* mapped; NULL */
 	uint64_t size;			/* the size column when it was last mapped */
 	bool size_known;
+	uint64_t lent;			/* as which inode the kernel has attributes of it: alias.c; 0 */
 	UT_hash_handle by_id, by_name, by_cookie;
 	uint32_t key_len;
 	char key[];			/* parent's id, then the name */
@@ -84,6 +86,7 @@ struct object {
 	struct object *hungry_next;	/* waits for memory of the mount */
 	bool hungry;
 	bool adopted;			/* checked, and its handles are this mount's */
+	bool direct;			/* direct clients may change it at any time */
 	int data_fd;			/* array: its memory; -1 */
 	unsigned int pins;		/* who uses it for longer than it is locked */
 	/* held.c */
@@ -221,13 +224,6 @@ void tree_forget(struct node *n);
 void tree_moved(struct node **n, ref_t ref);	/* its block and name are new */
 /* The target of a nodeid: -ESTALE if there is none any more. */
 int target_of(uint64_t nodeid, struct target *ret);
-/* The nodeid for a fresh look-up of `base` with this time limit. */
-int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret);
-void nodeid_forget(uint64_t nodeid, uint64_t lookups);
-/* OPEN for writing of an inode that has a writer already: false, and the next one is let in. */
-bool writer_enter(uint64_t nodeid, pid_t tid);
-void writer_add(uint64_t nodeid);
-void writer_leave(uint64_t nodeid);
 void target_attr(const struct target *t, struct stat *st);
 /* The path of a node inside the mount. */
 void tree_path(const struct node *n, char *buf, size_t size);

@@ -89,6 +89,12 @@ void held_put_aside(struct object *ob)
 	aside = ob;
 }
 
+void held_later(struct object *ob)
+{
+	held_add(ob);
+	held_put_aside(ob);
+}
+
 void held_begin(void)
 {
 	aside = NULL;
@@ -120,10 +126,12 @@ static void limit(struct kept *k, int64_t t, int error)
 
 static bool is_stopped(const struct object *ob);
 
-/* Names need a lock that the kernel holds until this is answered: the inode's, the directory's. */
-static bool must_not_wait(const struct fuse_in_header *h)
+/* Names need a lock that the kernel holds until this is answered: alias.c. */
+static bool must_not_wait(const struct object *ob, const struct fuse_in_header *h)
 {
-	return h->opcode == FUSE_SETATTR || h->opcode == FUSE_CREATE;
+	return h->opcode == FUSE_SETATTR || h->opcode == FUSE_CREATE ||
+	       (h->opcode == FUSE_WRITE && !(h->nodeid & NODEID_ALIAS) &&
+		(h->nodeid >> 40 >= SUB_CTL || ob->o.type == IPC_ARRAY));
 }
 
 static void set_deadline(struct object *ob, struct kept *k)
@@ -134,7 +142,7 @@ static void set_deadline(struct object *ob, struct kept *k)
 	struct ipc_handle *hd;
 
 	k->deadline = IPC_NEVER;
-	if (must_not_wait(h))
+	if (must_not_wait(ob, h))
 		limit(k, is_stopped(ob) ? now : now + PATIENCE_NS, EAGAIN);
 	if ((h->opcode != FUSE_READ && h->opcode != FUSE_WRITE) || k->len < sizeof(*h) + sizeof(*in) ||
 	    in->fh & FH_PLAIN)

@@ -17,6 +17,9 @@ bool held_any(void);
  */
 void held_put_aside(struct object *ob);
 
+/* The request is to be dealt with again a little later. */
+void held_later(struct object *ob);
+
 /* ---- for the loop thread ---- */
 
 extern int held_fd;		/* an eventfd, to have the event thread know that there are some */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Listing directories. */
+#include "alias.h"
 #include "ctl.h"
 #include "dir.h"
 #include "io.h"
@@ -52,10 +53,10 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t size, const char *name
 	struct target t;
 
 	if (base && target_of(base, &t) == 0) {
-		if (plus) {
+		if (plus && !base_leads_nowhere(base)) {
 			fill_entry(&e, base, &t);
 			e.attr_timeout = PLUS_TIMEOUT;
-		} else {
+		} else {		/* (of what has no nodeid the kernel keeps nothing) */
 			e.attr.st_mode = t.sub >= SUB_CTL ? (ctl_is_dir(t.sub) ? S_IFDIR : S_IFREG) :
 				t.sub == SUB_SELF && (t.node->type == IPC_DIR ||
 						      t.node->type == IPC_TWOWAY) ? S_IFDIR : S_IFREG;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What names mean, and the attributes of what they mean. */
+#include "alias.h"
 #include "array.h"
 #include "ctl.h"
 #include "dir.h"
@@ -95,16 +96,16 @@ void fill_entry(struct fuse_entry_param *e, uint64_t nodeid, const struct target
 {
 	*e = (struct fuse_entry_param){ .ino = nodeid };
 	target_attr(t, &e->attr);
-	/* NAME@2 and NAME.ctl follow NAME: they are looked up each time. */
-	if (t->timeout < 0 && t->sub != SUB_CTL)
+	/* NAME@2 and NAME.ctl follow NAME; an alias is for one thread: they are looked up each time. */
+	if (!t->alias && t->timeout < 0 && t->sub != SUB_CTL)
 		e->entry_timeout = ENTRY_TIMEOUT;
 }
 
-int entry_of(uint64_t base, int64_t timeout, pid_t tid, struct fuse_entry_param *e)
+int entry_of(uint64_t base, int64_t timeout, pid_t tid, bool opens, struct fuse_entry_param *e)
 {
 	struct target t;
 	uint64_t nodeid;
-	int r = nodeid_for(base, timeout, tid, &nodeid);
+	int r = nodeid_for(base, timeout, tid, opens, &nodeid);
 
 	if (r == 0)
 		r = target_of(nodeid, &t);
@@ -124,11 +125,14 @@ void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (r == 0)
 		r = resolve(&dir, name, &base, &timeout);
 	if (r == 0)
-		r = entry_of(base, timeout, fuse_req_ctx(req)->pid, &e);
-	if (r < 0)
+		r = entry_of(base, timeout, fuse_req_ctx(req)->pid, false, &e);
+	if (r < 0) {
 		fuse_reply_err(req, -r);
-	else
-		fuse_reply_entry(req, &e);
+		return;
+	}
+	if (attr_lend(e.ino))
+		e.attr_timeout = ONE_TICK;
+	fuse_reply_entry(req, &e);
 }
 
 void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
@@ -220,6 +224,8 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct target t;
 	int r = target_of(ino, &t);
 
+	if (r == 0)
+		attr_recall(t.node);
 	if (r == 0 && t.sub >= SUB_CTL)
 		r = to_set & FUSE_SET_ATTR_SIZE && !(to_set & (FUSE_SET_ATTR_MODE |
 			FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) ? -EINVAL : -EPERM;

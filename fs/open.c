@@ -2,7 +2,9 @@
 /* Opening and closing. */
 #include <linux/fuse.h>
 
+#include "alias.h"
 #include "ctl.h"
+#include "held.h"
 #include "io.h"
 #include "monitor.h"
 #include "type.h"
@@ -96,7 +98,7 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 			settle(ob);
 			return r;
 		}
-		if (how.flags & HANDLE_WRITER)
+		if (writes_may_wait(t, flags))
 			writer_add(t->nodeid);
 	}
 	*ret_fh = (uint64_t)handle_at(&ob->o, handle)->gen << 32 | handle;
@@ -109,7 +111,7 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 static bool opened_already(const struct target *t)
 {
 	int r;
-	struct object *ob = raw.resent ? object_of(t->node, &r) : NULL;
+	struct object *ob = raw.resent && t->node->type != IPC_DIR ? object_of(t->node, &r) : NULL;
 	bool yes;
 
 	if (!ob || object_lock(ob) < 0)	/* (then open_object() meets the same) */
@@ -128,31 +130,62 @@ static bool is_plain(const struct target *t, int flags)
 	return flags & O_NOFOLLOW && (flags & O_ACCMODE) == O_RDONLY && t->node->type != IPC_ARRAY;
 }
 
+static int open_target(fuse_req_t req, const struct target *t, struct fuse_file_info *fi,
+		       uint32_t *ret_flags)
+{
+	if (!is_plain(t, fi->flags))
+		return open_object(req, t, fi->flags, &fi->fh, ret_flags);
+	fi->fh = plain_next();
+	*ret_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
+	return (fi->flags & O_ACCMODE) == O_WRONLY ? 0 : plain_open(t, fi->fh);
+}
+
+/* Before a write can wait on the object's own inode: no name may lead there any more. */
+static int leave_names(const struct target *t)
+{
+	struct object *ob;
+	int r = 0;
+
+	if (base_is_open(t->base) || name_expire(t))
+		return 0;
+	ob = object_of(t->node, &r);
+	if (ob)
+		held_later(ob);
+	return ob ? -EBUSY : r;
+}
+
+static bool is_dir(const struct target *t)
+{
+	return ctl_is_dir(t->sub) || (t->sub == SUB_SELF &&
+	       (t->node->type == IPC_DIR || t->node->type == IPC_TWOWAY));
+}
+
 void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	pid_t tid = fuse_req_ctx(req)->pid;
 	struct target t;
-	uint32_t flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
+	uint32_t flags;
+	bool write;
 	int r = target_of(ino, &t);
 
-	if (r == 0 && (ctl_is_dir(t.sub) || (t.sub == SUB_SELF &&
-	    (t.node->type == IPC_DIR || t.node->type == IPC_TWOWAY))))
+	if (r == 0 && is_dir(&t))
 		r = -EISDIR;
-	if (r == 0 && is_plain(&t, fi->flags)) {
-		fi->fh = plain_next();
-		if ((fi->flags & O_ACCMODE) != O_WRONLY)
-			r = plain_open(&t, fi->fh);
-	} else if (r == 0) {
-		if ((fi->flags & O_ACCMODE) != O_RDONLY && t.sub <= SUB_END_B &&
-		    (t.node->type == IPC_QUEUE || t.node->type == IPC_PIPE ||
-		     t.node->type == IPC_TWOWAY) && !opened_already(&t) &&
-		    !writer_enter(ino, fuse_req_ctx(req)->pid))
-			r = -ESTALE;
-		else
-			r = open_object(req, &t, fi->flags, &fi->fh, &flags);
+	write = r == 0 && writes_may_wait(&t, fi->flags);
+	if (r == 0 && !opened_already(&t))
+		r = alias_enter(&t, tid, write);
+	if (r == 0 && write && !t.alias)
+		r = leave_names(&t);
+	if (r == 0) {
+		alias_recall(&t);
+		r = open_target(req, &t, fi, &flags);
 	}
-	if (r < 0)
+	name_expired(t.base);
+	if (r < 0) {
 		fuse_reply_err(req, -r);
-	else if (reply_open(req, fi->fh, flags) == -ENOENT)
+		return;
+	}
+	alias_opened(&t, fi->fh, tid, write);
+	if (reply_open(req, fi->fh, flags) == -ENOENT)
 		close_handle(ino, fi->fh);	/* nobody waits for it any more */
 }
 
@@ -163,6 +196,7 @@ void close_handle(uint64_t ino, uint64_t fh)
 	struct ipc_handle *hd;
 	uint64_t companion, lock_id, back, id;
 
+	alias_closed(ino, fh);
 	if (fh & FH_PLAIN) {
 		plain_close(fh);
 		return;
@@ -175,7 +209,7 @@ void close_handle(uint64_t ino, uint64_t fh)
 		if (object_lock(ob) < 0)
 			return;
 	}
-	if (hd->flags & HANDLE_WRITER)
+	if (writes_may_wait(&t, (int)hd->oflags))
 		writer_leave(hd->nodeid);
 	if (hd->line)
 		ipc_flush(&ob->o, (ref_t)fh, 0, false, true);

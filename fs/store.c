@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "fs.h"
+#include "alias.h"
 #include "held.h"
 #include "lock.h"
 #include "state.h"
@@ -294,8 +294,9 @@ static void adopt(struct object *ob)
 		LIST_EACH(o, &o->h->handles, h) {
 			struct ipc_handle *hd = AT(o, ipc_handle, h);
 
-			if (hd->flags & HANDLE_WRITER)
+			if (o->type != IPC_ARRAY && (hd->oflags & O_ACCMODE) != O_RDONLY)
 				writer_add(hd->nodeid);
+			ob->direct |= (hd->flags & HANDLE_DIRECT) != 0;
 		}
 }
 
@@ -369,6 +370,7 @@ static int lock_for(struct object *ob, int64_t ns)
 
 	if (r < 0)
 		return r;
+	attr_recall(ob->node);
 	/* Cut short and made longer again, it has zeros instead. */
 	if (ob->o.h->magic != IPC_MAGIC || ob->o.h->id != ob->o.id)
 		obj_damage(&ob->o, "it is no engine file any more");

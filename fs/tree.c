@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names and inode numbers: an index over the mount file's nodes, and what a nodeid means.
- *
- * A nodeid that one writer has open serves no second one, because an unanswered WRITE holds the
- * kernel's lock of that inode. OPEN then answers ESTALE, the kernel looks up once more by itself,
- * and LOOKUP gives a fresh alias, reserved for the thread that was refused: others may find it in
- * the kernel's cache before that thread opens it. The kernel retries only once, so whoever was
- * refused is let in the next time in any case (writer_enter).
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "alias.h"
 #include "ctl.h"
-#include "fs.h"
 #include "type.h"
 
 /* ---- nodes ---- */
@@ -54,8 +47,6 @@ struct node *tree_after(struct node *dir, uint64_t cookie)
 		;
 	return n;
 }
-
-static void refused_add(pid_t tid, uint64_t base, uint64_t alias);
 
 static bool is_dir(const struct node *n)
 {
@@ -172,65 +163,6 @@ static int by_cookie(const void *a, const void *b)
 	return (x->cookie > y->cookie) - (x->cookie < y->cookie);
 }
 
-struct writers {
-	uint64_t nodeid;
-	uint32_t count;
-	UT_hash_handle hh;
-};
-
-struct refused {			/* was told ESTALE; is let in the next time */
-	pid_t tid;
-	uint64_t base;
-	uint64_t alias;			/* made for it by its look-up, and nobody else's; 0 */
-	UT_hash_handle hh, by_alias;
-};
-
-static struct writers *writers;
-static struct refused *refused, *reserved;
-
-/* The aliases that there are: a nodeid may outlive its block. */
-struct live_alias {
-	uint64_t nodeid;
-	UT_hash_handle hh;
-};
-
-static struct live_alias *live;
-
-static uint64_t alias_nodeid(ref_t r)
-{
-	return NODEID_ALIAS | (uint64_t)(alias_at(&fs.mount, r)->gen & 0x7fffffff) << 32 | r;
-}
-
-static ref_t alias_ref(uint64_t nodeid)
-{
-	struct live_alias *a;
-
-	HASH_FIND(hh, live, &nodeid, sizeof(nodeid), a);
-	return a ? (ref_t)nodeid : 0;
-}
-
-static void alias_known(ref_t r)
-{
-	struct live_alias *a = calloc(1, sizeof(*a));
-
-	if (!a)
-		abort();
-	a->nodeid = alias_nodeid(r);
-	HASH_ADD(hh, live, nodeid, sizeof(a->nodeid), a);
-}
-
-static void alias_gone(uint64_t nodeid)
-{
-	struct live_alias *a;
-
-	HASH_FIND(hh, live, &nodeid, sizeof(nodeid), a);
-	if (!a)
-		return;
-	HASH_DEL(live, a);
-	free(a);
-	alias_remove(&fs.mount, (ref_t)nodeid);
-}
-
 int tree_load(void)
 {
 	struct ipc_obj *m = &fs.mount;
@@ -243,8 +175,6 @@ int tree_load(void)
 		obj_damage(m, k.why);
 		return -EIO;
 	}
-	if (names_refused_make(m) < 0)
-		return -ENOSPC;
 	if (!mount_body()->nodes.count) {
 		struct ipc_new_node root = { .type = IPC_DIR, .mode = 0755, .uid = geteuid(),
 					     .gid = getegid(), .name = "" };
@@ -274,14 +204,7 @@ int tree_load(void)
 			attach(all[i], dir);
 	}
 	free(all);
-	for (r = mount_body()->aliases.head; r; r = alias_at(m, r)->link.next)
-		alias_known(r);
-	for (unsigned int i = 0; i < IPC_REFUSED; i++) {
-		struct ipc_refused *kept = names_refused(m, i);
-
-		if (kept && kept->tid)
-			refused_add((pid_t)kept->tid, kept->nodeid, kept->alias);
-	}
+	alias_load();
 	return fs.root ? 0 : -EIO;
 }
 
@@ -296,25 +219,8 @@ void tree_unload(void)
 		free(n);
 	}
 	fs.root = NULL;
-	while (live) {
-		struct live_alias *a = live;
-
-		HASH_DEL(live, a);
-		free(a);
-	}
-	while (writers) {
-		struct writers *w = writers;
-
-		HASH_DEL(writers, w);
-		free(w);
-	}
-	HASH_CLEAR(by_alias, reserved);
-	while (refused) {
-		struct refused *f = refused;
-
-		HASH_DEL(refused, f);
-		free(f);
-	}
+	alias_unload();
+	writers_unload();
 }
 
 void tree_path(const struct node *n, char *buf, size_t size)
@@ -342,8 +248,6 @@ void tree_path(const struct node *n, char *buf, size_t size)
 
 /* ---- nodeids ---- */
 
-#define REFUSED_MOST 4096
-
 int target_of(uint64_t nodeid, struct target *t)
 {
 	*t = (struct target){ .timeout = -1, .nodeid = nodeid, .base = nodeid };
@@ -368,177 +272,6 @@ int target_of(uint64_t nodeid, struct target *t)
 	default:
 		return ctl_exists(t) ? 0 : -ESTALE;
 	}
-}
-
-static struct writers *writers_of(uint64_t nodeid)
-{
-	struct writers *w;
-
-	HASH_FIND(hh, writers, &nodeid, sizeof(nodeid), w);
-	return w;
-}
-
-static struct refused *refused_of(pid_t tid)
-{
-	struct refused *f;
-
-	HASH_FIND(hh, refused, &tid, sizeof(tid), f);
-	return f;
-}
-
-/* Known to the mount file too: the next worker must let it in. */
-static void refused_add(pid_t tid, uint64_t base, uint64_t alias)
-{
-	struct ipc_refused *kept = names_refused(&fs.mount, (uint64_t)tid);
-	struct refused *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return;
-	f->tid = tid;
-	f->base = base;
-	HASH_ADD(hh, refused, tid, sizeof(tid), f);
-	if (kept)
-		*kept = (struct ipc_refused){ (uint64_t)tid, base, alias };
-	if (alias) {
-		f->alias = alias;
-		HASH_ADD(by_alias, reserved, alias, sizeof(f->alias), f);
-	}
-}
-
-static void refused_drop(struct refused *f)
-{
-	struct ipc_refused *kept = names_refused(&fs.mount, (uint64_t)f->tid);
-
-	if (kept && kept->tid == (uint64_t)f->tid)
-		kept->tid = 0;
-	HASH_DELETE(hh, refused, f);
-	if (f->alias)
-		HASH_DELETE(by_alias, reserved, f);
-	free(f);
-}
-
-/* Another thread's look-up made this alias for itself, and that thread still lives. */
-static bool reserved_for_other(uint64_t nodeid, pid_t tid)
-{
-	struct refused *f;
-
-	HASH_FIND(by_alias, reserved, &nodeid, sizeof(nodeid), f);
-	if (!f || f->tid == tid)
-		return false;
-	if (kill(f->tid, 0) == 0 || errno != ESRCH)
-		return true;
-	refused_drop(f);
-	return false;
-}
-
-int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, uint64_t *ret)
-{
-	struct ipc_refused *kept;
-	struct refused *f = refused_of(tid);
-	bool private = f && f->base == base;
-	ref_t r;
-	int e;
-
-	if (private && f->alias && alias_ref(f->alias)) {
-		*ret = f->alias;	/* the kernel may look up twice before it opens */
-		alias_at(&fs.mount, (ref_t)*ret)->lookups++;
-		return 0;
-	}
-	if (!private && timeout < 0 && !writers_of(base)) {
-		*ret = base;
-		return 0;
-	}
-	for (r = mount_body()->aliases.tail; r && !private; r = alias_at(&fs.mount, r)->link.prev) {
-		struct ipc_alias *a = alias_at(&fs.mount, r);
-
-		if (a->nodeid == base && a->timeout == timeout && !a->private &&
-		    !writers_of(alias_nodeid(r)))
-			break;
-	}
-	if (private || !r) {
-		e = alias_add(&fs.mount, base, timeout, private, &r);
-		if (e < 0)
-			return e;
-		alias_known(r);
-	}
-	alias_at(&fs.mount, r)->lookups++;
-	*ret = alias_nodeid(r);
-	if (private) {
-		if (f->alias)
-			HASH_DELETE(by_alias, reserved, f);
-		f->alias = *ret;
-		HASH_ADD(by_alias, reserved, alias, sizeof(f->alias), f);
-		kept = names_refused(&fs.mount, (uint64_t)tid);
-		if (kept && kept->tid == (uint64_t)tid)
-			kept->alias = *ret;
-	}
-	return 0;
-}
-
-static bool alias_open(uint64_t nodeid)
-{
-	return writers_of(nodeid) != NULL;
-}
-
-void nodeid_forget(uint64_t nodeid, uint64_t lookups)
-{
-	ref_t r = nodeid & NODEID_ALIAS ? alias_ref(nodeid) : 0;
-	struct ipc_alias *a;
-
-	if (!r)
-		return;
-	a = alias_at(&fs.mount, r);
-	a->lookups -= lookups < a->lookups ? lookups : a->lookups;
-	if (!a->lookups && !alias_open(nodeid))
-		alias_gone(nodeid);
-}
-
-bool writer_enter(uint64_t nodeid, pid_t tid)
-{
-	struct refused *f = refused_of(tid);
-	struct target t;
-	uint64_t base = target_of(nodeid, &t) == 0 ? t.base : 0;
-
-	if (f && raw.resent && nodeid != f->alias)
-		return false;		/* it was told so, or would have been */
-	if (f) {
-		bool same = f->base == base;
-
-		refused_drop(f);
-		if (same)
-			return true;
-		/* It never came back there (the name went, a signal): this is a first time. */
-	}
-	if (!writers_of(nodeid) && !reserved_for_other(nodeid, tid))
-		return true;
-	if (HASH_CNT(hh, refused) >= REFUSED_MOST)	/* died in between: forget the oldest */
-		refused_drop(refused);
-	refused_add(tid, base, 0);
-	return false;
-}
-
-void writer_add(uint64_t nodeid)
-{
-	struct writers *w = writers_of(nodeid);
-
-	if (!w) {
-		w = calloc(1, sizeof(*w));
-		if (!w)
-			return;
-		w->nodeid = nodeid;
-		HASH_ADD(hh, writers, nodeid, sizeof(nodeid), w);
-	}
-	w->count++;
-}
-
-void writer_leave(uint64_t nodeid)
-{
-	struct writers *w = writers_of(nodeid);
-
-	if (!w || --w->count)
-		return;
-	HASH_DEL(writers, w);
-	free(w);
 }
 
 /* ---- attributes ---- */

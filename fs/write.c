@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* WRITE: messages and bytes for queues and pipes, commands for all others, memory for arrays. */
 
+#include "alias.h"
 #include "array.h"
 #include "ctl.h"
 #include "io.h"
@@ -57,6 +58,30 @@ static void reply_write(fuse_req_t req, struct object *ob, struct node *n, int r
 		settle(ob);
 }
 
+/*
+ * Bytes that an array has are written without its lock, for which a write might have to wait: the
+ * kernel would hold the lock of the inode meanwhile, and names lead there (alias.c).
+ */
+static bool write_in_place(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+			   const struct fuse_file_info *fi)
+{
+	struct target t;
+	struct object *ob = array_open(ino, fi->fh, &t);
+	ssize_t n;
+
+	if (!ob || fi->flags & O_APPEND || !array_has(ob, (uint64_t)off, size))
+		return false;
+	n = array_write(ob, buf, size, (uint64_t)off);
+	if (n < 0) {
+		fuse_reply_err(req, (int)-n);
+		return true;
+	}
+	attr_recall(t.node);
+	touch(t.node, true);
+	fuse_reply_write(req, (size_t)n);
+	return true;
+}
+
 void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 	       struct fuse_file_info *fi)
 {
@@ -81,7 +106,8 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 			settle(ob);
 		return;
 	}
-	if (!enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
+	if (write_in_place(req, ino, buf, size, off, fi) ||
+	    !enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
 	if (ob->o.type == IPC_ARRAY) {
 		ssize_t n = array_write(ob, buf, size, fi->flags & O_APPEND ?

@@ -100,8 +100,8 @@ static void names(FILE *f, struct ipc_obj *o)
 	LIST_EACH(o, &m->aliases, r) {
 		struct ipc_alias *a = AT(o, ipc_alias, r);
 
-		fprintf(f, "alias of %llu %lld gen=%u private=%u\n", (unsigned long long)a->nodeid,
-			(long long)a->timeout, a->gen, a->private);
+		fprintf(f, "alias of %llu %lld gen=%u tid=%u\n", (unsigned long long)a->nodeid,
+			(long long)a->timeout, a->gen, a->tid);
 	}
 }
 

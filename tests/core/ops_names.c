@@ -27,7 +27,7 @@ static void some(struct scene *s)
 	root(s);
 	s->w[0] = add(s, "a.queue", IPC_QUEUE, 0);
 	s->w[1] = add(s, "b.queue", IPC_QUEUE, 0);
-	CHECK_INT(alias_add(s->o, 2, -1, true, &s->w[2]), 0);
+	CHECK_INT(alias_add(s->o, 2, -1, 77, &s->w[2]), 0);
 }
 
 static void move(struct scene *s, uint64_t unique, ref_t gone)
@@ -47,7 +47,7 @@ RUN(remove_open, if (FRESH) names_remove(s->o, s->w[0], true, unique))
 RUN(chmod_one, names_chmod(s->o, s->w[0], 0600, 5, 6 + (unique == 1)))
 RUN(activate, names_active(s->o, s->w[0], unique != 1))
 RUN(add_alias, ref_t r; if (s->o->h->b.mount.aliases.count < 2 + (unique == 1))
-	alias_add(s->o, 3, 7, false, &r))
+	alias_add(s->o, 3, 7, 77, &r))
 RUN(remove_alias, if (s->o->h->b.mount.aliases.count > (unique == 1)) alias_remove(s->o, s->w[2]))
 
 const struct op ops_names[] = {

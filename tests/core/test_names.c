@@ -58,7 +58,7 @@ TEST(names_many)
 		snprintf(name, sizeof(name), "%0*d.sem", 1 + i % 250, i);
 		r[i] = add(m, 1, name, IPC_SEM);
 	}
-	CHECK_INT(alias_add(m, 3, -1, true, &alias), 0);
+	CHECK_INT(alias_add(m, 3, -1, 77, &alias), 0);
 	CHECK_INT(alias_at(m, alias)->nodeid, 3);
 	obj_ok(m, "with many names");
 	for (int i = 0; i < 500; i++)
@@ -75,7 +75,7 @@ TEST(names_no_memory)
 
 	env.limit = 1;
 	CHECK_INT(names_add(m, &n, &r), -ENOSPC);
-	CHECK_INT(alias_add(m, 1, 0, false, &r), -ENOSPC);
+	CHECK_INT(alias_add(m, 1, 0, 77, &r), -ENOSPC);
 	CHECK_INT(r, 7);
 	CHECK_INT(M(m)->next_id, 1);
 }

@@ -148,6 +148,21 @@ static void notification(const struct fuse_out_header *h, const char *body, size
 			return;			/* a fuzz does not look */
 		memcpy(&k.polls[k.n_polls++], body, sizeof(uint64_t));
 		return;
+	case FUSE_NOTIFY_INVAL_INODE: {
+		struct fuse_notify_inval_inode_out out;
+
+		CHECK_INT(len, sizeof(out));
+		memcpy(&out, body, sizeof(out));
+		CHECK(out.off < 0);	/* attributes alone: with data the kernel may wait for us */
+		k.invalid = out.ino;
+		k.n_invalid++;
+		return;
+	}
+	case FUSE_NOTIFY_INVAL_ENTRY:
+		CHECK(len > sizeof(struct fuse_notify_inval_entry_out));
+		CHECK(len - sizeof(struct fuse_notify_inval_entry_out) <= sizeof(k.expired));
+		strcpy(k.expired, body + sizeof(struct fuse_notify_inval_entry_out));
+		return;
 	case 7:				/* FUSE_NOTIFY_RESEND */
 		CHECK_INT(len, 0);
 		k.resends++;

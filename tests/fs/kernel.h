@@ -48,6 +48,9 @@ struct kernel {
 	unsigned int again;		/* INTERRUPTs that were answered with EAGAIN */
 	uint64_t polls[16];		/* kh of the poll notifications that came */
 	unsigned int n_polls;
+	uint64_t invalid;		/* the inode whose attributes were recalled last */
+	unsigned int n_invalid;
+	char expired[256];		/* the name that leads elsewhere now */
 };
 
 extern struct kernel k;

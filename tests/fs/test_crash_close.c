@@ -4,21 +4,25 @@
 
 #include "crash.h"
 
+static uint64_t ino;
+
 CRASH(open)
 
 static void setup_open(void)
 {
 	make("a.pipe");
+	CHECK_STR(told(q_open(NODEID(2, 0), WO)), "!ESTALE");
+	ino = lookup(DIR_ROOT, "a.pipe");
 }
 
 static void ask_open(void)
 {
-	r1 = q_open(NODEID(2, 0), WO);
+	r1 = q_open(ino, WO);
 }
 
 static void verify_open(void)
 {
-	f1 = opened(r1, NODEID(2, 0), WO);
+	f1 = opened(r1, ino, WO);
 	CHECK_STR(f_put(&f1, "x"), "1");
 	CHECK_STR(show_word("a.pipe.ctl/writers"), "1");	/* not two of them */
 	f_release(&f1);
@@ -26,6 +30,78 @@ static void verify_open(void)
 }
 
 CRASH_OLD(open)
+
+/* Told ESTALE, the kernel looks up again: then it must be let in. */
+CRASH(refused)
+
+static void setup_refused(void)
+{
+	make("a.pipe");
+}
+
+static void ask_refused(void)
+{
+	r1 = q_open(NODEID(2, 0), WO);
+	r2 = q_lookup(DIR_ROOT, "a.pipe");
+}
+
+static void verify_refused(void)
+{
+	CHECK_STR(told(r1), "!ESTALE");
+	f1 = open_ino(entry_ino(r2, NULL), WO);
+	CHECK_STR(f_put(&f1, "x"), "1");
+	f_release(&f1);
+}
+
+/* Whoever opens a descriptor anew is not looked up in between. */
+CRASH(refused_by_descriptor)
+
+static void setup_refused_by_descriptor(void)
+{
+	make("a.pipe");
+	f2 = open_name("a.pipe", WO);
+}
+
+static void ask_refused_by_descriptor(void)
+{
+	r1 = q_open(f2.ino, WO);
+}
+
+static void verify_refused_by_descriptor(void)
+{
+	CHECK_STR(told(r1), "!ESTALE");
+	f1 = open_ino(f2.ino, WO);
+	CHECK_STR(f_put(&f1, "x"), "1");
+}
+
+/* Free for the next one, or not yet; never told to two. */
+CRASH(closed_and_looked_up)
+
+static void setup_closed_and_looked_up(void)
+{
+	make("a.pipe");
+	f1 = open_name("a.pipe", WO);
+	CHECK_STR(f_put(&f1, "x"), "1");
+}
+
+static void ask_closed_and_looked_up(void)
+{
+	r1 = q_release(&f1);
+	r2 = q_lookup(DIR_ROOT, "a.pipe");
+	k.pid++;
+	r3 = q_lookup(DIR_ROOT, "a.pipe");
+}
+
+static void verify_closed_and_looked_up(void)
+{
+	uint64_t mine = entry_ino(r2, NULL), others = entry_ino(r3, NULL);
+
+	CHECK(mine != others || !(mine & NODEID_ALIAS));
+	CHECK_STR(told(q_open(mine, WO)), "!ESTALE");
+	k.pid--;
+	if (mine & NODEID_ALIAS)
+		open_ino(mine, WO);
+}
 
 CRASH(flush)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each inode serves one open writer. A second one is told ESTALE, the kernel looks the name up
- * again, once, and opens what it is given then.
+ * An inode that can be waited on by a writer is one thread's own. Who opens another one to write is
+ * told ESTALE, the kernel looks the name up again, once, and opens what it is given then.
  */
 #include <signal.h>
 #include <sys/prctl.h>
@@ -38,31 +38,150 @@ static void as(unsigned int i)
 	k.pid = (uint32_t)threads[i];
 }
 
-TEST(writers_second_gets_an_inode_of_its_own)
+/* Looks the name up until it is told an inode of its own. */
+static uint64_t alias_of(const char *name)
+{
+	uint64_t ino = lookup(DIR_ROOT, name);
+
+	if (!(ino & NODEID_ALIAS)) {
+		CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+		ino = lookup(DIR_ROOT, name);
+	}
+	CHECK(ino & NODEID_ALIAS);
+	return ino;
+}
+
+static const char *const types[] = { "a.queue", "a.pipe", "a.event", "a.sem", "a.lock", "a.cond",
+				     "a.barrier", "a.value" };
+
+TEST(writers_never_get_the_inode_of_the_name)
 {
 	struct fuse_attr attr;
 	uint64_t ino, alias;
+
+	daemon_start();
+	threads_begin();
+	for (unsigned int i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		ino = make(types[i]);
+		as(0);
+		CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+		alias = entry_ino(q_lookup(DIR_ROOT, types[i]), &attr);
+		CHECK(alias != ino);
+		CHECK_INT(attr.ino, ino);		/* st_ino stays the object's */
+		open_ino(alias, BOTH);
+		open_ino(ino, RO);			/* readers need none */
+		as(1);
+		CHECK(lookup(DIR_ROOT, types[i]) != alias);
+	}
+	ino = make("a.array");			/* whose writes never wait */
+	open_ino(ino, WO);
+	as(0);
+	CHECK_INT(lookup(DIR_ROOT, "a.array"), ino);
+	ino = lookup(lookup(DIR_ROOT, "a.queue.ctl"), "maxsize");
+	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+	CHECK(lookup(lookup(DIR_ROOT, "a.queue.ctl"), "maxsize") != ino);
+	threads_end();
+	daemon_end();
+}
+
+TEST(writers_second_gets_an_inode_of_its_own)
+{
+	uint64_t ino, one, two;
 	struct file a, b;
 
 	daemon_start();
 	threads_begin();
 	ino = make("a.queue");
 	as(0);
-	a = open_ino(ino, WO);
+	one = alias_of("a.queue");
+	CHECK_INT(lookup(DIR_ROOT, "a.queue"), one);	/* the kernel may ask twice */
 	as(1);
-	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
-	alias = entry_ino(q_lookup(DIR_ROOT, "a.queue"), &attr);
-	CHECK(alias && alias != ino);
-	CHECK_INT(attr.ino, ino);		/* st_ino stays the object's */
-	b = open_ino(alias, WO);
+	two = alias_of("a.queue");
+	CHECK(two != one);
+	CHECK_STR(told(q_open(one, WO)), "!ESTALE");
+	CHECK_INT(lookup(DIR_ROOT, "a.queue"), two);
+	b = open_ino(two, WO);
+	as(0);
+	a = open_ino(one, WO);
 	CHECK_STR(f_put(&a, "a\n"), "2");
 	CHECK_STR(f_put(&b, "b\n"), "2");
-	CHECK_INT(size_of(alias), 2);
+	CHECK_INT(size_of(one), 2);
 	CHECK_INT(size_of(ino), 2);
-	/* Readers need none. */
+	threads_end();
+	daemon_end();
+}
+
+/* Nobody has it in hand then, so the kernel may keep what it knows of the name. */
+TEST(writers_closed_inode_is_the_next_ones)
+{
+	uint64_t ino;
+	struct file f;
+
+	daemon_start();
+	threads_begin();
+	make("a.queue");
+	as(0);
+	f = open_ino(alias_of("a.queue"), WO);
+	ino = f.ino;
+	for (unsigned int i = 0; i < 6; i++) {
+		as(i);
+		CHECK(lookup(DIR_ROOT, "a.queue") != ino);	/* it is open */
+		f_close(&f);
+		if (i == 4)
+			daemon_kill_and_restart();
+		as(i + 1);
+		CHECK_INT(alias_of("a.queue"), ino);
+		f = open_ino(ino, WO);
+	}
+	threads_end();
+	daemon_end();
+}
+
+/* It may be on its way to the inode's lock: chmod, rm. */
+TEST(writers_inode_that_was_looked_up_is_nobody_elses)
+{
+	uint64_t ino, other;
+	struct file f;
+
+	daemon_start();
+	threads_begin();
+	make("a.queue");
+	as(0);
+	f = open_ino(alias_of("a.queue"), WO);
+	ino = f.ino;
+	f_close(&f);
+	as(1);
+	CHECK_INT(lookup(DIR_ROOT, "a.queue"), ino);	/* and does not open it */
 	as(2);
-	open_ino(ino, RO);
-	open_ino(alias, RO);
+	other = lookup(DIR_ROOT, "a.queue");
+	CHECK(other != ino);
+	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+	daemon_kill_and_restart();
+	as(3);
+	CHECK(lookup(DIR_ROOT, "a.queue") != ino);
+	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+	as(1);
+	open_ino(ino, WO);
+	threads_end();
+	daemon_end();
+}
+
+TEST(writers_inode_with_an_open_reader_is_not_granted)
+{
+	uint64_t ino;
+	struct file f;
+
+	daemon_start();
+	threads_begin();
+	make("a.queue");
+	as(0);
+	f = open_ino(alias_of("a.queue"), WO);
+	ino = f.ino;
+	f_close(&f);
+	CHECK_INT(lookup(DIR_ROOT, "a.queue"), ino);
+	f = open_ino(ino, RO);
+	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+	CHECK(lookup(DIR_ROOT, "a.queue") != ino);
 	threads_end();
 	daemon_end();
 }
@@ -71,6 +190,7 @@ TEST(writers_second_gets_an_inode_of_its_own)
 TEST(writers_granted_the_second_time)
 {
 	struct file a, b;
+	rq n;
 
 	daemon_start();
 	threads_begin();
@@ -79,51 +199,90 @@ TEST(writers_granted_the_second_time)
 	a = open_name("a.queue", WO);
 	as(1);
 	CHECK_STR(told(q_open(a.ino, WO)), "!ESTALE");
+	daemon_kill_and_restart();
 	b = open_ino(a.ino, WO);
 	CHECK_STR(f_put(&b, "b\n"), "2");
 	f_close(&a);
 	f_close(&b);
-	/* All of them are gone: it is free. */
+	/* Those who have a descriptor may still open it: it is told to nobody any more. */
 	as(2);
-	a = open_ino(a.ino, WO);
-	as(3);
+	CHECK(lookup(DIR_ROOT, "a.queue") != a.ino);
 	CHECK_STR(told(q_open(a.ino, WO)), "!ESTALE");
+	n = q_open(a.ino, WO);
+	opened(n, a.ino, WO);
 	threads_end();
 	daemon_end();
 }
 
-TEST(writers_two_refused_at_once)
+/* The kernel forgets the name before a write can wait on the inode that it led to. */
+TEST(writers_by_descriptor_leave_the_name)
 {
-	uint64_t ino, one, two, three;
-	struct file a;
+	uint64_t ino;
+	struct file r, w;
 
 	daemon_start();
 	threads_begin();
 	ino = make("a.queue");
 	as(0);
-	a = open_ino(ino, WO);
-	as(1);
+	r = open_ino(ino, RO);
 	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
-	as(2);
-	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+	CHECK_STR(k.expired, "");
+	w = open_ino(ino, WO);
+	CHECK_STR(k.expired, "a.queue");
+	daemon_kill_and_restart();
 	as(1);
-	one = lookup(DIR_ROOT, "a.queue");
+	CHECK(lookup(DIR_ROOT, "a.queue") != ino);
+	CHECK_STR(f_put(&w, "x\n"), "2");
+	CHECK_STR(f_get(&r), "x\n");
+	f_close(&w);
 	as(2);
-	two = lookup(DIR_ROOT, "a.queue");
-	CHECK(one != two && one != ino && two != ino);
-	/* A third one finds the first's in the kernel's cache, and is quicker than it. */
-	as(3);
-	CHECK_STR(told(q_open(one, WO)), "!ESTALE");
-	three = lookup(DIR_ROOT, "a.queue");
-	CHECK(three != one && three != two && three != ino);
-	as(2);
-	open_ino(two, WO);
-	as(1);
-	open_ino(one, WO);
-	as(3);
-	open_ino(three, WO);
-	CHECK_STR(f_put(&a, "x\n"), "2");
+	CHECK_INT(lookup(DIR_ROOT, "a.queue"), ino);
 	threads_end();
+	daemon_end();
+}
+
+TEST(writers_created)
+{
+	const struct fuse_entry_out *e;
+	struct file f;
+	rq n;
+
+	daemon_start();
+	threads_begin();
+	as(0);
+	n = q_create(DIR_ROOT, "a.queue", WO | O_EXCL);
+	f = opened(n, 0, WO);
+	e = (const struct fuse_entry_out *)k_answer(n)->data;
+	CHECK(e->nodeid & NODEID_ALIAS);
+	CHECK_INT(e->entry_valid, 0);
+	as(1);
+	CHECK(lookup(DIR_ROOT, "a.queue") != f.ino);
+	/* Made in between: the kernel looks it up, and opens it. */
+	CHECK_STR(told(q_create(DIR_ROOT, "a.queue", WO)), "!ESTALE");
+	CHECK_STR(told(q_create(DIR_ROOT, "a.queue", WO | O_EXCL)), "!EEXIST");
+	threads_end();
+	daemon_end();
+}
+
+/* Threads of another pid namespace cannot be told apart: none of them may see ESTALE. */
+TEST(writers_of_unknown_threads)
+{
+	uint64_t ino, one, two;
+
+	daemon_start();
+	ino = make("a.queue");
+	for (unsigned int i = 0; i < 3; i++) {
+		k.pid = 0;
+		CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
+		opened(q_open(ino, WO), ino, WO);	/* another one's first, or by descriptor */
+		one = lookup(DIR_ROOT, "a.queue");
+		two = lookup(DIR_ROOT, "a.queue");
+		open_ino(one, WO);
+		open_ino(two, WO);
+		k.pid = 5000001;
+		CHECK(lookup(DIR_ROOT, "a.queue") != one);
+		CHECK(lookup(DIR_ROOT, "a.queue") != two);
+	}
 	daemon_end();
 }
 
@@ -131,7 +290,6 @@ TEST(writers_two_refused_at_once)
 TEST(writers_refused_and_gone_elsewhere)
 {
 	struct file a, b;
-	rq n;
 
 	daemon_start();
 	threads_begin();
@@ -143,8 +301,7 @@ TEST(writers_refused_and_gone_elsewhere)
 	as(1);
 	CHECK_STR(told(q_open(a.ino, WO)), "!ESTALE");
 	/* It was killed while it looked up; or the name went. Later, it opens another. */
-	n = q_open(b.ino, WO);
-	CHECK_STR(told(n), "!ESTALE");
+	CHECK_STR(told(q_open(b.ino, WO)), "!ESTALE");
 	open_ino(b.ino, WO);
 	threads_end();
 	daemon_end();
@@ -167,6 +324,8 @@ TEST(writers_of_many)
 	for (unsigned int i = 0; i < 8; i++)
 		CHECK_STR(f_put(&f[i], "x\n"), "2");
 	as(0);
+	for (unsigned int i = 0; i < 8; i++)
+		CHECK(lookup(DIR_ROOT, "a.queue") != f[i].ino);
 	CHECK_STR(told(q_open(f[3].ino, WO)), "!ESTALE");
 	threads_end();
 	daemon_end();
@@ -191,17 +350,14 @@ static unsigned int aliases(void)
 
 TEST(writers_forgotten_alias_goes)
 {
-	uint64_t ino, alias;
-	struct file a, b;
+	uint64_t alias;
+	struct file b;
 
 	daemon_start();
 	threads_begin();
-	ino = make("a.queue");
-	as(0);
-	a = open_ino(ino, WO);
+	make("a.queue");
 	as(1);
-	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
-	alias = lookup(DIR_ROOT, "a.queue");
+	alias = alias_of("a.queue");
 	CHECK_INT(lookup(DIR_ROOT, "a.queue"), alias);
 	b = open_ino(alias, WO);
 	CHECK_INT(aliases(), 1);
@@ -211,8 +367,27 @@ TEST(writers_forgotten_alias_goes)
 	forget(alias, 1);
 	CHECK_INT(aliases(), 0);
 	CHECK_INT(size_of(alias), -ESTALE);
-	f_close(&a);
 	threads_end();
+	daemon_end();
+}
+
+TEST(writers_many_opens_leave_nothing)
+{
+	daemon_start();
+	make("a.queue");
+	for (unsigned int i = 0; i < 3000; i++) {
+		struct file f;
+
+		k.pid = 5000001 + i;		/* none of them lives */
+		if (i % 3 == 0) {		/* it is killed before it comes back */
+			told(q_open(NODEID(2, 0), WO));
+			continue;
+		}
+		f = open_ino(alias_of("a.queue"), WO);
+		f_close(&f);
+		forget(f.ino, 100);
+	}
+	CHECK(aliases() <= 10);
 	daemon_end();
 }
 
@@ -265,15 +440,139 @@ TEST(writers_refused_before_a_restart)
 	daemon_start();
 	threads_begin();
 	ino = make("a.queue");
-	as(0);
-	a = open_ino(ino, WO);
 	as(1);
 	CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
 	daemon_kill_and_restart();
 	alias = lookup(DIR_ROOT, "a.queue");
 	CHECK(alias != ino);
-	open_ino(alias, WO);
+	daemon_kill_and_restart();
+	a = open_ino(alias, WO);
 	CHECK_STR(f_put(&a, "x\n"), "2");
+	threads_end();
+	daemon_end();
+}
+
+/* ---- attributes that are valid for a moment ---- */
+
+static bool lent(const char *name, uint64_t *ret)
+{
+	const struct request *r = k_answer(q_lookup(DIR_ROOT, name));
+	const struct fuse_entry_out *e = (const struct fuse_entry_out *)r->data;
+
+	*ret = e->nodeid;
+	CHECK_INT(e->attr_valid, 0);
+	return e->attr_valid_nsec != 0;
+}
+
+TEST(writers_attributes_are_recalled)
+{
+	struct file f, g;
+	uint64_t ino;
+
+	daemon_start();
+	threads_begin();
+	make("a.queue");
+	as(1);
+	g = open_name("a.queue", WO);
+	as(0);
+	f = open_ino(alias_of("a.queue"), WO);
+	f_close(&f);
+	CHECK(lent("a.queue", &ino));
+	CHECK_INT(ino, f.ino);
+	k.n_invalid = 0;
+	f = open_ino(ino, WO);
+	CHECK_INT(k.n_invalid, 1);
+	CHECK_INT(k.invalid, ino);
+	f_close(&f);
+	CHECK(lent("a.queue", &ino));
+	f_put(&g, "x\n");			/* the size changes */
+	CHECK_INT(k.n_invalid, 2);
+	CHECK(lent("a.queue", &ino));
+	CHECK_STR(told(q_chmod(NODEID(2, 0), 0600)), "ok");
+	CHECK_INT(k.n_invalid, 3);
+	CHECK_INT(k.invalid, ino);
+	threads_end();
+	daemon_end();
+}
+
+/* ---- what the kernel asks for `echo x > a.queue` ---- */
+
+static struct {				/* what it keeps of the name */
+	uint64_t ino, told;
+	bool lasts, valid;
+} entry;
+
+static unsigned int asked;
+
+static void kernel_looks_up(void)
+{
+	for (;;) {
+		const struct request *r = k_answer(q_lookup(DIR_ROOT, "a.queue"));
+		const struct fuse_entry_out *e = (const struct fuse_entry_out *)r->data;
+
+		asked++;
+		if (entry.ino && entry.ino != e->nodeid) {
+			forget(e->nodeid, 1);
+			forget(entry.ino, entry.told);
+			memset(&entry, 0, sizeof(entry));
+			continue;
+		}
+		entry.ino = e->nodeid;
+		entry.told++;
+		entry.lasts = e->entry_valid > 0;
+		entry.valid = e->attr_valid || e->attr_valid_nsec;
+		return;
+	}
+}
+
+static rq kernel_opens(int flags)
+{
+	if (!entry.valid) {
+		size_of(entry.ino);
+		asked++;
+	}
+	entry.valid = false;
+	asked++;
+	return q_open(entry.ino, flags);
+}
+
+/* How many requests it takes a thread. */
+static unsigned int echo(uint32_t pid)
+{
+	struct file f;
+	rq n;
+
+	k.pid = pid;
+	asked = 0;
+	if (!entry.lasts)
+		kernel_looks_up();
+	n = kernel_opens(WO);
+	if (k_answer(n)->error == -ESTALE) {
+		kernel_looks_up();
+		n = kernel_opens(WO);
+	}
+	f = opened(n, entry.ino, WO);
+	f_flush(&f);
+	CHECK_STR(f_put(&f, "x\n"), "2");
+	f_close(&f);
+	return asked + 4;
+}
+
+TEST(writers_requests_of_echo)
+{
+	daemon_start();
+	threads_begin();
+	memset(&entry, 0, sizeof(entry));
+	make("a.queue");
+	kernel_looks_up();
+	printf("  echo: %u requests the first time", echo((uint32_t)threads[0]));
+	for (unsigned int i = 0; i < 20; i++)
+		CHECK_INT(echo((uint32_t)threads[0]), 6);	/* one thread */
+	for (unsigned int i = 0; i < 20; i++)
+		CHECK_INT(echo(5000001 + i), 6);		/* short-lived processes */
+	for (unsigned int i = 0; i < 20; i++)
+		CHECK_INT(echo((uint32_t)threads[i % 2]), 6);	/* two threads in turn */
+	printf(", then 6\n");
 	threads_end();
 	daemon_end();
 }
