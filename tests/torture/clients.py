@@ -235,6 +235,7 @@ def taker():
                 if not kills_clients:
                     raise
             limit(-1)
+            log("woke")        # who had the lock before may have taken the token: again and again
         set_number("tokens.value", "-=1")
         log("took")
         fcntl.flock(fd, fcntl.LOCK_UN)
