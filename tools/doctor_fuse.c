@@ -133,8 +133,13 @@ static void check_library(struct table *t)
 			continue;
 		/* ISO C has no cast from an object's pointer to a function's. */
 		*(void **)&version = dlsym(lib, "fuse_pkgversion");
-		finding(t, VERDICT_OK, "libfuse", str("%s, version %s", names[i],
-			version ? version() : "unknown"), NULL);
+		if (dlsym(lib, "fuse_session_custom_io"))
+			finding(t, VERDICT_OK, "libfuse", str("%s, version %s", names[i],
+				version ? version() : "unknown"), NULL);
+		else
+			finding(t, VERDICT_FAIL, "libfuse", str("%s, version %s, is too old: ipcfs cannot "
+				"start", names[i], version ? version() : "unknown"),
+				xstrdup("install libfuse 3.13 or newer"));
 		dlclose(lib);
 		return;
 	}

@@ -3,9 +3,13 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pwd.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
+
+#include "fs/logind.h"
 
 #define SHM		"/dev/shm"
 #define MANY_FILES	4096		/* the hard limit that old systems gave */
@@ -17,6 +21,64 @@ static char *shm_cure(uint64_t need)
 
 	return str("mount -o remount,size=%lluM " SHM " (as root); docker run --shm-size=%llum; or "
 		   "mount ipcfs with a smaller -o memory=", mib, mib);
+}
+
+static int temporary_file(const char *dir)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char *path CLEANUP(free_string) = NULL;
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	path = str("%s/ipcctl-XXXXXX", dir);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+/* Memory of an object is had by fallocate(2), so that no later store into it can fail. */
+void check_allocation(struct table *t, const char *dir)
+{
+	char *check CLEANUP(free_string) = str("files in %s", dir);
+	int fd CLEANUP(close_fd) = temporary_file(dir);
+	void *map = MAP_FAILED;
+	size_t size = 2 * (size_t)sysconf(_SC_PAGESIZE);
+
+	if (fd < 0)
+		finding(t, errno == ENOSPC ? VERDICT_WARN : VERDICT_FAIL, check,
+			str("cannot be made: %s", strerror(errno)),
+			xstrdup("make room or access there, or mount ipcfs with -o state=DIR"));
+	else if (fallocate(fd, 0, 0, (off_t)size) < 0)
+		finding(t, errno == ENOSPC ? VERDICT_WARN : VERDICT_FAIL, check,
+			str("get no memory: fallocate: %s", strerror(errno)),
+			xstrdup("mount ipcfs with -o state=DIR on another file system: tmpfs, ext4, "
+				"xfs or btrfs"));
+	else if ((map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED)
+		finding(t, VERDICT_FAIL, check, str("cannot be shared: mmap: %s", strerror(errno)),
+			xstrdup("mount ipcfs with -o state=DIR on another file system"));
+	else if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0)
+		finding(t, VERDICT_WARN, check, str("give no memory back before they are removed "
+			"(punching a hole: %s)", strerror(errno)),
+			xstrdup("mount ipcfs with -o state=DIR on tmpfs, ext4, xfs or btrfs"));
+	else
+		finding(t, VERDICT_OK, check, xstrdup("can be allocated, shared and given back"), NULL);
+	if (map != MAP_FAILED)
+		munmap(map, size);
+}
+
+static void check_logout(struct table *t)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+
+	if (logind_removes("", geteuid(), pw ? pw->pw_name : NULL))
+		finding(t, VERDICT_WARN, "RemoveIPC", xstrdup("systemd-logind removes what you have in "
+			SHM " at your last logout: mounts that go on after that lose their objects"),
+			xstrdup("loginctl enable-linger; or RemoveIPC=no in /etc/systemd/logind.conf "
+				"(as root); or mount with -o state=DIR elsewhere"));
+	else
+		finding(t, VERDICT_OK, "RemoveIPC", xstrdup("your objects in " SHM " outlive your "
+			"logout"), NULL);
 }
 
 static void check_shm(struct table *t)
@@ -45,11 +107,11 @@ static void check_shm(struct table *t)
 			xstrdup("chmod 1777 " SHM " (as root), or mount with -o state=DIR"));
 	else if (total < memory / 4)
 		finding(t, VERDICT_WARN, SHM, str("%s, less than a quarter of the memory (%s), "
-			"which is ipcfs's own limit: writers get ENOSPC early", size, quarter),
+			"which is ipcfs's own limit: it is full before that is reached", size, quarter),
 			shm_cure(memory / 4));
 	else if (left < memory / 4)
 		finding(t, VERDICT_WARN, SHM, str("%s free of %s, less than a quarter of the "
-			"memory (%s): writers may get ENOSPC early", available, size, quarter),
+			"memory (%s), which is ipcfs's own limit: it may be full before that", available, size, quarter),
 			xstrdup("see what fills it: du -sh " SHM "/*"));
 	else
 		finding(t, VERDICT_OK, SHM, str("%s free of %s; ipcfs uses at most %s by default",
@@ -68,7 +130,8 @@ static void check_files(struct table *t)
 		str("%llu, at most %llu", (unsigned long long)limit.rlim_cur,
 		    (unsigned long long)limit.rlim_max);
 	if (limit.rlim_max < MANY_FILES)
-		finding(t, VERDICT_WARN, "RLIMIT_NOFILE", found, xstrdup("raise `nofile` in "
+		finding(t, VERDICT_WARN, "RLIMIT_NOFILE", found, xstrdup("each array in use takes one, "
+			"and each process that holds with scope=process: raise `nofile` in "
 			"/etc/security/limits.conf, or LimitNOFILE= of the service"));
 	else
 		finding(t, VERDICT_OK, "RLIMIT_NOFILE", found, NULL);
@@ -97,6 +160,8 @@ static void check_maps(struct table *t)
 void doctor_machine(struct table *t)
 {
 	check_shm(t);
+	check_allocation(t, SHM);
+	check_logout(t);
 	check_files(t);
 	check_maps(t);
 }

@@ -23,13 +23,17 @@ static void found_alive(struct table *t, const char *check, struct buf *status, 
 	char *version CLEANUP(free_string) = NULL;
 	char *worker CLEANUP(free_string) = NULL;
 	char *objects CLEANUP(free_string) = NULL;
+	const char *state;
 
 	facts_parse(&f, buf_steal(status));
 	version = or_unknown(&f, "version");
 	worker = or_unknown(&f, "worker");
 	objects = or_unknown(&f, "objects");
+	state = facts_get(&f, "state");
 	finding(t, VERDICT_OK, check, str("answers after %.1f ms: version %s, worker %s, "
 		"%s objects", took / 1e6, version, worker, objects), NULL);
+	if (state && access(state, W_OK | X_OK) == 0)
+		check_allocation(t, state);
 }
 
 /* A path for a command line to be pasted into a shell: anybody may have chosen it. */

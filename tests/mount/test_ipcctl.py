@@ -3,12 +3,14 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import time
 
 import pytest
 
 from kit import IPCCTL, T, eventually, fork, run, spawn
+from kit.mount import BUILD
 
 pytestmark = pytest.mark.skipif(not os.access(IPCCTL, os.X_OK), reason=f"no {IPCCTL}: build first")
 
@@ -223,6 +225,49 @@ def test_doctor():
     assert done.code in (0, 1)
     assert "fuse" in done.out.lower()
     assert len(done.out.splitlines()) >= 4
+
+
+LACK = os.path.abspath(os.path.join(BUILD, "tests", "lib", "lack.so"))
+
+
+def verdicts(lack=""):
+    """What doctor says of each check, on a machine that lacks something: tests/lib/lack.c."""
+    asan = os.environ.get("ASAN_OPTIONS", "")
+    env = {"LD_PRELOAD": LACK, "LACK": lack, "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0"}
+    done = run([IPCCTL, "doctor", "--json"], env=env)
+    return {row["check"]: row["result"] for row in json.loads(done.out)["checks"]
+            if not row["check"].startswith("mount ")}
+
+
+@pytest.mark.parametrize("lack, check, verdict", [
+    ("futex", "futex", "fail"), ("memfd", "memfd", "fail"), ("pidfd", "pidfd", "warn"),
+    ("fallocate", "files in /dev/shm", "fail"), ("holes", "files in /dev/shm", "warn")])
+def test_doctor_finds_what_is_lacking(lack, check, verdict):
+    whole, lacking = verdicts(), verdicts(lack)
+    assert (whole[check], lacking[check]) == ("ok", verdict)
+
+
+def test_doctor_asks_for_nothing_that_is_not_used():
+    assert verdicts("robust mutexes") == verdicts()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+@pytest.mark.parametrize("setting, check, verdict", [
+    ("mount -t proc -o hidepid=2 proc /proc", "/proc", "warn"),
+    ("mount -t tmpfs -o mode=755 none /dev/shm", "/dev/shm", "fail"),
+    ("mount -t tmpfs -o size=8k,mode=1777 none /dev/shm; head -c 8k /dev/zero > /dev/shm/x", "files in /dev/shm", "warn"),
+    ("mount -t tmpfs none /run; mkdir -p /run/systemd/system /run/systemd/seats", "RemoveIPC", "warn")])
+def test_doctor_of_another_machine(mount_with, setting, check, verdict):
+    """As a user, in a mount namespace that is as said."""
+    program = shutil.copy(IPCCTL, mount_with(start=False, public=True).base)
+    done = run(["unshare", "-m", "bash", "-c", setting + """
+        exec setpriv --reuid=20077 --regid=20077 --clear-groups "$0" doctor --json""", program])
+    found = {row["check"]: row["result"] for row in json.loads(done.out)["checks"]}
+    assert found[check] == verdict, done.out
+
+
+def test_doctor_looks_at_the_state_of_a_mount(mount):
+    assert f"files in {mount.state}" in ipcctl("doctor", mount.dir, code=None).out
 
 
 def test_commands_take_nothing(area):
