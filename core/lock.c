@@ -46,7 +46,15 @@ uint32_t ipc_tid_ask(void)
 	return ipc_tid_cache;
 }
 
-/* A holder that has died but was not waited for by its parent is a zombie: dead as well. */
+static bool is_gone(uint32_t tid)
+{
+	return kill((pid_t)tid, 0) < 0 && errno == ESRCH;
+}
+
+/*
+ * A holder that has died but was not waited for by its parent is a zombie: dead as well. One that
+ * /proc does not show may only be hidden, as another user's is with hidepid=2.
+ */
 static bool is_zombie(uint32_t tid)
 {
 	char path[32], buf[256], *p;
@@ -56,7 +64,7 @@ static bool is_zombie(uint32_t tid)
 	snprintf(path, sizeof(path), "/proc/%u/status", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT || errno == ESRCH;
+		return is_gone(tid);
 	n = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = 0;
@@ -68,7 +76,7 @@ static bool is_dead(uint32_t tid, bool closely)
 {
 	if (tid == ipc_tid())		/* not us: somebody who had our id before */
 		return true;
-	if (!tid || (kill((pid_t)tid, 0) < 0 && errno == ESRCH))
+	if (!tid || is_gone(tid))
 		return true;
 	return closely && is_zombie(tid);
 }
