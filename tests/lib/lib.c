@@ -118,9 +118,16 @@ double seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+double patience(double s)
+{
+	const char *slow = getenv("IPCFS_SLOW");
+
+	return s * (slow && atof(slow) > 1 ? atof(slow) : 1);
+}
+
 void await_value(ipcfs_obj *o, int64_t n)
 {
-	double end = seconds() + 10;
+	double end = seconds() + patience(10);
 
 	while (ipcfs_value(o) != n) {
 		if (seconds() > end)
@@ -131,7 +138,7 @@ void await_value(ipcfs_obj *o, int64_t n)
 
 void await_waiters(ipcfs_obj *o, int n)
 {
-	double end = seconds() + 10;
+	double end = seconds() + patience(10);
 	char name[512], path[600], line[512];
 
 	name_of(o, name, sizeof(name));
@@ -157,7 +164,7 @@ pid_t in_child(void (*f)(ipcfs_obj *o), ipcfs_obj *o)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(30);
+		alarm((unsigned int)patience(30));
 		f(o);
 		_exit(0);
 	}
@@ -191,7 +198,7 @@ static int run_all(const struct test *t, int argc, char **argv)
 		fflush(stdout);
 		pid = fork();		/* a test each, so that one that hangs is told by its name */
 		if (pid == 0) {
-			alarm(40);
+			alarm((unsigned int)patience(40));
 			t->run();
 			exit(0);
 		}

@@ -23,6 +23,7 @@ ipcfs_obj *again(ipcfs_obj *o, int oflags);	/* another handle of it */
 void setting(ipcfs_obj *o, const char *file, const char *value);
 void write_text(ipcfs_obj *o, const char *text);	/* by a file handle */
 double seconds(void);
+double patience(double s);	/* a time limit, stretched by IPCFS_SLOW */
 void await_value(ipcfs_obj *o, int64_t n);
 void await_waiters(ipcfs_obj *o, int n);
 pid_t in_child(void (*f)(ipcfs_obj *o), ipcfs_obj *o);
@@ -42,5 +43,6 @@ void ends_well(pid_t pid);
 } while (0)
 
 #define SECOND 1000000000ll
+#define AMPLE ((int64_t)patience(20) * SECOND)	/* for what must come */
 
 #endif

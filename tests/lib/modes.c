@@ -52,14 +52,14 @@ static void twoway(void)
 	IS(ipcfs_is_direct(a), !getenv("IPCFS_NO_DIRECT"));
 	IS(ipcfs_put(a, "to b", 4, 0), 0);
 	IS(ipcfs_put(b, "to a", 4, 0), 0);
-	says(ipcfs_get(a, buf, sizeof(buf), SECOND), buf, "to a");
-	says(ipcfs_get(b, buf, sizeof(buf), SECOND), buf, "to b");
+	says(ipcfs_get(a, buf, sizeof(buf), AMPLE), buf, "to a");
+	says(ipcfs_get(b, buf, sizeof(buf), AMPLE), buf, "to b");
 	IS(ipcfs_get(a, buf, sizeof(buf), 0), -EAGAIN);
 	IS(ipcfs_put(a, "last", 4, 0), 0);
 	ipcfs_close(a);
-	says(ipcfs_get(b, buf, sizeof(buf), SECOND), buf, "last");
-	IS(ipcfs_get(b, buf, sizeof(buf), SECOND), -EPIPE);
-	IS(ipcfs_put(b, "x", 1, SECOND), -EPIPE);
+	says(ipcfs_get(b, buf, sizeof(buf), AMPLE), buf, "last");
+	IS(ipcfs_get(b, buf, sizeof(buf), AMPLE), -EPIPE);
+	IS(ipcfs_put(b, "x", 1, AMPLE), -EPIPE);
 	ipcfs_close(b);
 }
 
@@ -82,12 +82,12 @@ static void records(void)
 	v[0] = (struct iovec){ big, sizeof(big) };
 	v[1] = (struct iovec){ "x", 1 };
 	v[2] = (struct iovec){ "yy", 2 };
-	IS(ipcfs_put_many(p, v, 3, SECOND), 3);
+	IS(ipcfs_put_many(p, v, 3, AMPLE), 3);
 	IS(ipcfs_value(p), sizeof(big) + 3);
 	v[0] = (struct iovec){ big, sizeof(big) };
 	v[1] = (struct iovec){ buf, sizeof(buf) };
 	v[2] = (struct iovec){ two, sizeof(two) };
-	IS(ipcfs_get_many(p, v, 3, SECOND), 3);
+	IS(ipcfs_get_many(p, v, 3, AMPLE), 3);
 	IS(v[0].iov_len, sizeof(big));
 	IS(v[1].iov_len, 1);
 	IS(v[2].iov_len, 2);
@@ -120,14 +120,14 @@ static void limits(void)
 		o = open_it(name, O_RDWR);
 		t = seconds();
 		r = i == 0 ? (int)ipcfs_get(o, buf, 8, IPCFS_FOREVER) :
-		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) : ipcfs_wait(o, 20 * SECOND);
+		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) : ipcfs_wait(o, AMPLE);
 		IS(r, -ETIMEDOUT);
 		within(t, 0.099, 5);
 		ipcfs_close(o);
 		snprintf(name, sizeof(name), "%s@0", names[i]);
 		o = open_it(name, O_RDWR);
 		r = i == 0 ? (int)ipcfs_get(o, buf, 8, IPCFS_FOREVER) :
-		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) : ipcfs_wait(o, 20 * SECOND);
+		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) : ipcfs_wait(o, AMPLE);
 		IS(r, -EAGAIN);
 		ipcfs_close(o);
 	}
@@ -143,7 +143,7 @@ static void ioctls(void)
 	IS(ioctl(ipcfs_fd(q), IPCFS_IOC_TIMEOUT, &ns), 0);
 	IS(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -ETIMEDOUT);
 	within(start, 0.099, 5);
-	IS(ipcfs_get(q, buf, 8, 20 * SECOND), -ETIMEDOUT);
+	IS(ipcfs_get(q, buf, 8, AMPLE), -ETIMEDOUT);
 	IS(ipcfs_get(q, buf, 8, 0), -EAGAIN);
 	ns = 0;
 	IS(ioctl(ipcfs_fd(q), IPCFS_IOC_TIMEOUT, &ns), 0);
@@ -167,7 +167,7 @@ static void ioctls(void)
 	start = seconds();
 	t = now() + SECOND / 10;
 	IS(ioctl(ipcfs_fd(s), IPCFS_IOC_DEADLINE, &t), 0);
-	IS(ipcfs_acquire(s, 20 * SECOND), -ETIMEDOUT);
+	IS(ipcfs_acquire(s, AMPLE), -ETIMEDOUT);
 	within(start, 0.099, 5);
 	IS(ipcfs_acquire(s, IPCFS_FOREVER), -ETIMEDOUT);	/* it has passed */
 	t = -1;
@@ -192,8 +192,8 @@ static void ioctls(void)
 
 static void wait_with_other_lock(ipcfs_obj *c)
 {
-	IS(ipcfs_acquire(c, 10 * SECOND), 0);
-	IS(ipcfs_wait(c, 10 * SECOND), 0);
+	IS(ipcfs_acquire(c, AMPLE), 0);
+	IS(ipcfs_wait(c, AMPLE), 0);
 	IS(ipcfs_release(c, 1), 0);
 }
 
@@ -206,7 +206,7 @@ static void otherlock(void)
 	for (int i = 0; i < 3; i++) {
 		o[i] = open_it(names[i], O_RDWR | O_CREAT);
 		setting(o[i], "lock", "o.lock");
-		IS(ipcfs_acquire(o[i], SECOND), 0);
+		IS(ipcfs_acquire(o[i], AMPLE), 0);
 		IS(ipcfs_value(l), 0);
 		IS(ipcfs_acquire(l, 0), -EAGAIN);
 		IS(ipcfs_acquire(l, SECOND / 20), -ETIMEDOUT);
@@ -219,16 +219,16 @@ static void otherlock(void)
 	}
 	pid = in_child(wait_with_other_lock, o[0]);
 	await_value(o[0], 1);
-	IS(ipcfs_acquire(l, SECOND), 0);	/* which it has given up */
+	IS(ipcfs_acquire(l, AMPLE), 0);	/* which it has given up */
 	IS(ipcfs_notify(o[0], 1), 0);
 	await_value(o[0], 0);
 	IS(ipcfs_release(l, 1), 0);
 	ends_well(pid);
-	IS(ipcfs_acquire(o[0], SECOND), 0);
+	IS(ipcfs_acquire(o[0], AMPLE), 0);
 	IS(ipcfs_wait(o[0], SECOND / 20), -ETIMEDOUT);
 	IS(ipcfs_value(l), 0);			/* with it again */
 	ipcfs_close(o[0]);
-	IS(ipcfs_acquire(l, 5 * SECOND), 0);
+	IS(ipcfs_acquire(l, AMPLE), 0);
 	for (int i = 1; i < 3; i++)
 		ipcfs_close(o[i]);
 	ipcfs_close(l);
@@ -247,9 +247,9 @@ static void orphans(void)
 		IS(ipcfs_acquire(l, 0), 0);
 		IS(ipcfs_put(q, "a", 1, 0), 0);
 		if (fork() == 0) {
-			alarm(30);
-			IS(ipcfs_wait(e, 20 * SECOND), 0);	/* the parent is dead then */
-			IS(ipcfs_acquire(l, 10 * SECOND), 0);	/* which returned it */
+			alarm((unsigned int)patience(30));
+			IS(ipcfs_wait(e, AMPLE), 0);	/* the parent is dead then */
+			IS(ipcfs_acquire(l, AMPLE), 0);	/* which returned it */
 			IS(ipcfs_get(q, buf, 8, 0), 1);
 			IS(ipcfs_put(q, "b", 1, 0), 0);
 			_exit(0);				/* with the lock */
@@ -259,9 +259,9 @@ static void orphans(void)
 	ends_well(pid);
 	IS(ipcfs_set(e), 0);
 	do
-		IS(ipcfs_get(q, buf, 8, 20 * SECOND), 1);
+		IS(ipcfs_get(q, buf, 8, AMPLE), 1);
 	while (buf[0] == 'a' && ipcfs_put(q, "a", 1, 0) == 0 && usleep(500) == 0);
-	IS(ipcfs_acquire(l, 10 * SECOND), 0);
+	IS(ipcfs_acquire(l, AMPLE), 0);
 	ipcfs_close(l);
 	ipcfs_close(q);
 	ipcfs_close(e);
@@ -283,19 +283,19 @@ static void *use_all(void *arg)
 	for (int i = 0; i < EACH; i++) {
 		int inside;
 
-		IS(ipcfs_acquire(x->s, 10 * SECOND), 0);
+		IS(ipcfs_acquire(x->s, AMPLE), 0);
 		inside = __atomic_add_fetch(&x->inside, 1, __ATOMIC_SEQ_CST);
 		if (inside > __atomic_load_n(&x->most, __ATOMIC_SEQ_CST))
 			__atomic_store_n(&x->most, inside, __ATOMIC_SEQ_CST);
 		__atomic_sub_fetch(&x->inside, 1, __ATOMIC_SEQ_CST);
 		IS(ipcfs_release(x->s, 1), 0);
-		IS(ipcfs_put(x->q, buf, (size_t)(i % 60), 10 * SECOND), 0);
-		if (ipcfs_get(x->q, buf, sizeof(buf), 10 * SECOND) < 0)
+		IS(ipcfs_put(x->q, buf, (size_t)(i % 60), AMPLE), 0);
+		if (ipcfs_get(x->q, buf, sizeof(buf), AMPLE) < 0)
 			FAIL("get");
 		IS(ipcfs_add(x->v, 1, &n), 0);
-		IS(ipcfs_acquire(x->l, 10 * SECOND), 0);	/* all threads are its owner */
+		IS(ipcfs_acquire(x->l, AMPLE), 0);	/* all threads are its owner */
 		IS(ipcfs_release(x->l, 1), 0);
-		if (i % 100 == 0 && ipcfs_wait(x->b, 10 * SECOND) == 0)
+		if (i % 100 == 0 && ipcfs_wait(x->b, AMPLE) == 0)
 			__atomic_add_fetch(&x->together, 1, __ATOMIC_SEQ_CST);
 	}
 	return NULL;
@@ -314,7 +314,7 @@ static void parts(void)
 	IS(ipcfs_get(other, buf, 2, 0), 2);
 	IS(ipcfs_get(q, buf, 16, 0), -EAGAIN);
 	ipcfs_close(other);
-	IS(ipcfs_get(q, buf, 16, 20 * SECOND), 5);
+	IS(ipcfs_get(q, buf, 16, AMPLE), 5);
 
 	other = again(q, O_RDWR);
 	IS(ipcfs_put(q, "whole", 5, 0), 0);
@@ -326,7 +326,7 @@ static void parts(void)
 	IS(ipcfs_put(q, "last", 4, 0), 0);
 	IS(ipcfs_get_many(other, v, 2, 0), 2);
 	ipcfs_close(other);
-	IS(ipcfs_get(q, buf, 16, 20 * SECOND), 4);
+	IS(ipcfs_get(q, buf, 16, AMPLE), 4);
 	IS(memcmp(buf, "last", 4), 0);
 	IS(ipcfs_get(q, buf, 16, 0), -EAGAIN);
 
@@ -337,7 +337,7 @@ static void parts(void)
 		raise(SIGKILL);
 	}
 	IS(waitpid(pid, NULL, 0), pid);
-	IS(ipcfs_get(q, buf, 16, 20 * SECOND), 6);
+	IS(ipcfs_get(q, buf, 16, AMPLE), 6);
 	IS(memcmp(buf, "killed", 6), 0);
 	ipcfs_close(q);
 }
@@ -406,25 +406,25 @@ static void interrupts(void)
 
 	sigaction(SIGUSR1, &sa, NULL);
 	INTERRUPTED(q, ipcfs_get(q, buf, 8, IPCFS_FOREVER));
-	INTERRUPTED(q, ipcfs_get_many(q, &v, 1, 20 * SECOND));
+	INTERRUPTED(q, ipcfs_get_many(q, &v, 1, AMPLE));
 	setting(q, "maxsize", "1");
 	IS(ipcfs_put(q, "x", 1, 0), 0);
 	INTERRUPTED(q, ipcfs_put(q, "y", 1, IPCFS_FOREVER));
-	INTERRUPTED(q, ipcfs_put_many(q, &v, 1, 20 * SECOND));
+	INTERRUPTED(q, ipcfs_put_many(q, &v, 1, AMPLE));
 	IS(ipcfs_value(q), 1);
 	INTERRUPTED(q, ipcfs_join(q, IPCFS_FOREVER));
 	INTERRUPTED(e, ipcfs_wait(e, IPCFS_FOREVER));
 	INTERRUPTED(s, ipcfs_acquire(s, IPCFS_FOREVER));
 	IS(ipcfs_acquire(l, 0), 0);
-	INTERRUPTED(l, ipcfs_acquire(l2, 20 * SECOND));
+	INTERRUPTED(l, ipcfs_acquire(l2, AMPLE));
 	IS(ipcfs_acquire(r, 0), 0);
 	INTERRUPTED(r, ipcfs_acquire(r2, IPCFS_FOREVER));
 	IS(ipcfs_acquire(c, 0), 0);
-	INTERRUPTED(c, ipcfs_wait(c, 20 * SECOND));
+	INTERRUPTED(c, ipcfs_wait(c, AMPLE));
 	IS(ipcfs_acquire(c2, 0), 0);		/* the lock is not held after it */
 	IS(ipcfs_notify(c2, 1), 0);
 	IS(ipcfs_release(c2, 1), 0);
-	IS(ipcfs_wait(c, 20 * SECOND), 0);	/* it stood in line, and has the notify */
+	IS(ipcfs_wait(c, AMPLE), 0);	/* it stood in line, and has the notify */
 	IS(ipcfs_acquire(c2, 0), -EAGAIN);
 	setting(b, "parties", "2");
 	INTERRUPTED(b, ipcfs_wait(b, IPCFS_FOREVER));
@@ -451,7 +451,7 @@ static void lock_interrupts(void)
 
 		IS(ipcfs_acquire(o, 0), 0);
 		INTERRUPTED(o, ipcfs_acquire(p, IPCFS_FOREVER));
-		INTERRUPTED(o, ipcfs_acquire(p, 20 * SECOND));
+		INTERRUPTED(o, ipcfs_acquire(p, AMPLE));
 		ipcfs_close(p);
 		ipcfs_close(o);
 	}
@@ -470,7 +470,7 @@ static void fsize(void)
 	if (setrlimit(RLIMIT_FSIZE, &none) < 0)
 		FAIL("setrlimit");
 	for (int i = 0; i < 200; i++)
-		IS(ipcfs_put(q, data, sizeof(data), SECOND), 0);
+		IS(ipcfs_put(q, data, sizeof(data), AMPLE), 0);
 	IS(ipcfs_put(q, "", 0, IPCFS_FOREVER), 0);
 	IS(ipcfs_value(q), 201);
 	IS(ipcfs_add(v, 3, &n), 0);

@@ -14,7 +14,7 @@
 static void is_next(ipcfs_obj *q, const char *text)
 {
 	char buf[64];
-	ssize_t n = ipcfs_get(q, buf, sizeof(buf), 5 * SECOND);
+	ssize_t n = ipcfs_get(q, buf, sizeof(buf), AMPLE);
 
 	IS(n, strlen(text));
 	if (memcmp(buf, text, (size_t)n))
@@ -165,10 +165,10 @@ static void lock(void)
 	IS(ipcfs_release(a, 1), -ERANGE);
 	IS(ipcfs_acquire(b, 0), 0);
 	ipcfs_close(b);			/* which gives it back */
-	IS(ipcfs_acquire(a, SECOND), 0);
+	IS(ipcfs_acquire(a, AMPLE), 0);
 	setting(a, "scope", "process");	/* not directly from here on */
 	IS(ipcfs_release(a, 1), 0);
-	IS(ipcfs_acquire(a, SECOND), 0);
+	IS(ipcfs_acquire(a, AMPLE), 0);
 	ipcfs_close(a);
 	a = make("rlock");
 	b = again(a, O_RDWR);
@@ -186,7 +186,7 @@ static void lock(void)
 
 static void wait_event(ipcfs_obj *o)
 {
-	IS(ipcfs_wait(o, 10 * SECOND), 0);
+	IS(ipcfs_wait(o, AMPLE), 0);
 }
 
 static void event(void)
@@ -213,7 +213,7 @@ static void event(void)
 static void wait_notified(ipcfs_obj *c)
 {
 	IS(ipcfs_acquire(c, IPCFS_FOREVER), 0);
-	IS(ipcfs_wait(c, 10 * SECOND), 0);
+	IS(ipcfs_wait(c, AMPLE), 0);
 	IS(ipcfs_release(c, 1), 0);
 }
 
@@ -234,13 +234,13 @@ static void cond(void)
 	IS(ipcfs_notify(c, IPCFS_ALL), 0);
 	for (int i = 0; i < 4; i++)
 		ends_well(pids[i]);
-	IS(ipcfs_acquire(c, SECOND), 0);
+	IS(ipcfs_acquire(c, AMPLE), 0);
 	ipcfs_close(c);
 }
 
 static void arrive(ipcfs_obj *b)
 {
-	int i = ipcfs_wait(b, 10 * SECOND);
+	int i = ipcfs_wait(b, AMPLE);
 
 	if (i < 0 || i > 2)
 		FAIL("index %d", i);
@@ -256,11 +256,11 @@ static void barrier(void)
 	for (int i = 0; i < 2; i++)
 		pids[i] = in_child(arrive, b);
 	await_value(b, 2);
-	IS(ipcfs_wait(b, SECOND), 2);
+	IS(ipcfs_wait(b, AMPLE), 2);
 	for (int i = 0; i < 2; i++)
 		ends_well(pids[i]);
 	IS(ipcfs_wait(b, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_wait(b, SECOND), -ECANCELED);
+	IS(ipcfs_wait(b, AMPLE), -ECANCELED);
 	ipcfs_close(b);
 }
 
@@ -278,7 +278,7 @@ static void value(void)
 	IS(ipcfs_cas(v, -2, INT64_MAX), 0);
 	IS(ipcfs_add(v, 1, &n), -ERANGE);
 	IS(ipcfs_value(v), INT64_MAX);
-	IS(ipcfs_acquire(v, SECOND), 0);
+	IS(ipcfs_acquire(v, AMPLE), 0);
 	IS(ipcfs_release(v, 1), 0);
 	ipcfs_close(v);
 }
@@ -375,7 +375,7 @@ static void signals(void)
 		_exit(0);
 	}
 	IS(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -EINTR);
-	IS(ipcfs_acquire(s, 10 * SECOND), -EINTR);
+	IS(ipcfs_acquire(s, AMPLE), -EINTR);
 	IS(ipcfs_release(s, 1), 0);
 	IS(ipcfs_value(s), 1);
 	ends_well(pid);
@@ -386,7 +386,7 @@ static void signals(void)
 static void child_takes(ipcfs_obj *l)
 {
 	IS(ipcfs_acquire(l, 0), -EAGAIN);	/* the parent has it */
-	IS(ipcfs_acquire(l, 5 * SECOND), 0);
+	IS(ipcfs_acquire(l, AMPLE), 0);
 	_exit(0);				/* with it, which returns it */
 }
 
@@ -400,7 +400,7 @@ static void forks(void)
 	await_waiters(l, 1);
 	IS(ipcfs_release(l, 1), 0);
 	ends_well(pid);
-	IS(ipcfs_acquire(l, SECOND), 0);
+	IS(ipcfs_acquire(l, AMPLE), 0);
 	ipcfs_close(l);
 }
 
@@ -506,9 +506,9 @@ static void deaths(void)
 	char buf[300];
 
 	kill_some(l, use_for_ever);
-	IS(ipcfs_acquire(l, 5 * SECOND), 0);
+	IS(ipcfs_acquire(l, AMPLE), 0);
 	kill_some(q, pass_for_ever);
-	IS(ipcfs_put(q, "x", 1, SECOND), 0);
+	IS(ipcfs_put(q, "x", 1, AMPLE), 0);
 	while (ipcfs_get(q, buf, sizeof(buf), 0) >= 0)
 		;
 	IS(ipcfs_value(q), 0);

@@ -390,8 +390,9 @@ def test_memory_that_a_direct_client_frees_goes_to_who_waits_for_it_elsewhere(mo
     def take(queue, n):
         return spawn(["bash", "-c", f"exec {LIB} -get {queue.path} {n} > /dev/null"])
 
-    start = time.monotonic()
     getter = take(full, count + 1)
+    eventually(lambda: full.size == 0, 60, "it has taken all, and sleeps")
+    start = time.monotonic()
     assert [w.result() for w in writers] == [900000] * 3
     assert time.monotonic() - start < 4.5, "only because a sleeper asks every five seconds"
     assert getter.running, "it still has the queue open"
