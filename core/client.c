@@ -18,9 +18,14 @@ struct old_data {			/* earlier mappings of an array, until the close */
 	size_t len;
 };
 
-/* Forks between the first process that used the library and this one. */
-static unsigned int client_forks;
+/* Forks between the first process that used the library and this one; forks of this process. */
+static unsigned int client_forks, own_forks;
 static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void forks(void)
+{
+	__atomic_add_fetch(&own_forks, 1, __ATOMIC_RELAXED);
+}
 
 static void forked(void)
 {
@@ -30,7 +35,7 @@ static void forked(void)
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, forked);
+	pthread_atfork(forks, NULL, forked);
 }
 
 /* ---- opening ---- */
@@ -68,6 +73,8 @@ static int reattach(struct ipcfs_obj *o)
 	if (r < 0)
 		return r;
 	o->at = at;
+	o->pid = getpid();
+	o->copied = __atomic_load_n(&own_forks, __ATOMIC_RELAXED);
 	o->writing = false;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->limited, NULL);
@@ -101,6 +108,8 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 	/* What these do is said by each call's time limit, or has no meaning here. */
 	o->oflags = oflags & ~(O_NONBLOCK | O_APPEND | O_TRUNC | O_NOFOLLOW | O_ASYNC);
 	o->forks = client_forks;
+	o->pid = getpid();
+	o->copied = __atomic_load_n(&own_forks, __ATOMIC_RELAXED);
 	o->spin = 20;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->limited, NULL);
@@ -117,10 +126,30 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 	return o;
 }
 
+/*
+ * RELEASE comes when the kernel finds the time, and only when no process has the descriptor open.
+ * What it holds is this process's, unless it is a copy that a fork made and that was never used.
+ */
+static void give_back(ipcfs_obj *o)
+{
+	/* An end of a pipe is open as long as anybody has it. */
+	int64_t whole = o->at.type == IPC_PIPE &&
+			o->copied == __atomic_load_n(&own_forks, __ATOMIC_RELAXED);
+
+	if (o->forks != client_forks || o->pid != getpid() ||
+	    (o->direct && !whole && direct_holds_nothing(o)))
+		return;
+	while (ioctl(o->fd, LIB_IOC_CLOSE, &whole) < 0 && errno == EINTR)
+		;
+}
+
 void ipcfs_close(ipcfs_obj *o)
 {
+	int saved = errno;
+
 	if (!o)
 		return;
+	give_back(o);
 	if (o->direct)
 		obj_unmap(&o->map);
 	if (o->data)
@@ -134,6 +163,7 @@ void ipcfs_close(ipcfs_obj *o)
 	}
 	close(o->fd);
 	free(o);
+	errno = saved;
 }
 
 int ipcfs_is_direct(const ipcfs_obj *o)

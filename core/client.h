@@ -25,7 +25,9 @@
 struct ipcfs_obj {
 	int fd;
 	int oflags;
-	unsigned int forks;		/* client_forks when fd was opened */
+	unsigned int forks;		/* client_forks when fd was opened, */
+	pid_t pid;			/* and by whom */
+	unsigned int copied;		/* own_forks then: does any other process have the descriptor? */
 	struct lib_attach at;
 	bool direct;			/* map may be used */
 	struct ipc_sem *fast;		/* its lock, if it may be taken by the fast word; NULL */
@@ -109,5 +111,7 @@ bool direct_take(struct ipcfs_obj *o, bool waits);
 bool direct_release(struct ipcfs_obj *o);
 int direct_done(struct ipcfs_obj *o, unsigned int n);
 int direct_value(struct ipcfs_obj *o, int64_t *ret);
+/* Its handle has nothing that a close would have to give back. */
+bool direct_holds_nothing(const struct ipcfs_obj *o);
 
 #endif

@@ -135,6 +135,8 @@ ssize_t direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadl
 		session_call(c, &s, OP_READ, *ret_got ? 0 : deadline);
 	while (*ret_got < n) {
 		r = read_one(c, &s, bufs[*ret_got].iov_base, bufs[*ret_got].iov_len, NULL);
+		if (!*ret_got && session_again(c, &s, &r))
+			continue;
 		if (r < 0)
 			break;
 		bufs[(*ret_got)++].iov_len = (size_t)r;
@@ -160,15 +162,17 @@ int direct_number(struct ipcfs_obj *c, uint32_t op, int64_t deadline, int64_t *r
 {
 	bool spun = look_before_reading(c, op, deadline);
 	struct session s;
-	int r = session_begin(c, &s, deadline);
+	ssize_t r = session_begin(c, &s, deadline);
 
 	if (r < 0)
-		return r;
+		return (int)r;
 	s.spun = spun;
 	session_call(c, &s, op, deadline);
-	r = for_file(&s) ? USE_FILE : (int)read_one(c, &s, NULL, 0, ret);
+	do
+		r = for_file(&s) ? USE_FILE : read_one(c, &s, NULL, 0, ret);
+	while (session_again(c, &s, &r));
 	session_end(c, &s);
-	return r < 0 ? r : 0;
+	return r < 0 ? (int)r : 0;
 }
 
 /* ---- putting ---- */
@@ -190,12 +194,13 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 	bool spun = look_before_putting(c, deadline);
 	struct session s;
 	int64_t result = 0;
-	int r = session_begin(c, &s, deadline), i = 0;
+	ssize_t r = session_begin(c, &s, deadline);
 	unsigned int k;
+	int i;
 
 	*ret_done = 0;
 	if (r < 0)
-		return r;
+		return (int)r;
 	s.spun = spun;
 	i = (int)put_now(c, &s, msgs, n);
 	if (i < n)
@@ -250,6 +255,8 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 				r = -ENOSPC;
 			break;
 		}
+		if (!i && !s.c.done && session_again(c, &s, &r))
+			continue;
 		if (r < 0)
 			break;
 		if (s.c.done < s.c.len)		/* a pipe's bytes */
@@ -261,10 +268,10 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 	session_end(c, &s);
 	*ret_done = i;
 	if (i == n || r == USE_FILE)
-		return r;
+		return (int)r;
 	if (s.c.done || r > 0)			/* of a stream of bytes: how many */
 		return (int)(r > 0 ? (size_t)r : s.c.done);
-	return r;
+	return (int)r;
 }
 
 /* ---- the rest ---- */
@@ -308,31 +315,26 @@ int direct_flock(struct ipcfs_obj *c, int how, int64_t deadline)
 {
 	struct session s;
 	int64_t result = 0;
-	int r = session_begin(c, &s, deadline);
+	ssize_t r = session_begin(c, &s, deadline);
 
 	if (r < 0)
-		return r;
+		return (int)r;
 	session_call(c, &s, OP_FLOCK, deadline);
-	if (for_file(&s)) {
-		session_end(c, &s);
-		return USE_FILE;
-	}
 	for (;;) {
-		r = ipc_flock(s.o, &s.c, how);
-		if (r != -ENOMEM)
-			break;
-		r = session_grow(c, &s);
-		if (r < 0)
+		r = for_file(&s) ? USE_FILE : ipc_flock(s.o, &s.c, how);
+		if (r == -ENOMEM && (r = session_grow(c, &s)) == 0)
+			continue;
+		if (!session_again(c, &s, &r))
 			break;
 	}
 	if (r == IPC_WAIT) {
 		if (session_wait_for(c, &s, &result) == GONE)
-			r = (int)result;
+			r = (ssize_t)result;
 		else
-			r = (int)pick_up(&s, NULL, 0, &result);
+			r = pick_up(&s, NULL, 0, &result);
 	}
 	session_end(c, &s);
-	return r;
+	return (int)r;
 }
 
 int direct_done(struct ipcfs_obj *c, unsigned int n)
@@ -355,6 +357,8 @@ int direct_value(struct ipcfs_obj *c, int64_t *ret)
 	if (!c->direct)
 		return USE_FILE;
 	if (c->at.type != IPC_VALUE) {
+		if (session_may_change(c))
+			session_sync(c);
 		*ret = (int64_t)ipc_size(&c->map);	/* one word, atomic */
 		return 0;
 	}

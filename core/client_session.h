@@ -11,6 +11,7 @@ struct session {
 	struct ipc_handle *hd;
 	struct ipc_call c;		/* set by session_call() */
 	bool spun;			/* has spun before it stood in line: sleeps at once */
+	bool asked;			/* whether a close is on its way: session_again() */
 };
 
 #define GONE 1			/* session_wait_for(): the waiter is gone, *ret says why */
@@ -19,6 +20,9 @@ int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline);
 void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline);
 void session_leave(struct ipcfs_obj *c, struct session *s);
 void session_end(struct ipcfs_obj *c, struct session *s);
+void session_sync(struct ipcfs_obj *c);
+bool session_again(struct ipcfs_obj *c, struct session *s, ssize_t *r);
+bool session_may_change(struct ipcfs_obj *c);
 int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline);
 int session_grow(struct ipcfs_obj *c, struct session *s);
 void session_pause(void);	/* one round of a spin */

@@ -104,6 +104,8 @@ static inline struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32
 int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline);
 /* Everything that it held, leased or waited for returns. Goes on where a dead process left off. */
 void ipc_close(struct ipc_obj *o, ref_t handle);
+/* The same, but the handle stays, and its end of a pipe open: others may share the descriptor. */
+void ipc_give_back(struct ipc_obj *o, ref_t handle);
 /* Close all handles: those of an earlier mount. */
 void ipc_close_all(struct ipc_obj *o);
 

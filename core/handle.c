@@ -196,7 +196,8 @@ static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 	}
 }
 
-void ipc_close(struct ipc_obj *o, ref_t handle)
+/* The first half of a close: what it holds, leases or waits for, and the answer in its hand. */
+static void give_back(struct ipc_obj *o, ref_t handle)
 {
 	struct ipc_header *h = o->h;
 	struct ipc_handle *hd = handle_at(o, handle);
@@ -219,6 +220,27 @@ void ipc_close(struct ipc_obj *o, ref_t handle)
 		hold_drop(o, hold);
 		commit(o);
 	}
+	if (hd->leases && o->ops->unlease)
+		o->ops->unlease(o, handle);
+	answer_drop(o, &hd->hand);
+}
+
+void ipc_give_back(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+
+	give_back(o, handle);
+	set32(o, hd->flags, hd->flags & ~HANDLE_CLOSING);
+	commit(o);
+	o->work = true;
+}
+
+void ipc_close(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_handle *hd = handle_at(o, handle);
+
+	give_back(o, handle);
 	if (o->ops->closed)
 		o->ops->closed(o, hd);
 	commit(o);

@@ -31,7 +31,11 @@
  *
  * Ownership. Permits, locks, levels and leases belong to the ipcfs_obj, as they belong to an open
  * file: they return when it is closed, by whatever death of the process, kill -9 in the middle of a
- * call included. (Semaphores only with ctl/undo set, as for files.)
+ * call included. (Semaphores only with ctl/undo set, as for files.) ipcfs_close has returned them
+ * when it returns. What another process had is free before any call that is made after its close,
+ * exec or death: so a call that is about to give -EAGAIN or -ETIMEDOUT, and ipcfs_value, first ask
+ * the daemon whether a close is on its way, if another handle has something that would return with
+ * it. Such a refusal costs as much as a file operation.
  *
  * Threads may share an ipcfs_obj, and share what it holds: a lock that two threads shall exclude
  * each other with needs an ipcfs_obj each. Close it when no other call uses it.
@@ -81,7 +85,7 @@ typedef struct ipcfs_obj ipcfs_obj;
  * what is no object of an ipcfs.
  */
 IPCFS_API ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode);
-/* NULL is allowed. */
+/* Returns what it holds, before it returns itself. NULL is allowed; errno stays as it is. */
 IPCFS_API void ipcfs_close(ipcfs_obj *o);
 /* 1: it works in the shared memory; 0: through the file. */
 IPCFS_API int ipcfs_is_direct(const ipcfs_obj *o);

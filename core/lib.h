@@ -66,6 +66,13 @@ struct lib_attach {
 #define LIB_IOC_ATTACH	_IOWR('i', 16, struct lib_attach)
 /* The daemon is to look at the object: it may answer somebody. */
 #define LIB_IOC_KICK	_IO('i', 17)
+/*
+ * Nothing: but when it is answered, every close that was made before it has been dealt with, for
+ * the daemon deals with all requests in their order. Never waits for the object's lock.
+ */
+#define LIB_IOC_SYNC	_IO('i', 21)
+/* All that the handle holds returns; 1: and it is closed, for nobody shares the descriptor. */
+#define LIB_IOC_CLOSE	_IOW('i', 22, int64_t)
 /* Let the heap grow by a block of that many pages (a power of two: the exponent). */
 #define LIB_IOC_GROW	_IOW('i', 18, int64_t)
 /* So many messages of the queue are done. */

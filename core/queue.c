@@ -440,12 +440,6 @@ static void queue_regret(struct ipc_obj *o, struct ipc_waiter *w)
 		queue_back(o, handle_at(o, w->handle), &w->got, false);
 }
 
-static void queue_closed(struct ipc_obj *o, struct ipc_handle *hd)
-{
-	if (hd->leases)
-		lease_return_all(o, ref_of(o, hd));
-}
-
 static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	unsigned int p = 0;
@@ -488,6 +482,6 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 const struct ipc_type ipc_queue_type = {
 	.id = IPC_QUEUE, .name = "queue", .suffix = ".queue", .init = init,
 	.read = queue_read, .put = queue_put, .pump = queue_pump, .poll = queue_poll,
-	.size = queue_size, .closed = queue_closed, .regret = queue_regret, .back = queue_back,
+	.size = queue_size, .unlease = lease_return_all, .regret = queue_regret, .back = queue_back,
 	.check = queue_check,
 };

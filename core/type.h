@@ -41,6 +41,8 @@ struct ipc_type {
 	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* Of handles of the object itself, and of its `changed`. */
 	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* What the handle has leased returns. Commits. */
+	void (*unlease)(struct ipc_obj *o, ref_t handle);
 	/* The handle is about to go; holds, leases and waiters of its are gone already. */
 	void (*closed)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* A hold of its ends (unlock, close, death): give back what it stands for. */

@@ -138,11 +138,14 @@ static void set_deadline(struct object *ob, struct kept *k)
 {
 	const struct fuse_in_header *h = (const void *)k->msg;
 	const struct fuse_read_in *in = (const void *)(h + 1);	/* fuse_write_in begins alike */
+	const struct fuse_ioctl_in *ioc = (const void *)(h + 1);
 	int64_t now = (int64_t)ipc_now();
 	struct ipc_handle *hd;
 
 	k->deadline = IPC_NEVER;
-	if (must_not_wait(ob, h))
+	/* (After a CLOSE ipcfs_close() goes on, and RELEASE comes behind it.) */
+	if (must_not_wait(ob, h) ||
+	    (h->opcode == FUSE_IOCTL && k->len >= sizeof(*h) + sizeof(*ioc) && ioc->cmd == LIB_IOC_CLOSE))
 		limit(k, is_stopped(ob) ? now : now + PATIENCE_NS, EAGAIN);
 	if ((h->opcode != FUSE_READ && h->opcode != FUSE_WRITE) || k->len < sizeof(*h) + sizeof(*in) ||
 	    in->fh & FH_PLAIN)

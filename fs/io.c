@@ -116,13 +116,21 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		fuse_reply_err(req, ENOTTY);
 		return;
 	}
+	if (in_size >= sizeof(v))
+		memcpy(&v, in_buf, sizeof(v));
+	if (cmd == LIB_IOC_SYNC || cmd == LIB_IOC_CLOSE) {
+		r = cmd == LIB_IOC_SYNC ? 0 : close_early(ino, fi->fh, v);
+		if (r < 0)
+			fuse_reply_err(req, -r);
+		else
+			fuse_reply_ioctl(req, 0, NULL, 0);
+		return;
+	}
 	r = enter(ino, fi->fh, &t, &ob, &hd);
 	if (r < 0) {
 		fuse_reply_err(req, r == -EIO ? EIO : ENOTTY);
 		return;
 	}
-	if (in_size >= sizeof(v))
-		memcpy(&v, in_buf, sizeof(v));
 	switch (cmd) {
 	case IPCFS_IOC_TIMEOUT:
 		if (v < -1)

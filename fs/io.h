@@ -61,6 +61,11 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 void close_handle(uint64_t ino, uint64_t fh);
 /* The handle that the OPEN of this number made, if its caller is dead: no RELEASE will come. */
 void close_unfetched(uint64_t unique);
+/*
+ * A close of libipcfs's, before the kernel tells of it. Not `whole`: what it holds returns, but the
+ * handle stays, for others have its descriptor.
+ */
+int close_early(uint64_t ino, uint64_t fh, bool whole);
 /* The process has taken something that returns when it ends (scope `process`). */
 void watch_holder(struct object *ob, uint32_t pid);
 

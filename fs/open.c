@@ -189,37 +189,69 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		close_handle(ino, fi->fh);	/* nobody waits for it any more */
 }
 
+/* The object, locked, with nobody who waits by this handle. */
+static int enter_to_close(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+			  struct ipc_handle **ret_hd)
+{
+	int r = enter(ino, fh, t, ret_ob, ret_hd);
+
+	if (r < 0 || !(*ret_hd)->waiters || !(*ret_ob)->parked)
+		return r;
+	object_unlock(*ret_ob);
+	park_end_handle(*ret_ob, (ref_t)fh);
+	return object_enter(*ret_ob);
+}
+
+/* What it holds in this object, and in the one that its ctl/lock names. Unlocks the object. */
+static void give_back(struct object *ob, struct ipc_handle *hd,
+		      void (*how)(struct ipc_obj *o, ref_t handle))
+{
+	uint64_t companion = hd->companion, lock_id = monitor_lock_id(ob);
+	uint64_t back = monitor_back(ob, hd), id = ob->node->id;
+
+	how(&ob->o, ref_of(&ob->o, hd));
+	settle(ob);
+	monitor_closed(lock_id, companion, id, back);
+}
+
+static void close_it(const struct target *t, struct object *ob, struct ipc_handle *hd)
+{
+	if (writes_may_wait(t, (int)hd->oflags))
+		writer_leave(hd->nodeid);
+	if (hd->line)
+		ipc_flush(&ob->o, ref_of(&ob->o, hd), 0, false, true);
+	give_back(ob, hd, ipc_close);
+}
+
 void close_handle(uint64_t ino, uint64_t fh)
 {
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
-	uint64_t companion, lock_id, back, id;
 
 	alias_closed(ino, fh);
 	if (fh & FH_PLAIN) {
 		plain_close(fh);
 		return;
 	}
-	if (enter(ino, fh, &t, &ob, &hd) < 0)
-		return;
-	if (hd->waiters && ob->parked) {
-		object_unlock(ob);
-		park_end_handle(ob, (ref_t)fh);
-		if (object_lock(ob) < 0)
-			return;
-	}
-	if (writes_may_wait(&t, (int)hd->oflags))
-		writer_leave(hd->nodeid);
-	if (hd->line)
-		ipc_flush(&ob->o, (ref_t)fh, 0, false, true);
-	companion = hd->companion;
-	lock_id = monitor_lock_id(ob);
-	back = monitor_back(ob, hd);
-	id = t.node->id;
-	ipc_close(&ob->o, (ref_t)fh);
-	settle(ob);
-	monitor_closed(lock_id, companion, id, back);
+	if (enter_to_close(ino, fh, &t, &ob, &hd) == 0)
+		close_it(&t, ob, hd);
+}
+
+int close_early(uint64_t ino, uint64_t fh, bool whole)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	int r = enter_to_close(ino, fh, &t, &ob, &hd);
+
+	if (r < 0)
+		return r == -EBADF ? 0 : r;	/* it is closed: this one came twice */
+	if (whole && hd->flags & HANDLE_LIB)
+		close_it(&t, ob, hd);
+	else
+		give_back(ob, hd, ipc_give_back);
+	return 0;
 }
 
 static bool is_dying(uint32_t tid)

@@ -224,18 +224,23 @@ static void do_without_resend(int fd)
 
 enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_HELD, EVENT_PROCESS, EVENT_SUPERVISOR };
 
-static int epoll_fd = -1, stop_fd = -1;
+static int epoll_fd = -1, ends_fd = -1, stop_fd = -1;
 static _Atomic bool stopping;		/* set by the event thread */
 
-static void epoll_add(int fd, uint64_t what)
+static void epoll_add_to(int epoll, int fd, uint64_t what)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = what };
 
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
 		log_line(LOG_ERR, "epoll: %m");
 }
 
-/* Processes that hold something with scope `process`: a pidfd each. */
+static void epoll_add(int fd, uint64_t what)
+{
+	epoll_add_to(epoll_fd, fd, what);
+}
+
+/* Processes that hold something with scope `process`: a pidfd each, in ends_fd. */
 struct watch {
 	uint32_t pid;
 	int fd;
@@ -290,7 +295,26 @@ void watch_holder(struct object *ob, uint32_t pid)
 	w->pid = pid;
 	w->fd = fd;
 	HASH_ADD(hh, watches, pid, sizeof(pid), w);
-	epoll_add(fd, (uint64_t)pid << 8 | EVENT_PROCESS);
+	epoll_add_to(ends_fd, fd, pid);
+}
+
+/*
+ * Those that have ended. The event thread would find them too, but a request that was made after
+ * such an end must not be dealt with before it.
+ */
+static void look_for_ends(void)
+{
+	struct epoll_event e;
+
+	while (watches && epoll_wait(ends_fd, &e, 1, 0) == 1) {
+		uint32_t pid = (uint32_t)e.data.u64;
+		struct watch *w;
+
+		HASH_FIND(hh, watches, &pid, sizeof(pid), w);
+		if (!w)
+			return;
+		process_ended(w);
+	}
 }
 
 /* After a restart: the same watches as before, and what ended in between. */
@@ -400,15 +424,9 @@ static void *event_loop(void *arg)
 		case EVENT_SUPERVISOR:
 			supervisor_ended();
 			break;
-		case EVENT_PROCESS: {
-			uint32_t pid = (uint32_t)(e.data.u64 >> 8);
-			struct watch *w;
-
-			HASH_FIND(hh, watches, &pid, sizeof(pid), w);
-			if (w)
-				process_ended(w);
+		case EVENT_PROCESS:
+			look_for_ends();
 			break;
-		}
 		}
 		feed_hungry();
 		pthread_mutex_unlock(&fs.lock);
@@ -471,6 +489,7 @@ static int serve(struct fuse_session *se)
 		if (r <= 0)
 			break;
 		pthread_mutex_lock(&fs.lock);
+		look_for_ends();
 		held_begin();
 		if (catching_up && is_new(buf.mem))
 			caught_up();
@@ -525,15 +544,18 @@ static int open_events(int *ret_signal_fd)
 	sigaddset(&mask, SIGHUP);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ends_fd = epoll_create1(EPOLL_CLOEXEC);
 	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
 	held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (*ret_signal_fd < 0 || epoll_fd < 0 || fs.timer_fd < 0 || stop_fd < 0 || held_fd < 0)
+	if (*ret_signal_fd < 0 || epoll_fd < 0 || ends_fd < 0 || fs.timer_fd < 0 || stop_fd < 0 ||
+	    held_fd < 0)
 		return -errno;
 	epoll_add(*ret_signal_fd, EVENT_SIGNAL);
 	epoll_add(fs.timer_fd, EVENT_TIMER);
 	epoll_add(stop_fd, EVENT_STOP);
 	epoll_add(held_fd, EVENT_HELD);
+	epoll_add(ends_fd, EVENT_PROCESS);
 	guard_watch(supervisor_fd);
 	return 0;
 }
@@ -549,6 +571,7 @@ static void close_events(int signal_fd)
 	}
 	close(signal_fd);
 	close(epoll_fd);
+	close(ends_fd);
 	close(fs.timer_fd);
 	close(stop_fd);
 	close(held_fd);

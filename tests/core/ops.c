@@ -122,6 +122,11 @@ void run_close(struct scene *s, ref_t h)
 		ipc_close(s->o, h);
 }
 
+void run_give_back(struct scene *s, ref_t h)
+{
+	ipc_give_back(s->o, h);
+}
+
 void run_open(struct scene *s, uint64_t unique)
 {
 	struct ipc_opening how = { .oflags = RW, .gen = 77, .unique = unique, .timeout = -1 };

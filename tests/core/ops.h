@@ -50,5 +50,6 @@ void run_finish(struct scene *s, ref_t w, size_t max);
 void run_leave(struct scene *s, ref_t w, uint64_t unique, int why);
 void run_open(struct scene *s, uint64_t unique);
 void run_close(struct scene *s, ref_t h);
+void run_give_back(struct scene *s, ref_t h);
 
 #endif

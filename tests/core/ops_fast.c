@@ -66,6 +66,7 @@ RUN(lock_un, run_flock(s, unique, LOCK_UN))
 RUN(give_one, run_give(s, unique, CMD_ADD, 1))
 RUN(open_h, run_open(s, unique))
 RUN(close_h, run_close(s, s->h[0]))
+RUN(give_back, (void)unique; run_give_back(s, s->h[0]))
 RUN(close_all, (void)unique; ipc_close_all(s->o))
 RUN(nothing, (void)s; (void)unique)
 
@@ -206,6 +207,7 @@ const struct op ops_fast[] = {
 	{ "fast lock given back by another", IPC_LOCK, held_by_other, give_one, 0 },
 	{ "fast lock and an open", IPC_LOCK, held_by_other, open_h, DAEMON },
 	{ "fast lock close of its holder", IPC_LOCK, held, close_h, STEPS },
+	{ "fast lock given back for a close", IPC_LOCK, held, give_back, STEPS },
 	{ "fast lock close of all", IPC_LOCK, held, close_all, STEPS | DAEMON },
 	{ "fast rlock taken", IPC_RLOCK, fresh, take_it, CLIENT },
 	{ "fast rlock made a hold", IPC_RLOCK, held, nothing, 0 },

@@ -95,6 +95,7 @@ RUN(discard, if (FRESH) ipc_discard(s->o, unique, 2, false))
 RUN(discard_all, if (FRESH) ipc_discard(s->o, unique, 0, true))
 RUN(shut, ipc_setting32(s->o, &Q(s)->closed, unique != 1))
 RUN(close_h, run_close(s, s->h[0]))
+RUN(give_back, (void)unique; run_give_back(s, s->h[0]))
 
 const struct op ops_lease[] = {
 	{ "lease", IPC_QUEUE, ready, lease, 0 },
@@ -110,6 +111,7 @@ const struct op ops_lease[] = {
 	{ "lease end of two prefetchers", IPC_QUEUE, both_wait, shut, DAEMON | STEPS },
 	{ "lease end when the last one waits", IPC_QUEUE, the_last_waits, lease, STEPS },
 	{ "lease end when another closes", IPC_QUEUE, the_last_waits, close_h, STEPS },
+	{ "lease given back", IPC_QUEUE, leased, give_back, STEPS },
 	{ "dead revive", IPC_QUEUE, dead, revive, DAEMON },
 	{ "dead revive to a reader", IPC_QUEUE, dead_wanted, revive, DAEMON },
 	{ "dead revive all", IPC_QUEUE, dead, revive_all, DAEMON | STEPS },

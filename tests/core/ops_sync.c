@@ -122,6 +122,7 @@ RUN(leave_first, run_leave(s, s->w[0], unique, -EINTR))
 RUN(cancel, ipc_cancel(s->o, unique == 1))
 RUN(ended, ipc_process_ended(s->o, 100 + (unique == 1)))
 RUN(close_h, run_close(s, s->h[0]))
+RUN(give_back, (void)unique; run_give_back(s, s->h[0]))
 RUN(close_all, (void)unique; ipc_close_all(s->o))
 RUN(open_h, run_open(s, unique))
 RUN(trim, (void)unique; heap_trim(s->o, true))
@@ -154,6 +155,8 @@ const struct op ops_sem[] = {
 	{ "sem close of a borrower", IPC_SEM, borrowed, close_h, STEPS },
 	{ "sem close with undo", IPC_SEM, undo_taken, close_h, STEPS },
 	{ "sem close of a direct client", IPC_SEM, direct_granted, close_h, STEPS },
+	{ "sem given back", IPC_SEM, undo_taken, give_back, STEPS },
+	{ "sem given back by a direct client", IPC_SEM, direct_granted, give_back, STEPS },
 	{ NULL },
 };
 

@@ -260,3 +260,36 @@ TEST(notes_of_requests)
 	ipc_close_all(o);
 	CHECK(!ipc_note_find(o, 6, c.handle, &result, &partial));
 }
+
+/* The first half of a close: what was held is free, and the handle goes on. */
+TEST(give_back)
+{
+	struct ipc_obj *o = obj_new(IPC_RLOCK);
+	ref_t a = h_open(o), b = h_open(o);
+
+	CHECK_STR(get(o, a), "1\n");
+	CHECK_STR(get(o, a), "2\n");
+	ipc_give_back(o, a);
+	CHECK_INT(ipc_size(o), 1);
+	CHECK_INT(handle_at(o, a)->holds, 0);
+	CHECK_STR(get(o, b), "1\n");
+	ipc_give_back(o, a);			/* again: no harm */
+	CHECK_INT(ipc_size(o), 0);
+	ipc_give_back(o, b);
+	CHECK_STR(get(o, a), "1\n");
+}
+
+TEST(give_back_leaves_a_pipe_open)
+{
+	struct ipc_obj *o = obj_new(IPC_PIPE);
+	ref_t w = h_new(o, HANDLE_OBJECT, W, 0), r = h_new(o, HANDLE_OBJECT, R, HANDLE_POSITION);
+
+	CHECK_INT(put(o, w, "x"), 1);
+	CHECK_STR(get(o, r), "x");
+	ipc_give_back(o, w);
+	CHECK_INT(ipc_poll(o, r), 0);
+	CHECK_INT(put(o, w, "y"), 1);
+	close_it(o, w);
+	CHECK_STR(get(o, r), "y");
+	CHECK_STR(get(o, r), "");
+}

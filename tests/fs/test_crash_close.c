@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "lib.h"
 
 static uint64_t ino;
 
@@ -304,4 +305,43 @@ static void verify_pipe_end(void)
 	CHECK_STR(told(r2), "ok");
 	CHECK_STR(told(r1), "");
 	CHECK_STR(show_word("a.pipe.ctl/writers"), "0");
+}
+
+/* What libipcfs asks for before it closes. */
+CRASH(close_early)
+
+static void setup_close_early(void)
+{
+	make("a.lock");
+	make("a.pipe");
+	f1 = open_name("a.lock", BOTH);
+	f2 = open_name("a.lock", BOTH);
+	f3 = open_name("a.pipe", WO | O_ASYNC);
+	f4 = open_name("a.pipe", RO);
+	CHECK_STR(f_get(&f1), "1\n");
+	CHECK_STR(f_put(&f3, "x"), "1");
+	CHECK_STR(f_get(&f4), "x");
+	r2 = q_flock(&f2, LOCK_EX);
+	r4 = q_read_at(&f4, 4096, 1);
+}
+
+static void ask_close_early(void)
+{
+	r1 = q_ioctl(&f1, LIB_IOC_CLOSE, 0);
+	r3 = q_ioctl(&f3, LIB_IOC_CLOSE, 1);
+}
+
+static void verify_close_early(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(told(r2), "ok");
+	CHECK_STR(f_lock(&f1, LOCK_EX | LOCK_NB), "!EAGAIN");	/* the handle is still there */
+	CHECK_STR(told(r3), "ok");
+	CHECK_STR(told(r4), "");
+	CHECK_STR(f_put(&f3, "x"), "!EBADF");
+	CHECK_STR(told(q_ioctl(&f1, LIB_IOC_SYNC, 0)), "ok");
+	f_release(&f1);
+	f_release(&f3);
+	CHECK_STR(show_word("a.pipe.ctl/writers"), "0");
+	CHECK_STR(f_lock(&f2, LOCK_UN), "ok");
 }

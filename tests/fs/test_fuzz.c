@@ -182,7 +182,9 @@ static void any_request(void)
 		q_poll(any_file(), any(3) ? any64() : 0, any(256));
 		break;
 	case 13:
-		if (any(3))
+		if (!any(8))
+			q_ioctl(any_file(), any(2) ? LIB_IOC_CLOSE : LIB_IOC_SYNC, 0);
+		else if (any(3))
 			q_ioctl(any_file(), any(2) ? 0x40086901 : 0x80086903, (int64_t)any(1000000) - 1);
 		else
 			q_ioctl_data(any_file(), LIB_IOC_ADD,

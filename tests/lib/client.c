@@ -113,6 +113,14 @@ int client(int argc, char **argv)
 		check(ipcfs_acquire(o, IPCFS_FOREVER));
 		puts("held");
 		pause();
+	} else if (!strcmp(what, "close")) {		/* when it is told to */
+		check(ipcfs_acquire(o, IPCFS_FOREVER));
+		puts("held");
+		if (!fgets(buf, sizeof(buf), stdin))
+			return 3;
+		ipcfs_close(o);
+		puts("closed");
+		pause();
 	} else if (!strcmp(what, "loop")) {		/* until it is killed; a line for each n turns */
 		for (int i = 1;; i++) {
 			check(ipcfs_acquire(o, IPCFS_FOREVER));

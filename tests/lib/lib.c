@@ -52,7 +52,7 @@ ipcfs_obj *make(const char *type)
 }
 
 /* The kernel forgets the name of an inode that got a second writer, and calls it deleted then. */
-static void name_of(ipcfs_obj *o, char *path, size_t size)
+void name_of(ipcfs_obj *o, char *path, size_t size)
 {
 	char link[40], *end;
 	ssize_t n;
@@ -222,5 +222,6 @@ int main(int argc, char **argv)
 	}
 	failed |= run_all(tests, argc, argv);
 	failed |= run_all(mode_tests, argc, argv);
+	failed |= run_all(close_tests, argc, argv);
 	return failed ? 1 : 0;
 }

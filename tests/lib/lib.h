@@ -14,12 +14,13 @@ struct test {
 	void (*run)(void);
 };
 
-extern const struct test tests[], mode_tests[];
+extern const struct test tests[], mode_tests[], close_tests[];
 int client(int argc, char **argv);
 
 const char *path_of(const char *name);
 ipcfs_obj *make(const char *type);		/* a new object */
 ipcfs_obj *again(ipcfs_obj *o, int oflags);	/* another handle of it */
+void name_of(ipcfs_obj *o, char *path, size_t size);
 void setting(ipcfs_obj *o, const char *file, const char *value);
 void write_text(ipcfs_obj *o, const char *text);	/* by a file handle */
 double seconds(void);

@@ -17,7 +17,7 @@ LIB = os.path.join(BUILD, "tests", "lib", "lib")
 pytestmark = pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
 
 NAMES = []
-for file_name in ("tests.c", "modes.c"):
+for file_name in ("tests.c", "modes.c", "closes.c"):
     with open(os.path.join(os.path.dirname(__file__), "../lib", file_name), encoding="utf-8") as source:
         NAMES += re.findall(r'\{ "(\w+)", \w+ \}', source.read())
 

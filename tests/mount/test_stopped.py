@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -272,3 +273,19 @@ def test_a_busy_lock_is_no_reason_to_wait_long(area):
     assert spent < T(5)
     for b in bench:
         b.kill()
+
+
+@ENDS
+@pytest.mark.parametrize("kind", ["lock", "value"])
+def test_a_close_by_the_library_does_not_wait_for_it(area, end, kind):
+    """And what it held comes back as soon as that can be."""
+    obj = area.make(f"a.{kind}")
+    client = spawn([LIB, "-close", obj.path], stdin=subprocess.PIPE)
+    assert client._popen.stdout.readline() == b"held\n"
+    holder = Holder(obj)
+    client._popen.stdin.write(b"\n")
+    client._popen.stdin.flush()
+    assert client._popen.stdout.readline() == b"closed\n"
+    assert state_of(holder.proc.pid) == "T"
+    end(holder)
+    assert fork(lambda: fcntl.flock(obj.open(os.O_RDWR), fcntl.LOCK_EX)).result() is None
