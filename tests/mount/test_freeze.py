@@ -356,7 +356,8 @@ def test_one_who_waits_for_memory(mount_with):
 def test_one_who_waited_before_a_restart(mount):
     q = mount.make("x.queue", maxsize=1)
     q.put(b"a\n")
-    writers = [fork(put, q.path, b"b\n"), fork(put, q.at(500), b"c\n")]
+    writers = waits(q, fork(put, q.path, b"b\n"))
+    writers.append(fork(put, q.at(500), b"c\n"))        # behind it in the line
     q.await_waiters(2)
     worker, = set(mount.pids()) - {mount.pid}
     os.kill(worker, signal.SIGKILL)
