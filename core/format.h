@@ -138,6 +138,9 @@ struct ipc_answer {
 	int64_t number;			/* the answer of types that give numbers; a lease's id */
 };
 
+/* What a handle that is opened read-only does: takes as any other, or only looks. */
+enum ipc_take { TAKE_ANY, TAKE_RW };
+
 /* An open file description or a direct client. */
 struct ipc_handle {
 	struct ipc_link link;		/* [lock] header.handles */
@@ -179,7 +182,7 @@ enum ipc_handle_kind {			/* 0 the object itself, otherwise the .ctl file that wa
 	HANDLE_CHANGED,
 };
 
-#define HANDLE_LOOK	1u		/* opened with O_NOFOLLOW: only looks */
+#define HANDLE_LOOK	1u		/* read-only, where those only look: TAKE_RW */
 #define HANDLE_POSITION	2u		/* read-only: the kernel's position counts */
 #define HANDLE_RECORD	4u		/* O_DIRECT: record framing whatever the object says */
 #define HANDLE_END_A	8u		/* of a two-way pipe */
@@ -359,6 +362,8 @@ struct ipc_mount {			/* STATE/mount */
 	uint64_t unique;		/* [lock] the last request that changed the namespace, */
 	int64_t result;			/* [lock] what it came to, */
 	uint64_t result_id;		/* [lock] and the node that it made */
+	uint32_t take;			/* [lock] of new objects: enum ipc_take */
+	uint32_t pad;
 	uint64_t before[IPC_RESTARTS][2];	/* [lock] unique and result_id as each worker found them */
 };
 
@@ -467,7 +472,7 @@ struct ipc_header {
 	struct ipc_list granted;	/* [lock] FUSE waiters whose answer is not sent yet */
 	struct ipc_list woken;		/* [lock] direct waiters that did not pick up their answer yet */
 	uint32_t to_wake;		/* [lock] direct waiters that may go, and are not WAITER_WOKEN */
-	uint32_t pad;
+	uint32_t take;			/* [lock] enum ipc_take: what a read-only handle does */
 	struct ipc_list rests;		/* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list lines[IPC_LINES]; /* [lock] who waits for what: each type numbers its own */
 };

@@ -76,7 +76,7 @@ int file_back(int fd, off_t off, off_t len)
 }
 
 int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
-	       uint64_t reserve)
+	       uint64_t reserve, const struct ipc_defaults *defaults)
 {
 	const struct ipc_type *ops = ipc_type_of(type);
 	struct ipc_header *h;
@@ -103,6 +103,11 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 	h->reserve = reserve;
 	if (ops && ops->init)
 		ops->init(h);
+	if (defaults) {
+		h->take = defaults->take;
+		if (type == IPC_QUEUE)
+			h->b.queue.framing = defaults->framing;
+	}
 	/* Magic last: a file that was not finished is none. */
 	__atomic_store_n(&h->magic, IPC_MAGIC, __ATOMIC_RELEASE);
 	munmap(h, IPC_PAGE);

@@ -58,9 +58,17 @@ uint64_t obj_reserve(uint32_t type, uint64_t limit);
  */
 int file_back(int fd, off_t off, off_t len);
 
-/* Make NAME (a decimal id) in dirfd; the file must not exist. 0 or -errno. */
+/* The settings with which objects of a mount begin. */
+struct ipc_defaults {
+	uint32_t framing;		/* of queues: enum ipc_framing */
+	uint32_t take;			/* enum ipc_take */
+};
+
+/*
+ * Make NAME (a decimal id) in dirfd; the file must not exist. `defaults` may be NULL. 0 or -errno.
+ */
 int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
-	       uint64_t reserve);
+	       uint64_t reserve, const struct ipc_defaults *defaults);
 /* Map it and check its header: -EIO damaged, -EPROTO made by another version or layout. */
 int obj_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
 void obj_unmap(struct ipc_obj *o);

@@ -104,14 +104,6 @@ static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	if (!*ret)
 		return -ENOMEM;
 	store_chmod(*ret);
-	if (new.type == IPC_QUEUE && mount_body()->framing == FRAMING_RECORD) {
-		struct object *ob = object_of(*ret, &r);
-
-		if (ob && object_lock_patiently(ob) == 0) {
-			ipc_setting32(&ob->o, &ob->o.h->b.queue.framing, FRAMING_RECORD);
-			object_unlock(ob);
-		}
-	}
 	touch_dir(dir.node);
 	return 0;
 }

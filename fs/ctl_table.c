@@ -139,6 +139,22 @@ static int store_framing(struct object *ob, const char *s, size_t len, uint64_t 
 	return r < 0 ? r : 0;
 }
 
+static const char *const takes[] = { [TAKE_ANY] = "any", [TAKE_RW] = "rw" };
+
+static void show_take(struct object *ob, FILE *f)
+{
+	fprintf(f, "%s\n", takes[ob->o.h->take % 2]);
+}
+
+static int store_take(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	int r = word(s, len, takes, 2);
+
+	if (r >= 0)
+		ipc_setting32(&ob->o, &ob->o.h->take, (uint32_t)r);
+	return r < 0 ? r : 0;
+}
+
 static void show_bytes(struct object *ob, FILE *f)
 {
 	fprintf(f, "%" PRIu64 "\n", B(ob).queue.mq[0].bytes + B(ob).queue.mq[1].bytes);
@@ -394,5 +410,6 @@ const struct ctl_file ctl_files[] = {
 	  .show_mount = show_limit_objects, .store_mount = store_limit_objects },
 	{ .name = "message", .types = CTL_LIMITS, .access = CTL_SETTING,
 	  .show_mount = show_limit_message, .store_mount = store_limit_message },
+	SETTING("take", ANY, show_take, store_take),
 };
 const unsigned int ctl_count = sizeof(ctl_files) / sizeof(ctl_files[0]);

@@ -48,9 +48,9 @@ enum sub {
 
 struct options {
 	char *state;			/* state directory */
-	char *memory, *objects, *message, *framing;
+	char *memory, *objects, *message, *framing, *take;
 	uint64_t memory_limit, object_limit, message_limit;
-	uint32_t new_framing;
+	uint32_t new_framing, new_take;
 	int debug, foreground;
 	int no_resend;			/* tests: as on a kernel without FUSE_NOTIFY_RESEND */
 };

@@ -145,7 +145,10 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 			set64(&ob->o, hd->deadline, v);
 		break;
 	case IPCFS_IOC_NEXT:
-		v = next_length(ob, hd);
+		if (hd->flags & HANDLE_LOOK)	/* as any plain file */
+			r = -ENOTTY;
+		else
+			v = next_length(ob, hd);
 		break;
 	default:
 		r = direct_ioctl(ob, hd, req, cmd, in_buf, in_size, &out, &n_out);
@@ -207,7 +210,7 @@ static unsigned int poll_now(struct object *ob, struct ipc_handle *hd)
 	unsigned int mode = hd->oflags & O_ACCMODE;
 	unsigned int p = ipc_poll(o, ref_of(o, hd));
 
-	if (mode != O_WRONLY && (answer_left(&hd->hand) || hd->rests))
+	if (mode != O_WRONLY && (answer_left(&hd->hand) || hd->rests || hd->flags & HANDLE_LOOK))
 		p |= POLLIN;
 	/* A type that answers once is at its end then: never ask a reader of it to wait. */
 	if (mode == O_RDONLY)

@@ -32,6 +32,7 @@ static const struct fuse_opt option_table[] = {
 	OPT("objects=%s", objects),
 	OPT("message=%s", message),
 	OPT("framing=%s", framing),
+	OPT("take=%s", take),
 	{ "no_resend", offsetof(struct options, no_resend), true },	/* for tests */
 	FUSE_OPT_END
 };
@@ -45,7 +46,8 @@ static void usage(const char *name)
 	       "    -o memory=SIZE         limit of all objects together, K, M, G or %% (default: 25%%)\n"
 	       "    -o objects=N           limit of the number of objects (default: 1048576)\n"
 	       "    -o message=SIZE        limit of one message (default and most: %u)\n"
-	       "    -o framing=line|record of new queues (default: line)\n\n"
+	       "    -o framing=line|record of new queues (default: line)\n"
+	       "    -o take=any|rw         of new objects: rw: read-only handles only look (default: any)\n\n"
 	       "FUSE options:\n", name, IPC_MESSAGE_MAX);
 	fuse_cmdline_help();
 	fuse_lowlevel_help();
@@ -86,6 +88,10 @@ static int parse_limits(struct options *o)
 		o->new_framing = FRAMING_RECORD;
 	else if (o->framing && strcmp(o->framing, "line"))
 		return fail("framing", "line or record");
+	if (o->take && !strcmp(o->take, "rw"))
+		o->new_take = TAKE_RW;
+	else if (o->take && strcmp(o->take, "any"))
+		return fail("take", "any or rw");
 	return 0;
 }
 

@@ -21,6 +21,13 @@ static int reply_open(fuse_req_t req, uint64_t fh, uint32_t flags)
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
+/* Arrays and values are the same to whoever looks and to whoever reads. */
+static bool only_looks(const struct object *ob, uint32_t kind, int flags)
+{
+	return ob->o.h->take == TAKE_RW && kind == HANDLE_OBJECT && ob->o.type != IPC_ARRAY &&
+	       ob->o.type != IPC_VALUE && (flags & (O_ACCMODE | O_ASYNC)) == O_RDONLY;
+}
+
 static uint32_t handle_flags(const struct target *t, uint32_t type, uint32_t kind, int flags)
 {
 	int mode = flags & O_ACCMODE;
@@ -90,6 +97,8 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 	r = object_enter(ob);
 	if (r < 0)
 		return r;
+	if (only_looks(ob, how.kind, flags))
+		how.flags |= HANDLE_LOOK;
 	handle = opened_before(ob, how.unique);
 	if (!handle) {
 		how.gen = names_next_gen(&fs.mount) & 0x7fffffff;
@@ -234,8 +243,11 @@ void close_handle(uint64_t ino, uint64_t fh)
 		plain_close(fh);
 		return;
 	}
-	if (enter_to_close(ino, fh, &t, &ob, &hd) == 0)
-		close_it(&t, ob, hd);
+	if (enter_to_close(ino, fh, &t, &ob, &hd) < 0)
+		return;
+	if (hd->flags & HANDLE_LOOK)
+		plain_close(fh);
+	close_it(&t, ob, hd);
 }
 
 int close_early(uint64_t ino, uint64_t fh, bool whole)

@@ -90,12 +90,20 @@ void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t of
 	struct snapshot *s = snapshot_of(fh);
 	struct target t;
 
-	/* Opened when an earlier worker lived. */
-	if (!s && target_of(ino, &t) == 0 && plain_open(&t, fh) == 0) {
+	/* Opened when an earlier worker lived, or an object's handle that looks for the first time. */
+	if (!s) {
+		int r = target_of(ino, &t);
+
+		if (r == 0)
+			r = plain_open(&t, fh);
+		if (r < 0) {
+			fuse_reply_err(req, -r);
+			return;
+		}
 		s = snapshot_of(fh);
 		go_on_at_a_line(s, (size_t)off);
 	}
-	if (!s || (size_t)off >= s->len)
+	if ((size_t)off >= s->len)
 		fuse_reply_buf(req, NULL, 0);
 	else
 		fuse_reply_buf(req, s->text + off, s->len - (size_t)off < size ?

@@ -128,6 +128,11 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	}
 	if (!enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
+	if (hd->flags & HANDLE_LOOK) {
+		object_unlock(ob);
+		plain_read(req, ino, fi->fh, size, off);
+		return;
+	}
 	if (ob->o.type == IPC_ARRAY) {
 		read_array(req, ob, size, (uint64_t)off);
 		return;

@@ -100,6 +100,8 @@ static void apply_limits(void)
 		set64(m, b->message_limit, fs.opt.message_limit);
 	if (fs.opt.framing)
 		set32(m, b->framing, fs.opt.new_framing);
+	if (fs.opt.take)
+		set32(m, b->take, fs.opt.new_take);
 	commit(m);
 }
 
@@ -152,13 +154,14 @@ int store_load(const char **ret_why)
 
 int object_create(uint64_t id, uint32_t type)
 {
+	struct ipc_defaults defaults = { mount_body()->framing, mount_body()->take };
 	char name[24];
 	int r;
 
 	id_name(id, "", name, sizeof(name));
 	unlinkat(fs.objects_fd, name, 0);	/* left by a death between file and name */
 	r = obj_create(&fs.env, fs.objects_fd, name, id, type,
-		       obj_reserve(type, mount_body()->memory_limit));
+		       obj_reserve(type, mount_body()->memory_limit), &defaults);
 	if (r == 0 && type == IPC_ARRAY) {
 		int fd;
 

@@ -191,7 +191,8 @@ static int rebuild(struct state *s)
 	int r = renameat(s->dir, "mount", s->dir, "mount.damaged") < 0 && errno != ENOENT ? -errno : 0;
 
 	if (r == 0)
-		r = obj_create(&s->env, s->dir, "mount", 0, IPC_MOUNT, obj_reserve(IPC_MOUNT, 4ull << 30));
+		r = obj_create(&s->env, s->dir, "mount", 0, IPC_MOUNT, obj_reserve(IPC_MOUNT, 4ull << 30),
+			       NULL);
 	if (r == 0)
 		r = map(s, s->dir, "mount", false, &m);
 	if (r < 0)
@@ -295,7 +296,7 @@ static int replace(struct state *s, const struct item *it)
 
 	if (r == 0)
 		r = obj_create(&s->env, s->objects, name, it->id, type,
-			       obj_reserve(type, s->memory_limit));
+			       obj_reserve(type, s->memory_limit), NULL);
 	if (r < 0)
 		return r;
 	set_mode(s, it, name);

@@ -107,7 +107,7 @@ struct ipc_obj *obj_new_reserve(uint32_t type, uint64_t reserve)
 	char name[24];
 
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)id);
-	CHECK_INT(obj_create(&env.env, env.env.dirfd, name, id, type, reserve), 0);
+	CHECK_INT(obj_create(&env.env, env.env.dirfd, name, id, type, reserve, NULL), 0);
 	o = map_it(id);
 	CHECK_INT(obj_lock(o, -1), 0);
 	return o;

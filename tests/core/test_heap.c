@@ -113,7 +113,7 @@ TEST(map_refuses)
 
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)o->id);
 	fd = openat(env.env.dirfd, name, O_RDWR | O_CLOEXEC);
-	CHECK_INT(obj_create(&env.env, env.env.dirfd, name, 9, IPC_EVENT, 1 << 20), -EEXIST);
+	CHECK_INT(obj_create(&env.env, env.env.dirfd, name, 9, IPC_EVENT, 1 << 20, NULL), -EEXIST);
 	o->h->version++;
 	CHECK_INT(obj_map(&env.env, fd, &bad), -EPROTO);
 	o->h->version--;

@@ -12,7 +12,7 @@ import pytest
 from kit import IPCFS, T, eventually, fork, raises, read_all, run, spawn
 from kit.mount import WRAP, await_mount_change, mounted_at
 
-OPTIONS = ("state=", "memory=", "objects=", "message=", "framing=")
+OPTIONS = ("state=", "memory=", "objects=", "message=", "framing=", "take=")
 
 
 def ipcfs(*args, **options):
@@ -45,7 +45,7 @@ def refused(mount, *args):
 
 
 @pytest.mark.parametrize("option", ["nonsense", "memory=lots", "memory=-1", "memory=", "objects=x", "objects=-3",
-                                    "message=x", "framing=letters", "state="])
+                                    "message=x", "framing=letters", "take=all", "state="])
 def test_bad_options(mount_with, option):
     mount = mount_with(start=False)
     state = "" if option.startswith("state") else f"state={mount.state},"
