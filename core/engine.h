@@ -179,7 +179,11 @@ void ipc_wake_send(const struct ipc_wakes *wakes);
  * again.
  */
 void ipc_wake_again(struct ipc_obj *o);
-/* A process ended: what it had taken of an object with scope `process` returns. */
+/* The process with whose end a hold returns (ctl/scope); 0: none, it is its handle's. */
+uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold);
+/* The process that opened the handle has ended: this one stands for it from now on. Committed. */
+void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid);
+/* A process ended: the holds that return with it do. */
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
 
 /* ---- answers ---- */

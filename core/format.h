@@ -151,7 +151,7 @@ struct ipc_handle {
 	uint32_t oflags;		/* [once] open(2)'s flags */
 	uint32_t tid, pid;		/* [lock] who used it last: thread, and the process it belongs to */
 	uint32_t uid;			/* [once] who opened it */
-	uint32_t opener;		/* [once] process that opened it */
+	uint32_t opener;		/* [lock] process that opened it, or stands for it: ipc_adopt() */
 	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
 	uint64_t nodeid;		/* [once] as which inode the kernel knows it */
 	uint64_t open_unique;		/* [once] the request that opened it */
@@ -308,7 +308,12 @@ struct ipc_sem {			/* sem, lock, rlock; the lock of cond, value and array */
 	uint32_t pad;
 };
 
-enum ipc_scope { SCOPE_HANDLE, SCOPE_PROCESS };
+enum ipc_scope {		/* with what a permit, lock or level returns at the latest */
+	SCOPE_HANDLE,			/* the handle's close */
+	SCOPE_PROCESS,			/* the end of the process that took it */
+	SCOPE_OPENER,			/* the end of the process that opened the handle */
+	SCOPES
+};
 
 struct ipc_event {
 	uint64_t set;			/* [atomic] */

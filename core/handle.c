@@ -86,12 +86,32 @@ uint32_t hold_reduce(struct ipc_obj *o, ref_t handle, uint32_t n)
 	return had;
 }
 
+uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold)
+{
+	if (o->type != IPC_SEM && o->type != IPC_LOCK && o->type != IPC_RLOCK)
+		return 0;
+	switch (o->h->b.sem.scope) {
+	case SCOPE_PROCESS:
+		return hold->pid;
+	case SCOPE_OPENER:
+		return handle_at(o, hold->handle)->opener;
+	default:
+		return 0;
+	}
+}
+
+void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid)
+{
+	set32(o, handle_at(o, handle)->opener, pid);
+	commit(o);
+}
+
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid)
 {
 	LIST_EACH(o, &o->h->holds, r) {
 		struct ipc_hold *hold = AT(o, ipc_hold, r);
 
-		if (hold->pid != pid)
+		if (ipc_hold_process(o, hold) != pid)
 			continue;
 		o->ops->unhold(o, hold);
 		hold_drop(o, hold);

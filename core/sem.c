@@ -284,7 +284,7 @@ int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
 		k->why = "free and held at once";
 	else if (o->type > IPC_RLOCK && s->value + held != 1)
 		k->why = "held by nobody, or by two";
-	else if (s->undo > 1 || s->scope > SCOPE_PROCESS)
+	else if (s->undo > 1 || s->scope >= SCOPES)
 		k->why = "unknown setting";
 	return k->why ? -EIO : 0;
 }

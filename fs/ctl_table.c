@@ -96,7 +96,9 @@ static int store_bound(struct object *ob, const char *s, size_t len, uint64_t un
 	return r;
 }
 
-static const char *const scopes[] = { [SCOPE_HANDLE] = "handle", [SCOPE_PROCESS] = "process" };
+static const char *const scopes[SCOPES] = {
+	[SCOPE_HANDLE] = "handle", [SCOPE_PROCESS] = "process", [SCOPE_OPENER] = "opener",
+};
 static const char *const framings[] = {
 	[FRAMING_LINE] = "line", [FRAMING_RECORD] = "record", [FRAMING_BYTES] = "bytes",
 };
@@ -111,12 +113,12 @@ static int word(const char *s, size_t len, const char *const *words, unsigned in
 
 static void show_scope(struct object *ob, FILE *f)
 {
-	fprintf(f, "%s\n", scopes[B(ob).sem.scope % 2]);
+	fprintf(f, "%s\n", scopes[B(ob).sem.scope % SCOPES]);
 }
 
 static int store_scope(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
-	int r = word(s, len, scopes, 2);
+	int r = word(s, len, scopes, SCOPES);
 
 	if (r >= 0)
 		ipc_setting32(&ob->o, &B(ob).sem.scope, (uint32_t)r);

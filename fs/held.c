@@ -330,11 +330,12 @@ static void catch_up(struct object *ob)
 			ipc_close(&ob->o, (ref_t)f->fh);
 		free(f);
 	}
-	if (ob->o.type >= IPC_SEM && ob->o.type <= IPC_RLOCK)
-		LIST_EACH(&ob->o, &ob->o.h->holds, r)
-			if (ob->o.h->b.sem.scope == SCOPE_PROCESS &&
-			    !proc_start(AT(&ob->o, ipc_hold, r)->pid))
-				ipc_process_ended(&ob->o, AT(&ob->o, ipc_hold, r)->pid);
+	LIST_EACH(&ob->o, &ob->o.h->holds, r) {
+		uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
+
+		if (pid && !proc_start(pid))
+			ipc_process_ended(&ob->o, pid);
+	}
 	ob->o.work = ob->o.freed = true;
 	settle(ob);
 }

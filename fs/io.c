@@ -15,6 +15,7 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 	struct object *ob, *lock;
 	struct ipc_handle *hd;
 	struct ipc_call c;
+	uint32_t opener;
 	uint64_t fh;
 	int r;
 
@@ -45,6 +46,9 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 		ob = lock;
 		c.handle = (ref_t)fh;
 	}
+	hd = handle_at(&ob->o, c.handle);
+	watch_opener(ob, hd, c.pid);
+	opener = hd->opener;
 	if (hd->kind != HANDLE_OBJECT)
 		r = -EOPNOTSUPP;
 	else if (!done_before(ob, &c, &r))
@@ -57,7 +61,7 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 	object_unlock(ob);
 	fuse_reply_err(req, -r);
 	if (r == 0)
-		watch_holder(ob, c.pid);
+		watch_holder(ob, opener, c.pid);
 	if (object_lock(ob) == 0)
 		settle(ob);
 }

@@ -66,7 +66,12 @@ void close_unfetched(uint64_t unique);
  * handle stays, for others have its descriptor.
  */
 int close_early(uint64_t ino, uint64_t fh, bool whole);
-/* The process has taken something that returns when it ends (scope `process`). */
-void watch_holder(struct object *ob, uint32_t pid);
+/*
+ * Before somebody (pid) takes what returns when the process that opened the handle ends: watch that
+ * one, with the object locked. If it has ended already, who takes stands for it from now on.
+ */
+void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid);
+/* It has been taken: it returns when one of these processes ends (ctl/scope). */
+void watch_holder(struct object *ob, uint32_t opener, uint32_t pid);
 
 #endif

@@ -134,7 +134,7 @@ static int companion(struct object *ob, struct ipc_handle *hd, struct object *lo
 	r = ipc_open(&lock->o, &how, &handle);
 	if (r == 0) {
 		set64(&lock->o, handle_at(&lock->o, handle)->companion, back);
-		commit(&lock->o);
+		ipc_adopt(&lock->o, handle, hd->opener);
 	}
 	settle(lock);
 	if (r < 0)

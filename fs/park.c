@@ -329,14 +329,14 @@ static bool answer_plainly(struct object *ob, ref_t w, struct parked *p)
 	struct ipc_waiter *wt = waiter_at(&ob->o, w);
 	struct ipc_call c = { .max = p->max, .pos = p->pos };
 	int64_t result = wt->result;
-	uint32_t op = p->op, pid = wt->pid;
+	uint32_t op = p->op, pid = wt->pid, opener = handle_at(&ob->o, wt->handle)->opener;
 	fuse_req_t req = take_req(p);
 	int r;
 
 	parked_free(p);
 	object_unlock(ob);
 	if (result >= 0)
-		watch_holder(ob, pid);
+		watch_holder(ob, opener, pid);
 	if (result < 0 || op == OP_FLOCK || op == OP_FLOCK_SHARED || op == OP_WRITE)
 		reply_result(req, op, result);
 	else

@@ -110,6 +110,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	struct ipc_handle *hd;
 	struct object *lock;
 	struct ipc_call c;
+	uint32_t opener;
 	size_t hand_off;
 	bool special;
 	int r;
@@ -146,6 +147,8 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	c.pos = (uint64_t)off;
 	if (ob->o.ops->unhold || c.op == OP_LEASE || ob->o.type == IPC_BARRIER)
 		fill_pid(&c, hd);
+	watch_opener(ob, hd, c.pid);
+	opener = hd->opener;
 	c.done = SIZE_MAX;
 	if (done_before(ob, &c, &r)) {
 		c.got = hd->hand;
@@ -181,7 +184,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	else
 		reply_read(req, ob, hd, &c.got, c.max);
 	if (r == 0)
-		watch_holder(ob, c.pid);
+		watch_holder(ob, opener, c.pid);
 	if (object_lock(ob) == 0)
 		settle(ob);
 }

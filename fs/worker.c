@@ -240,7 +240,7 @@ static void epoll_add(int fd, uint64_t what)
 	epoll_add_to(epoll_fd, fd, what);
 }
 
-/* Processes that hold something with scope `process`: a pidfd each, in ends_fd. */
+/* Processes with whose end something returns (ctl/scope): a pidfd each, in ends_fd. */
 struct watch {
 	uint32_t pid;
 	int fd;
@@ -262,40 +262,39 @@ static void process_ended(struct watch *w)
 
 		if (!ob || !ob->o.h || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
 			continue;
-		if (ob->o.h->b.sem.scope == SCOPE_PROCESS && ob->o.type <= IPC_RLOCK)
-			ipc_process_ended(&ob->o, pid);
+		ipc_process_ended(&ob->o, pid);
 		settle(ob);
 	}
 }
 
-void watch_holder(struct object *ob, uint32_t pid)
+static bool is_watched(uint32_t pid)
+{
+	struct watch *w;
+
+	HASH_FIND(hh, watches, &pid, sizeof(pid), w);
+	return w != NULL;
+}
+
+/* false: it has ended already, or cannot be watched. */
+static bool watch(uint32_t pid)
 {
 	struct watch *w;
 	int fd;
 
-	if (ob->o.type < IPC_SEM || ob->o.type > IPC_RLOCK ||
-	    ob->o.h->b.sem.scope != SCOPE_PROCESS)
-		return;
-	HASH_FIND(hh, watches, &pid, sizeof(pid), w);
-	if (w)
-		return;
+	if (is_watched(pid))
+		return true;
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0) {			/* gone already */
-		if (object_lock(ob) == 0) {
-			ipc_process_ended(&ob->o, pid);
-			settle(ob);
-		}
-		return;
-	}
-	w = calloc(1, sizeof(*w));
+	w = fd < 0 ? NULL : calloc(1, sizeof(*w));
 	if (!w) {
-		close(fd);
-		return;
+		if (fd >= 0)
+			close(fd);
+		return false;
 	}
 	w->pid = pid;
 	w->fd = fd;
 	HASH_ADD(hh, watches, pid, sizeof(pid), w);
 	epoll_add_to(ends_fd, fd, pid);
+	return true;
 }
 
 /*
@@ -317,18 +316,61 @@ static void look_for_ends(void)
 	}
 }
 
+static uint32_t scope_of(const struct object *ob)
+{
+	return ob->o.h && ob->o.type >= IPC_SEM && ob->o.type <= IPC_RLOCK ? ob->o.h->b.sem.scope :
+									      SCOPE_HANDLE;
+}
+
+void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid)
+{
+	if (scope_of(ob) != SCOPE_OPENER || watch(hd->opener))
+		return;
+	ipc_adopt(&ob->o, ref_of(&ob->o, hd), pid);
+	watch(pid);
+}
+
+void watch_holder(struct object *ob, uint32_t opener, uint32_t pid)
+{
+	uint32_t scope = scope_of(ob);
+
+	if (scope == SCOPE_HANDLE)
+		return;
+	if (scope == SCOPE_OPENER)
+		pid = opener;
+	/* An opener was watched before it was waited for: it has ended since then. */
+	if ((scope == SCOPE_OPENER ? is_watched(pid) : watch(pid)) || object_lock(ob) < 0)
+		return;
+	ipc_process_ended(&ob->o, pid);
+	settle(ob);
+}
+
+/* Of the object's holds, the first process that has ended already; 0. The others are watched. */
+static uint32_t watch_holds(struct object *ob)
+{
+	LIST_EACH(&ob->o, &ob->o.h->holds, r) {
+		uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
+
+		if (pid && !watch(pid))
+			return pid;
+	}
+	return 0;
+}
+
 /* After a restart: the same watches as before, and what ended in between. */
 static void watch_again(void)
 {
 	struct node *n, *tmp;
+	uint32_t pid;
 
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || !ob->o.h || ob->o.damage)
+		if (!ob || scope_of(ob) == SCOPE_HANDLE || object_lock(ob) < 0)
 			continue;
-		LIST_EACH(&ob->o, &ob->o.h->holds, r)
-			watch_holder(ob, AT(&ob->o, ipc_hold, r)->pid);
+		while ((pid = watch_holds(ob)))
+			ipc_process_ended(&ob->o, pid);
+		settle(ob);
 	}
 }
 

@@ -27,7 +27,7 @@ SETTINGS = {  # name: (default, another value, bad values)
     "pipe": {"maxbytes": ("1048576", "500", ["x", "-1"]), "framing": ("bytes", "record", ["line", "x"])},
     "event": {},
     "sem": {"bound": ("0", "5", ["x", "-1"]), "undo": ("0", "1", ["2", "x"]),
-            "scope": ("handle", "process", ["x", "0"])},
+            "scope": ("handle", "process", ["x", "0", "openers"])},
     "lock": {"undo": ("1", "0", ["2", "x"]), "scope": ("handle", "process", ["x", "0"])},
 }
 FACTS = {"queue": ["size", "bytes", "unfinished"], "pipe": ["bytes", "readers", "writers"],

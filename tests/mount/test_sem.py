@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from kit import T, eventually, fork, raises, read_all, sh, unchanged
+from kit import T, eventually, fork, raises, read_all, sh, spawn, unchanged
 
 NB = os.O_NONBLOCK
 
@@ -270,6 +270,101 @@ def test_scope_process_with_undo(s):
     fd = s.open(os.O_RDWR)
     assert fork(os.read, fd, 10, keep=[fd]).result() == b"1\n"
     eventually(lambda: s.size == 1, 10, "returned by the taker's end")
+
+
+OPENERS = ["s.sem", "l.lock", "r.rlock"]
+
+
+def opener_scope(area, name):
+    obj = area.make(name, scope="opener")
+    if name == "s.sem":
+        obj.put(b"1\n")
+    return obj
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_scope_opener_is_the_shells(area, name):
+    """exec 9>x.lock; flock -n 9 || exit; daemon &: the daemon inherits the descriptor."""
+    obj = opener_scope(area, name)
+    done = sh(f"exec 9>> {name}; flock -n 9 || exit 3; sleep 1000 > /dev/null 2>&1 & "
+              f"stat -c %s {name}; echo $!", cwd=area.dir)
+    size, daemon = map(int, done.out.split())
+    try:
+        assert size == 0, "flock(1) has ended, the shell had not"
+        eventually(lambda: obj.size == 1, 10, "returned by the shell's end")
+        os.kill(daemon, 0)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_scope_opener_with_a_killed_opener(area, name):
+    obj = opener_scope(area, name)
+    opener = spawn(["bash", "-c", f"exec 9<> {name}; read -r _ <&9; sleep 1000 & "
+                    "echo $! > pid.value; wait"], cwd=area.dir)
+    if name == "s.sem":
+        obj.set("undo", 1)
+    daemon = int(eventually(lambda: os.path.exists(area.path("pid.value")) and
+                            read_all(area.path("pid.value")).strip(), 10))
+    assert obj.size == 0
+    opener.kill()
+    eventually(lambda: obj.size == 1, 10, "returned by the opener's death")
+    os.kill(daemon, signal.SIGKILL)
+
+
+def test_scope_opener_outlives_a_restart(mount):
+    obj = opener_scope(mount, "l.lock")
+    child = spawn(["bash", "-c", "exec 9> l.lock; flock 9; sleep 1000 & echo $! > pid.value; wait"],
+                  cwd=mount.dir)
+    daemon = int(eventually(lambda: os.path.exists(mount.path("pid.value")) and
+                            read_all(mount.path("pid.value")).strip(), 10))
+    with open(mount.path(".ctl/status"), encoding="ascii") as status:
+        worker = next(int(line.split()[1]) for line in status if line.startswith("worker:"))
+    os.kill(worker, signal.SIGKILL)
+    assert obj.size == 0
+    child.kill()
+    eventually(lambda: obj.size == 1, 10, "returned by the opener's death")
+    os.kill(daemon, signal.SIGKILL)
+
+
+def test_scope_opener_gone_already(s):
+    """Whoever takes stands for an opener that has ended."""
+    s.set("scope", "opener")
+    s.put(b"1\n")
+    read, write = os.pipe()
+    taken, tell = os.pipe()
+    child = fork(_opens_and_leaves, s.path, read, tell, keep=[read, tell])
+    grandchild = child.result()
+    os.write(write, b"x")
+    assert os.read(taken, 1) == b"y"
+    assert s.size == 0
+    assert s.holders()[0].pid == grandchild
+    os.kill(grandchild, signal.SIGKILL)
+    eventually(lambda: s.size == 1, 10, "returned by the taker's end")
+
+
+def _opens_and_leaves(path, read, tell):
+    fd = os.open(path, os.O_RDWR)
+    pid = os.fork()
+    if pid:
+        return pid
+    os.read(read, 1)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    os.write(tell, b"y")
+    while True:
+        signal.pause()
+
+
+def test_scope_opener_of_one_who_waited(area):
+    """The opener ends while its child still stands in line: the child's permit returns at once."""
+    obj = opener_scope(area, "s.sem")
+    holder = obj.open()
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    opener = spawn(["bash", "-c", "exec 9<> s.sem; (flock 9; exec sleep 1000) & wait"], cwd=area.dir)
+    obj.await_waiters(1)
+    opener.kill()
+    os.close(holder)
+    eventually(lambda: obj.size == 1 and not obj.waiters(), 10, "nobody has it")
 
 
 def test_limits(s):
