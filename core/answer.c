@@ -39,6 +39,11 @@ void answer_number(struct ipc_answer *a, int64_t n)
 		a->len = (uint64_t)snprintf(text, sizeof(text), "%lld\n", (long long)n);
 }
 
+void answer_token(struct ipc_answer *a)
+{
+	*a = (struct ipc_answer){ .kind = ANSWER_TOKEN, .len = 1 };
+}
+
 void answer_end(struct ipc_answer *a)
 {
 	*a = (struct ipc_answer){ .kind = ANSWER_END };
@@ -77,6 +82,8 @@ size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, ch
 
 		return copy_text(text, (size_t)n, &off, buf, size);
 	}
+	if (a->kind == ANSWER_TOKEN)
+		return copy_text("+", 1, &off, buf, size);
 	if (a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW) {
 		int n = snprintf(text, sizeof(text), "%lld\t", (long long)a->number);
 

@@ -145,7 +145,7 @@ static int check_answer(struct ipc_obj *o, struct ipc_answer *a, struct ipc_chec
 	struct msg_walk w = { 0 };
 	ref_t r = a->first;
 
-	if (a->kind > ANSWER_LEASE_RAW)
+	if (a->kind > ANSWER_TOKEN)
 		return bad(k, "answer of no known kind");
 	for (uint32_t i = 0; i < a->count; i++) {
 		if (msg_again(o, &w, r))

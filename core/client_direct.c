@@ -152,7 +152,7 @@ static bool for_file(const struct session *s)
 	const struct ipc_obj *o = s->o;
 
 	if (is_permits(o->type))
-		return o->h->b.sem.scope != SCOPE_HANDLE;
+		return ipc_scope(o) != SCOPE_HANDLE;
 	return (o->type == IPC_COND && o->h->b.cond.lock_id) ||
 	       (o->type == IPC_VALUE && o->h->b.value.lock_id) ||
 	       (o->type == IPC_ARRAY && o->h->b.array.lock_id);

@@ -179,6 +179,13 @@ void ipc_wake_send(const struct ipc_wakes *wakes);
  * again.
  */
 void ipc_wake_again(struct ipc_obj *o);
+/* A semaphore that speaks make's protocol: each byte read or written is a permit. */
+static inline bool ipc_is_jobserver(const struct ipc_obj *o)
+{
+	return o->type == IPC_SEM && o->h->b.sem.jobserver;
+}
+/* What ctl/scope comes to: enum ipc_scope. */
+uint32_t ipc_scope(const struct ipc_obj *o);
 /* The process with whose end a hold returns (ctl/scope); 0: none, it is its handle's. */
 uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold);
 /* The process that opened the handle has ended: this one stands for it from now on. Committed. */
@@ -196,6 +203,7 @@ enum ipc_answer_kind {
 	ANSWER_LINES,			/* messages, a newline after each */
 	ANSWER_LEASE,			/* a lease: id, tab, message, newline */
 	ANSWER_LEASE_RAW,		/* the same without the newline */
+	ANSWER_TOKEN,			/* one byte, a job's token */
 };
 
 /* Copy [off, off+size) of the answer's text. */

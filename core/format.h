@@ -305,7 +305,7 @@ struct ipc_sem {			/* sem, lock, rlock; the lock of cond, value and array */
 	uint32_t fast_tid;		/* [plain] which thread took it by the fast word */
 	uint32_t direct;		/* [lock] there was a direct client: the fast word is of use */
 	ref_t spare;			/* [lock] block of the hold that the fast word may need; 0 */
-	uint32_t pad;
+	uint32_t jobserver;		/* [lock] sem: each byte read or written is a permit */
 };
 
 enum ipc_scope {		/* with what a permit, lock or level returns at the latest */

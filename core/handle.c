@@ -69,28 +69,39 @@ void hold_drop(struct ipc_obj *o, struct ipc_hold *hold)
 	heap_free(o, r);
 }
 
-uint32_t hold_reduce(struct ipc_obj *o, ref_t handle, uint32_t n)
+struct ipc_hold *hold_of_process(struct ipc_obj *o, uint32_t pid, uint32_t op)
 {
-	uint32_t had = 0;
-	struct ipc_hold *hold;
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
 
-	while (had < n && log_room(o) > 60 && (hold = hold_find(o, handle, OP_READ))) {
-		uint32_t k = hold->count < n - had ? hold->count : n - had;
-
-		had += k;
-		if (hold->count > k)
-			set32(o, hold->count, hold->count - k);
-		else
-			hold_drop(o, hold);
+		if (hold->pid == pid && hold->op == op)
+			return hold;
 	}
-	return had;
+	return NULL;
+}
+
+uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n)
+{
+	uint32_t k = hold->count < n ? hold->count : n;
+
+	if (hold->count > k)
+		set32(o, hold->count, hold->count - k);
+	else
+		hold_drop(o, hold);
+	return k;
+}
+
+uint32_t ipc_scope(const struct ipc_obj *o)
+{
+	if (o->type != IPC_SEM && o->type != IPC_LOCK && o->type != IPC_RLOCK)
+		return SCOPE_HANDLE;
+	/* The jobs share descriptors, so that a close says nothing of one job. */
+	return ipc_is_jobserver(o) ? SCOPE_PROCESS : o->h->b.sem.scope;
 }
 
 uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold)
 {
-	if (o->type != IPC_SEM && o->type != IPC_LOCK && o->type != IPC_RLOCK)
-		return 0;
-	switch (o->h->b.sem.scope) {
+	switch (ipc_scope(o)) {
 	case SCOPE_PROCESS:
 		return hold->pid;
 	case SCOPE_OPENER:

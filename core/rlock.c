@@ -113,7 +113,9 @@ static int rlock_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	n = (uint32_t)cmd->n;
 	if (n == depth)
 		set_free(o);
-	if (hold_reduce(o, c->handle, n) < n) {
+	while (n && log_room(o) > 60 && (hold = hold_find(o, c->handle, OP_READ)))
+		n -= hold_reduce(o, hold, n);
+	if (n) {
 		hold = hold_find(o, c->handle, OP_FLOCK);
 		if (hold)
 			hold_drop(o, hold);

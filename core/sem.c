@@ -28,6 +28,22 @@ void sem_init(struct ipc_sem *s, uint32_t type)
 	s->undo = lock;
 }
 
+/* Is what is taken by reading returned at the latest when its handle closes? */
+static bool has_undo(const struct ipc_sem *s)
+{
+	return s->undo || s->jobserver;
+}
+
+/* What a read of this handle gives. (libipcfs has calls for permits, and wants no bytes.) */
+static void answer_permit(struct ipc_obj *o, const struct ipc_sem *s, ref_t handle,
+			  struct ipc_answer *a)
+{
+	if (s->jobserver && !(handle_at(o, handle)->flags & HANDLE_LIB))
+		answer_token(a);
+	else
+		answer_number(a, 1);
+}
+
 static bool sharable(const struct ipc_obj *o)
 {
 	return o->type == IPC_LOCK;
@@ -131,7 +147,7 @@ void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line)
 		take(o, s, shared);
 		if (w->flags & WAITER_RETAKE)
 			e = sem_retake(o, w);
-		else if (op != OP_READ || s->undo)
+		else if (op != OP_READ || has_undo(s))
 			e = hold_add_for(o, w, op, 1);
 		if (e < 0) {
 			obj_rollback(o);
@@ -139,7 +155,7 @@ void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line)
 				break;
 			continue;
 		}
-		answer_number(&got, 1);
+		answer_permit(o, s, w->handle, &got);
 		if (w->op == OP_READ && w->result >= 0)
 			waiter_grant(o, r, (int64_t)got.len, &got);
 		else
@@ -169,8 +185,8 @@ static int read_permit(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call
 	if (!S(o)->value || line_first(o, LINE))
 		return waiter_add(o, c, LINE, 0);
 	take(o, S(o), false);
-	answer_number(&c->got, 1);
-	return S(o)->undo ? hold_add(o, c, OP_READ, 1) : 0;
+	answer_permit(o, S(o), c->handle, &c->got);
+	return has_undo(S(o)) ? hold_add(o, c, OP_READ, 1) : 0;
 }
 
 /* A release: of this handle's own if it has one, else of somebody's. */
@@ -191,12 +207,18 @@ static int release_lock(struct ipc_obj *o, struct ipc_call *c)
 	return 0;
 }
 
+/* What the caller took by reading, and gives back now. A job may write where another read. */
+static struct ipc_hold *taken(struct ipc_obj *o, const struct ipc_call *c)
+{
+	return S(o)->jobserver ? hold_of_process(o, c->pid, OP_READ) : hold_find(o, c->handle, OP_READ);
+}
+
 static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		const struct ipc_cmd *cmd)
 {
 	struct ipc_sem *s = S(o);
-	uint64_t n;
-	uint32_t k;
+	struct ipc_hold *hold;
+	uint64_t n, left = 0;
 
 	(void)hd;
 	if (cmd->verb != CMD_ADD || cmd->n < 0)
@@ -210,11 +232,14 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 	if (n > INT64_MAX - s->value || (s->bound && s->value + n > s->bound))
 		return -ERANGE;
 	/* Holds of many processes (that share a descriptor) may be too much for one change. */
-	while ((k = hold_reduce(o, c->handle, n > UINT32_MAX ? UINT32_MAX : (uint32_t)n)) < n &&
-	       hold_find(o, c->handle, OP_READ)) {
-		put_back(o, s, k);
-		n -= k;
-		c->done += k;
+	while (n > left && (hold = taken(o, c))) {
+		left += hold_reduce(o, hold, n - left > UINT32_MAX ? UINT32_MAX : (uint32_t)(n - left));
+		if (log_room(o) > 60)
+			continue;
+		put_back(o, s, left);
+		n -= left;
+		c->done += left;
+		left = 0;
 		call_record(o, c, (int64_t)(c->pos << 32 | c->done), true);
 		commit(o);
 	}
@@ -258,7 +283,7 @@ static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
  */
 static void regret(struct ipc_obj *o, struct ipc_waiter *w)
 {
-	if (w->op == OP_READ && !S(o)->undo && w->result >= 0)
+	if (w->op == OP_READ && !has_undo(S(o)) && w->result >= 0)
 		put_back(o, S(o), 1);
 }
 
@@ -284,7 +309,7 @@ int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
 		k->why = "free and held at once";
 	else if (o->type > IPC_RLOCK && s->value + held != 1)
 		k->why = "held by nobody, or by two";
-	else if (s->undo > 1 || s->scope >= SCOPES)
+	else if (s->undo > 1 || s->scope >= SCOPES || s->jobserver > 1)
 		k->why = "unknown setting";
 	return k->why ? -EIO : 0;
 }

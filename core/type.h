@@ -125,11 +125,10 @@ int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uin
 /* The hold of a handle by this operation (OP_NONE: any), or NULL. */
 struct ipc_hold *hold_find(struct ipc_obj *o, ref_t handle, uint32_t op);
 void hold_drop(struct ipc_obj *o, struct ipc_hold *hold);
-/*
- * Give back `n` of this handle's holds by OP_READ, as far as it has them and as one change can drop
- * them: how many.
- */
-uint32_t hold_reduce(struct ipc_obj *o, ref_t handle, uint32_t n);
+/* The same of a process, by whichever handle it took. */
+struct ipc_hold *hold_of_process(struct ipc_obj *o, uint32_t pid, uint32_t op);
+/* Give back `n` of it, or all if that is less: how many. */
+uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n);
 
 /* ---- messages (msg.c) ---- */
 
@@ -209,6 +208,7 @@ int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k);
 /* ---- answers (answer.c) ---- */
 
 void answer_number(struct ipc_answer *a, int64_t n);
+void answer_token(struct ipc_answer *a);
 void answer_end(struct ipc_answer *a);			/* end of file */
 /* Part of the change under way: neither gives up what `to` had. */
 void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from);

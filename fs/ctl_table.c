@@ -84,6 +84,13 @@ static int store_undo(struct object *ob, const char *s, size_t len, uint64_t uni
 	return store_flag(ob, &B(ob).sem.undo, s, len);
 }
 
+SHOW_NUMBER(jobserver, sem.jobserver)
+
+static int store_jobserver(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	return store_flag(ob, &B(ob).sem.jobserver, s, len);
+}
+
 static int store_bound(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
 	uint64_t n;
@@ -413,5 +420,6 @@ const struct ctl_file ctl_files[] = {
 	{ .name = "message", .types = CTL_LIMITS, .access = CTL_SETTING,
 	  .show_mount = show_limit_message, .store_mount = store_limit_message },
 	SETTING("take", ANY, show_take, store_take),
+	SETTING("jobserver", BIT(IPC_SEM), show_jobserver, store_jobserver),
 };
 const unsigned int ctl_count = sizeof(ctl_files) / sizeof(ctl_files[0]);

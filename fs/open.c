@@ -28,15 +28,16 @@ static bool only_looks(const struct object *ob, uint32_t kind, int flags)
 	       ob->o.type != IPC_VALUE && (flags & (O_ACCMODE | O_ASYNC)) == O_RDONLY;
 }
 
-static uint32_t handle_flags(const struct target *t, uint32_t type, uint32_t kind, int flags)
+static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, uint32_t kind, int flags)
 {
+	uint32_t type = o->type;
 	int mode = flags & O_ACCMODE;
 	uint32_t f = 0;
 
 	if (flags & O_ASYNC && kind == HANDLE_OBJECT && type != IPC_ARRAY)
 		f |= HANDLE_LIB | (type == IPC_QUEUE ? HANDLE_RECORD : 0);
 	if (mode == O_RDONLY)
-		f |= f & HANDLE_LIB ? 0 : HANDLE_POSITION;
+		f |= f & HANDLE_LIB || (kind == HANDLE_OBJECT && ipc_is_jobserver(o)) ? 0 : HANDLE_POSITION;
 	else if (is_stream_type(type) && kind == HANDLE_OBJECT)
 		f |= HANDLE_WRITER;
 	if (flags & O_DIRECT)
@@ -91,7 +92,7 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 	ob = object_of(t->node, &r);
 	if (!ob)
 		return r;
-	how.flags = handle_flags(t, ob->o.type, how.kind, flags);
+	how.flags = handle_flags(t, &ob->o, how.kind, flags);
 	if (ob->o.ops->unhold)		/* whose are its holds? */
 		how.pid = proc_pid(how.tid);
 	r = object_enter(ob);

@@ -316,15 +316,9 @@ static void look_for_ends(void)
 	}
 }
 
-static uint32_t scope_of(const struct object *ob)
-{
-	return ob->o.h && ob->o.type >= IPC_SEM && ob->o.type <= IPC_RLOCK ? ob->o.h->b.sem.scope :
-									      SCOPE_HANDLE;
-}
-
 void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid)
 {
-	if (scope_of(ob) != SCOPE_OPENER || watch(hd->opener))
+	if (ipc_scope(&ob->o) != SCOPE_OPENER || watch(hd->opener))
 		return;
 	ipc_adopt(&ob->o, ref_of(&ob->o, hd), pid);
 	watch(pid);
@@ -332,7 +326,7 @@ void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid)
 
 void watch_holder(struct object *ob, uint32_t opener, uint32_t pid)
 {
-	uint32_t scope = scope_of(ob);
+	uint32_t scope = ipc_scope(&ob->o);
 
 	if (scope == SCOPE_HANDLE)
 		return;
@@ -366,7 +360,7 @@ static void watch_again(void)
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || scope_of(ob) == SCOPE_HANDLE || object_lock(ob) < 0)
+		if (!ob || !ob->o.h || ipc_scope(&ob->o) == SCOPE_HANDLE || object_lock(ob) < 0)
 			continue;
 		while ((pid = watch_holds(ob)))
 			ipc_process_ended(&ob->o, pid);

@@ -11,7 +11,9 @@
 /* Commands, one a line; a value's text is one command. All are understood before one is done. */
 static int write_commands(struct object *ob, struct ipc_call *c, const char *buf, size_t size)
 {
-	bool whole = ob->o.type == IPC_VALUE;
+	const struct ipc_handle *hd = handle_at(&ob->o, c->handle);
+	bool bytes = ipc_is_jobserver(&ob->o) && !(hd->flags & HANDLE_LIB);
+	bool whole = ob->o.type == IPC_VALUE || bytes;
 	int r = 0;
 
 	for (int pass = 0; pass < 2; pass++) {
@@ -22,7 +24,8 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 			size_t n = nl ? (size_t)(nl - buf) + 1 - done : size - done;
 			struct ipc_cmd cmd;
 
-			r = text_command(ob->o.type, buf + done, n, &cmd);
+			cmd = (struct ipc_cmd){ .verb = CMD_ADD, .n = (int64_t)n };
+			r = bytes ? 0 : text_command(ob->o.type, buf + done, n, &cmd);
 			if (r == 0 && pass) {
 				c->pos = done;
 				c->len = done + n;

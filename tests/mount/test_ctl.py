@@ -15,7 +15,7 @@ FILES = {
               "drain", "stream", "lease", "ack", "nack", "leased", "max_attempts", "dead", "revive", "discard"},
     "pipe": {"maxbytes", "framing", "bytes", "readers", "writers", "peek"},
     "event": {"value"},
-    "sem": {"value", "bound", "undo", "scope"},
+    "sem": {"value", "bound", "undo", "scope", "jobserver"},
     "lock": {"value", "bound", "undo", "scope"},
 }
 UNLISTED = {"join", "lease", "drain", "stream", "shm", "data"}
@@ -27,7 +27,7 @@ SETTINGS = {  # name: (default, another value, bad values)
     "pipe": {"maxbytes": ("1048576", "500", ["x", "-1"]), "framing": ("bytes", "record", ["line", "x"])},
     "event": {},
     "sem": {"bound": ("0", "5", ["x", "-1"]), "undo": ("0", "1", ["2", "x"]),
-            "scope": ("handle", "process", ["x", "0", "openers"])},
+            "scope": ("handle", "process", ["x", "0", "openers"]), "jobserver": ("0", "1", ["2", "x"])},
     "lock": {"undo": ("1", "0", ["2", "x"]), "scope": ("handle", "process", ["x", "0"])},
 }
 FACTS = {"queue": ["size", "bytes", "unfinished"], "pipe": ["bytes", "readers", "writers"],
