@@ -48,6 +48,7 @@ struct ipc_call {
 	size_t done;			/* write: bytes that went in already */
 	size_t limit;			/* write: the mount's largest message */
 	struct ipc_lent lent;		/* read of a condition: what it gives up in another object */
+	uint64_t end;			/* give, to a value: the position where the write ends */
 	bool more;			/* write: the same write() call goes on with another request */
 	bool whole;			/* give: -ERANGE unless what it makes of a value is a whole number of
 					 * 64 bits (what is behind its point is cut off): got.number */

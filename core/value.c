@@ -10,8 +10,9 @@
  * texts. Only a character may be empty then.
  *
  * A write through a handle that can also read puts what it made into the handle as the answer in
- * hand, unread: so the next read there gives it, before anything else, whatever others have
- * written since. It is one change with the write, and survives with it.
+ * hand, at the position where the write left it: so a read there gives it, whatever others have
+ * written since. It is one change with the write, and survives with it. (A handle of libipcfs has
+ * no position: the next read gives it.)
  *
  * A handle of `changed` remembers the version that it saw last (ipc_handle.seen), at first the one
  * at its open; its reader waits in CHANGED for another. The lock is flock's alone (sem.c).
@@ -165,8 +166,8 @@ static int made(struct ipc_obj *o, const struct ipc_cmd *cmd, char *buf, size_t 
 	}
 }
 
-/* Set the text, and show it to the handle (NULL: to nobody). */
-static int set_text(struct ipc_obj *o, struct ipc_handle *hd, const char *text, size_t len)
+/* Set the text, and show it to the handle (NULL: to nobody) at this position. */
+static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, const char *text, size_t len)
 {
 	struct ipc_value *v = V(o);
 	struct ipc_answer got, before = { 0 };
@@ -186,6 +187,7 @@ static int set_text(struct ipc_obj *o, struct ipc_handle *hd, const char *text, 
 	if (hd) {
 		if (show(o, &got) < 0)
 			return -ENOMEM;
+		got.base = base;
 		before = hd->hand;
 		answer_move(o, &hd->hand, &got);
 	}
@@ -206,7 +208,7 @@ static int value_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 
 	if (r == 0 && c->whole)
 		r = number_int64(buf, len, &c->got.number);
-	return r < 0 ? r : set_text(o, reads ? hd : NULL, buf, len);
+	return r < 0 ? r : set_text(o, reads ? hd : NULL, c->end, buf, len);
 }
 
 int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code)
@@ -224,7 +226,7 @@ int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code)
 	r = len ? normal(code, now, len, buf, &len) : 0;
 	while (r == 0) {
 		set32(o, V(o)->typecode, code);
-		r = set_text(o, NULL, buf, len);
+		r = set_text(o, NULL, 0, buf, len);
 		if (r == 0)
 			break;
 		obj_rollback(o);

@@ -218,6 +218,14 @@ static int truncate_array(struct node *n, off_t size)
 	return r;
 }
 
+/* truncate(2) is for arrays; ftruncate(2) of a value that was written anew has nothing to cut off. */
+static int set_size(struct node *n, off_t size, bool open)
+{
+	if (n->type == IPC_ARRAY)
+		return truncate_array(n, size);
+	return n->type == IPC_VALUE && open ? 0 : -EINVAL;
+}
+
 void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 			struct fuse_file_info *fi)
 {
@@ -230,7 +238,7 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		r = to_set & FUSE_SET_ATTR_SIZE && !(to_set & (FUSE_SET_ATTR_MODE |
 			FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) ? -EINVAL : -EPERM;
 	else if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
-		r = t.node->type == IPC_ARRAY ? truncate_array(t.node, attr->st_size) : -EINVAL;
+		r = set_size(t.node, attr->st_size, fi != NULL);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -28,6 +28,14 @@ static bool only_looks(const struct object *ob, uint32_t kind, int flags)
 	       ob->o.type != IPC_VALUE && (flags & (O_ACCMODE | O_ASYNC)) == O_RDONLY;
 }
 
+/* A value is a plain file; what is opened read-only is a file of answers, but for make's tokens. */
+static bool has_position(const struct ipc_obj *o, uint32_t kind, int flags)
+{
+	if (kind == HANDLE_OBJECT && o->type == IPC_VALUE)
+		return true;
+	return (flags & O_ACCMODE) == O_RDONLY && !(kind == HANDLE_OBJECT && ipc_is_jobserver(o));
+}
+
 static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, uint32_t kind, int flags)
 {
 	uint32_t type = o->type;
@@ -36,9 +44,9 @@ static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, ui
 
 	if (flags & O_ASYNC && kind == HANDLE_OBJECT && type != IPC_ARRAY)
 		f |= HANDLE_LIB | (type == IPC_QUEUE ? HANDLE_RECORD : 0);
-	if (mode == O_RDONLY)
-		f |= f & HANDLE_LIB || (kind == HANDLE_OBJECT && ipc_is_jobserver(o)) ? 0 : HANDLE_POSITION;
-	else if (is_stream_type(type) && kind == HANDLE_OBJECT)
+	if (!(f & HANDLE_LIB) && has_position(o, kind, flags))
+		f |= HANDLE_POSITION;
+	if (mode != O_RDONLY && is_stream_type(type) && kind == HANDLE_OBJECT)
 		f |= HANDLE_WRITER;
 	if (flags & O_DIRECT)
 		f |= HANDLE_RECORD;

@@ -103,6 +103,27 @@ static void read_array(fuse_req_t req, struct object *ob, size_t size, uint64_t 
 		fuse_reply_buf(req, buf, (size_t)n);
 }
 
+/*
+ * A value is a file of its text: a read at 0 takes the text as it is now, later ones go on in it. At
+ * the position where a write through this handle left it is what that write made.
+ */
+static void read_value(fuse_req_t req, struct object *ob, struct ipc_handle *hd, struct ipc_call *c)
+{
+	struct ipc_answer *a = &hd->hand;
+	uint64_t off = c->pos;
+	int r = 0;
+
+	if (!off || a->kind == ANSWER_NONE || off < a->base) {
+		c->pos = 0;
+		r = ipc_read(&ob->o, c);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_answer(req, ob, a, off - a->base, c->max);
+	settle(ob);
+}
+
 void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct target t;
@@ -145,6 +166,11 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		c.op = OP_JOIN;
 	c.max = usable(size);
 	c.pos = (uint64_t)off;
+	if (ob->o.type == IPC_VALUE && hd->kind == HANDLE_OBJECT && hd->flags & HANDLE_POSITION) {
+		touch(t.node, false);
+		read_value(req, ob, hd, &c);
+		return;
+	}
 	if (ob->o.ops->unhold || c.op == OP_LEASE || ob->o.type == IPC_BARRIER)
 		fill_pid(&c, hd);
 	watch_opener(ob, hd, c.pid);

@@ -126,6 +126,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 		size = 0;
 	c.data = buf;
 	c.len = size;
+	c.end = hd->flags & HANDLE_POSITION ? (uint64_t)off + size : 0;
 	if (done_before(ob, &c, &r)) {
 		if (r == 0)
 			c.done = (size_t)c.result;

@@ -87,12 +87,14 @@ def test_cas(value):
     assert text(value) == "7\n"
 
 
-def test_the_first_read_after_an_own_write_gives_what_it_made(value, actors):
+def test_a_read_where_an_own_write_left_the_position_gives_what_it_made(value, actors):
     mine, other = actors().open(value), actors().open(value)
     mine.write("+=1\n")
     other.write("+=10\n")
     assert mine.read() == "1\n", "the ticket that this handle drew"
     assert other.read() == "11\n"
+    assert mine.read() == "", "its end"
+    mine.seek()
     assert mine.read() == "11\n", "then the current text"
 
 
@@ -100,7 +102,9 @@ def test_own_result_of_the_last_write_only(value, actors):
     handle = actors().open(value)
     handle.write("+=1\n"), handle.write("+=1\n")
     value.put(b"100\n")
-    assert [handle.read(), handle.read()] == ["2\n", "100\n"]
+    assert [handle.read(), handle.read()] == ["2\n", ""]
+    handle.seek()
+    assert handle.read() == "100\n"
 
 
 def test_a_failed_write_hands_out_no_result(value, actors):
