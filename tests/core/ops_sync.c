@@ -44,6 +44,34 @@ static void undo_taken(struct scene *s)
 	get(s->o, s->h[0]);
 }
 
+static void scoped(struct scene *s)
+{
+	undo_taken(s);
+	S(s)->scope = SCOPE_PROCESS;
+}
+
+static void opener_taken(struct scene *s)
+{
+	undo_taken(s);
+	S(s)->scope = SCOPE_OPENER;
+	ipc_adopt(s->o, s->h[0], 101);
+}
+
+/* Tokens that were read by one handle and are to be written to the other. */
+static void jobs(struct scene *s)
+{
+	three(s);
+	S(s)->jobserver = 1;
+	for (unsigned int i = 0; i < 3; i++)
+		CHECK_STR(get(s->o, s->h[0]), "+");
+}
+
+static void jobs_waited_for(struct scene *s)
+{
+	jobs(s);
+	s->w[0] = get_waits(s->o, s->h[1], OP_READ, 101);
+}
+
 static void undo_waiting(struct scene *s)
 {
 	waiting(s);
@@ -150,7 +178,10 @@ const struct op ops_sem[] = {
 	{ "sem flock", IPC_SEM, three, lock_ex, 0 },
 	{ "sem flock waits", IPC_SEM, waiting, lock_ex, 0 },
 	{ "sem unlock", IPC_SEM, borrowed, lock_un, 0 },
-	{ "sem process ended", IPC_SEM, undo_taken, ended, DAEMON },
+	{ "sem process ended", IPC_SEM, scoped, ended, DAEMON },
+	{ "sem opener ended", IPC_SEM, opener_taken, ended, DAEMON },
+	{ "sem a job's token is given back", IPC_SEM, jobs_waited_for, give_one, 0 },
+	{ "sem a job ends", IPC_SEM, jobs, ended, DAEMON },
 	{ "sem leave", IPC_SEM, waiting, leave_first, 0 },
 	{ "sem close of a borrower", IPC_SEM, borrowed, close_h, STEPS },
 	{ "sem close with undo", IPC_SEM, undo_taken, close_h, STEPS },

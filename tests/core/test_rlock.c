@@ -93,6 +93,7 @@ TEST(rlock_process)
 	c.pid = 200;
 	CHECK_INT(ipc_read(o, &c), 0); /* a child that shares the descriptor */
 	w = get_waits(o, b, OP_READ, 1);
+	ipc_setting32(o, &o->h->b.sem.scope, SCOPE_PROCESS);
 	ipc_process_ended(o, 200);
 	ipc_pump(o);
 	CHECK_STR(finish(o, w), "!WAITS");

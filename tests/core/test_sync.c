@@ -94,6 +94,9 @@ TEST(sem_undo)
 	CHECK_STR(finish(o, w), "1\n");
 	CHECK_INT(handle_at(o, g)->holds, 1);
 	CHECK_INT(o->h->holds.count, 1);
+	ipc_process_ended(o, 100);
+	CHECK_INT(ipc_size(o), 0);				/* by then it is no matter of processes */
+	S(o)->scope = SCOPE_PROCESS;
 	ipc_process_ended(o, 99);
 	CHECK_INT(ipc_size(o), 0);
 	ipc_process_ended(o, 100);
@@ -101,6 +104,52 @@ TEST(sem_undo)
 }
 
 /* A descriptor that many processes share: each has a hold of its own. */
+TEST(sem_scope_opener)
+{
+	struct ipc_obj *o = obj_new(IPC_SEM);
+	ref_t h = h_open(o), g = h_open(o);
+
+	give(o, g, CMD_ADD, 3);
+	S(o)->undo = 1;
+	S(o)->scope = SCOPE_OPENER;
+	ipc_adopt(o, h, 7);
+	CHECK_STR(get(o, h), "1\n");
+	CHECK_INT(lock_it(o, h, LOCK_EX), 0);
+	CHECK_STR(get(o, g), "1\n");
+	ipc_process_ended(o, 100);			/* who took by h, and opened g */
+	CHECK_INT(ipc_size(o), handle_at(o, g)->opener == 100);
+	ipc_process_ended(o, 7);
+	CHECK_INT(handle_at(o, h)->holds, 0);
+	CHECK_INT(ipc_check(o, &(struct ipc_check){ 0 }), 0);
+}
+
+TEST(sem_jobserver)
+{
+	struct ipc_obj *o = obj_new(IPC_SEM);
+	ref_t read = h_open(o), write = h_open(o), w;
+
+	give(o, write, CMD_ADD, 2);
+	S(o)->bound = 2;
+	S(o)->jobserver = 1;
+	CHECK_STR(get(o, read), "+");
+	CHECK_STR(get(o, read), "+");
+	w = get_waits(o, read, OP_READ, 1);
+	CHECK_INT(o->h->holds.count, 1);
+	CHECK_INT(give(o, write, CMD_ADD, 1), 0);		/* where another handle took it */
+	CHECK_STR(finish(o, w), "+");
+	CHECK_INT(give(o, write, CMD_ADD, 3), -ERANGE);
+	CHECK_INT(give(o, write, CMD_ADD, 2), 0);
+	CHECK_INT(o->h->holds.count, 0);
+	CHECK_INT(ipc_size(o), 2);
+	CHECK_STR(get(o, read), "+");
+	ipc_process_ended(o, 100);
+	CHECK_INT(ipc_size(o), 2);
+	CHECK_STR(get(o, read), "+");
+	close_it(o, read);
+	CHECK_INT(ipc_size(o), 2);
+	CHECK_INT(ipc_check(o, &(struct ipc_check){ 0 }), 0);
+}
+
 TEST(sem_undo_of_many_processes)
 {
 	struct ipc_obj *o = obj_new(IPC_SEM);

@@ -300,10 +300,10 @@ def test_scope_opener_is_the_shells(area, name):
 @pytest.mark.parametrize("name", OPENERS)
 def test_scope_opener_with_a_killed_opener(area, name):
     obj = opener_scope(area, name)
-    opener = spawn(["bash", "-c", f"exec 9<> {name}; read -r _ <&9; sleep 1000 & "
-                    "echo $! > pid.value; wait"], cwd=area.dir)
     if name == "s.sem":
         obj.set("undo", 1)
+    opener = spawn(["bash", "-c", f"exec 9<> {name}; read -r _ <&9; sleep 1000 & "
+                    "echo $! > pid.value; wait"], cwd=area.dir)
     daemon = int(eventually(lambda: os.path.exists(area.path("pid.value")) and
                             read_all(area.path("pid.value")).strip(), 10))
     assert obj.size == 0
