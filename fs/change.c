@@ -235,8 +235,6 @@ static int unlink_name(fuse_ino_t parent, const char *name)
 {
 	struct target dir;
 	struct node *n;
-	uint64_t base;
-	int64_t timeout;
 	int r;
 
 	if (namespace_done(&n))
@@ -249,8 +247,8 @@ static int unlink_name(fuse_ino_t parent, const char *name)
 	if (dir.node->type == IPC_TWOWAY)
 		return unlink_end(&dir, name);
 	n = tree_find(dir.node, name, strlen(name));
-	if (!n)		/* a name that is only thought of, such as NAME@2, cannot be removed */
-		return resolve(&dir, name, &base, &timeout) == 0 ? -EINVAL : -ENOENT;
+	if (!n)
+		return no_such_name(&dir, name);
 	if (n->type == IPC_DIR || n->type == IPC_TWOWAY)
 		return -EISDIR;
 	touch_dir(dir.node);
@@ -266,8 +264,6 @@ static int rmdir_name(fuse_ino_t parent, const char *name)
 {
 	struct target dir;
 	struct node *n;
-	uint64_t base;
-	int64_t timeout;
 	int r;
 
 	if (namespace_done(&n))
@@ -277,7 +273,7 @@ static int rmdir_name(fuse_ino_t parent, const char *name)
 		return r;
 	n = dir.sub == SUB_SELF ? tree_find(dir.node, name, strlen(name)) : NULL;
 	if (!n)
-		return resolve(&dir, name, &base, &timeout) == 0 ? -EINVAL : -ENOENT;
+		return no_such_name(&dir, name);
 	if (n->type != IPC_DIR && n->type != IPC_TWOWAY)
 		return -ENOTDIR;
 	if (n->first)
@@ -296,8 +292,6 @@ static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent
 {
 	struct target from, to;
 	struct node *n, *gone;
-	uint64_t base;
-	int64_t timeout;
 	ref_t ref;
 	int r, type;
 
@@ -315,7 +309,7 @@ static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent
 		return -EINVAL;
 	n = tree_find(from.node, name, strlen(name));
 	if (!n)
-		return resolve(&from, name, &base, &timeout) == 0 ? -EINVAL : -ENOENT;
+		return no_such_name(&from, name);
 	for (const struct node *p = to.node; p; p = p->parent)
 		if (p == n)		/* into itself; the kernel looks first */
 			return -EINVAL;

@@ -13,6 +13,8 @@ void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
 void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
 int find_object(const struct target *dir, const char *name, size_t len, uint64_t *ret);
 int resolve(const struct target *dir, const char *name, uint64_t *ret_base, int64_t *ret_timeout);
+/* The error for removing or renaming it: a name that is only thought of, such as NAME@2, is EINVAL. */
+int no_such_name(const struct target *dir, const char *name);
 void fill_entry(struct fuse_entry_param *e, uint64_t nodeid, const struct target *t);
 int entry_of(uint64_t base, int64_t timeout, pid_t tid, bool opens, struct fuse_entry_param *e);
 void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

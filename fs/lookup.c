@@ -35,8 +35,8 @@ int find_object(const struct target *dir, const char *name, size_t len, uint64_t
 	return 0;
 }
 
-/* What a name means in a directory. *ret_base: without time limit. */
-int resolve(const struct target *dir, const char *name, uint64_t *ret_base, int64_t *ret_timeout)
+static int meaning(const struct target *dir, const char *name, uint64_t *ret_base,
+		   int64_t *ret_timeout)
 {
 	size_t len = strlen(name);
 	const char *at_sign;
@@ -90,6 +90,37 @@ int resolve(const struct target *dir, const char *name, uint64_t *ret_base, int6
 		return -EINVAL;
 	*ret_base = base;
 	return 0;
+}
+
+/* Nothing has this name, nor can ever have it: it is more than the longest one and what goes with it. */
+static bool too_long(const char *name)
+{
+	size_t len = strlen(name);
+	const char *at_sign = memrchr(name, '@', len);
+	int64_t ns;
+
+	if (ends_in(name, len, CTL_SUFFIX))
+		return len - strlen(CTL_SUFFIX) > IPC_NAME_MAX;
+	if (at_sign && text_limit(at_sign + 1, strlen(at_sign + 1), &ns) == 0)
+		return at_sign - name > IPC_NAME_MAX;
+	return len > IPC_NAME_MAX;
+}
+
+/* What a name means in a directory. *ret_base: without time limit. */
+int resolve(const struct target *dir, const char *name, uint64_t *ret_base, int64_t *ret_timeout)
+{
+	int r = meaning(dir, name, ret_base, ret_timeout);
+
+	return r == -ENOENT && too_long(name) ? -ENAMETOOLONG : r;
+}
+
+int no_such_name(const struct target *dir, const char *name)
+{
+	uint64_t base;
+	int64_t timeout;
+	int r = resolve(dir, name, &base, &timeout);
+
+	return r == 0 ? -EINVAL : r == -ENAMETOOLONG ? r : -ENOENT;
 }
 
 void fill_entry(struct fuse_entry_param *e, uint64_t nodeid, const struct target *t)

@@ -108,7 +108,7 @@ rq q_rmdir(uint64_t dir, const char *name)
 rq q_rename(uint64_t dir, const char *name, uint64_t to, const char *newname)
 {
 	struct fuse_rename2_in in = { .newdir = to };
-	char names[600];
+	char names[4096];
 	size_t n = strlen(name) + 1;
 
 	CHECK(n + strlen(newname) < sizeof(names));

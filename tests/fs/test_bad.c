@@ -152,3 +152,47 @@ TEST(bad_sizes)
 	CHECK(strcmp(told(q_write(&w, "", 0)), "!WAITS"));
 	daemon_end();
 }
+
+/* ---- names that are none ---- */
+
+static const char *long_name(size_t len, const char *end)
+{
+	static char name[4][1200];
+	static unsigned int i;
+	char *s = name[i++ % 4];
+
+	memset(s, 'n', len - strlen(end));
+	strcpy(s + len - strlen(end), end);
+	return s;
+}
+
+TEST(bad_names_too_long)
+{
+	static const struct { size_t len; const char *end, *want; } table[] = {
+		{ 255, ".queue", "!ENOENT" }, { 256, ".queue", "!ENAMETOOLONG" }, { 1024, "", "!ENAMETOOLONG" },
+		{ 259, ".queue.ctl", "!ENOENT" }, { 260, ".queue.ctl", "!ENAMETOOLONG" },
+		{ 259, "@2.5", "!ENOENT" }, { 260, "@2.5", "!ENAMETOOLONG" }, { 259, "@inf", "!ENOENT" },
+		{ 300, "@0.0000000000000000000000000000000000000000000000001", "!ENOENT" },
+		{ 256, "@", "!ENAMETOOLONG" }, { 256, "@x", "!ENAMETOOLONG" }, { 255, "@x", "!ENOENT" },
+	};
+
+	daemon_start();
+	make("a.queue");
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const char *name = long_name(table[i].len, table[i].end);
+
+		CHECK_INT(lookup(DIR_ROOT, name), 0);
+		CHECK_STR(errno_text(last_error), table[i].want);
+		CHECK_STR(told(q_unlink(DIR_ROOT, name)), table[i].want);
+		CHECK_STR(told(q_rmdir(DIR_ROOT, name)), table[i].want);
+		CHECK_STR(told(q_rename(DIR_ROOT, name, DIR_ROOT, "b.queue")), table[i].want);
+	}
+	CHECK_STR(told(q_mknod(DIR_ROOT, long_name(256, ".queue"))), "!ENAMETOOLONG");
+	CHECK_STR(told(q_mkdir(DIR_ROOT, long_name(256, ""))), "!ENAMETOOLONG");
+	CHECK_STR(told(q_rename(DIR_ROOT, "a.queue", DIR_ROOT, long_name(256, ".queue"))), "!ENAMETOOLONG");
+	CHECK_STR(told(q_mknod(DIR_ROOT, long_name(255, ".queue"))), "ok");
+	CHECK(lookup(DIR_ROOT, long_name(255, ".queue")));
+	CHECK(lookup(DIR_ROOT, long_name(259, ".queue.ctl")));
+	CHECK(lookup(DIR_ROOT, long_name(267, ".queue@0.123456789")));
+	daemon_end();
+}

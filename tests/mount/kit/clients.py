@@ -30,19 +30,19 @@ class Child:
     has meaning here), but for those in `keep`. The constructor returns when that is done.
     """
 
-    def __init__(self, fn, args=(), keep=(), uid=None, gid=None):
+    def __init__(self, fn, args=(), keep=(), uid=None, gid=None, groups=()):
         self.status = None
         self._outcome = None
         receive, send = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self._main(fn, args, set(keep) | {0, 1, 2, send}, send, uid, gid)
+            self._main(fn, args, set(keep) | {0, 1, 2, send}, send, uid, gid, groups)
         os.close(send)
         self._fd = receive
         self._read(1, 20)
 
     @staticmethod
-    def _main(fn, args, keep, send, uid, gid):
+    def _main(fn, args, keep, send, uid, gid, groups):
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for signo in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
@@ -54,7 +54,7 @@ class Child:
             os.closerange(low, 20000)
             proc.die_with_parent()
             if gid is not None or uid is not None:
-                os.setgroups([])
+                os.setgroups(list(groups))
                 os.setresgid(gid or uid, gid or uid, gid or uid)
                 os.setresuid(uid, uid, uid)
                 proc.die_with_parent()
