@@ -7,6 +7,8 @@
  * a restarted worker; plain files (plain.c) have bit 63 set and no record.
  */
 
+#include <sys/stat.h>
+
 #include "direct.h"
 #include "io.h"
 #include "type.h"
@@ -100,10 +102,24 @@ static int64_t now_coarse(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* As write(2) does on every file system; the kernel leaves it to us. */
+static void drop_privileges(struct node *n)
+{
+	struct ipc_node *b = node_block(n);
+	uint32_t mode = b->mode & ~(uint32_t)S_ISUID;
+
+	if (mode & S_IXGRP)
+		mode &= ~(uint32_t)S_ISGID;
+	if (mode != b->mode)
+		names_chmod(&fs.mount, n->ref, mode, b->uid, b->gid);
+}
+
 void touch(struct node *n, bool written)
 {
 	struct ipc_node *b = node_block(n);
 
+	if (written && raw.unprivileged)
+		drop_privileges(n);
 	*(written ? &b->mtime : &b->atime) = now_coarse();
 	if (written)
 		b->ctime = b->mtime;

@@ -18,6 +18,8 @@ static void ops_init(void *userdata, struct fuse_conn_info *conn)
 				       FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_READDIRPLUS |
 				       FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
 				       FUSE_CAP_ASYNC_DIO);
+	/* Otherwise nobody takes setuid and setgid bits off at chown(2) and truncate(2). */
+	conn->want &= ~(unsigned int)FUSE_CAP_HANDLE_KILLPRIV;
 	/* Splicing costs more than it saves for small messages. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				      FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA);

@@ -264,6 +264,7 @@ struct raw_request {
 	uint32_t pid;
 	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
 	bool by_cache;			/* READ: the page cache reads, for sendfile(2) or mmap(2) */
+	bool unprivileged;		/* WRITE: by one who does not keep setuid and setgid bits */
 };
 
 extern struct raw_request raw;

@@ -63,6 +63,9 @@ static void note_raw(const void *msg, size_t n, bool again)
 		unfetched = 0;
 	if (h->opcode == FUSE_POLL && n >= (sizeof(*h) + sizeof(struct fuse_poll_in)))
 		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
+	if (h->opcode == FUSE_WRITE && n >= (sizeof(*h) + sizeof(struct fuse_write_in)))
+		raw.unprivileged = ((const struct fuse_write_in *)(h + 1))->write_flags &
+				   FUSE_WRITE_KILL_SUIDGID;
 	if (h->opcode == FUSE_READ && n >= (sizeof(*h) + sizeof(struct fuse_read_in)))
 		raw.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
 				 FUSE_READ_LOCKOWNER);
