@@ -159,10 +159,12 @@ int names_move(struct ipc_obj *m, ref_t from, uint64_t parent, const char *name,
 void names_remove(struct ipc_obj *m, ref_t r, bool keep, uint64_t unique)
 {
 	note(m, unique, 0, node_at(m, r)->id);
-	if (keep)
+	if (keep) {
+		node_at(m, r)->ctime = now_real();
 		set64(m, node_at(m, r)->parent, 0);
-	else
+	} else {
 		forget(m, r);
+	}
 	commit(m);
 }
 

@@ -245,6 +245,8 @@ static int truncate_array(struct node *n, off_t size)
 	if (r < 0)
 		return r;
 	r = array_resize(ob, (uint64_t)size);
+	if (r == 0)
+		touch(n, true);
 	settle(ob);
 	return r;
 }
@@ -260,6 +262,7 @@ static int set_size(struct node *n, off_t size, bool open)
 void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 			struct fuse_file_info *fi)
 {
+	const struct timespec now = { 0 };
 	struct target t;
 	int r = target_of(ino, &t);
 
@@ -280,6 +283,7 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		node_block(t.node)->atime = time_of(&attr->st_atim, to_set & FUSE_SET_ATTR_ATIME_NOW);
 	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
 		node_block(t.node)->mtime = time_of(&attr->st_mtim, to_set & FUSE_SET_ATTR_MTIME_NOW);
+	node_block(t.node)->ctime = time_of(&now, true);
 	reply_attr(req, &t);
 }
 
