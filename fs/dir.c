@@ -40,5 +40,6 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.open = ops_open, .read = ops_read, .write = ops_write, .flush = ops_flush,
 	.release = ops_release, .flock = ops_flock, .getlk = ops_getlk, .setlk = ops_setlk,
 	.ioctl = ops_ioctl, .poll = ops_poll, .copy_file_range = ops_copy_file_range,
+	.fallocate = ops_fallocate,
 	.lseek = ops_lseek,
 };

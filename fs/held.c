@@ -130,6 +130,7 @@ static bool is_stopped(const struct object *ob);
 static bool must_not_wait(const struct object *ob, const struct fuse_in_header *h)
 {
 	return h->opcode == FUSE_SETATTR || h->opcode == FUSE_CREATE ||
+	       h->opcode == FUSE_FALLOCATE ||
 	       (h->opcode == FUSE_WRITE && !(h->nodeid & NODEID_ALIAS) &&
 		(h->nodeid >> 40 >= SUB_CTL || ob->o.type == IPC_ARRAY));
 }

@@ -85,6 +85,38 @@ static bool write_in_place(fuse_req_t req, fuse_ino_t ino, const char *buf, size
 	return true;
 }
 
+/*
+ * Room for an array. Of anything else posix_fallocate(3) would read and write a byte here and there,
+ * were it told EOPNOTSUPP.
+ */
+static int allocate(struct object *ob, int mode, off_t off, off_t len)
+{
+	uint64_t end = (uint64_t)off + (uint64_t)len;
+
+	if (ob->o.type != IPC_ARRAY)
+		return -EINVAL;
+	if (mode)
+		return -EOPNOTSUPP;
+	return end > ob->o.h->b.array.length ? array_resize(ob, end) : 0;
+}
+
+void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+		   struct fuse_file_info *fi)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	int r = fi->fh & FH_PLAIN ? -EINVAL : enter(ino, fi->fh, &t, &ob, &hd);
+
+	if (r == 0) {
+		r = allocate(ob, mode, off, len);
+		if (r == 0)
+			touch(t.node, true);
+		settle(ob);
+	}
+	fuse_reply_err(req, -r);
+}
+
 void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 	       struct fuse_file_info *fi)
 {
