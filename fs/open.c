@@ -9,6 +9,12 @@
 #include "monitor.h"
 #include "type.h"
 
+/*
+ * The kernel's __FMODE_EXEC. An object is no program: looking whether it begins with "#!" would take
+ * a message.
+ */
+#define OPENED_TO_EXECUTE 0x20
+
 #ifndef FOPEN_NOFLUSH
 #define FOPEN_NOFLUSH	(1 << 5)
 #endif
@@ -188,6 +194,8 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	if (r == 0 && is_dir(&t))
 		r = -EISDIR;
+	if (r == 0 && fi->flags & OPENED_TO_EXECUTE)
+		r = -EACCES;
 	write = r == 0 && writes_may_wait(&t, fi->flags);
 	if (r == 0 && !opened_already(&t))
 		r = alias_enter(&t, tid, write);

@@ -196,3 +196,82 @@ TEST(bad_names_too_long)
 	CHECK(lookup(DIR_ROOT, long_name(267, ".queue@0.123456789")));
 	daemon_end();
 }
+
+/* ---- what is asked for with a file ---- */
+
+TEST(bad_execution)
+{
+	daemon_start();
+	make("a.queue");
+	make("a.array");
+	CHECK_STR(say("a.queue", "#!/bin/sh\n"), "10");
+	CHECK_STR(told(q_open(lookup(DIR_ROOT, "a.queue"), RO | 0x20)), "!EACCES");	/* __FMODE_EXEC */
+	CHECK_STR(told(q_open(lookup(DIR_ROOT, "a.array"), RO | 0x20)), "!EACCES");
+	CHECK_STR(show("a.queue.ctl/peek"), "#!/bin/sh\n");
+	daemon_end();
+}
+
+static const char *allocate(const struct file *f, uint32_t mode, uint64_t off, uint64_t len)
+{
+	struct fuse_fallocate_in in = { .fh = f->fh, .offset = off, .length = len, .mode = mode };
+
+	return told(k_send(FUSE_FALLOCATE, f->ino, &in, sizeof(in), NULL, 0));
+}
+
+TEST(bad_allocation)
+{
+	struct file a, q, c;
+
+	daemon_start();
+	make("a.array");
+	make("a.queue");
+	a = open_name("a.array", BOTH);
+	q = open_name("a.queue", BOTH);
+	c = open_name("a.queue.ctl/maxsize", WO);
+	CHECK_STR(allocate(&q, 0, 0, 10), "!EINVAL");
+	CHECK_STR(allocate(&q, 1, 0, 10), "!EINVAL");
+	CHECK_STR(allocate(&c, 0, 0, 10), "!EINVAL");
+	CHECK_STR(allocate(&a, 0, 5, 10), "ok");
+	CHECK_INT(size_of(a.ino), 15);
+	CHECK_STR(allocate(&a, 0, 0, 10), "ok");
+	CHECK_STR(allocate(&a, 1, 0, 100), "!EOPNOTSUPP");	/* FALLOC_FL_KEEP_SIZE */
+	CHECK_STR(allocate(&a, 0, INT64_MAX, INT64_MAX), "!EFBIG");
+	CHECK_STR(allocate(&a, 0, UINT64_MAX, UINT64_MAX), "!EFBIG");
+	CHECK_INT(size_of(a.ino), 15);
+	daemon_end();
+}
+
+/* Written by one who does not keep setuid and setgid bits: the kernel says so with each WRITE. */
+static const char *put_as_stranger(const struct file *f, const char *text)
+{
+	struct fuse_write_in in = { .fh = f->fh, .size = (uint32_t)strlen(text), .flags = (uint32_t)f->flags,
+				    .write_flags = FUSE_WRITE_KILL_SUIDGID };
+
+	return told(k_send(FUSE_WRITE, f->ino, &in, sizeof(in), text, strlen(text)));
+}
+
+static unsigned int mode_after(const struct file *f, unsigned int mode, const char *text, const char *want)
+{
+	const struct request *r;
+
+	CHECK_STR(told(q_chmod(f->ino, mode)), "ok");
+	CHECK_STR(put_as_stranger(f, text), want);
+	r = k_answer(q_getattr(f->ino));
+	return ((const struct fuse_attr_out *)r->data)->attr.mode & 07777;
+}
+
+TEST(bad_privileges)
+{
+	struct file f;
+
+	daemon_start();
+	make("a.queue");
+	f = open_name("a.queue", WO);
+	CHECK_INT(mode_after(&f, 06777, "x\n", "2"), 0777);
+	CHECK_INT(mode_after(&f, 06767, "x\n", "2"), 02767);
+	CHECK_STR(told(q_chmod(f.ino, 06777)), "ok");
+	CHECK_STR(f_put(&f, "x\n"), "2");
+	CHECK_STR(say("a.queue.ctl/closed", "1"), "1");
+	CHECK_INT(mode_after(&f, 06777, "x\n", "!EPIPE"), 06777);
+	daemon_end();
+}
