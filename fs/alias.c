@@ -123,8 +123,17 @@ static void pending_remove(struct alias *a)
 	block(a)->flags &= ~ALIAS_PENDING;
 }
 
+static void count(const struct alias *a, int by)
+{
+	struct node *n = tree_by_id(block(a)->nodeid & 0xffffffffff);
+
+	if (n)
+		n->aliases += (uint32_t)by;
+}
+
 static void gone(struct alias *a)
 {
+	count(a, -1);
 	pending_remove(a);
 	make_busy(a);
 	HASH_DEL(aliases, a);
@@ -153,6 +162,7 @@ static struct alias *known(ref_t r)
 		abort();	/* the next worker finds it in the file */
 	a->nodeid = NODEID_ALIAS | (uint64_t)(alias_at(&fs.mount, r)->gen & 0x7fffffff) << 32 | r;
 	HASH_ADD(hh, aliases, nodeid, sizeof(a->nodeid), a);
+	count(a, 1);
 	return a;
 }
 

@@ -71,7 +71,9 @@ struct node {
 	struct object *ob;		/* mapped; NULL */
 	uint64_t size;			/* the size column when it was last mapped */
 	bool size_known;
-	uint64_t lent;			/* as which inode the kernel has attributes of it: alias.c; 0 */
+	uint64_t lent;			/* as which inode the kernel has attributes of it: lent.c; 0 */
+	uint32_t aliases;		/* that there are of it */
+	uint64_t listed;		/* until then it may have those of a READDIRPLUS; 0 */
 	UT_hash_handle by_id, by_name, by_cookie;
 	uint32_t key_len;
 	char key[];			/* parent's id, then the name */

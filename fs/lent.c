@@ -3,14 +3,18 @@
  * Attributes that are lent to the kernel for a moment.
  *
  * In general they are valid for no time, so that no size is ever stale. In the answer to a LOOKUP
- * with an alias they are valid for one tick, which saves the GETATTR before the OPEN. They are
- * recalled when it is opened, and before anything changes.
+ * with an alias they are valid for one tick, which saves the GETATTR before the OPEN. Those that a
+ * READDIRPLUS hands out are valid for PLUS_TIMEOUT, so that `ls -l` needs no GETATTR for each. They
+ * are recalled when the alias is opened, and before anything changes: the change may be made by
+ * another inode of the object than the one whose attributes the kernel has.
  */
 #include <linux/fuse.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "alias.h"
+
+#define TICK_MOST	10000000u	/* ns of a tick of the kernel's, at the most: it rounds up */
 
 static void attributes_change(uint64_t nodeid)
 {
@@ -42,11 +46,26 @@ bool attr_lend(uint64_t nodeid)
 	return true;
 }
 
+void attr_listed(struct node *n)
+{
+	n->listed = ipc_now() + (uint64_t)(PLUS_TIMEOUT * 1e9) + 2 * TICK_MOST;
+}
+
+static void recall_listed(struct node *n)
+{
+	bool twoway = n->type == IPC_TWOWAY;
+
+	for (unsigned int sub = SUB_SELF; sub <= (twoway ? SUB_END_B : SUB_SELF); sub++)
+		attributes_change(NODEID(n->id, sub));
+}
+
 void attr_recall(struct node *n)
 {
 	if (n->lent)
 		attributes_change(n->lent);
-	n->lent = 0;
+	if (n->listed && ipc_now() < n->listed)
+		recall_listed(n);
+	n->lent = n->listed = 0;
 }
 
 void alias_recall(const struct target *t)

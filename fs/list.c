@@ -55,7 +55,15 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t size, const char *name
 	if (base && target_of(base, &t) == 0) {
 		if (plus && !base_leads_nowhere(base)) {
 			fill_entry(&e, base, &t);
-			e.attr_timeout = PLUS_TIMEOUT;
+			/*
+			 * Where there are other inodes of it, changes come by those, and this one
+			 * may be unknown to the kernel until it reads this, when it is too late to
+			 * recall anything.
+			 */
+			if (!t.node->aliases) {
+				e.attr_timeout = PLUS_TIMEOUT;
+				attr_listed(t.node);
+			}
 		} else {		/* (of what has no nodeid the kernel keeps nothing) */
 			e.attr.st_mode = t.sub >= SUB_CTL ? (ctl_is_dir(t.sub) ? S_IFDIR : S_IFREG) :
 				t.sub == SUB_SELF && (t.node->type == IPC_DIR ||

@@ -138,6 +138,7 @@ void tree_moved(struct node **pn, ref_t ref)
 		e->parent = n;
 	n->size = old->size;
 	n->size_known = old->size_known;
+	n->aliases = old->aliases;
 	n->ob = old->ob;
 	if (n->ob)
 		n->ob->node = n;

@@ -441,3 +441,28 @@ def test_the_size_is_never_stale(area):
         assert os.stat(q.path).st_ino == os.fstat(fd).st_ino
         os.close(fd)
         os.close(look)
+
+
+@pytest.mark.parametrize("name", ["x.queue", "e.event", "v.value", "a.array", "p.pipe/a"])
+def test_what_was_listed_is_never_stale(area, name):
+    """ls -l needs no request for each entry; what changes right behind it shows all the same."""
+    if name == "p.pipe/a":
+        os.mkdir(area.path("p.pipe"))
+    else:
+        area.make(name)
+    path = area.path(name)
+    write_end = area.path("p.pipe/b" if name == "p.pipe/a" else name)
+    fd = os.open(write_end, os.O_RDWR)
+    other_end = os.open(path, os.O_RDWR)
+    for i in range(60):
+        for entry in os.scandir(os.path.dirname(path)):
+            entry.stat()
+        mode = 0o640 + (i % 2) * 0o004
+        os.chmod(path, mode)
+        assert os.stat(path).st_mode & 0o777 == mode
+        for entry in os.scandir(os.path.dirname(path)):
+            entry.stat()
+        os.write(fd, {"e.event": b"1" if i % 2 else b"0", "v.value": b"1" * (i + 1)}.get(name, b"x\n"))
+        expected = {"e.event": i % 2, "x.queue": i + 1, "v.value": i + 1}.get(name, 2 * i + 2)
+        assert os.stat(path).st_size == expected
+    os.close(other_end)
