@@ -30,6 +30,7 @@ static void forks(void)
 static void forked(void)
 {
 	client_forks++;
+	living_forked();
 	pthread_mutex_init(&fork_lock, NULL);	/* a thread that is not here may have had it */
 }
 
@@ -75,6 +76,8 @@ static int reattach(struct ipcfs_obj *o)
 	o->at = at;
 	o->pid = getpid();
 	o->copied = __atomic_load_n(&own_forks, __ATOMIC_RELAXED);
+	if (o->direct)
+		living_enter(o);
 	o->writing = false;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->limited, NULL);
@@ -152,6 +155,7 @@ void ipcfs_close(ipcfs_obj *o)
 	give_back(o);
 	if (o->direct)
 		obj_unmap(&o->map);
+	living_leave(o);
 	if (o->data)
 		munmap(o->data, o->data_len);
 	while (o->old_data) {

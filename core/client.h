@@ -35,6 +35,7 @@ struct ipcfs_obj {
 	uint32_t spin;			/* atomic; rounds to spin before the next sleep */
 	uint32_t yields;		/* atomic; spins that ended at their shortest */
 	struct ipc_obj map;
+	struct living *living;		/* NULL: others cannot see whether this process lives */
 	struct ipc_env env;
 	pthread_mutex_t lock;		/* a value's change and its result; data */
 	pthread_mutex_t limited;	/* file mode: a flock with a time limit, which is the handle's */
@@ -111,7 +112,13 @@ bool direct_take(struct ipcfs_obj *o, bool waits);
 bool direct_release(struct ipcfs_obj *o);
 int direct_done(struct ipcfs_obj *o, unsigned int n);
 int direct_value(struct ipcfs_obj *o, int64_t *ret);
+
+/* ---- client_close.c ---- */
 /* Its handle has nothing that a close would have to give back. */
 bool direct_holds_nothing(const struct ipcfs_obj *o);
+/* From now on others can see whether this process lives; after a fork, once more. */
+void living_enter(struct ipcfs_obj *o);
+void living_leave(struct ipcfs_obj *o);
+void living_forked(void);
 
 #endif

@@ -357,8 +357,7 @@ int direct_value(struct ipcfs_obj *c, int64_t *ret)
 	if (!c->direct)
 		return USE_FILE;
 	if (c->at.type != IPC_VALUE) {
-		if (session_may_change(c))
-			session_sync(c);
+		session_sync_size(c);
 		*ret = (int64_t)ipc_size(&c->map);	/* one word, atomic */
 		return 0;
 	}

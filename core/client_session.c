@@ -32,7 +32,6 @@
 
 #include "client.h"
 #include "client_session.h"
-#include "fast.h"
 #include "lock.h"
 #include "type.h"
 
@@ -44,7 +43,6 @@
 #define LOOK_NS		5000000000	/* when a sleeper asks whether the mount is still there, … */
 #define LOOK_MOST_NS	60000000000	/* … each time after twice as long, up to this */
 #define LOCK_NS		100000000	/* who may not wait gets the lock in this time, or EAGAIN */
-#define HANDLES_LOOK	32u		/* to look at more costs as much as to ask the daemon */
 
 /* ---- attaching ---- */
 
@@ -89,6 +87,8 @@ int direct_open(struct ipcfs_obj *o)
 
 	if (r == 0 && o->map.ops->leaving)
 		o->fast = &o->map.h->b.sem;
+	if (r == 0)
+		living_enter(o);
 	return r;
 }
 
@@ -242,107 +242,6 @@ int session_grow(struct ipcfs_obj *c, struct session *s)
 	return session_take_lock(c, s, IPC_NEVER);
 }
 
-/* ---- closes that are on their way ---- */
-
-/*
- * What a closed handle held is free before any request that is made after that close; but the
- * kernel tells the daemon of a close when it finds the time. So whoever is about to say that it
- * cannot be had asks the daemon something first: when the answer is there, every close that was made
- * before has been dealt with. That costs a round trip, and is spared where no close can matter.
- */
-void session_sync(struct ipcfs_obj *c)
-{
-	int saved = errno;
-
-	while (ioctl(c->fd, LIB_IOC_SYNC) < 0 && errno == EINTR)
-		;
-	errno = saved;
-}
-
-/* Does another handle hold something, or wait, that would be given back or leave with it? */
-static bool others_hold(const struct ipc_header *h, const struct ipc_handle *me)
-{
-	const struct ipc_list *const lists[] = { &h->holds, &h->woken, &h->granted, &h->rests };
-	uint32_t n = 0, own = me->holds + me->waiters + me->rests;
-
-	for (unsigned int i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		n += __atomic_load_n(&lists[i]->count, __ATOMIC_RELAXED);
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		n += __atomic_load_n(&h->lines[i].count, __ATOMIC_RELAXED);
-	return n > own;
-}
-
-/* The same of messages: leased, read in part, or a line that a close completes. Locked. */
-static bool others_keep(struct ipc_obj *o, const struct ipc_handle *me)
-{
-	const struct ipc_header *h = o->h;
-
-	if (h->handles.count > HANDLES_LOOK)
-		return true;
-	LIST_EACH(o, &h->handles, r) {
-		const struct ipc_handle *hd = handle_at(o, r);
-
-		if (hd != me && (hd->leases || hd->line || hd->rests || answer_left(&hd->hand)))
-			return true;
-	}
-	return false;
-}
-
-/* Could a close make a difference to who finds the object as it is now? Locked. */
-static bool may_change(struct ipc_obj *o, const struct ipc_handle *me)
-{
-	switch (o->type) {
-	case IPC_EVENT:
-		return false;
-	case IPC_QUEUE:
-		return others_hold(o->h, me) || others_keep(o, me);
-	case IPC_PIPE:			/* the last of the other side */
-		return o->h->handles.count > 1;
-	default:
-		return others_hold(o->h, me);
-	}
-}
-
-/*
- * A try has come to *r. true: it was refused, closes that were on their way have been dealt with,
- * and it is to be made again, once. Locked before and after, unless *r says otherwise.
- */
-bool session_again(struct ipcfs_obj *c, struct session *s, ssize_t *r)
-{
-	int e;
-
-	if (*r != -EAGAIN || s->asked || !s->hd || !may_change(s->o, s->hd))
-		return false;
-	s->asked = true;
-	session_leave(c, s);
-	session_sync(c);
-	e = session_take_lock(c, s, 0);
-	if (e < 0)
-		*r = e;
-	return e == 0;
-}
-
-/* The same for the size column, which is looked at without the lock where that can be. */
-bool session_may_change(struct ipcfs_obj *c)
-{
-	const struct ipc_handle *me = handle_at(&c->map, c->at.handle);
-	const struct ipc_header *h = c->map.h;
-	struct session s;
-	bool may;
-
-	if (c->at.type == IPC_EVENT || c->at.type == IPC_ARRAY)
-		return false;
-	if (others_hold(h, me) || (c->fast && fast_held(c->fast)))
-		return true;
-	if (c->at.type != IPC_QUEUE || __atomic_load_n(&h->handles.count, __ATOMIC_RELAXED) < 2)
-		return false;
-	if (session_begin(c, &s, 0) < 0)
-		return true;
-	may = others_keep(s.o, s.hd);
-	session_end(c, &s);
-	return may;
-}
-
 /* ---- waiting ---- */
 
 void session_pause(void)
@@ -458,15 +357,4 @@ void session_end(struct ipcfs_obj *c, struct session *s)
 {
 	if (s->hd)
 		session_leave(c, s);
-}
-
-/* Without the lock: what others take from the handle meanwhile may be seen late, and is no harm. */
-bool direct_holds_nothing(const struct ipcfs_obj *c)
-{
-	const struct ipc_handle *hd = handle_at((struct ipc_obj *)(uintptr_t)&c->map, c->at.handle);
-
-	if (c->fast && fast_held(c->fast))
-		return false;
-	return !hd->holds && !hd->waiters && !hd->rests && !hd->leases && !hd->companion &&
-	       hd->hand.kind == ANSWER_NONE;
 }

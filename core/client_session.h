@@ -20,9 +20,16 @@ int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline);
 void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline);
 void session_leave(struct ipcfs_obj *c, struct session *s);
 void session_end(struct ipcfs_obj *c, struct session *s);
+/* ---- client_close.c ---- */
+/* Every close that was made before this has been dealt with afterwards. */
 void session_sync(struct ipcfs_obj *c);
+/*
+ * A try has come to *r. true: it was refused, closes that were on their way have been dealt with,
+ * and it is to be made again, once. Locked before, and afterwards if it says so.
+ */
 bool session_again(struct ipcfs_obj *c, struct session *s, ssize_t *r);
-bool session_may_change(struct ipcfs_obj *c);
+/* Before somebody looks at the size column. */
+void session_sync_size(struct ipcfs_obj *c);
 int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline);
 int session_grow(struct ipcfs_obj *c, struct session *s);
 void session_pause(void);	/* one round of a spin */

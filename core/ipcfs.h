@@ -35,7 +35,8 @@
  * when it returns. What another process had is free before any call that is made after its close,
  * exec or death: so a call that is about to give -EAGAIN or -ETIMEDOUT, and ipcfs_value, first ask
  * the daemon whether a close is on its way, if another handle has something that would return with
- * it. Such a refusal costs as much as a file operation.
+ * it. Such a refusal costs as much as a file operation, and a microsecond where that handle is one
+ * of this library, in a process that lives.
  *
  * Threads may share an ipcfs_obj, and share what it holds: a lock that two threads shall exclude
  * each other with needs an ipcfs_obj each. Close it when no other call uses it.

@@ -44,6 +44,8 @@ static int attach(struct object *ob, struct ipc_handle *hd, fuse_req_t req,
 	if (!a->direct)
 		return 0;
 	set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
+	set32(o, hd->tid, (uint32_t)fuse_req_ctx(req)->pid);
+	set32(o, hd->pid, a->pid);
 	ob->direct = true;
 	fast_wanted(o);
 	return o->damage ? -EIO : 0;

@@ -121,6 +121,9 @@ int client(int argc, char **argv)
 		ipcfs_close(o);
 		puts("closed");
 		pause();
+	} else if (!strcmp(what, "try")) {		/* each time that it is told to */
+		for (puts("ready"); fgets(buf, sizeof(buf), stdin);)
+			puts(strerror(-ipcfs_acquire(o, 0)));
 	} else if (!strcmp(what, "loop")) {		/* until it is killed; a line for each n turns */
 		for (int i = 1;; i++) {
 			check(ipcfs_acquire(o, IPCFS_FOREVER));

@@ -174,6 +174,14 @@ static void then_executes(int in)
 	execl("/bin/sh", "sh", "-c", "echo; read x", NULL);
 }
 
+/* As daemons do, who do not know what they have open. */
+static void then_closes_all(int in)
+{
+	dup2(in, 0);
+	close_range(3, ~0u, 0);
+	then_waits(0);
+}
+
 static void told(int fd)
 {
 	char c;
@@ -206,7 +214,7 @@ static void execs(void)
 	for (int i = 0; i < DEATHS / 2; i++) {
 		ipcfs_obj *o = holdable(types[i % 6]);
 		int fd[2];
-		pid_t pid = holder(o, fd, then_executes);
+		pid_t pid = holder(o, fd, i % 2 ? then_executes : then_closes_all);
 
 		told(fd[0]);
 		IS(ipcfs_acquire(o, 0), 0);

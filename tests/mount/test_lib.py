@@ -185,6 +185,27 @@ def test_death_of_who_holds_it_by_the_word(area, mode, kind):
 
 
 @pytest.mark.parametrize("kind", LOCKS)
+def test_a_try_asks_the_daemon_only_where_a_close_can_be_on_its_way(mount, kind):
+    def attempt():
+        client._popen.stdin.write(b"\n")
+        client._popen.stdin.flush()
+        return client._popen.stdout.readline()
+
+    obj = mount.make(f"a.{kind}")
+    holder, client = owner_of(obj, "direct"), spawn([LIB, "-try", obj.path], stdin=subprocess.PIPE)
+    assert client._popen.stdout.readline() == b"ready\n"
+    worker, = set(mount.pids()) - {mount.pid}
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        for _ in range(1000):
+            assert attempt() == b"Resource temporarily unavailable\n"
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    holder.kill()
+    assert attempt() == b"Success\n"
+
+
+@pytest.mark.parametrize("kind", LOCKS)
 def test_who_holds_it_by_the_word_is_seen(area, mode, kind):
     obj = area.make(f"a.{kind}")
     holder = owner_of(obj, mode)
