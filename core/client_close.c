@@ -11,7 +11,7 @@
  * something is a direct client that lives. ipcfs_close() gives back before it closes, so only an
  * exit, an exec or a kill can come late, and of these the kernel tells at once: each client keeps a
  * lock of one byte, at its process id, on the directory of the engine files, through a descriptor
- * that ends with the others. (An open file description's lock: it does not go with any other close.)
+ * that ends with the others. (It is an open file description's, and goes with no other close.)
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -92,7 +92,7 @@ static int meaning(const struct target *dir, const char *name, uint64_t *ret_bas
 	return 0;
 }
 
-/* Nothing has this name, nor can ever have it: it is more than the longest one and what goes with it. */
+/* Nothing can ever have this name: it is more than the longest one and what goes with it. */
 static bool too_long(const char *name)
 {
 	size_t len = strlen(name);

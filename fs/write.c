@@ -86,8 +86,8 @@ static bool write_in_place(fuse_req_t req, fuse_ino_t ino, const char *buf, size
 }
 
 /*
- * Room for an array. Of anything else posix_fallocate(3) would read and write a byte here and there,
- * were it told EOPNOTSUPP.
+ * Room for an array. For anything else posix_fallocate(3) would read and write a byte here and
+ * there, were it told EOPNOTSUPP.
  */
 static int allocate(struct object *ob, int mode, off_t off, off_t len)
 {

@@ -189,7 +189,8 @@ TEST(bad_names_too_long)
 	}
 	CHECK_STR(told(q_mknod(DIR_ROOT, long_name(256, ".queue"))), "!ENAMETOOLONG");
 	CHECK_STR(told(q_mkdir(DIR_ROOT, long_name(256, ""))), "!ENAMETOOLONG");
-	CHECK_STR(told(q_rename(DIR_ROOT, "a.queue", DIR_ROOT, long_name(256, ".queue"))), "!ENAMETOOLONG");
+	CHECK_STR(told(q_rename(DIR_ROOT, "a.queue", DIR_ROOT, long_name(256, ".queue"))),
+		  "!ENAMETOOLONG");
 	CHECK_STR(told(q_mknod(DIR_ROOT, long_name(255, ".queue"))), "ok");
 	CHECK(lookup(DIR_ROOT, long_name(255, ".queue")));
 	CHECK(lookup(DIR_ROOT, long_name(259, ".queue.ctl")));
@@ -244,13 +245,16 @@ TEST(bad_allocation)
 /* Written by one who does not keep setuid and setgid bits: the kernel says so with each WRITE. */
 static const char *put_as_stranger(const struct file *f, const char *text)
 {
-	struct fuse_write_in in = { .fh = f->fh, .size = (uint32_t)strlen(text), .flags = (uint32_t)f->flags,
-				    .write_flags = FUSE_WRITE_KILL_SUIDGID };
+	struct fuse_write_in in = {
+		.fh = f->fh, .size = (uint32_t)strlen(text), .flags = (uint32_t)f->flags,
+		.write_flags = FUSE_WRITE_KILL_SUIDGID,
+	};
 
 	return told(k_send(FUSE_WRITE, f->ino, &in, sizeof(in), text, strlen(text)));
 }
 
-static unsigned int mode_after(const struct file *f, unsigned int mode, const char *text, const char *want)
+static unsigned int mode_after(const struct file *f, unsigned int mode, const char *text,
+			       const char *want)
 {
 	const struct request *r;
 
