@@ -19,7 +19,8 @@
  * operation that may end one pumps first.
  *
  * A waiter that a signal interrupts is parked: it stands outside, neither arrived nor breaking
- * anything, and its next read arrives anew. If its handle closes while the same round fills, that
+ * anything, and its next read arrives anew. One whose caller must not wait has arrived like any
+ * other (WAITER_STANDS). If its handle closes while the same round fills, that
  * breaks it, for the handle had begun to wait. Once the round has ended there is nothing to break,
  * and the parked waiter goes.
  */
@@ -83,8 +84,9 @@ static int barrier_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_cal
 	ref_t parked;
 	int r = 0;
 
-	(void)hd;
 	barrier_pump(o);
+	if (hd->standing)
+		return waiter_again(o, hd, c);
 	parked = waiter_parked(o, c, LINE);
 	if (b->broken)
 		return -ECANCELED;
@@ -146,7 +148,8 @@ static unsigned int barrier_poll(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	const struct ipc_barrier *b = B(o);
 
-	(void)hd;
+	if (hd->standing)
+		return waiter_granted_standing(o, hd) ? POLLIN | POLLOUT : POLLOUT;
 	if (b->broken || (b->parties && b->arrived + 1 >= b->parties))
 		return POLLIN | POLLOUT;
 	return POLLOUT;

@@ -173,10 +173,18 @@ static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check
 	return 0;
 }
 
+/* It stands in line for its handle, which knows it. */
+static bool stands(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	return w->flags & WAITER_STANDS && handle_at(o, w->handle)->standing == r;
+}
+
 static int check_handles(struct ipc_obj *o, struct ipc_check *k)
 {
 	struct ipc_header *h = o->h;
-	uint64_t waiters = 0, holds = 0, leases = 0, polls = 0, parked = 0;
+	uint64_t waiters = 0, holds = 0, leases = 0, polls = 0, parked = 0, standing = 0;
 
 	if (walk(o, &h->handles, sizeof(struct ipc_handle), k) < 0 ||
 	    walk(o, &h->holds, sizeof(struct ipc_hold), k) < 0)
@@ -193,12 +201,18 @@ static int check_handles(struct ipc_obj *o, struct ipc_check *k)
 		leases += hd->leases;
 		polls += hd->poll_events != 0;
 		parked += hd->parked;
+		standing += hd->standing != 0;
 		k->handles++;
 	}
 	for (unsigned int i = 0; i < IPC_LINES; i++)
-		LIST_EACH(o, &h->lines[i], r)
+		LIST_EACH(o, &h->lines[i], r) {
 			parked -= waiter_at(o, r)->flags & WAITER_PARKED ? 1 : 0;
-	if (waiters != k->waiters || holds != h->holds.count || polls != h->polls.count || parked)
+			standing -= stands(o, r);
+		}
+	LIST_EACH(o, &h->granted, r)
+		standing -= stands(o, r);
+	if (waiters != k->waiters || holds != h->holds.count || polls != h->polls.count || parked ||
+	    standing)
 		return bad(k, "handles' counts do not add up");
 	if (o->type == IPC_QUEUE && leases != h->b.queue.leased.count)
 		return bad(k, "handles' leases do not add up");

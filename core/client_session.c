@@ -141,11 +141,7 @@ static bool for_daemon(struct ipc_obj *o)
 		    (w->state == WAITER_TURN || (w->flags & WAITER_MEMORY && o->freed)))
 			return true;
 	}
-	if (h->polls.count)
-		LIST_EACH(o, &h->polls, r)
-			if (ipc_poll(o, r - 1) & handle_at(o, r - 1)->poll_events)
-				return true;
-	return false;
+	return h->polls.count && ipc_poll_next(o, false);
 }
 
 /* There are some: let them have what is theirs now, and wake them. */

@@ -145,6 +145,8 @@ static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc
 	struct ipc_waiter *w = waiter_at(o, r);
 	bool relock = w->flags & WAITER_RELOCK && !hold;
 
+	if (c->stand && w->flags & WAITER_LENT)
+		return -EAGAIN;
 	settle(o, w);
 	if (!settled(w)) {
 		if (c->deadline == 0)
@@ -166,7 +168,8 @@ static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc
 	if (c->deadline == 0)
 		return -EAGAIN;
 	waiter_unpark(o, r, c);
-	waiter_to_line(o, r, LINE_LOCK, false);
+	if (w->line != LINE_LOCK)
+		waiter_to_line(o, r, LINE_LOCK, false);
 	return IPC_WAIT;
 }
 
@@ -177,7 +180,10 @@ static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 	struct ipc_waiter *w;
 	int e;
 
-	(void)hd;
+	if (waiter_granted_standing(o, hd))
+		return waiter_again(o, hd, c);
+	if (hd->standing)
+		r = hd->standing;
 	if (r)
 		return read_again(o, c, r, hold);
 	e = waiter_add(o, c, LINE_WAIT, c->lent.flock);
@@ -240,12 +246,22 @@ static int cond_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 	return 0;
 }
 
+/* A wait of this handle's that a signal has interrupted, or that stands in line; 0. */
+static ref_t without_caller(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_call c = { .handle = ref_of(o, hd) };
+
+	if (hd->standing && !waiter_granted_standing(o, hd))
+		return hd->standing;
+	return waiter_parked(o, &c, LINE_WAIT);
+}
+
 static int cond_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
 {
 	ref_t r;
 
-	/* Who unlocks waits no longer: the waits that a signal interrupted are given up. */
-	while (how == LOCK_UN && !o->damage && (r = waiter_parked(o, c, LINE_WAIT))) {
+	/* Who unlocks waits no longer: the waits that have no caller now are given up. */
+	while (how == LOCK_UN && !o->damage && (r = without_caller(o, hd))) {
 		settle(o, waiter_at(o, r));
 		give_up(o, waiter_at(o, r));
 		waiter_done(o, r);
@@ -301,16 +317,17 @@ static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
 
 static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
 {
-	struct ipc_call c = { .handle = ref_of(o, hd) };
-	ref_t r = waiter_parked(o, &c, LINE_WAIT);
+	ref_t r = without_caller(o, hd);
 	struct ipc_waiter *w;
 
+	if (waiter_granted_standing(o, hd))
+		return POLLIN | POLLOUT;
 	/* No other handle's read would return at once: a notify is for who waits already. */
 	if (!r)
 		return POLLOUT;
 	w = waiter_at(o, r);
 	if (settled(w) && (!(w->flags & WAITER_RELOCK) || lock_free(o) ||
-			   hold_find(o, c.handle, OP_FLOCK)))
+			   hold_find(o, ref_of(o, hd), OP_FLOCK)))
 		return POLLIN | POLLOUT;
 	return POLLOUT;
 }

@@ -83,6 +83,7 @@ int ipc_read(struct ipc_obj *o, struct ipc_call *c)
 			call_record(o, c, (int64_t)c->got.len, false);
 		}
 	} while (again(o, &r));
+	ipc_poll_acted(o, c->handle, 0, r == -EAGAIN || r == IPC_WAIT);
 	return r;
 }
 
@@ -96,6 +97,7 @@ int ipc_put(struct ipc_obj *o, struct ipc_call *c)
 		return -EIO;
 	if (r < 0)
 		obj_rollback(o);
+	ipc_poll_acted(o, c->handle, 1, r == -EAGAIN || r == IPC_WAIT);
 	return r;
 }
 
@@ -125,6 +127,7 @@ int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how)
 		if (r == 0)
 			call_record(o, c, 0, false);
 	} while (again(o, &r));
+	ipc_poll_acted(o, c->handle, 0, r == -EAGAIN || r == IPC_WAIT);
 	return r;
 }
 

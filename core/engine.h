@@ -49,6 +49,7 @@ struct ipc_call {
 	size_t limit;			/* write: the mount's largest message */
 	struct ipc_lent lent;		/* read of a condition: what it gives up in another object */
 	uint64_t end;			/* give, to a value: the position where the write ends */
+	bool stand;			/* read of a condition or barrier: stand in line, and do not wait */
 	bool more;			/* write: the same write() call goes on with another request */
 	bool whole;			/* give: -ERANGE unless what it makes of a value is a whole number of
 					 * 64 bits (what is behind its point is cut off): got.number */
@@ -128,6 +129,8 @@ int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how);
 int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
 /* Wait until nothing is unfinished: a read through a HANDLE_JOIN is the same. */
 unsigned int ipc_poll(struct ipc_obj *o, ref_t handle);
+/* The same with what the handle itself has: an answer in hand, its mode, a clock that ran out. */
+unsigned int ipc_ready(struct ipc_obj *o, struct ipc_handle *hd);
 uint64_t ipc_size(struct ipc_obj *o);
 
 /* ---- waiters ---- */
@@ -159,6 +162,16 @@ bool ipc_note_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *re
 ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
 /* A put whose turn it is; 0: none. Direct clients see to theirs themselves. */
 ref_t ipc_turn(struct ipc_obj *o);
+/* What stands in line for its handle's next read, and whose time limit has passed: that has -ETIMEDOUT. */
+void ipc_expire(struct ipc_obj *o, int64_t now);
+/* The earliest time at which a limit of what does not wait passes, after `now`; IPC_NEVER. */
+int64_t ipc_next_limit(struct ipc_obj *o, int64_t now);
+/*
+ * An operation that may not wait has ended with r: what it is to be told. EAGAIN starts the clock
+ * of the handle's time limit (which would pass at `limit`), and is -ETIMEDOUT when that has run
+ * out; all else stops it. dir: 0 read, 1 write. Committed.
+ */
+int ipc_clock(struct ipc_obj *o, struct ipc_call *c, unsigned int dir, int64_t limit, int r);
 /* End the waits of a process (0: of all) on the object with -ECANCELED. How many. */
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
 /* The mount ends: the same for all direct clients. */
@@ -193,6 +206,20 @@ uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold);
 void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid);
 /* A process ended: the holds that return with it do. */
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
+
+/* ---- polling: poll.c; committed ---- */
+
+/* What poll(2) is told when it asks; true: others may have to be notified now. */
+bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events, unsigned int ready);
+/* The handle did something in this direction (0 read, 1 write); again: it was told EAGAIN. */
+void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool again);
+/* The handle whose poller is to be notified next; 0. all: of everybody to whom it is news. */
+ref_t ipc_poll_next(struct ipc_obj *o, bool all);
+void ipc_poll_sent(struct ipc_obj *o, ref_t handle);
+/* Does somebody who was notified of what is for one still have to take it? */
+bool ipc_poll_pending(struct ipc_obj *o);
+/* Call it at intervals while so. true: one had a whole interval and did not. */
+bool ipc_poll_overdue(struct ipc_obj *o);
 
 /* ---- answers ---- */
 

@@ -171,6 +171,13 @@ struct ipc_handle {
 	uint64_t seen;			/* [lock] value: the version that this handle saw last */
 	uint64_t companion;		/* [lock] fh of its handle of ctl/lock's object; 0 */
 	struct ipc_answer hand;		/* [lock] the answer in hand */
+	ref_t standing;			/* [lock] its waiter that is WAITER_STANDS; 0 */
+	uint32_t poll_told;		/* [lock] what its poller was told, as far as it is still so */
+	uint32_t poll_state;		/* [lock] poll.c */
+	uint32_t pad;
+	uint64_t poll_level[2];		/* [lock] how much there was to read, to write, as it was told */
+	int64_t clock[2];		/* [lock] read, write: when the time limit of what got EAGAIN has
+					 * passed, CLOCK_MONOTONIC ns; 0: none runs */
 };
 
 enum ipc_handle_kind {			/* 0 the object itself, otherwise the .ctl file that waits or takes */
@@ -233,6 +240,7 @@ enum ipc_waiter_state {
 #define WAITER_RELOCK	64u		/* cond: gave up its own lock and takes it back */
 #define WAITER_LENT	128u		/* cond: gave up a lock in another object: struct ipc_lent */
 #define WAITER_RETAKE	256u		/* lock, rlock: takes back what it lent to a condition */
+#define WAITER_STANDS	512u		/* cond, barrier: its caller was told EAGAIN; the next read has it */
 
 enum ipc_op {				/* what a handle does, waits for, or holds by */
 	OP_NONE,
@@ -486,7 +494,7 @@ static_assert(sizeof(struct ipc_undo) == 16, "format");
 static_assert(sizeof(struct ipc_page_state) == 16, "format");
 static_assert(sizeof(struct ipc_msg) == 16, "format");
 static_assert(sizeof(struct ipc_answer) == 48, "format");
-static_assert(sizeof(struct ipc_handle) == 208, "format");
+static_assert(sizeof(struct ipc_handle) == 256, "format");
 static_assert(offsetof(struct ipc_handle, poll_link) == IPC_UNIT, "a link needs a ref_t");
 static_assert(sizeof(struct ipc_waiter) == 144, "format");
 static_assert(sizeof(struct ipc_hold) == 40, "format");

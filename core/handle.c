@@ -193,7 +193,8 @@ static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 		ipc_finish_told(o, r);
 		return;
 	}
-	if (w->state == WAITER_GRANTED && w->flags & WAITER_DIRECT && o->ops->regret && w->result >= 0) {
+	if (w->state == WAITER_GRANTED && w->flags & (WAITER_DIRECT | WAITER_STANDS) && o->ops->regret &&
+	    w->result >= 0) {
 		o->ops->regret(o, w);
 		/* Whoever goes on after a death here must not put it back twice. */
 		set64(o, w->result, -EBADF);

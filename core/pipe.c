@@ -383,6 +383,22 @@ static unsigned int pipe_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	return p;
 }
 
+static uint64_t pipe_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	struct ipc_mq *q = out ? ipc_writes_to(o, hd) : ipc_reads_from(o, hd);
+
+	*ret = 0;
+	if (out ? broken(o, hd) : !q->count)
+		return 0;
+	if (out)
+		*ret = P(o)->maxbytes > q->bytes ? P(o)->maxbytes - q->bytes : 0;
+	else
+		*ret = q->bytes + q->count;
+	if (P(o)->twoway)		/* two queues: who was notified of which is not kept */
+		return 0;
+	return !out && P(o)->framing == FRAMING_RECORD ? q->count : 1;
+}
+
 static uint64_t pipe_size(struct ipc_obj *o)
 {
 	return __atomic_load_n(&P(o)->mq[0].bytes, __ATOMIC_RELAXED) +
@@ -402,7 +418,7 @@ static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
 
 const struct ipc_type ipc_pipe_type = {
 	.id = IPC_PIPE, .name = "pipe", .suffix = ".pipe", .init = init,
-	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll,
+	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll, .units = pipe_units,
 	.size = pipe_size, .opened = opened, .closed = closed, .regret = pipe_regret,
 	.back = pipe_back, .check = pipe_check,
 };

@@ -460,6 +460,22 @@ static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	return p;
 }
 
+static uint64_t queue_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	struct ipc_queue *q = Q(o);
+	uint64_t room = q->maxsize > q->mq[0].count ? q->maxsize - q->mq[0].count : 0;
+
+	*ret = 0;
+	if (hd->kind == HANDLE_JOIN || hd->kind == HANDLE_DRAIN || (out && q->closed))
+		return 0;
+	if (out) {
+		*ret = room + (q->maxbytes > q->mq[0].bytes ? q->maxbytes - q->mq[0].bytes : 0);
+		return q->maxbytes ? 1 : room;
+	}
+	*ret = q->mq[0].count;
+	return q->mq[0].count;
+}
+
 static uint64_t queue_size(struct ipc_obj *o)
 {
 	return __atomic_load_n(&Q(o)->mq[0].count, __ATOMIC_RELAXED);
@@ -481,7 +497,7 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 
 const struct ipc_type ipc_queue_type = {
 	.id = IPC_QUEUE, .name = "queue", .suffix = ".queue", .init = init,
-	.read = queue_read, .put = queue_put, .pump = queue_pump, .poll = queue_poll,
+	.read = queue_read, .put = queue_put, .pump = queue_pump, .poll = queue_poll, .units = queue_units,
 	.size = queue_size, .unlease = lease_return_all, .regret = queue_regret, .back = queue_back,
 	.check = queue_check,
 };

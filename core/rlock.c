@@ -179,6 +179,12 @@ static unsigned int rlock_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	       (!S(o)->value && S(o)->owner == handle ? POLLOUT : 0);
 }
 
+static uint64_t rlock_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	*ret = out ? 0 : S(o)->value;
+	return S(o)->owner == ref_of(o, hd) ? 0 : *ret;
+}
+
 static uint64_t rlock_size(struct ipc_obj *o)
 {
 	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
@@ -216,6 +222,6 @@ static int rlock_check(struct ipc_obj *o, struct ipc_check *k)
 const struct ipc_type ipc_rlock_type = {
 	.id = IPC_RLOCK, .name = "rlock", .suffix = ".rlock", .init = rlock_init,
 	.read = rlock_read, .give = rlock_give, .flock = rlock_flock, .pump = rlock_pump,
-	.poll = rlock_poll, .size = rlock_size, .unhold = rlock_unhold, .check = rlock_check,
+	.poll = rlock_poll, .units = rlock_units, .size = rlock_size, .unhold = rlock_unhold, .check = rlock_check,
 	.entered = fast_entered, .leaving = fast_leaving,
 };

@@ -267,6 +267,13 @@ static unsigned int poll_it(struct ipc_obj *o, struct ipc_handle *hd)
 	return (free ? POLLIN : 0) | POLLOUT;
 }
 
+static uint64_t units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	(void)hd;
+	*ret = out ? 0 : S(o)->value;
+	return *ret;
+}
+
 static uint64_t size(struct ipc_obj *o)
 {
 	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
@@ -321,13 +328,13 @@ static int check(struct ipc_obj *o, struct ipc_check *k)
 
 const struct ipc_type ipc_sem_type = {
 	.id = IPC_SEM, .name = "sem", .suffix = ".sem", .init = init, .read = read_permit,
-	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .size = size,
+	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
 	.unhold = unhold, .regret = regret, .check = check,
 };
 
 const struct ipc_type ipc_lock_type = {
 	.id = IPC_LOCK, .name = "lock", .suffix = ".lock", .init = init, .read = read_permit,
-	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .size = size,
+	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
 	.unhold = unhold, .regret = regret, .check = check,
 	.entered = fast_entered, .leaving = fast_leaving,
 };

@@ -36,6 +36,12 @@ struct ipc_type {
 	void (*pump)(struct ipc_obj *o);
 	/* POLLIN, POLLOUT, POLLHUP, POLLERR as they stand for this handle. */
 	unsigned int (*poll)(struct ipc_obj *o, struct ipc_handle *hd);
+	/*
+	 * Of what poll says of this handle to read (out: to write), how many can make use: each unit
+	 * is for one. 0: it is for everybody. *ret: how much there is, whatever it is counted in; more
+	 * of it is news.
+	 */
+	uint64_t (*units)(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret);
 	uint64_t (*size)(struct ipc_obj *o);
 	/* The length of the answer that a read would get now; NULL: two bytes. */
 	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
@@ -102,10 +108,16 @@ void waiter_to_line(struct ipc_obj *o, ref_t w, unsigned int line, bool head);
 /* The waiter in this line that the caller's handle left behind when it was interrupted; 0. */
 ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line);
 void waiter_park(struct ipc_obj *o, ref_t w);
+/* The handle has a waiter that stands in line, or was granted so: the call goes on with that one. */
+int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+static inline bool waiter_granted_standing(struct ipc_obj *o, const struct ipc_handle *hd)
+{
+	return hd->standing && AT(o, ipc_waiter, hd->standing)->state == WAITER_GRANTED;
+}
 /* Does a request of the daemon's belong to it? */
 static inline bool waiter_is_request(const struct ipc_waiter *w)
 {
-	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED));
+	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED | WAITER_STANDS));
 }
 /* It is the caller's from now on: c->waiter. */
 void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);

@@ -274,6 +274,13 @@ static unsigned int value_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	return POLLIN | POLLOUT;
 }
 
+/* `changed` is for everybody, and each change is news. */
+static uint64_t value_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	*ret = !out && hd->kind == HANDLE_CHANGED ? V(o)->version : 0;
+	return 0;
+}
+
 static uint64_t value_size(struct ipc_obj *o)
 {
 	return __atomic_load_n(&V(o)->length, __ATOMIC_RELAXED);
@@ -308,7 +315,7 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 const struct ipc_type ipc_value_type = {
 	.id = IPC_VALUE, .name = "value", .suffix = ".value", .init = value_init,
 	.read = value_read, .give = value_give, .flock = value_flock, .pump = value_pump,
-	.poll = value_poll, .size = value_size, .opened = value_opened, .unhold = value_unhold,
+	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened, .unhold = value_unhold,
 	.check = value_check,
 	.entered = fast_entered, .leaving = fast_leaving,
 };

@@ -14,6 +14,10 @@
  * A waiter that gives up (signal, time limit, close) leaves from WAITING or TURN; from GRANTED
  * there is no way back but its type's regret(). A condition's or barrier's waiter that a signal
  * interrupts stays in line without a request (WAITER_PARKED), until its handle reads again.
+ *
+ * Theirs may also stand in line for a caller that must not wait (WAITER_STANDS): it has had its
+ * EAGAIN, the waiter goes the same way as others, and when it is granted it stays so until its
+ * handle reads. A handle has one of them (handle.standing).
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -106,13 +110,15 @@ int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_
 		return -ENOMEM;
 	*waiter_at(o, r) = (struct ipc_waiter){
 		.handle = c->handle, .op = c->op, .line = line, .state = WAITER_WAITING,
-		.flags = c->unique ? 0 : WAITER_DIRECT, .tid = c->tid, .pid = c->pid,
+		.flags = c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT, .tid = c->tid, .pid = c->pid,
 		.uid = c->uid, .since = ipc_now(), .deadline = c->deadline, .unique = c->unique,
 		.arg = arg, .need = c->max < UINT32_MAX ? (uint32_t)c->max : UINT32_MAX,
 		.got = { .base = c->pos },
 	};
 	list_push(o, &o->h->lines[line], r);
 	set32(o, hd->waiters, hd->waiters + 1);
+	if (c->stand)
+		set32(o, hd->standing, r);
 	c->waiter = r;
 	return IPC_WAIT;
 }
@@ -188,6 +194,8 @@ void waiter_done(struct ipc_obj *o, ref_t r)
 		set32(o, hd->waiters, hd->waiters - 1);
 	if (w->flags & WAITER_PARKED)
 		set32(o, hd->parked, hd->parked - 1);
+	if (w->flags & WAITER_STANDS)
+		set32(o, hd->standing, 0);
 	heap_free(o, r);
 }
 
@@ -238,17 +246,45 @@ void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 	struct ipc_handle *hd = handle_at(o, w->handle);
-	uint32_t flags = w->flags & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN);
+	uint32_t was = w->flags;
+	uint32_t flags = was & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN | WAITER_STANDS);
 
-	set32(o, w->flags, c->unique ? flags : flags | WAITER_DIRECT);
-	set32(o, hd->parked, hd->parked - 1);
+	c->waiter = r;
+	if (c->stand && was & WAITER_STANDS)
+		return;			/* and the clock of its time limit goes on */
+	flags |= c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT;
+	set32(o, w->flags, flags);
+	if (was & WAITER_PARKED)
+		set32(o, hd->parked, hd->parked - 1);
+	if (flags & WAITER_STANDS || was & WAITER_STANDS)
+		set32(o, hd->standing, c->stand ? r : 0);
 	set32(o, w->futex, 0);
 	set32(o, w->tid, c->tid);
 	set32(o, w->pid, c->pid);
 	set32(o, w->uid, c->uid);
 	set64(o, w->unique, c->unique);
 	set64(o, w->deadline, c->deadline ? c->deadline : IPC_NEVER);
-	c->waiter = r;
+}
+
+int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	ref_t r = hd->standing;
+	struct ipc_waiter *w = waiter_at(o, r);
+	int64_t result = w->result;
+
+	if (w->state != WAITER_GRANTED) {
+		if (!c->deadline)
+			return -EAGAIN;
+		waiter_unpark(o, r, c);
+		return IPC_WAIT;
+	}
+	c->got = w->got;		/* a number: it has no messages */
+	waiter_done(o, r);
+	if (result >= 0)
+		return 0;
+	call_record(o, c, result, false);
+	commit(o);
+	return (int)result;
 }
 
 void ipc_finish(struct ipc_obj *o, ref_t r, const struct ipc_call *c)
@@ -357,9 +393,34 @@ ref_t ipc_turn(struct ipc_obj *o)
 	return 0;
 }
 
+/* It is to wait no longer, and whoever it waits for is told so when it is granted. Committed. */
+static void send_away(struct ipc_obj *o, ref_t r, int why)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_answer none = { 0 };
+
+	o->work = true;
+	set64(o, w->deadline, IPC_NEVER);
+	if (o->ops->left && o->ops->left(o, w, why) != LEFT_GOES) {
+		commit(o);
+	} else if (w->flags & WAITER_PARKED) {
+		waiter_done(o, r);
+		commit(o);
+	} else {	/* What went in stays in: a short count. */
+		waiter_grant(o, r, w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why, &none);
+	}
+}
+
+void ipc_expire(struct ipc_obj *o, int64_t now)
+{
+	for (unsigned int i = IPC_LINES; i-- > 0; )
+		LIST_EACH(o, &o->h->lines[i], r)
+			if (waiter_at(o, r)->flags & WAITER_STANDS && waiter_at(o, r)->deadline <= now)
+				send_away(o, r, -ETIMEDOUT);
+}
+
 static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 {
-	struct ipc_answer none = { 0 };
 	int n = 0;
 
 	/* Backwards: a condition's waiter goes on to a later line, and is not to be met again. */
@@ -372,18 +433,7 @@ static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 			if (direct && !(w->flags & WAITER_DIRECT))
 				continue;
 			n++;
-			if (o->ops->left && o->ops->left(o, w, -ECANCELED) != LEFT_GOES) {
-				commit(o);
-				continue;
-			}
-			if (w->flags & WAITER_PARKED) {
-				waiter_done(o, r);
-				commit(o);
-				continue;
-			}
-			/* What went in stays in: a short count. */
-			waiter_grant(o, r, w->op == OP_WRITE && w->arg ? (int64_t)w->arg : -ECANCELED,
-				     &none);
+			send_away(o, r, -ECANCELED);
 		}
 	o->work = true;
 	return n;

@@ -79,6 +79,13 @@ struct node {
 	char key[];			/* parent's id, then the name */
 };
 
+/* Something that is to happen at a time: timer.c. */
+struct timer {
+	int64_t deadline;		/* CLOCK_MONOTONIC ns */
+	uint32_t heap_at;		/* place in the heap of deadlines, + 1; 0: it is not set */
+	void (*fire)(struct timer *t);	/* removes it or sets it anew */
+};
+
 /* An object that is mapped. */
 struct object {
 	struct ipc_obj o;
@@ -91,6 +98,7 @@ struct object {
 	bool direct;			/* direct clients may change it at any time */
 	int data_fd;			/* array: its memory; -1 */
 	unsigned int pins;		/* who uses it for longer than it is locked */
+	struct timer timer;		/* poll.c: limits and pollers of what does not wait */
 	/* held.c */
 	uint64_t held;			/* since when somebody keeps its lock; 0: nobody */
 	uint32_t held_word;		/* who */
@@ -117,8 +125,7 @@ struct parked {
 		size_t len;		/* write: bytes of data */
 	};
 	char *data;			/* write */
-	int64_t deadline;
-	uint32_t heap_at;		/* place in the heap of deadlines, + 1 */
+	struct timer timer;		/* its time limit */
 	int16_t why;			/* it is to end with this, as soon as its object can be locked; 0 */
 	uint8_t op;
 	bool more;
@@ -238,7 +245,6 @@ void settle(struct object *ob);
 void parked_interrupted(fuse_req_t req, void *data);
 /* Register for interrupts; before anything is locked. */
 void interruptible(fuse_req_t req);
-void park_expire(void);				/* event thread: deadlines that have passed */
 void park_end_all(int error);			/* the worker ends: every waiter gets this */
 /* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
 void park_end_handle(struct object *ob, ref_t handle);
@@ -250,6 +256,12 @@ void settle_all(void);				/* after a start: look at every object in use */
  */
 void settle_told(void);
 void settle_told_in(struct object *ob);
+
+/* ---- timer.c ---- */
+void timer_set(struct timer *t, int64_t deadline);	/* IPC_NEVER: not */
+void timer_remove(struct timer *t);
+void timers_expire(void);			/* event thread: deadlines that have passed */
+void timers_free(void);
 
 /* ---- names.c, io.c ---- */
 extern const struct fuse_lowlevel_ops fs_ops;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The other requests on open files: locks, ioctls, polls. */
+/* The other requests on open files: locks, ioctls, seeks. */
 #include <poll.h>
 
 #include "direct.h"
@@ -104,6 +104,14 @@ static int64_t next_length(struct object *ob, struct ipc_handle *hd)
 	return (int64_t)(o->ops->next ? o->ops->next(o, hd) : 2);
 }
 
+/* What got EAGAIN under the old limit begins anew. */
+static void limit_changed(struct ipc_obj *o, struct ipc_handle *hd, int64_t *limit, int64_t v)
+{
+	set64_at(o, (uint64_t *)limit, (uint64_t)v);
+	set64(o, hd->clock[0], 0);
+	set64(o, hd->clock[1], 0);
+}
+
 void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	       struct fuse_file_info *fi, unsigned int flags, const void *in_buf, size_t in_size,
 	       size_t out_size)
@@ -140,13 +148,13 @@ void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		if (v < -1)
 			r = -EINVAL;
 		else
-			set64(&ob->o, hd->timeout, v);
+			limit_changed(&ob->o, hd, &hd->timeout, v);
 		break;
 	case IPCFS_IOC_DEADLINE:
 		if (v < -1)
 			r = -EINVAL;
 		else
-			set64(&ob->o, hd->deadline, v);
+			limit_changed(&ob->o, hd, &hd->deadline, v);
 		break;
 	case IPCFS_IOC_NEXT:
 		if (hd->flags & HANDLE_LOOK)	/* as any plain file */
@@ -204,54 +212,4 @@ void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fus
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_lseek(req, off);
-}
-
-/* ---- poll ---- */
-
-static unsigned int poll_now(struct object *ob, struct ipc_handle *hd)
-{
-	struct ipc_obj *o = &ob->o;
-	unsigned int mode = hd->oflags & O_ACCMODE;
-	unsigned int p = ipc_poll(o, ref_of(o, hd));
-
-	if (mode != O_WRONLY && (answer_left(&hd->hand) || hd->rests || hd->flags & HANDLE_LOOK))
-		p |= POLLIN;
-	/* A type that answers once is at its end then: never ask a reader of it to wait. */
-	if (mode == O_RDONLY)
-		p &= ~(unsigned int)POLLOUT;
-	if (mode == O_WRONLY)
-		p &= ~(unsigned int)POLLIN;
-	return p | (p & POLLIN ? POLLRDNORM : 0) | (p & POLLOUT ? POLLWRNORM : 0);
-}
-
-void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
-{
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	unsigned int ready;
-
-	if (ph)
-		fuse_pollhandle_destroy(ph);	/* its kh is all that we need: see raw_request */
-	if (fi->fh & FH_PLAIN) {
-		fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
-		return;
-	}
-	if (enter(ino, fi->fh, &t, &ob, &hd) < 0) {
-		fuse_reply_poll(req, POLLERR);
-		return;
-	}
-	ready = poll_now(ob, hd);
-	if (ph) {
-		struct ipc_obj *o = &ob->o;
-		ref_t link = ref_of(o, hd) + 1;
-
-		set64(o, hd->poll_kh, raw.poll_kh);
-		if (!hd->poll_events)
-			list_push(o, &o->h->polls, link);
-		set32(o, hd->poll_events, fi->poll_events | POLLHUP | POLLERR);
-		commit(o);
-	}
-	object_unlock(ob);
-	fuse_reply_poll(req, ready);
 }

@@ -13,10 +13,8 @@
  * parked; and look at fuse_req_interrupted() once more when we park. INTERRUPTs are requests
  * themselves and are read by the loop thread, under the daemon lock like everything else.
  */
-#include <poll.h>
 #include <stdlib.h>
 #include <syslog.h>
-#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -24,91 +22,8 @@
 #include "held.h"
 #include "io.h"
 #include "monitor.h"
+#include "nonblock.h"
 #include "type.h"
-
-/* ---- deadlines: a binary heap, the earliest first ---- */
-
-static struct parked **heap;
-static size_t heap_len, heap_cap;
-
-static void heap_put(struct parked *p, size_t i)
-{
-	heap[i] = p;
-	p->heap_at = (uint32_t)i + 1;
-}
-
-static void heap_up(struct parked *p, size_t i)
-{
-	while (i && heap[(i - 1) / 2]->deadline > p->deadline) {
-		heap_put(heap[(i - 1) / 2], i);
-		i = (i - 1) / 2;
-	}
-	heap_put(p, i);
-}
-
-static void heap_down(struct parked *p, size_t i)
-{
-	for (;;) {
-		size_t k = 2 * i + 1;
-
-		if (k + 1 < heap_len && heap[k + 1]->deadline < heap[k]->deadline)
-			k++;
-		if (k >= heap_len || heap[k]->deadline >= p->deadline)
-			break;
-		heap_put(heap[k], i);
-		i = k;
-	}
-	heap_put(p, i);
-}
-
-/* Have the event thread look when the earliest deadline has passed. */
-static void arm(void)
-{
-	struct itimerspec its = { 0 };
-
-	if (heap_len) {
-		int64_t t = heap[0]->deadline > 0 ? heap[0]->deadline : 1;
-
-		its.it_value.tv_sec = t / 1000000000;
-		its.it_value.tv_nsec = t % 1000000000;
-	}
-	timerfd_settime(fs.timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
-}
-
-static void deadline_add(struct parked *p)
-{
-	if (p->deadline == IPC_NEVER)
-		return;
-	if (heap_len == heap_cap) {
-		size_t cap = heap_cap ? 2 * heap_cap : 64;
-		struct parked **h = realloc(heap, cap * sizeof(*h));
-
-		if (!h)
-			abort();
-		heap = h;
-		heap_cap = cap;
-	}
-	heap_up(p, heap_len++);
-	if (p->heap_at == 1)
-		arm();
-}
-
-static void deadline_remove(struct parked *p)
-{
-	size_t i = p->heap_at;
-	struct parked *last;
-
-	if (!i--)
-		return;
-	p->heap_at = 0;
-	last = heap[--heap_len];
-	if (last != p) {
-		heap_up(last, i);
-		heap_down(last, last->heap_at - 1);
-	}
-	if (!i)
-		arm();
-}
 
 /* ---- parking ---- */
 
@@ -129,7 +44,7 @@ static struct parked *find(struct object *ob, ref_t waiter)
 static void unpark(struct parked *p)
 {
 	HASH_DEL(p->ob->parked, p);
-	deadline_remove(p);
+	timer_remove(&p->timer);
 }
 
 static void parked_free(struct parked *p)
@@ -187,9 +102,7 @@ static void all_damaged(struct object *ob)
 static void give_up_later(struct parked *p, int why)
 {
 	p->why = (int16_t)why;
-	deadline_remove(p);
-	p->deadline = (int64_t)ipc_now() + RETRY_MS * 1000000;
-	deadline_add(p);
+	timer_set(&p->timer, (int64_t)ipc_now() + RETRY_MS * 1000000);
 }
 
 /* It was served: that is the answer. */
@@ -248,8 +161,7 @@ static void give_up(struct parked *p, int why)
 		return;
 	}
 	if (!ipc_leave(&ob->o, p->waiter, why, &result)) {
-		deadline_remove(p);
-		p->deadline = IPC_NEVER;
+		timer_remove(&p->timer);
 		settle(ob);
 		return;
 	}
@@ -270,6 +182,13 @@ void parked_interrupted(fuse_req_t req, void *data)
 		give_up(p, -EINTR);
 }
 
+static void time_is_up(struct timer *t)
+{
+	struct parked *p = (struct parked *)((char *)t - offsetof(struct parked, timer));
+
+	give_up(p, p->why ? p->why : -ETIMEDOUT);
+}
+
 void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data)
 {
 	struct parked *p = calloc(1, sizeof(*p));
@@ -284,10 +203,10 @@ void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *dat
 	p->pos = c->pos;
 	p->data = data;
 	p->more = c->more;
-	p->deadline = waiter_at(&ob->o, c->waiter)->deadline;
+	p->timer.fire = time_is_up;
 	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
 	HASH_ADD(hh_req, by_req, req, sizeof(p->req), p);
-	deadline_add(p);
+	timer_set(&p->timer, waiter_at(&ob->o, c->waiter)->deadline);
 	if (fuse_req_interrupted(req)) {
 		object_unlock(ob);
 		give_up(p, -EINTR);
@@ -365,8 +284,7 @@ static bool move_to_lock(struct object *ob, ref_t w, struct parked *p, bool *ret
 	}
 	ob->pins++;		/* p->cond */
 	HASH_DEL(ob->parked, p);
-	deadline_remove(p);
-	p->deadline = IPC_NEVER;
+	timer_remove(&p->timer);
 	p->cond = ob;
 	p->cond_waiter = w;
 	p->ob = lock;
@@ -428,42 +346,6 @@ static ref_t next_granted(struct object *ob)
 		if (find(ob, r))
 			return r;
 	return 0;
-}
-
-static void notify_poll(uint64_t kh)
-{
-	/*
-	 * What libfuse's fuse_lowlevel_notify_poll() sends, but for a kh that a dead worker was
-	 * given.
-	 */
-	struct { uint32_t len; int32_t error; uint64_t unique; uint64_t kh; } msg = {
-		.len = sizeof(msg), .error = 1 /* FUSE_NOTIFY_POLL */, .kh = kh,
-	};
-
-	if (write(fuse_session_fd(fs.se), &msg, sizeof(msg)) < 0 && errno != ENOENT)
-		log_line(LOG_WARNING, "poll notification: %m");
-}
-
-static void wake_pollers(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-
-	LIST_EACH(o, &o->h->polls, r) {
-		ref_t handle = r - 1;
-		struct ipc_handle *hd = handle_at(o, handle);
-		unsigned int ready = ipc_poll(o, handle);
-
-		if (!(ready & (hd->poll_events | POLLHUP | POLLERR)))
-			continue;
-		/*
-		 * First: told twice is no harm, and after a death in between the next one tells
-		 * it.
-		 */
-		notify_poll(hd->poll_kh);
-		list_remove(o, &o->h->polls, r);
-		set32(o, hd->poll_events, 0);
-		commit(o);
-	}
 }
 
 /* Let go, and wake the direct clients: those that were granted, and a putter whose turn it is. */
@@ -547,13 +429,6 @@ void feed_hungry(void)
 
 /* ---- from outside of requests ---- */
 
-void park_expire(void)
-{
-	while (heap_len && heap[0]->deadline <= (int64_t)ipc_now())
-		give_up(heap[0], heap[0]->why ? heap[0]->why : -ETIMEDOUT);
-	arm();
-}
-
 void park_end_all(int error)
 {
 	struct parked *p, *tmp;
@@ -569,9 +444,6 @@ void park_end_all(int error)
 		parked_free(p);
 		fuse_reply_err(req, error);
 	}
-	free(heap);
-	heap = NULL;
-	heap_len = heap_cap = 0;
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct object *ob = n->ob;
 
@@ -629,7 +501,7 @@ void settle_told_in(struct object *ob)
 	if (!o->locked)
 		return;
 	LIST_EACH(o, &o->h->granted, r)
-		if (!has_request(ob, r))
+		if (waiter_is_request(waiter_at(o, r)) && !has_request(ob, r))
 			ipc_finish_told(o, r);
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		LIST_EACH(o, &o->h->lines[i], r)
@@ -669,6 +541,7 @@ void settle_all(void)
 		if (!ob || object_lock(ob) < 0)
 			continue;
 		ob->o.work = true;
+		poll_rearm(ob);
 		settle(ob);
 	}
 }

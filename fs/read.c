@@ -6,6 +6,7 @@
 #include "array.h"
 #include "io.h"
 #include "monitor.h"
+#include "nonblock.h"
 #include "type.h"
 
 void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a, size_t off,
@@ -192,9 +193,12 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	} else {
 		lock = ob->o.type == IPC_COND ? lock_object(ob) : NULL;
 		r = lock ? monitor_find(lock, &c) : 0;
+		nonblock_stand(ob, hd, &c, fi->flags);
 		if (r == 0)
-			r = ipc_read(&ob->o, &c);
+			r = nonblock_ended(ob, &c, 0, fi->flags, ipc_read(&ob->o, &c));
 	}
+	if (r == IPC_WAIT && waiter_at(&ob->o, c.waiter)->flags & WAITER_STANDS)
+		r = -EAGAIN;
 	if (r == IPC_WAIT) {
 		if (ob->o.type == IPC_COND)
 			monitor_lend(ob, c.waiter);

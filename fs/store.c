@@ -224,6 +224,7 @@ static void unmap(struct object *ob)
 		n->size_known = true;
 	}
 	held_forget(ob);
+	timer_remove(&ob->timer);
 	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped--;
 	n->ob = NULL;

@@ -451,7 +451,7 @@ static void *event_loop(void *arg)
 		switch (e.data.u64 & 0xff) {
 		case EVENT_TIMER:
 			if (read(fs.timer_fd, &n, sizeof(n)) > 0 || errno == EAGAIN)
-				park_expire();
+				timers_expire();
 			break;
 		case EVENT_SIGNAL:
 			on_signal(signal_fd);
@@ -666,6 +666,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	park_end_all(ECANCELED);
 	io_cleanup();
 	store_unload();
+	timers_free();
 	pthread_mutex_unlock(&fs.lock);
 	close_events(signal_fd);
 	return r;

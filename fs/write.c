@@ -5,6 +5,7 @@
 #include "array.h"
 #include "ctl.h"
 #include "io.h"
+#include "nonblock.h"
 #include "text.h"
 #include "type.h"
 
@@ -167,7 +168,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	} else if (is_stream_type(ob->o.type)) {
 		if (hd->line || !size || buf[size - 1] != '\n')
 			fill_pid(&c, hd);
-		r = ipc_put(&ob->o, &c);
+		r = nonblock_ended(ob, &c, 1, fi->flags, ipc_put(&ob->o, &c));
 	} else {
 		fill_pid(&c, hd);
 		r = write_commands(ob, &c, buf, size);
