@@ -315,7 +315,8 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 const struct ipc_type ipc_value_type = {
 	.id = IPC_VALUE, .name = "value", .suffix = ".value", .init = value_init,
 	.read = value_read, .give = value_give, .flock = value_flock, .pump = value_pump,
-	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened, .unhold = value_unhold,
+	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened,
+	.unhold = value_unhold,
 	.check = value_check,
 	.entered = fast_entered, .leaving = fast_leaving,
 };

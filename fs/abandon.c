@@ -108,6 +108,8 @@ bool abandon_waiters(int fd, uint64_t unique)
 		if (o->h->unique != unique)	/* first: those who leave now are noted too */
 			end_noted(o, fd);
 		LIST_EACH(o, &o->h->granted, r) {
+			if (!waiter_is_request(waiter_at(o, r)))
+				continue;
 			found |= waiter_at(o, r)->unique == unique;
 			end_granted(o, r, fd);
 		}

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "calls.h"
+#include "nonblock.h"
 
 #define KH 4711u
 
@@ -217,4 +218,213 @@ TEST(poll_of_a_rest)
 	CHECK_STR(told(q_read_at(&f, 10, 0)), "bc\n");
 	CHECK(!(ready(&f) & POLLIN));
 	daemon_end();
+}
+
+/* ---- only news is told, and what is for one to one ---- */
+
+#define NB O_NONBLOCK
+
+static struct file polled[4];
+
+static void poll_four(const char *name)
+{
+	poll_interval_ms = 1000000;		/* nobody is late */
+	daemon_start();
+	make(name);
+	for (unsigned int i = 0; i < 4; i++) {
+		polled[i] = open_name(name, RO | NB);
+		CHECK_INT(poll_with(&polled[i], KH + i, POLLIN) & POLLIN, 0);
+	}
+}
+
+static void poll_end(void)
+{
+	daemon_end();
+	poll_interval_ms = 50;
+}
+
+/* The notifications that came so far, as digits: the order of the handles. */
+static const char *notified(void)
+{
+	static char s[17];
+
+	k_sync();
+	for (unsigned int i = 0; i < k.n_polls; i++)
+		s[i] = (char)('0' + k.polls[i] - KH);
+	s[k.n_polls] = 0;
+	return s;
+}
+
+TEST(poll_what_stays_is_no_news)
+{
+	struct file r, w;
+
+	daemon_start();
+	make("a.event");
+	r = open_name("a.event", RO | NB);
+	w = open_name("a.event", WO);
+	CHECK_INT(poll_with(&r, KH, POLLIN) & POLLIN, 0);
+	CHECK_STR(f_put(&w, "set"), "3");
+	for (unsigned int i = 0; i < 5; i++) {	/* as the kernel does for EPOLLET */
+		CHECK_STR(notified(), "0");
+		CHECK_INT(poll_with(&r, KH, POLLIN) & POLLIN, POLLIN);
+		CHECK_STR(f_get(&r), "1\n");
+		CHECK_STR(f_put(&w, "set"), "3");
+	}
+	CHECK_STR(f_put(&w, "clear"), "5");
+	CHECK_STR(f_put(&w, "set"), "3");
+	CHECK_STR(notified(), "00");
+	daemon_end();
+}
+
+TEST(poll_one_for_one)
+{
+	struct file w;
+
+	poll_four("a.queue");
+	w = open_name("a.queue", WO);
+	CHECK_STR(f_put(&w, "x\n"), "2");
+	CHECK_STR(notified(), "0");
+	CHECK_STR(f_put(&w, "y\nz\n"), "4");
+	CHECK_STR(notified(), "012");
+	for (unsigned int i = 0; i < 3; i++)
+		CHECK_INT((int)strlen(f_get(&polled[i])), 2);
+	CHECK_STR(f_put(&w, "x\n"), "2");
+	CHECK_STR(notified(), "0123");
+	poll_end();
+}
+
+/* Who does not take it passes it on: by asking again, by EAGAIN, by its close. */
+TEST(poll_passed_on)
+{
+	struct file w;
+
+	poll_four("a.sem");
+	w = open_name("a.sem", WO);
+	CHECK_STR(f_put(&w, "1"), "1");
+	CHECK_STR(notified(), "0");
+	CHECK_INT(poll_with(&polled[0], KH, POLLIN) & POLLIN, POLLIN);
+	CHECK_STR(notified(), "0");
+	CHECK_INT(poll_with(&polled[0], KH, POLLIN) & POLLIN, POLLIN);
+	CHECK_STR(notified(), "01");
+	f_close(&polled[1]);
+	CHECK_STR(notified(), "012");
+	CHECK_STR(f_get(&polled[0]), "1\n");		/* another takes it */
+	CHECK_STR(f_get(&polled[2]), "!EAGAIN");
+	CHECK_STR(f_put(&w, "1"), "1");
+	CHECK_STR(notified(), "0123");
+	poll_end();
+}
+
+/* One that was notified does nothing: then it is told to all. */
+TEST(poll_overdue)
+{
+	struct file w;
+
+	poll_interval_ms = 5;
+	daemon_start();
+	make("a.queue");
+	for (unsigned int i = 0; i < 4; i++) {
+		polled[i] = open_name("a.queue", RO | NB);
+		poll_with(&polled[i], KH + i, POLLIN);
+	}
+	w = open_name("a.queue", WO);
+	CHECK_STR(f_put(&w, "x\n"), "2");
+	while (k.n_polls < 4)
+		CHECK(k_receive(k_patience()));
+	CHECK_STR(notified(), "0123");
+	poll_end();
+}
+
+/* ---- O_NONBLOCK ---- */
+
+static void await_polls(unsigned int n)
+{
+	while (k.n_polls < n)
+		CHECK(k_receive(k_patience()));
+}
+
+TEST(poll_nonblock_limit_over_a_restart)
+{
+	struct file f;
+
+	daemon_start();
+	make("a.event");
+	f = open_name("a.event@0.3", RO | NB);
+	CHECK_STR(f_get(&f), "!EAGAIN");
+	poll_with(&f, KH, POLLIN);
+	daemon_kill_and_restart();
+	await_polls(1);
+	CHECK_INT(poll_with(&f, KH, POLLIN) & POLLIN, POLLIN);
+	CHECK_STR(f_get(&f), "!ETIMEDOUT");
+	CHECK_STR(f_get(&f), "!EAGAIN");		/* and begins anew */
+	daemon_end();
+}
+
+/* A worker that dies over it tells it all the same. */
+TEST(poll_nonblock_limit_is_told)
+{
+	for (long at = 1;; at++) {
+		struct file f;
+		bool died;
+		rq n;
+
+		daemon_clean();
+		daemon_start();
+		make("a.queue");
+		f = open_name("a.queue@0.01", RO | NB);
+		CHECK_STR(f_get(&f), "!EAGAIN");
+		poll_with(&f, KH, POLLIN);
+		await_polls(1);
+		k_sync();
+		daemon_fault(at);
+		n = q_read(&f);
+		k_sync();
+		died = daemon_died();
+		if (died)
+			daemon_restart();
+		CHECK_STR(told(n), "!ETIMEDOUT");
+		daemon_end();
+		if (!died)
+			break;
+	}
+}
+
+/* The same of one that comes to stand in line, and of one that has its answer. */
+TEST(poll_nonblock_standing_and_deaths)
+{
+	for (long at = 1, step = 0; step < 2; at++) {
+		struct file f, other;
+		bool died;
+		rq n;
+
+		daemon_clean();
+		daemon_start();
+		make("a.barrier");
+		CHECK_STR(say("a.barrier", "2"), "1");
+		f = open_name("a.barrier", RO | NB);
+		other = open_name("a.barrier", RO | NB);
+		if (step) {
+			CHECK_STR(f_get(&f), "!EAGAIN");
+			CHECK_STR(f_get(&other), "1\n");
+		}
+		k_sync();
+		daemon_fault(at);
+		n = q_read(&f);
+		k_sync();
+		died = daemon_died();
+		if (died)
+			daemon_restart();
+		CHECK_STR(told(n), step ? "0\n" : "!EAGAIN");
+		if (!step) {
+			CHECK_STR(f_get(&other), "1\n");
+			CHECK_INT(poll_with(&f, KH, POLLIN) & POLLIN, POLLIN);
+			CHECK_STR(f_get(&f), "0\n");
+		}
+		daemon_end();
+		if (!died) {
+			step++;
+			at = 0;
+		}
+	}
 }
