@@ -57,19 +57,22 @@ TEST(time_limit_of_nothing)
 /* The limit is a time, not a length: a new worker does not begin to count anew. */
 TEST(time_limit_goes_on_over_a_restart)
 {
-	struct file f;
-	uint64_t start;
+	struct file f, before;
+	uint64_t start, restart;
 	rq n;
 
 	daemon_start();
 	make("a.queue");
-	f = open_name("a.queue@1", RO);
+	f = open_name("a.queue@3", RO);
+	before = open_name("a.queue@2", RO);
 	start = ipc_now();
 	n = q_read(&f);
-	usleep(800 * 1000);
+	CHECK_STR(waited(q_read(&before)), "!ETIMEDOUT");
+	restart = ipc_now();
 	daemon_kill_and_restart();
 	CHECK_STR(waited(n), "!ETIMEDOUT");
-	CHECK(ipc_now() - start >= 1000ull * MS && ipc_now() - start < 1750ull * MS);
+	CHECK(ipc_now() - start >= 3000ull * MS);
+	CHECK(ipc_now() - restart < 3000ull * MS);	/* it did not begin anew */
 	daemon_end();
 }
 
