@@ -101,6 +101,7 @@ bool abandon_waiters(int fd, uint64_t unique)
 
 		if (n->type == IPC_DIR || !node_block(n)->active)
 			continue;
+		turn_trim();
 		ob = object_of(n, &e);
 		if (!ob || object_lock_patiently(ob) < 0)
 			continue;

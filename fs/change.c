@@ -207,9 +207,7 @@ static int remove_node(struct node *n)
 		object_used(ob);
 		return 0;
 	}
-	object_remove_files(n);
-	names_remove(&fs.mount, n->ref, false, 0);
-	tree_forget(n);
+	store_remove(n);
 	return 0;
 }
 
@@ -257,7 +255,10 @@ static int unlink_name(fuse_ino_t parent, const char *name)
 
 void ops_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	fuse_reply_err(req, -unlink_name(parent, name));
+	int r = unlink_name(parent, name);
+
+	turn_end();		/* what it took is free when the call returns */
+	fuse_reply_err(req, -r);
 }
 
 static int rmdir_name(fuse_ino_t parent, const char *name)
@@ -284,7 +285,10 @@ static int rmdir_name(fuse_ino_t parent, const char *name)
 
 void ops_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	fuse_reply_err(req, -rmdir_name(parent, name));
+	int r = rmdir_name(parent, name);
+
+	turn_end();
+	fuse_reply_err(req, -r);
 }
 
 static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent,
@@ -346,7 +350,10 @@ static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent
 void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 		       const char *newname, unsigned int flags)
 {
-	fuse_reply_err(req, -rename_name(parent, name, newparent, newname, flags));
+	int r = rename_name(parent, name, newparent, newname, flags);
+
+	turn_end();
+	fuse_reply_err(req, -r);
 }
 
 void ops_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)

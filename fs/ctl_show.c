@@ -177,6 +177,7 @@ static void each_active(void (*fn)(struct object *ob, const char *path, void *ar
 
 		if (n->type == IPC_DIR || !node_block(n)->active)
 			continue;
+		turn_trim();
 		ob = object_of(n, &e);
 		if (!ob || object_try(ob) < 0)
 			continue;

@@ -2,6 +2,7 @@
 /* The table of .ctl files: how each is shown, and what may be written to it. */
 #include "array.h"
 #include "ctl.h"
+#include "memory.h"
 #include "monitor.h"
 #include "number.h"
 
@@ -325,7 +326,7 @@ static void show_version(FILE *f)
 		if (n < (least) || n > (most))					\
 			return -ERANGE;						\
 		ipc_setting64(&fs.mount, &mount_body()->field, n);		\
-		fs.memory_freed = true;						\
+		memory_limit_changed();						\
 		return 0;							\
 	}
 

@@ -92,12 +92,16 @@ struct object {
 	struct node *node;
 	struct parked *parked;		/* by waiter */
 	struct object *lru_next, *lru_prev;
-	struct object *hungry_next;	/* waits for memory of the mount */
+	/* memory.c: somebody waits for memory with it */
 	bool hungry;
+	struct object *hungry_next, *hungry_prev;
+	/* turn.c: to be looked at when the turn ends */
+	bool look;
+	struct object *look_next;
 	bool adopted;			/* checked, and its handles are this mount's */
 	bool direct;			/* direct clients may change it at any time */
 	int data_fd;			/* array: its memory; -1 */
-	unsigned int pins;		/* who uses it for longer than it is locked */
+	unsigned int pins;		/* who needs it beyond the turn: requests that wait in another object */
 	struct timer timer;		/* poll.c: limits and pollers of what does not wait */
 	/* held.c */
 	uint64_t held;			/* since when somebody keeps its lock; 0: nobody */
@@ -153,11 +157,11 @@ struct fs {
 	struct node *root, *by_id, *by_name, *by_cookie;
 	struct object *lru;		/* least recently used first */
 	unsigned int mapped;
-	struct object *hungry;
+	struct object *hungry;		/* the longest waiting first */
+	struct object *look;
 	uint64_t memory;		/* as in the mount file, to look at without its lock */
 	uint64_t started;
 	int timer_fd;
-	bool memory_freed;
 	/* what main.c and the supervisor say for .ctl/status */
 	pid_t supervisor;
 	uint32_t restarts;
@@ -189,7 +193,8 @@ void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 
 int store_load(const char **ret_why);
 void store_unload(void);
 void store_bus_error(int sig, siginfo_t *si, void *context);
-struct object *object_of(struct node *n, int *ret_error);	/* mapped now */
+struct object *object_of(struct node *n, int *ret_error);	/* mapped now; to the end of the turn at least */
+void object_unmap(struct object *ob);		/* turn.c only: it is freed */
 /*
  * 0; -EIO damaged; -EBUSY: somebody keeps it; then settle() will be called for it when it can be
  * locked again (held.c). No longer than some ms.
@@ -204,9 +209,7 @@ int object_try(struct object *ob);		/* now, or -EBUSY */
  */
 int object_enter(struct object *ob);
 void object_unlock(struct object *ob);
-/* After handles of it were closed: remove it if it has no name, note that it is not in use. */
-void object_used(struct object *ob);
-void object_remove_files(struct node *n);
+void store_remove(struct node *n);		/* a node without a name, that is not mapped: with its files */
 int object_create(uint64_t id, uint32_t type);
 uint64_t store_recount(void);
 void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
@@ -216,10 +219,18 @@ uint64_t object_memory(struct object *ob);
  * open.
  */
 void store_sweep(void);
-/* Could readers of what there is make room for so many bytes? false: waiting would be for ever. */
-bool memory_may_come(size_t bytes);
-/* The mount is short of memory, or is not any more: direct clients tell of what comes free. */
-void memory_wanted(bool wanted);
+
+/* ---- turn.c: what is done after each request and each event ---- */
+/* See to what came up in it; objects that nobody needs any more are freed, here and nowhere else. */
+void turn_end(void);
+void turn_look(struct object *ob);		/* then look at this one */
+/* After handles of it were opened or closed: note whether it is in use. */
+void object_used(struct object *ob);
+/*
+ * Unmap what is not in use, if too much is mapped. For those who go through all objects, and have no
+ * pointer to one between two steps.
+ */
+void turn_trim(void);
 
 /* ---- tree.c: names ---- */
 int tree_load(void);
@@ -240,7 +251,7 @@ void tree_path(const struct node *n, char *buf, size_t size);
 /* ---- park.c: requests that wait ---- */
 /* The request now waits for c->waiter. Takes over `data`. */
 void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data);
-/* Answer whoever has been granted; wake pollers. With the object locked; unlocks it. */
+/* Answer whoever has been granted; wake pollers. With the object locked; unlocks it. Never frees it. */
 void settle(struct object *ob);
 void parked_interrupted(fuse_req_t req, void *data);
 /* Register for interrupts; before anything is locked. */
@@ -248,7 +259,6 @@ void interruptible(fuse_req_t req);
 void park_end_all(int error);			/* the worker ends: every waiter gets this */
 /* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
 void park_end_handle(struct object *ob, ref_t handle);
-void feed_hungry(void);				/* memory came free */
 void settle_all(void);				/* after a start: look at every object in use */
 /*
  * After a restart, when all requests that come again have come: a waiter that has none is done. In

@@ -366,7 +366,7 @@ static void look_again(struct object *ob, void (*again)(void *msg, size_t len))
 		return;
 	}
 	held_remove(ob);
-	ob->pins++;		/* whatever closes it, it stays until we are done */
+	ob->pins++;		/* one of its requests may end the turn (turn.c), and we are not done */
 	if (r == 0)
 		catch_up(ob);
 	deal_again(ob, again);

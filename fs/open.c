@@ -338,7 +338,7 @@ static bool nothing_to_flush(uint64_t ino, uint64_t fh)
 	struct object *ob = !raw.resent && target_of(ino, &t) == 0 ? t.node->ob : NULL;
 	struct ipc_handle *hd;
 
-	if (!ob || !ob->o.h || ob->o.damage)
+	if (!ob || ob->o.damage)
 		return false;
 	hd = ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
 	return hd && !hd->line;

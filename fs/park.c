@@ -21,6 +21,7 @@
 
 #include "held.h"
 #include "io.h"
+#include "memory.h"
 #include "monitor.h"
 #include "nonblock.h"
 #include "type.h"
@@ -362,6 +363,17 @@ static void unlock_and_wake(struct object *ob)
 	} while (more && object_lock(ob) == 0);
 }
 
+static bool waits_for_memory(struct ipc_obj *o)
+{
+	for (unsigned int i = 0; i < IPC_LINES; i++) {
+		ref_t w = o->h->lines[i].head;
+
+		if (w && waiter_at(o, w)->flags & WAITER_MEMORY)
+			return true;
+	}
+	return false;
+}
+
 void settle(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
@@ -390,41 +402,12 @@ void settle(struct object *ob)
 		if (o->h->polls.count)
 			wake_pollers(ob);
 		heap_trim(o, fs.hungry != NULL);
-		for (unsigned int i = 0; i < IPC_LINES && !ob->hungry; i++) {
-			w = o->h->lines[i].head;
-			if (w && waiter_at(o, w)->flags & WAITER_MEMORY) {
-				ob->hungry = true;
-				LL_APPEND2(fs.hungry, ob, hungry_next);
-				memory_wanted(true);
-			}
-		}
+		memory_hungry(ob, waits_for_memory(o));
 	}
 	unlock_and_wake(ob);
 	if (o->damage)
 		all_damaged(ob);
-	else
-		object_used(ob);
-}
-
-void feed_hungry(void)
-{
-	struct object *list = fs.hungry, *ob;
-
-	if (!fs.memory_freed || !list)
-		return;
-	fs.memory_freed = false;
-	fs.hungry = NULL;
-	while ((ob = list)) {
-		list = ob->hungry_next;
-		ob->hungry = false;
-		ob->hungry_next = NULL;
-		if (object_lock(ob) < 0)
-			continue;
-		ob->o.freed = true;
-		settle(ob);
-	}
-	if (!fs.hungry)
-		memory_wanted(false);
+	object_used(ob);
 }
 
 /* ---- from outside of requests ---- */
@@ -448,7 +431,7 @@ void park_end_all(int error)
 		struct object *ob = n->ob;
 
 		/* Direct clients sleep on, unless they are told. */
-		if (!ob || !ob->o.h || !ob->o.h->handles.count || object_lock(ob) < 0)
+		if (!ob || !ob->o.h->handles.count || object_lock(ob) < 0)
 			continue;
 		ipc_cancel_direct(&ob->o);
 		unlock_and_wake(ob);
@@ -537,6 +520,7 @@ void settle_all(void)
 
 		if (n->type == IPC_DIR || !node_block(n)->active)
 			continue;
+		turn_trim();
 		ob = object_of(n, &e);
 		if (!ob || object_lock(ob) < 0)
 			continue;

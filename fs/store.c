@@ -20,10 +20,10 @@
 #include "alias.h"
 #include "held.h"
 #include "lock.h"
+#include "memory.h"
 #include "state.h"
 #include "type.h"
 
-#define MAPPED_MOST	8192u
 #define LOCK_NS		2000000		/* who holds a lock longer is stopped, or waits for a processor */
 #define PATIENCE_NS	200000000
 #define OLD_LOCK_NS	20000000
@@ -41,49 +41,6 @@ static void on_damage(struct ipc_env *env, struct ipc_obj *o, const char *why)
 	if (ob)
 		tree_path(ob->node, path, sizeof(path));
 	log_line(LOG_ERR, "%s: engine file %llu is damaged: %s", path, (unsigned long long)o->id, why);
-}
-
-/* Count memory: in the mount file, so that it survives, and against the limit. */
-/* What all other objects have free goes back. */
-static void reclaim(void)
-{
-	static bool busy;		/* locking one may check it, and that may ask for memory */
-	struct object *ob;
-
-	if (busy)
-		return;
-	busy = true;
-	DL_FOREACH2(fs.lru, ob, lru_next) {
-		if (!ob->o.h || ob->o.damage || ob->o.locked || !ob->o.h->free_top ||
-		    object_try(ob) < 0)
-			continue;
-		heap_trim(&ob->o, true);
-		object_unlock(ob);
-	}
-	busy = false;
-}
-
-static int account(struct ipc_env *env, int64_t bytes, bool essential)
-{
-	struct ipc_mount *b = mount_body();
-	uint64_t limit = b->memory_limit;
-
-	/* Who waits must be able to: some more than the limit for waiters and handles. */
-	if (essential)
-		limit += limit / 4 + (1 << 20);
-	if (bytes > 0 && b->memory + (uint64_t)bytes > limit) {
-		reclaim();
-		if (b->memory + (uint64_t)bytes > limit)
-			return -ENOSPC;
-	}
-	if (bytes < 0)
-		fs.memory_freed = true;
-	/* A damaged file may give back more than it ever took. */
-	if (bytes < 0 && b->memory < (uint64_t)-bytes)
-		bytes = -(int64_t)b->memory;
-	/* One aligned word, written by this worker alone: it needs no undo record. */
-	__atomic_store_n(&b->memory, b->memory + (uint64_t)bytes, __ATOMIC_RELAXED);
-	return 0;
 }
 
 /* Apply the options to the mount file, whose limits outlast the daemon. */
@@ -130,7 +87,7 @@ int store_load(const char **ret_why)
 
 	if (fd < 0)
 		return fd;
-	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = account, .damaged = on_damage };
+	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = memory_account, .damaged = on_damage };
 	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd };
 	r = obj_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
@@ -175,7 +132,7 @@ int object_create(uint64_t id, uint32_t type)
 	return r;
 }
 
-void object_remove_files(struct node *n)
+static void remove_files(struct node *n)
 {
 	struct stat st;
 	char name[24];
@@ -184,14 +141,21 @@ void object_remove_files(struct node *n)
 		return;
 	id_name(n->id, "", name, sizeof(name));
 	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		account(&fs.env, -(int64_t)st.st_blocks * 512, true);
+		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
 	unlinkat(fs.objects_fd, name, 0);
 	if (n->type != IPC_ARRAY)
 		return;
 	id_name(n->id, ".data", name, sizeof(name));
 	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		account(&fs.env, -(int64_t)st.st_blocks * 512, true);
+		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
 	unlinkat(fs.objects_fd, name, 0);
+}
+
+void store_remove(struct node *n)
+{
+	remove_files(n);
+	names_remove(&fs.mount, n->ref, false, 0);
+	tree_forget(n);
 }
 
 /* The engine file may be opened by whom the object lets read and write. */
@@ -215,7 +179,7 @@ void store_chmod(struct node *n)
 	}
 }
 
-static void unmap(struct object *ob)
+void object_unmap(struct object *ob)
 {
 	struct node *n = ob->node;
 
@@ -225,6 +189,7 @@ static void unmap(struct object *ob)
 	}
 	held_forget(ob);
 	timer_remove(&ob->timer);
+	memory_hungry(ob, false);
 	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped--;
 	n->ob = NULL;
@@ -232,29 +197,6 @@ static void unmap(struct object *ob)
 		close(ob->data_fd);
 	obj_unmap(&ob->o);
 	free(ob);
-}
-
-static bool in_use(const struct object *ob)
-{
-	return ob->parked || ob->o.locked || ob->hungry || ob->held || ob->pins || ob->kept ||
-	       ob->o.h->handles.count;
-}
-
-static void unmap_idle(void)
-{
-	struct object *ob, *next;
-	unsigned int tries = 64;
-
-	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
-		if (fs.mapped <= MAPPED_MOST || !tries--)
-			return;
-		if (!in_use(ob)) {
-			unmap(ob);
-			continue;
-		}
-		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
-		DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
-	}
 }
 
 static int map_file(struct object *ob)
@@ -331,13 +273,8 @@ struct object *object_of(struct node *n, int *ret_error)
 			DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 			DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 		}
-		if (!ob->o.h) {
-			*ret_error = -EIO;
-			return NULL;
-		}
 		return ob;
 	}
-	unmap_idle();
 	ob = calloc(1, sizeof(*ob));
 	if (!ob) {
 		*ret_error = -ENOMEM;
@@ -428,21 +365,6 @@ void object_unlock(struct object *ob)
 		obj_unlock(&ob->o);
 }
 
-void object_used(struct object *ob)
-{
-	struct node *n = ob->node;
-	bool active = ob->o.h->handles.count != 0 && !ob->o.damage;
-
-	if (node_block(n)->active != active)
-		names_active(&fs.mount, n->ref, active);
-	if (active || n->parent || n == fs.root || ob->parked || ob->held || ob->kept || ob->pins)
-		return;
-	unmap(ob);
-	object_remove_files(n);
-	names_remove(&fs.mount, n->ref, false, 0);
-	tree_forget(n);
-}
-
 uint64_t object_memory(struct object *ob)
 {
 	struct stat st;
@@ -457,43 +379,9 @@ void store_sweep(void)
 	struct node *n, *tmp;
 
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		if (n->parent || n == fs.root || node_block(n)->active)
-			continue;
-		object_remove_files(n);
-		names_remove(&fs.mount, n->ref, false, 0);
-		tree_forget(n);
+		if (!n->parent && n != fs.root && !node_block(n)->active)
+			store_remove(n);
 	}
-}
-
-void memory_wanted(bool wanted)
-{
-	static bool is_wanted;
-	struct object *ob;
-
-	if (wanted == is_wanted)
-		return;
-	is_wanted = wanted;
-	DL_FOREACH2(fs.lru, ob, lru_next)
-		if (ob->o.h && !ob->o.damage)
-			__atomic_store_n(&ob->o.h->wanted, wanted, __ATOMIC_RELAXED);
-}
-
-bool memory_may_come(size_t bytes)
-{
-	struct ipc_mount *b = mount_body();
-	uint64_t can_go = 0;
-
-	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
-		int e;
-		struct object *ob = n->type == IPC_QUEUE || n->type == IPC_PIPE ||
-				    n->type == IPC_TWOWAY ? object_of(n, &e) : NULL;
-
-		/* All but the few pages that handles and waiters take. */
-		if (ob && !ob->o.damage && ob->o.h->pages_held > 16)
-			can_go += (ob->o.h->pages_held - 16) * (uint64_t)IPC_PAGE;
-	}
-	/* A heap grows in steps of 64 KiB. */
-	return b->memory - (can_go < b->memory ? can_go : b->memory) + bytes + 65536 <= b->memory_limit;
 }
 
 /*
@@ -525,7 +413,7 @@ void store_unload(void)
 	struct object *ob, *next;
 
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next)
-		unmap(ob);
+		object_unmap(ob);
 	tree_unload();
 	if (fs.mount.locked)
 		obj_unlock(&fs.mount);

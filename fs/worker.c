@@ -263,7 +263,7 @@ static void process_ended(struct watch *w)
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || !ob->o.h || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
+		if (!ob || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
 			continue;
 		ipc_process_ended(&ob->o, pid);
 		settle(ob);
@@ -363,7 +363,7 @@ static void watch_again(void)
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || !ob->o.h || ipc_scope(&ob->o) == SCOPE_HANDLE || object_lock(ob) < 0)
+		if (!ob || ipc_scope(&ob->o) == SCOPE_HANDLE || object_lock(ob) < 0)
 			continue;
 		while ((pid = watch_holds(ob)))
 			ipc_process_ended(&ob->o, pid);
@@ -467,7 +467,7 @@ static void *event_loop(void *arg)
 			look_for_ends();
 			break;
 		}
-		feed_hungry();
+		turn_end();
 		pthread_mutex_unlock(&fs.lock);
 	}
 }
@@ -519,7 +519,7 @@ static int serve(struct fuse_session *se)
 		if (held_any()) {
 			pthread_mutex_lock(&fs.lock);
 			held_retry(deal_again);
-			feed_hungry();
+			turn_end();
 			pthread_mutex_unlock(&fs.lock);
 		}
 		r = fuse_session_receive_buf(se, &buf);
@@ -550,7 +550,7 @@ static int serve(struct fuse_session *se)
 			free(buf.mem);
 			buf.mem = shared->request;
 		}
-		feed_hungry();
+		turn_end();
 		pthread_mutex_unlock(&fs.lock);
 	}
 	if (buf.mem != shared->request)
@@ -626,6 +626,7 @@ static void take_up(int fd)
 	store_sweep();
 	settle_all();
 	watch_again();
+	turn_end();
 	pthread_mutex_unlock(&fs.lock);
 }
 

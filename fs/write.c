@@ -5,6 +5,7 @@
 #include "array.h"
 #include "ctl.h"
 #include "io.h"
+#include "memory.h"
 #include "nonblock.h"
 #include "text.h"
 #include "type.h"
