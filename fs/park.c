@@ -114,8 +114,12 @@ static void give_up_served(struct object *ob, struct parked *p)
 
 	settle(ob);
 	p = find_req(req);
-	if (!p || p->ob != ob || p->waiter != w || ob->held)
+	if (!p || p->ob != ob || p->waiter != w)
 		return;
+	if (ob->held) {		/* a condition's, whose lock object cannot be locked now */
+		give_up_later(p, p->why ? p->why : -ETIMEDOUT);
+		return;
+	}
 	/* Its file says so, and its lists do not: nobody would ever answer it. */
 	obj_damage(&ob->o, "a waiter that was served is in no list");
 	all_damaged(ob);

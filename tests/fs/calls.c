@@ -2,6 +2,9 @@
 #include "calls.h"
 
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int last_error;
 
@@ -147,6 +150,40 @@ long long size_of(uint64_t ino)
 	if (r->error)
 		return r->error;
 	return (long long)((struct fuse_attr_out *)r->data)->attr.size;
+}
+
+struct ipc_header *engine(uint64_t ino, size_t *ret_size)
+{
+	static void *map;
+	static size_t size;
+	char name[40];
+	struct stat st;
+	int fd;
+
+	if (map)
+		munmap(map, size);
+	if (ino & NODEID_ALIAS)
+		ino = ((struct fuse_attr_out *)k_answer(q_getattr(ino))->data)->attr.ino;
+	snprintf(name, sizeof(name), "objects/%llu", (unsigned long long)(ino & 0xffffffffff));
+	fd = open(state_path(name), O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0 && fstat(fd, &st) == 0);
+	size = (size_t)st.st_size;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(map != MAP_FAILED);
+	close(fd);
+	if (ret_size)
+		*ret_size = size;
+	return map;
+}
+
+void engine_stall(uint64_t ino)
+{
+	__atomic_store_n(&engine(ino, NULL)->m.lock, (uint32_t)getpid(), __ATOMIC_RELEASE);
+}
+
+void engine_go_on(uint64_t ino)
+{
+	__atomic_store_n(&engine(ino, NULL)->m.lock, 0, __ATOMIC_RELEASE);
 }
 
 void forget(uint64_t ino, uint64_t n)

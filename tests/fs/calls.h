@@ -44,6 +44,11 @@ rq q_chmod(uint64_t ino, unsigned int mode);
 rq q_getattr(uint64_t ino);
 uint64_t make(const char *name);			/* in the root; its inode */
 long long size_of(uint64_t ino);
+/* The engine file of an object, mapped until the next call; and how long it is. */
+struct ipc_header *engine(uint64_t ino, size_t *ret_size);
+/* As if a process that is stopped had its lock; and no more. */
+void engine_stall(uint64_t ino);
+void engine_go_on(uint64_t ino);
 void forget(uint64_t ino, uint64_t n);
 
 /* ---- files ---- */

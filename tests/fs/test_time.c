@@ -40,6 +40,35 @@ TEST(time_limit_ends_a_wait)
 	}
 }
 
+/* Notified, it waits for its lock object, whose lock somebody keeps, and its time runs out. */
+TEST(time_limit_while_the_lock_object_is_stalled)
+{
+	struct file l, c, w, e;
+	rq n;
+
+	daemon_start();
+	make("a.lock");
+	make("a.cond");
+	make("a.event");
+	CHECK_STR(say("a.cond.ctl/lock", "a.lock"), "6");
+	l = open_name("a.lock", BOTH);
+	c = open_name("a.cond@0.3", BOTH);
+	w = open_name("a.cond", WO);
+	e = open_name("a.event@0.4", RO);
+	CHECK_STR(f_lock(&l, LOCK_EX), "ok");
+	n = q_read(&c);
+	CHECK_STR(told(n), "!WAITS");
+	engine_stall(l.ino);
+	CHECK_STR(f_put(&w, "1"), "1");
+	CHECK_STR(told(n), "!WAITS");
+	/* Longer than the limit, and others are served. */
+	CHECK_STR(waited(q_read(&e)), "!ETIMEDOUT");
+	CHECK_STR(told(n), "!WAITS");
+	engine_go_on(l.ino);
+	CHECK_STR(waited(n), "1\n");
+	daemon_end();
+}
+
 TEST(time_limit_of_nothing)
 {
 	EACH_WAIT(w) {
