@@ -232,7 +232,7 @@ int main(int argc, char **argv)
 	if (fuse_opt_parse(&args, &fs.opt, option_table, keep_last) < 0 ||
 	    (fs.mountpoint && !resumed && fuse_opt_add_arg(&args, fs.mountpoint) < 0) ||
 	    fuse_parse_cmdline(&args, &opts) < 0)
-		return 1;
+		goto out;
 	if (opts.show_help) {
 		usage(argv[0]);
 		r = 0;

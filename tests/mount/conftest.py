@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from kit import IPCFS, T, Folder, Mount, close_fds_below, kill_strays, stacks  # noqa: E402
+from kit.mount import check_reports  # noqa: E402
 from kit.proc import become_subreaper, children  # noqa: E402
 
 DEFAULT_LIMIT = 60
@@ -93,6 +94,13 @@ def pytest_runtest_makereport(item):
     if report.failed:
         for mount in Mount.active:
             report.sections.append((f"log of {' '.join(mount.argv())}", mount.log()[-20000:]))
+
+
+@pytest.fixture(autouse=True)
+def no_reports():
+    """The first fixture, so its end is the last: by then the test's own daemons have ended."""
+    yield
+    check_reports()
 
 
 # --- mounts --------------------------------------------------------------------------------------

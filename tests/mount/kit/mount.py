@@ -1,5 +1,7 @@
 """One ipcfs daemon on one mount point, from its start to a checked end."""
 
+import atexit
+import glob
 import os
 import re
 import select
@@ -24,7 +26,28 @@ SUSPICIOUS = re.compile(
     r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|UndefinedBehavior|runtime error:"
     r"|[Aa]ssert|[Aa]bort|panic|[Ss]egmentation|segfault|SIGSEGV|SIGBUS|stack smashing|double free"
     r"|corrupted (size|top|double|unsorted)|malloc\(\)|free\(\): |munmap_chunk"
-    r"|Invalid (read|write|free)|uninitialised|ERROR SUMMARY: [1-9]|lost: [1-9]")
+    r"|Invalid (read|write|free)|uninitialised|ERROR SUMMARY: [1-9]|lost: [1-9]"
+    # What another worker makes good is a fault all the same. Tests kill with SIGKILL only.
+    r"|worker \d+ (was killed by signal (?!9 )|failed with status)")
+
+# Sanitizers write here, whoever runs: the worker, also of a daemon in the background, which has no
+# standard error, and clients that are built with them. An abort() is to be reported as well.
+REPORTS = tempfile.mkdtemp(prefix="ipcfs-reports-")
+os.chmod(REPORTS, 0o1777)
+atexit.register(shutil.rmtree, REPORTS, ignore_errors=True)
+for _name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+    os.environ[_name] = (os.environ.get(_name, "") +
+                         f":handle_abort=1:log_path={REPORTS}/report").lstrip(":")
+
+
+def check_reports():
+    """No sanitizer has reported anything since the last time. Each report fails one test."""
+    texts = []
+    for path in glob.glob(os.path.join(REPORTS, "report*")):
+        with open(path, "rb") as file:
+            texts.append(file.read().decode(errors="replace"))
+        os.unlink(path)
+    assert not texts, "a sanitizer reports:\n" + "\n".join(texts)
 
 
 def _instrumented():
@@ -185,6 +208,7 @@ class Mount(Folder):
                 self.abort()
             elif self in Mount.active:
                 self.unmount()
+            self.check_log()    # whichever way the test ended it
         finally:
             if self.is_mounted():
                 self.abort()
@@ -257,3 +281,4 @@ class Mount(Folder):
     def check_log(self, start=0):
         found = SUSPICIOUS.search(self.log()[start:])
         assert not found, f"suspicious: {found[0]!r} in the log:\n{self.log()[start:]}"
+        check_reports()
