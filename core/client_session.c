@@ -232,6 +232,7 @@ int session_grow(struct ipcfs_obj *c, struct session *s)
 	int64_t order = s->o->want_order;
 
 	session_leave(c, s);
+	s->hd = NULL;		/* the lock is not ours: session_end() */
 	while (ioctl(c->fd, LIB_IOC_GROW, &order) < 0)
 		if (errno != EINTR)
 			return USE_FILE;

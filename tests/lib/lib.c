@@ -223,5 +223,6 @@ int main(int argc, char **argv)
 	failed |= run_all(tests, argc, argv);
 	failed |= run_all(mode_tests, argc, argv);
 	failed |= run_all(close_tests, argc, argv);
+	failed |= run_all(grow_tests, argc, argv);
 	return failed ? 1 : 0;
 }

@@ -14,7 +14,7 @@ struct test {
 	void (*run)(void);
 };
 
-extern const struct test tests[], mode_tests[], close_tests[];
+extern const struct test tests[], mode_tests[], close_tests[], grow_tests[];
 int client(int argc, char **argv);
 
 const char *path_of(const char *name);

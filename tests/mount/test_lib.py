@@ -17,7 +17,7 @@ LIB = os.path.join(BUILD, "tests", "lib", "lib")
 pytestmark = pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
 
 NAMES = []
-for file_name in ("tests.c", "modes.c", "closes.c"):
+for file_name in ("tests.c", "modes.c", "closes.c", "grow.c"):
     with open(os.path.join(os.path.dirname(__file__), "../lib", file_name), encoding="utf-8") as source:
         NAMES += re.findall(r'\{ "(\w+)", \w+ \}', source.read())
 
@@ -28,7 +28,7 @@ LEAKS = os.environ.get("ASAN_OPTIONS", "")
 
 @pytest.fixture(autouse=True)
 def no_leaks_of_clients(monkeypatch):
-    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
+    monkeypatch.setenv("ASAN_OPTIONS", LEAKS + ":detect_leaks=0")
 
 
 @pytest.fixture(params=["direct", "files"])
