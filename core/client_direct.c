@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client_session.h"
+#include "damage.h"
 #include "number.h"
 #include "queue.h"
 
@@ -356,6 +357,8 @@ int direct_value(struct ipcfs_obj *c, int64_t *ret)
 
 	if (!c->direct)
 		return USE_FILE;
+	if (damage_marked(&c->map))
+		return -EIO;
 	if (c->at.type != IPC_VALUE) {
 		session_sync_size(c);
 		*ret = (int64_t)ipc_size(&c->map);	/* one word, atomic */

@@ -32,6 +32,7 @@
 
 #include "client.h"
 #include "client_session.h"
+#include "damage.h"
 #include "lock.h"
 #include "type.h"
 
@@ -159,6 +160,7 @@ static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 		}
 		if (o->damage) {
 			__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+			damage_mark(o);
 			tell = true;
 		}
 		o->work = o->freed = false;
@@ -297,6 +299,8 @@ static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool
 	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE) &&
 	    word == 1)
 		return 0;
+	if (damage_marked(&o->map))	/* before we stood in line: nobody wakes us */
+		return 0;
 	/* With a time limit always: a futex call without one would go on after a signal handler. */
 	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, 2, &ts, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
 	    errno == EAGAIN)
@@ -332,6 +336,12 @@ int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 				why = -errno;
 		} else if (why == -ETIMEDOUT) {
 			session_sync(c);
+		}
+		if (why == -EIO) {	/* there may be no lock in it any more */
+			s->hd = NULL;
+			__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+			*ret = why;
+			return GONE;
 		}
 		e = session_take_lock(c, s, IPC_NEVER);
 		if (e < 0) {		/* our waiter went with the handle */

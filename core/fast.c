@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See fast.h. */
+#include "damage.h"
 #include "fast.h"
 #include "type.h"
 
@@ -99,7 +100,7 @@ void fast_leaving(struct ipc_obj *o)
 {
 	/* (Atomic for the thread sanitizer: somebody may look whether it is free.) */
 	if (!S(o)->direct || __atomic_load_n(&S(o)->fast, __ATOMIC_RELAXED) != FAST_OFF ||
-	    o->damage || !quiet(o) || !spare(o))
+	    o->damage || damage_marked(o) || !quiet(o) || !spare(o))
 		return;
 	__atomic_store_n(&S(o)->fast, FAST_FREE, __ATOMIC_RELEASE);
 }

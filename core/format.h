@@ -448,9 +448,9 @@ struct ipc_header {
 	 * Together, for whoever takes the lock writes the log: a small change's takes two cache
 	 * lines.
 	 */
-	_Alignas(64) union {
+	_Alignas(64) struct {
 		uint32_t lock;		/* [atomic] lock.h */
-		char space[8];
+		uint32_t damaged;	/* [atomic] damage.h */
 	} m;
 	uint64_t log_len;		/* [lock] undo records that count; 0: no change is under way */
 	struct ipc_undo log[IPC_LOG_MAX];	/* [lock] */

@@ -140,6 +140,8 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 		uint32_t v = __atomic_load_n(word, __ATOMIC_RELAXED);
 		struct timespec ts = { 0, (long)slice };
 
+		if (__atomic_load_n(word + 1, __ATOMIC_RELAXED))
+			return -EIO;
 		if (!v) {
 			if (swap(word, 0, tid | LOCK_SLEEPERS))
 				return 0;

@@ -30,7 +30,8 @@
 
 /*
  * timeout_ns < 0: for ever. 0: taken. -EOWNERDEAD: taken from a dead holder, whose change is to be
- * undone. -EBUSY: not got in time.
+ * undone. -EBUSY: not got in time. -EIO: the word behind it, which says that the file is damaged,
+ * is not 0: then there is nothing to wait for.
  */
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
 void ipc_lock_pass_on(uint32_t *word, uint32_t v);	/* it was v, and is free now */

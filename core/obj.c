@@ -16,6 +16,8 @@
 #include "lock.h"
 #include "type.h"
 
+#define MARKED "a program that uses it has found it damaged"
+
 char ipc_nowhere[65536];
 
 #ifdef IPC_FAULTS
@@ -213,11 +215,15 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 	if (__atomic_load_n(&o->damage, __ATOMIC_RELAXED))	/* threads of a client share it */
 		return -EIO;
 	r = ipc_lock_take(&o->h->m.lock, timeout_ns);
-	if (r == -EBUSY)
+	if (r == -EIO)
+		obj_damage(o, MARKED);
+	if (r == -EBUSY || r == -EIO)
 		return r;
 	/* Who takes it over after a crash may die as well, before it has undone anything. */
 	o->locked = true;
-	if (__builtin_expect(r != 0 || o->h->log_len != 0, 0)) {
+	if (__builtin_expect(__atomic_load_n(&o->h->m.damaged, __ATOMIC_RELAXED), 0)) {
+		obj_damage(o, MARKED);
+	} else if (__builtin_expect(r != 0 || o->h->log_len != 0, 0)) {
 		obj_rollback(o);
 		o->work = o->freed = true;	/* it may have died before it could tell */
 	}

@@ -25,8 +25,9 @@ int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
 	struct object *ob;
 	int r = target_of(ino, t);
 
+	/* The node of an open file stays, but for one that is damaged and was removed. */
 	if (r < 0)
-		return r;
+		return -EIO;
 	ob = object_of(t->node, &r);
 	if (!ob)
 		return r;

@@ -189,25 +189,20 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 /* The entry goes; the node stays while it is open. */
 static int remove_node(struct node *n)
 {
-	bool keep = n->ob && !n->ob->o.damage && n->ob->o.h->handles.count;
-	struct object *ob;
-	int e = 0;
+	struct object *ob = n->ob;
+	int e;
 
 	attr_recall(n);
-	if (n->type != IPC_DIR && node_block(n)->active && !n->ob) {
+	if (n->type != IPC_DIR && node_block(n)->active && !ob)
 		ob = object_of(n, &e);
-		keep = ob && !ob->o.damage && ob->o.h->handles.count;
-	}
-	ob = n->ob;
+	if (ob && object_try(ob) == 0)	/* if it is damaged, whoever waits for it is told */
+		object_unlock(ob);
 	names_remove(&fs.mount, n->ref, true, raw.unique);
 	tree_detach(n);
-	if (keep)
-		return 0;
-	if (ob) {
+	if (ob)
 		object_used(ob);
-		return 0;
-	}
-	store_remove(n);
+	else
+		store_remove(n);
 	return 0;
 }
 

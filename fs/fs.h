@@ -56,6 +56,7 @@ struct options {
 };
 
 struct parked;
+struct poller;
 struct object;
 
 /* A name. */
@@ -98,6 +99,9 @@ struct object {
 	/* turn.c: to be looked at when the turn ends */
 	bool look;
 	struct object *look_next;
+	/* damaged.c */
+	bool told;			/* whoever waited knows that it is damaged */
+	struct poller *pollers;
 	bool adopted;			/* checked, and its handles are this mount's */
 	bool direct;			/* direct clients may change it at any time */
 	int data_fd;			/* array: its memory; -1 */
@@ -259,6 +263,9 @@ void interruptible(fuse_req_t req);
 void park_end_all(int error);			/* the worker ends: every waiter gets this */
 /* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
 void park_end_handle(struct object *ob, ref_t handle);
+/* EIO to all who wait for this object, or hold it up in another one. */
+void park_damaged(struct object *ob);
+void notify_poll(uint64_t kh);
 void settle_all(void);				/* after a start: look at every object in use */
 /*
  * After a restart, when all requests that come again have come: a waiter that has none is done. In

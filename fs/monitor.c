@@ -220,25 +220,25 @@ void monitor_lend(struct object *ob, ref_t w)
 }
 
 /*
- * The waiter's outcome is settled: take the lock back. true: it has it (or never had, or cannot
- * any more) and can be answered. false: *ret waits in the lock, which is locked; or *ret_lock is
- * NULL: not now, settle() is called again.
+ * The waiter's outcome is settled: take the lock back. 0: it has it (or never had it, or its handle
+ * there is closed), and can be answered. IPC_WAIT: *ret waits in the lock, which is locked. -EBUSY:
+ * not now, settle() is called again. Another error: it cannot have it, and is told so.
  */
-bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret)
+int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret)
 {
 	struct ipc_waiter *wt = waiter_at(&ob->o, w);
 	struct object *lock = lock_object(ob);
 	struct ipc_lent lent;
 	int r;
 
-	*ret_lock = NULL;
+	*ret_lock = lock;
 	if (ob->o.type != IPC_COND || !lock || !ipc_cond_lent(&ob->o, w, &lent))
-		return true;
+		return 0;
 	r = object_lock(lock);
 	if (r == -EBUSY)
 		held_add(ob);
 	if (r < 0)
-		return r != -EBUSY;
+		return r;
 	*ret = (struct ipc_call){
 		.tid = wt->tid, .pid = wt->pid, .uid = wt->uid, .unique = wt->unique,
 		.deadline = IPC_NEVER,
@@ -246,10 +246,7 @@ bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct
 	/* Does it stand there already, from before a restart? */
 	ret->waiter = ipc_find_waiter(&lock->o, wt->unique);
 	r = ret->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, ret, &lent);
-	if (r != IPC_WAIT) {
+	if (r != IPC_WAIT)
 		settle(lock);
-		return true;
-	}
-	*ret_lock = lock;
-	return false;
+	return r == -EBADF ? 0 : r;
 }

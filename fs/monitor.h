@@ -20,7 +20,7 @@ void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back);
 /* A condition's read: c->lent is what its process holds of the lock. */
 int monitor_find(struct object *lock, struct ipc_call *c);
 void monitor_lend(struct object *ob, ref_t w);
-bool monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret);
+int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret);
 
 void show_lock(struct object *ob, FILE *f);
 int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique);

@@ -4,6 +4,7 @@
 
 #include "alias.h"
 #include "ctl.h"
+#include "damaged.h"
 #include "held.h"
 #include "io.h"
 #include "monitor.h"
@@ -242,6 +243,8 @@ static void give_back(struct object *ob, struct ipc_handle *hd,
 
 static void close_it(const struct target *t, struct object *ob, struct ipc_handle *hd)
 {
+	if (hd->poll_kh)
+		pollers_remove(ob, hd->poll_kh);
 	if (writes_may_wait(t, (int)hd->oflags))
 		writer_leave(hd->nodeid);
 	if (hd->line)

@@ -41,19 +41,6 @@ static struct parked *find(struct object *ob, ref_t waiter)
 	return p;
 }
 
-/* Take it out: from here on the caller answers. */
-static void unpark(struct parked *p)
-{
-	HASH_DEL(p->ob->parked, p);
-	timer_remove(&p->timer);
-}
-
-static void parked_free(struct parked *p)
-{
-	free(p->data);
-	free(p);
-}
-
 static struct parked *by_req;		/* every parked request, to find one when it is interrupted */
 
 static struct parked *find_req(fuse_req_t req)
@@ -64,13 +51,20 @@ static struct parked *find_req(fuse_req_t req)
 	return p;
 }
 
-/* Its request is to be answered now, and the entry is gone. */
-static fuse_req_t take_req(struct parked *p)
+/* Take it out, and it is gone: from here on the caller answers. */
+static fuse_req_t unpark(struct parked *p)
 {
 	fuse_req_t req = p->req;
 
+	if (p->cond) {
+		p->cond->pins--;
+		object_used(p->cond);
+	}
 	HASH_DELETE(hh_req, by_req, p);
-	unpark(p);
+	HASH_DEL(p->ob->parked, p);
+	timer_remove(&p->timer);
+	free(p->data);
+	free(p);
 	return req;
 }
 
@@ -82,21 +76,6 @@ static void reply_result(fuse_req_t req, uint32_t op, int64_t result)
 		fuse_reply_write(req, (size_t)result);
 	else
 		fuse_reply_err(req, 0);
-}
-
-static void all_damaged(struct object *ob)
-{
-	struct parked *p, *tmp;
-
-	HASH_ITER(hh, ob->parked, p, tmp) {
-		fuse_req_t req;
-
-		if (p->cond)
-			p->cond->pins--;
-		req = take_req(p);
-		parked_free(p);
-		fuse_reply_err(req, EIO);
-	}
 }
 
 /* Its object cannot be locked: as soon as it can. */
@@ -122,7 +101,27 @@ static void give_up_served(struct object *ob, struct parked *p)
 	}
 	/* Its file says so, and its lists do not: nobody would ever answer it. */
 	obj_damage(&ob->o, "a waiter that was served is in no list");
-	all_damaged(ob);
+}
+
+/*
+ * A condition's waiter that has its notify, and waits in `lock`, which is locked: it leaves that line.
+ * Interrupted, it keeps its place (and its notify) for the next read.
+ */
+static void give_up_relock(struct object *lock, struct parked *p, int why)
+{
+	struct object *cond = p->cond;
+	ref_t w = p->cond_waiter;
+	fuse_req_t req;
+	int64_t result;
+
+	ipc_leave(&lock->o, p->waiter, why, &result);
+	req = unpark(p);
+	settle(lock);
+	if (object_lock_patiently(cond) == 0) {
+		ipc_cond_park(&cond->o, w);
+		settle(cond);
+	}
+	fuse_reply_err(req, -why);
 }
 
 /* The waiter leaves its line; its request is answered, unless it waits on (see ipc_leave). */
@@ -130,7 +129,7 @@ static void give_up(struct parked *p, int why)
 {
 	struct object *ob = p->ob;
 	uint32_t op = p->op;
-	int64_t result = why;
+	int64_t result;
 	fuse_req_t req;
 	int r = object_lock(ob);
 
@@ -139,9 +138,7 @@ static void give_up(struct parked *p, int why)
 		return;
 	}
 	if (r < 0) {
-		req = take_req(p);
-		parked_free(p);
-		fuse_reply_err(req, EIO);
+		fuse_reply_err(unpark(p), EIO);
 		return;
 	}
 	p->why = 0;
@@ -149,20 +146,8 @@ static void give_up(struct parked *p, int why)
 		give_up_served(ob, p);
 		return;
 	}
-	if (p->cond) {			/* it has its notify, and does not wait for its lock now */
-		struct object *cond = p->cond;
-		ref_t w = p->cond_waiter;
-
-		ipc_leave(&ob->o, p->waiter, why, &result);
-		settle(ob);
-		req = take_req(p);
-		parked_free(p);
-		cond->pins--;
-		if (object_lock_patiently(cond) == 0) {
-			ipc_cond_park(&cond->o, w);
-			settle(cond);
-		}
-		fuse_reply_err(req, EINTR);
+	if (p->cond) {
+		give_up_relock(ob, p, why);
 		return;
 	}
 	if (!ipc_leave(&ob->o, p->waiter, why, &result)) {
@@ -170,8 +155,7 @@ static void give_up(struct parked *p, int why)
 		settle(ob);
 		return;
 	}
-	req = take_req(p);
-	parked_free(p);
+	req = unpark(p);
 	object_unlock(ob);
 	reply_result(req, op, result);
 	if (object_lock(ob) == 0)
@@ -238,8 +222,7 @@ static void run_turn(struct object *ob, ref_t w)
 	if (r == IPC_WAIT)
 		return;
 	ipc_pump(&ob->o);
-	req = take_req(p);
-	parked_free(p);
+	req = unpark(p);
 	object_unlock(ob);
 	if (r == 0 && c.result > 0)
 		r = (int)c.result;
@@ -248,16 +231,16 @@ static void run_turn(struct object *ob, ref_t w)
 		return;
 }
 
-static bool answer_plainly(struct object *ob, ref_t w, struct parked *p)
+/* error: what it is told instead of its answer; 0. */
+static bool answer_plainly(struct object *ob, ref_t w, struct parked *p, int error)
 {
 	struct ipc_waiter *wt = waiter_at(&ob->o, w);
 	struct ipc_call c = { .max = p->max, .pos = p->pos };
-	int64_t result = wt->result;
+	int64_t result = error ? error : wt->result;
 	uint32_t op = p->op, pid = wt->pid, opener = handle_at(&ob->o, wt->handle)->opener;
-	fuse_req_t req = take_req(p);
+	fuse_req_t req = unpark(p);
 	int r;
 
-	parked_free(p);
 	object_unlock(ob);
 	if (result >= 0)
 		watch_holder(ob, opener, pid);
@@ -274,30 +257,20 @@ static bool answer_plainly(struct object *ob, ref_t w, struct parked *p)
 	return true;
 }
 
-/* A condition's reader whose outcome is settled waits in the lock that it gave up. */
-static bool move_to_lock(struct object *ob, ref_t w, struct parked *p, bool *ret_busy)
+/* A condition's reader whose outcome is settled waits in the lock that it gave up, as c->waiter. */
+static void move_to_lock(struct object *ob, ref_t w, struct parked *p, struct object *lock,
+			 const struct ipc_call *c)
 {
-	struct object *lock;
-	struct ipc_call c;
-
-	*ret_busy = false;
-	if (monitor_retake(ob, w, &lock, &c))
-		return false;
-	if (!lock) {
-		*ret_busy = true;
-		return true;
-	}
 	ob->pins++;		/* p->cond */
 	HASH_DEL(ob->parked, p);
 	timer_remove(&p->timer);
 	p->cond = ob;
 	p->cond_waiter = w;
 	p->ob = lock;
-	p->waiter = c.waiter;
+	p->waiter = c->waiter;
 	HASH_ADD(hh, lock->parked, waiter, sizeof(p->waiter), p);
 	object_unlock(ob);
 	settle(lock);
-	return true;
 }
 
 /* It has the lock again: now the condition answers. */
@@ -312,10 +285,8 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 
 	ipc_finish(&lock->o, w, &none);
 	object_unlock(lock);
-	ob->pins--;
-	req = take_req(p);
 	w = p->cond_waiter;
-	parked_free(p);
+	req = unpark(p);
 	wt = waiter_at(&ob->o, w);
 	if (wt->result < 0)
 		fuse_reply_err(req, (int)-wt->result);
@@ -335,13 +306,19 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 static bool answer(struct object *ob, ref_t w)
 {
 	struct parked *p = find(ob, w);
-	bool busy;
+	struct object *lock;
+	struct ipc_call c;
+	int r;
 
 	if (p->cond)
 		return answer_condition(ob, w, p);
-	if (move_to_lock(ob, w, p, &busy))
-		return !busy && object_lock(ob) == 0;
-	return answer_plainly(ob, w, p);
+	r = monitor_retake(ob, w, &lock, &c);
+	if (r == -EBUSY)
+		return false;
+	if (r != IPC_WAIT)
+		return answer_plainly(ob, w, p, r);
+	move_to_lock(ob, w, p, lock, &c);
+	return object_lock(ob) == 0;
 }
 
 /* A waiter that has been granted and whose request is here (after a restart it may yet come). */
@@ -409,8 +386,6 @@ void settle(struct object *ob)
 		memory_hungry(ob, waits_for_memory(o));
 	}
 	unlock_and_wake(ob);
-	if (o->damage)
-		all_damaged(ob);
 	object_used(ob);
 }
 
@@ -421,16 +396,8 @@ void park_end_all(int error)
 	struct parked *p, *tmp;
 
 	held_end_all(-error);
-	HASH_ITER(hh_req, by_req, p, tmp) {
-		fuse_req_t req;
-
-		if (p->cond)
-			p->cond->pins--;
-		req = take_req(p);
-
-		parked_free(p);
-		fuse_reply_err(req, error);
-	}
+	HASH_ITER(hh_req, by_req, p, tmp)
+		fuse_reply_err(unpark(p), error);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct object *ob = n->ob;
 
@@ -446,16 +413,60 @@ void park_end_handle(struct object *ob, ref_t handle)
 {
 	struct parked *p, *tmp;
 
-	HASH_ITER(hh, ob->parked, p, tmp) {
-		fuse_req_t req;
+	HASH_ITER(hh, ob->parked, p, tmp)
+		if (waiter_at(&ob->o, p->waiter)->handle == handle)
+			fuse_reply_err(unpark(p), EBADF);
+}
 
-		if (waiter_at(&ob->o, p->waiter)->handle != handle)
-			continue;
-		if (p->cond)
-			p->cond->pins--;
-		req = take_req(p);
-		parked_free(p);
-		fuse_reply_err(req, EBADF);
+/* Its request is answered; what is left to do is done now, or when the object can be locked. */
+static void finish_elsewhere(struct object *ob, ref_t w)
+{
+	struct ipc_call none = { 0 };
+	int r = object_lock(ob);
+
+	if (r == -EBUSY)
+		held_finish(ob, w, &none);
+	if (r < 0)
+		return;
+	ipc_finish(&ob->o, w, &none);
+	object_unlock(ob);
+	turn_look(ob);
+}
+
+/* The condition that it is for is damaged, and so it is not to get the lock that it waits for. */
+static void leave_lock(struct parked *p)
+{
+	struct object *lock = p->ob;
+	int64_t result;
+	int r = object_lock(lock);
+
+	if (r == -EBUSY) {
+		give_up_later(p, -EIO);
+		return;
+	}
+	if (r == 0) {
+		ipc_leave(&lock->o, p->waiter, -EIO, &result);
+		object_unlock(lock);
+		turn_look(lock);
+	}
+	fuse_reply_err(unpark(p), EIO);
+}
+
+void park_damaged(struct object *ob)
+{
+	struct parked *p, *tmp;
+
+	HASH_ITER(hh_req, by_req, p, tmp) {
+		struct object *cond = p->cond;
+		ref_t w = p->cond_waiter;
+
+		if (p->ob == ob) {
+			fuse_reply_err(unpark(p), EIO);
+			if (cond)
+				finish_elsewhere(cond, w);
+		} else if (cond == ob) {
+			leave_lock(p);
+		}
 	}
 }
 

@@ -12,6 +12,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "damaged.h"
 #include "held.h"
 #include "io.h"
 #include "nonblock.h"
@@ -19,7 +20,7 @@
 
 unsigned int poll_interval_ms = 50;
 
-static void notify_poll(uint64_t kh)
+void notify_poll(uint64_t kh)
 {
 	/*
 	 * What libfuse's fuse_lowlevel_notify_poll() sends, but for a kh that a dead worker was
@@ -146,6 +147,7 @@ void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 		wake_pollers(ob);
 	ready = ipc_ready(&ob->o, hd);
 	if (ph) {
+		pollers_add(ob, raw.poll_kh);
 		events |= (events & POLLRDNORM ? POLLIN : 0) | (events & POLLWRNORM ? POLLOUT : 0);
 		others = ipc_poll_asked(&ob->o, ref_of(&ob->o, hd), raw.poll_kh, events, ready);
 	}

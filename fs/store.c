@@ -18,6 +18,8 @@
 #include <utlist.h>
 
 #include "alias.h"
+#include "damage.h"
+#include "damaged.h"
 #include "held.h"
 #include "lock.h"
 #include "memory.h"
@@ -31,16 +33,6 @@
 static void id_name(uint64_t id, const char *suffix, char *buf, size_t size)
 {
 	snprintf(buf, size, "%llu%s", (unsigned long long)id, suffix);
-}
-
-static void on_damage(struct ipc_env *env, struct ipc_obj *o, const char *why)
-{
-	struct object *ob = o->user;
-	char path[512] = "the mount file";
-
-	if (ob)
-		tree_path(ob->node, path, sizeof(path));
-	log_line(LOG_ERR, "%s: engine file %llu is damaged: %s", path, (unsigned long long)o->id, why);
 }
 
 /* Apply the options to the mount file, whose limits outlast the daemon. */
@@ -87,7 +79,7 @@ int store_load(const char **ret_why)
 
 	if (fd < 0)
 		return fd;
-	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = memory_account, .damaged = on_damage };
+	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = memory_account, .damaged = damage_found };
 	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd };
 	r = obj_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
@@ -103,7 +95,7 @@ int store_load(const char **ret_why)
 	}
 	if (r < 0)
 		return state_refuse_mount_file(r, fs.mount.damage, ret_why);
-	fs.mount_env.damaged = on_damage;
+	fs.mount_env.damaged = damage_found;
 	return 0;
 }
 
@@ -190,6 +182,9 @@ void object_unmap(struct object *ob)
 	held_forget(ob);
 	timer_remove(&ob->timer);
 	memory_hungry(ob, false);
+	if (ob->look)
+		LL_DELETE2(fs.look, ob, look_next);
+	pollers_forget(ob);
 	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped--;
 	n->ob = NULL;
@@ -223,12 +218,16 @@ static int map_file(struct object *ob)
 static void adopt(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
+	bool same = o->h->epoch == mount_body()->epoch;
 	struct ipc_check k;
 
 	ob->adopted = true;
+	if (same)			/* a restart: its people are there */
+		pollers_find(ob);
 	if (ipc_check(o, &k) < 0) {
 		obj_damage(o, k.why);
-	} else if (o->h->epoch != mount_body()->epoch) {
+		ob->direct = same;	/* who could say? */
+	} else if (!same) {
 		ipc_close_all(o);
 		set64(o, o->h->epoch, mount_body()->epoch);
 		commit(o);
@@ -297,6 +296,7 @@ struct object *object_of(struct node *n, int *ret_error)
 	n->ob = ob;
 	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped++;
+	damage_unmark(&ob->o);		/* it is checked anew */
 	if (ob->o.h->epoch != mount_body()->epoch)
 		free_old_lock(&ob->o.h->m.lock);
 	ob->o.h->wanted = fs.hungry != NULL;

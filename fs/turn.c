@@ -17,6 +17,7 @@
  */
 #include <utlist.h>
 
+#include "damaged.h"
 #include "held.h"
 #include "memory.h"
 
@@ -49,17 +50,22 @@ void object_used(struct object *ob)
 	/* At once: the next worker removes what has no name and is not in use. */
 	if (node_block(n)->active != active)
 		names_active(&fs.mount, n->ref, active);
-	if (!active && !has_name(n))
+	if (!has_name(n) && !object_needed(ob))
 		turn_look(ob);
 }
 
-/* Nothing leads to it any more. */
-static void remove_object(struct object *ob)
+static void look_at(struct object *ob)
 {
 	struct node *n = ob->node;
 
-	object_unmap(ob);
-	store_remove(n);
+	if (ob->o.damage)
+		damage_tell(ob);
+	else if (object_needed(ob) && object_lock(ob) == 0)
+		settle(ob);
+	if (!has_name(n) && !object_needed(ob)) {
+		object_unmap(ob);
+		store_remove(n);
+	}
 }
 
 void turn_trim(void)
@@ -70,7 +76,7 @@ void turn_trim(void)
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
 		if (fs.mapped <= MAPPED_MOST || !tries--)
 			return;
-		if (!object_needed(ob) && !ob->look) {
+		if (!object_needed(ob) && !ob->look) {	/* (or it is to be looked at first) */
 			object_unmap(ob);
 			continue;
 		}
@@ -87,8 +93,9 @@ void turn_end(void)
 		while ((ob = fs.look)) {
 			LL_DELETE2(fs.look, ob, look_next);
 			ob->look = false;
-			if (!has_name(ob->node) && !object_needed(ob))
-				remove_object(ob);
+			/* A SIGBUS puts objects into the list, and what follows can meet one. */
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
+			look_at(ob);
 		}
 		memory_feed();
 	} while (fs.look);

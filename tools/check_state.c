@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "damage.h"
 #include "engine.h"
 #include "names.h"
 #include "type.h"
@@ -71,6 +72,7 @@ static int map(struct state *s, int dir, const char *name, bool private, struct 
 	if (r < 0)
 		return r;
 	ret->h->m.lock = 0;		/* nobody runs who could have it */
+	damage_unmark(ret);		/* we look ourselves */
 	r = obj_lock(ret, 0);
 	if (r < 0 && ret->damage)
 		return 0;		/* ipc_check() says why */

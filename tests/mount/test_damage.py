@@ -3,10 +3,14 @@
 import errno
 import os
 import random
+import select
+import threading
 
 import pytest
 
-from kit import ClientTimeout, fork, raises, read_all, run
+from kit import BUILD, T, ClientTimeout, fork, raises, read_all, run, spawn
+
+LIB = os.path.join(BUILD, "tests", "lib", "lib")
 
 
 def engine_file(obj):
@@ -133,3 +137,114 @@ def test_the_log_names_the_damaged_object(mount):
         read_all(victim.path)
     text = mount.log()
     assert "victim.queue" in text or os.path.basename(victim.engine) in text
+
+
+# --- who waits when the damage is found ------------------------------------------------------------
+
+SPOIL = {
+    "zeroed header": lambda p: overwrite(p, 0, bytes(4096)),
+    "zeros everywhere": lambda p: overwrite(p, 0, bytes(os.stat(p).st_size)),
+    "noise everywhere": DAMAGES["noise everywhere"],
+}
+
+
+def await_poll(fd, timeout):
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return [events for _, events in poller.poll(T(timeout) * 1000)]
+
+
+@pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL.keys())
+def test_whoever_waits_is_told(mount, spoil):
+    q, other = mount.make("q.queue"), mount.make("other.queue")
+    readers = [fork(q.get) for _ in range(3)]
+    q.await_waiters(3)
+    fd, told = q.open(os.O_RDONLY | os.O_NONBLOCK), []
+    watcher = threading.Thread(target=lambda: told.extend(await_poll(fd, 20)), daemon=True)
+    watcher.start()
+    spoil(engine_file(q))
+    with raises(errno.EIO):
+        q.put(b"x\n")
+    for reader in readers:
+        with raises(errno.EIO):
+            reader.result()
+    watcher.join(T(20))
+    assert told and told[0] & select.POLLERR
+    os.close(fd)
+    other.put(b"fine\n")
+    assert other.take() == b"fine\n"
+
+
+def lib(command, obj, *args):
+    return spawn([LIB, f"-{command}", obj.path, *map(str, args)])
+
+
+def sleeping_get(mount):
+    return mount.make("d.queue"), "get"
+
+
+def sleeping_put(mount):
+    q = mount.make("d.queue", maxsize=1)
+    q.put(b"full\n")
+    return q, "put"
+
+
+def sleeping_wait(mount):
+    return mount.make("d.event"), "wait"
+
+
+def sleeping_barrier(mount):
+    return mount.make("d.barrier", parties=4), "wait"
+
+
+def sleeping_acquire(mount):
+    lock = mount.make("d.lock", undo=0)
+    lock.take()
+    return lock, "hold"
+
+
+def sleeping_sem(mount):
+    return mount.sem("d.sem", 0), "hold"
+
+
+@pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
+@pytest.mark.parametrize("setup", [sleeping_get, sleeping_put, sleeping_wait, sleeping_barrier,
+                                   sleeping_acquire, sleeping_sem], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL.keys())
+def test_direct_clients_that_sleep_are_told(mount, setup, spoil):
+    obj, command = setup(mount)
+    clients = [lib(command, obj, "x" if command == "put" else 1) for _ in range(3)]
+    obj.await_waiters(3)
+    spoil(engine_file(obj))
+    with raises(errno.EIO):
+        obj.ctl("status")
+    for client in clients:
+        code, _, err = client.finish(30)
+        assert (code, err.strip()) == (1, os.strerror(errno.EIO))
+    assert "damaged" in mount.log()
+
+
+@pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
+def test_damage_that_a_direct_client_finds_is_told_to_all(mount):
+    q = mount.make("q.queue", maxsize=1)
+    q.put(b"full\n")
+    writer, client = fork(q.put, b"x\n"), lib("put", q, "y")
+    q.await_waiters(2)
+    # Its first message leads nowhere: whoever takes it sees that.
+    overwrite(engine_file(q), q_head(engine_file(q)), b"\1\0\0\0")
+    code, _, err = lib("get", q, 2).finish(30)
+    assert (code, err.strip()) == (1, os.strerror(errno.EIO))
+    code, _, err = client.finish(30)
+    assert (code, err.strip()) == (1, os.strerror(errno.EIO))
+    with raises(errno.EIO):
+        writer.result()
+
+
+def q_head(path):
+    """Where struct ipc_queue has the reference of the first message: behind three 64-bit words."""
+    with open(path, "rb") as file:
+        header = file.read(4096)
+    body = 128 + 16 + 198 * 16
+    body = (body + 63) // 64 * 64
+    assert int.from_bytes(header[body:body + 8], "little") == 1, "maxsize"
+    return body + 24
