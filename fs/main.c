@@ -165,6 +165,21 @@ static void warn_logout(void)
 		 "see RemoveIPC in ipcfs(1), or: loginctl enable-linger", fs.opt.state);
 }
 
+/*
+ * A dead mount of ours is taken away, but only when nothing else speaks against the new one: till
+ * then it keeps others from writing into the folder below.
+ */
+static int check_mountpoint(const char *path, bool may_be_dead)
+{
+	struct stat st;
+
+	if (!may_be_dead && resume_clear_dead(path) < 0)
+		return fail(path, "a dead mount is in the way, and cannot be taken away");
+	if (stat(path, &st) < 0)
+		return may_be_dead && errno == ENOTCONN ? 0 : fail(path, strerror(errno));
+	return S_ISDIR(st.st_mode) ? 0 : fail(path, strerror(ENOTDIR));
+}
+
 /* A mount begins: handles of the last one are dead, and memory is counted anew. */
 static int begin(void)
 {
@@ -220,7 +235,6 @@ int main(int argc, char **argv)
 	struct fuse_cmdline_opts opts = { 0 };
 	struct worker_shared *sh;
 	struct fuse_session *se = NULL;
-	struct stat st = { 0 };
 	int r = 1;
 
 	resume_init(argv);
@@ -251,11 +265,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s [options] MOUNTPOINT\n       %s --help\n", argv[0], argv[0]);
 		goto out;
 	}
-	if (!resumed && (resume_clear_dead(opts.mountpoint) < 0 ||
-			 stat(opts.mountpoint, &st) < 0 || !S_ISDIR(st.st_mode))) {
-		fail(opts.mountpoint, strerror(S_ISREG(st.st_mode) ? ENOTDIR : errno));
+	if (!resumed && check_mountpoint(opts.mountpoint, true))
 		goto out;
-	}
 	log_init(false);
 	fs.mountpoint = opts.mountpoint;
 	fs.opt.debug = opts.debug;
@@ -283,7 +294,7 @@ int main(int argc, char **argv)
 		goto out;
 	}
 	sh = resume_shared_new(&res.shared_fd);
-	if (!sh || begin())
+	if (!sh || begin() || check_mountpoint(opts.mountpoint, false))
 		goto out;
 	snprintf(sh->mountpoint, sizeof(sh->mountpoint), "%s", opts.mountpoint);
 	snprintf(sh->state, sizeof(sh->state), "%s", fs.opt.state);

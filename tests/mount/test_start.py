@@ -257,6 +257,56 @@ def test_a_worker_that_cannot_start(filled, damage):
     assert mounted_at(filled.dir) is None, "nothing is left below"
 
 
+@pytest.fixture
+def on_tmpfs(mount_with, tmp_path):
+    """A mount whose state directory is on a file system of its own."""
+    disk = str(tmp_path / "disk")
+    os.mkdir(disk)
+    assert run(["mount", "-t", "tmpfs", "none", disk]).code == 0
+    mount = mount_with(state=f"{disk}/state")
+    mount.make("q.queue").put(b"1\n")
+    mount.make("e.event")
+    mount.disk = disk
+    yield mount
+    mount.dispose()
+    run(["umount", "-l", disk])
+
+
+@root_only
+def test_a_file_system_that_became_read_only(on_tmpfs):
+    mount = on_tmpfs
+    clients = waiting(mount)
+    pid = worker(mount)
+    os.kill(mount.pid, signal.SIGSTOP)       # no other worker yet, which would keep it writable
+    end(pid)
+    assert run(["mount", "-o", "remount,ro", mount.disk]).code == 0
+    os.kill(mount.pid, signal.SIGCONT)
+    sent_away(clients)
+    dead(mount, f"{mount.state}/mount: ", "Read-only file system")
+    text = refused("-f", "-o", f"state={mount.state}", mount.dir)
+    assert "Read-only file system" in text
+    assert mounted_at(mount.dir), "the dead mount stays, and keeps writers from the folder below"
+    assert run(["mount", "-o", "remount,rw", mount.disk]).code == 0
+    start_again(mount)
+    assert mount.obj("q.queue").take() == b"1\n"
+
+
+@root_only
+def test_a_file_system_that_has_no_name_any_more(on_tmpfs):
+    """Unmounted lazily it is there for those who have it: workers and supervisors go on."""
+    mount = on_tmpfs
+    clients = waiting(mount)
+    assert run(["umount", "-l", mount.disk]).code == 0
+    for pid in (worker(mount), mount.pid):
+        end(pid)
+        if pid == mount.pid:
+            adopt(mount)
+        eventually(lambda: len(mount.obj("e.event").waiters()) == 2)
+    mount.obj("e.event").put(b"1\n")
+    assert [client.result() for client in clients] == [b"1\n"] * 2
+    assert mount.obj("q.queue").take() == b"1\n"
+
+
 def test_a_state_directory_that_goes_after_the_supervisor(filled):
     """A new supervisor, which the worker starts, finds no directory: it is handed over, not looked for."""
     clients = waiting(filled)
@@ -289,8 +339,11 @@ def test_an_upgrade_that_finds_no_state(filled):
     assert filled.obj("q.queue").take() == b"2\n"
 
 
-def test_a_shortage_is_waited_for(filled):
+def test_a_shortage_is_waited_for(request, monkeypatch):
     """Too many open files, for example: that may end, so nothing is given up at once."""
+    # A leak checker that can open no file either does not let the worker end.
+    monkeypatch.setenv("ASAN_OPTIONS", os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
+    filled = request.getfixturevalue("filled")
     clients = waiting(filled)
     limits = resource.prlimit(filled.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(filled.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
@@ -300,7 +353,6 @@ def test_a_shortage_is_waited_for(filled):
     resource.prlimit(filled.pid, resource.RLIMIT_NOFILE, limits)
     filled.obj("e.event").put(b"1\n")
     assert [client.result(60) for client in clients] == [b"1\n"] * 2
-    os.truncate(filled.log_path, 0)          # a leak checker cannot open a file either
 
 
 # --- workers that die of what they find --------------------------------------------------------------
