@@ -75,7 +75,7 @@ static int is_drop_in(const struct dirent *e)
 	return n > 5 && !strcmp(e->d_name + n - 5, ".conf");
 }
 
-/* The files of all folders in the order of their names; one hides those of its name that count less. */
+/* The files of all folders, by name; one hides those of its name that count less. */
 static void read_drop_ins(const char *root, bool *ret)
 {
 	char last[NAME_MAX + 1] = "", dir[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];

@@ -160,7 +160,7 @@ static void count_failure(struct failures *f, const struct worker *w, const stru
 	uint64_t age = ipc_now() - w->born;
 
 	f->quick = age < QUICK_NS && !w->killed ? f->quick + 1 : 0;
-	if (w->killed || sh->served || age > LONG_NS)
+	if (w->killed || sh->served || (age > LONG_NS && !sh->why[0]))
 		f->n = 0;
 	else if (!f->n++)
 		f->since = w->born;
@@ -174,7 +174,7 @@ static bool may_try_again(const struct failures *f, const struct worker_shared *
 	if (!is_shortage(sh->error))
 		return f->n < STARTS_MOST;
 	if (f->n == 1)
-		log_line(LOG_WARNING, "no worker can be started: %s; trying for another minute", sh->why);
+		log_line(LOG_WARNING, "no worker can be started: %s; trying for a minute", sh->why);
 	return ipc_now() - f->since < SHORTAGE_NS;
 }
 

@@ -26,14 +26,21 @@ static int take_hidden(uint32_t *word)
 	return ipc_lock_take(word, SHORT_NS) == -EBUSY ? 0 : TAKEN;
 }
 
-TEST(lock_of_a_process_that_proc_hides)
+static uint32_t *new_word(void)
 {
 	uint32_t *word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			      -1, 0);
+
+	CHECK(word != MAP_FAILED);
+	return word;
+}
+
+TEST(lock_of_a_process_that_proc_hides)
+{
+	uint32_t *word = new_word();
 	int status;
 	pid_t pid;
 
-	CHECK(word != MAP_FAILED);
 	CHECK_INT(ipc_lock_take(word, 0), 0);
 	pid = fork();
 	if (pid == 0)
@@ -46,12 +53,10 @@ TEST(lock_of_a_process_that_proc_hides)
 
 TEST(lock_of_a_process_that_is_dead)
 {
-	uint32_t *word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			      -1, 0);
+	uint32_t *word = new_word();
 	siginfo_t ended;
 	pid_t pid;
 
-	CHECK(word != MAP_FAILED);
 	pid = fork();
 	if (pid == 0)
 		_exit(ipc_lock_take(word, 0));
