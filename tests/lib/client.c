@@ -74,10 +74,12 @@ int client(int argc, char **argv)
 	if (!strcmp(what, "how") && argc > 2)
 		return how(argv[1], atoi(argv[2]));
 
-	ipcfs_obj *o = argc > 1 ? ipcfs_open(argv[1], O_RDWR | O_CREAT, 0600) : NULL;
+	static ipcfs_obj *o;		/* check() may end us while it is open: that is no leak */
 	char buf[65536];
 	int n = argc > 2 ? atoi(argv[2]) : 1;
 
+	if (argc > 1)
+		o = ipcfs_open(argv[1], O_RDWR | O_CREAT, 0600);
 	if (!o) {
 		perror(argc > 1 ? argv[1] : what);
 		return 1;

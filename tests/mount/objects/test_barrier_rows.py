@@ -133,13 +133,10 @@ def test_a_time_limit_breaks_it_for_all(area, actors, how):
     broken(barrier, actors)
 
 
-@pytest.mark.parametrize("how", ["O_NONBLOCK", "@0", "ioctl 0"])
+@pytest.mark.parametrize("how", ["@0", "ioctl 0"])
 def test_a_read_that_may_not_wait_breaks_nothing(area, actors, how):
     barrier = barrier_of(area, 2)
-    if how == "O_NONBLOCK":
-        handle = actors().open(barrier, os.O_RDWR | os.O_NONBLOCK)
-    else:
-        handle = actors().open(barrier.at(0) if how == "@0" else barrier)
+    handle = actors().open(barrier.at(0) if how == "@0" else barrier)
     if how == "ioctl 0":
         handle.limit(0)
     with raises(EAGAIN):

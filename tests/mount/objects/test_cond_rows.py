@@ -154,11 +154,14 @@ def test_who_timed_out_gets_no_notify(cond, actors):
     assert waiting.result() == "1\n"
 
 
-def test_nonblocking_wait_keeps_the_lock(cond, actors):
+def test_a_wait_that_may_not_block_gives_the_lock_up_and_takes_it_back(cond, actors):
     handle = actors().open(cond, os.O_RDWR | os.O_NONBLOCK)
     handle.flock(LOCK_EX | LOCK_NB)
     with raises(EAGAIN):
         handle.read()
+    assert held_by(cond) == [], "it stands in line"
+    cond.put(b"1\n")
+    assert handle.read() == "1\n"
     assert held_by(cond) == [handle.actor.pid]
 
 
