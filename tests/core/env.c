@@ -41,8 +41,10 @@ static void damaged(struct ipc_env *e, struct ipc_obj *o, const char *why)
 
 void env_begin(void)
 {
+	const char *shm = getenv("IPCFS_TEST_SHM");
+
 	env = (struct test_env){ .env = { .account = account, .damaged = damaged } };
-	strcpy(folder, "/dev/shm/ipcfs-core.XXXXXX");
+	snprintf(folder, sizeof(folder), "%s/ipcfs-core.XXXXXX", shm ? shm : "/dev/shm");
 	if (!mkdtemp(folder)) {
 		strcpy(folder, "/tmp/ipcfs-core.XXXXXX");
 		if (!mkdtemp(folder)) {

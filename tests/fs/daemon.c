@@ -238,12 +238,13 @@ void daemon_old_kernel(void)
 void daemon_start_with(const struct options *opt)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	const char *shm = getenv("IPCFS_TEST_SHM");
 	int pair[2], size = 8 << 20;
 
 	k = (struct kernel){ .fd = -1, .worker_fd = -1, .pidfd = -1, .pid = 5000001, .uid = geteuid(),
 			     .old = next_is_old };
 	next_is_old = false;
-	strcpy(folder, "/dev/shm/ipcfs-fs.XXXXXX");
+	snprintf(folder, sizeof(folder), "%s/ipcfs-fs.XXXXXX", shm ? shm : "/dev/shm");
 	if (!mkdtemp(folder)) {
 		strcpy(folder, "/tmp/ipcfs-fs.XXXXXX");
 		CHECK(mkdtemp(folder));

@@ -40,6 +40,18 @@ static bool wanted(const char *name, char **args)
 	return false;
 }
 
+/* For tests/watch, which says which test it was when one hangs. */
+static void say_which(const char *name)
+{
+	const char *path = getenv("IPCFS_NOW");
+	FILE *f = path ? fopen(path, "we") : NULL;
+
+	if (f) {
+		fputs(name, f);
+		fclose(f);
+	}
+}
+
 /* A function of its own, because longjmp() may forget what its caller's variables held. */
 static bool passes(const struct test *t)
 {
@@ -58,6 +70,7 @@ int main(int argc, char **argv)
 	for (struct test *t = tests; t; t = t->next) {
 		if (!wanted(t->name, argv + 1))
 			continue;
+		say_which(t->name);
 		if (passes(t)) {
 			passed++;
 		} else {

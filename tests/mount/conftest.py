@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from kit import IPCFS, T, Folder, Mount, close_fds_below, kill_strays, stacks  # noqa: E402
 from kit.mount import check_reports  # noqa: E402
-from kit.proc import become_subreaper, children  # noqa: E402
+from kit.proc import become_subreaper, descendants  # noqa: E402
 
 DEFAULT_LIMIT = 60
 
@@ -37,14 +37,22 @@ class TestTimeout(AssertionError):
 
 
 def _waiting_stacks():
-    pids = {os.getpid()} | children(os.getpid())
+    pids = {os.getpid(), *descendants(os.getpid())}
     for mount in Mount.active:
         pids |= set(mount.pids())
     return stacks(sorted(pids))
 
 
+def _say_which(item):
+    """For tests/watch, which reports a test that not even the limit below ends."""
+    if "IPCFS_NOW" in os.environ:
+        with open(os.environ["IPCFS_NOW"], "w", encoding="utf-8") as file:
+            file.write(item.nodeid)
+
+
 def _limited(item):
     """Interrupt this process when the limit passes; if that does not help, abort the mounts."""
+    _say_which(item)
     marker = item.get_closest_marker("limit")
     seconds = T(marker.args[0] if marker else DEFAULT_LIMIT)
 

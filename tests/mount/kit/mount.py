@@ -20,6 +20,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("IPCFS_BUILD", os.path.normpath(os.path.join(_HERE, "../../../build")))
 IPCFS = os.path.join(BUILD, "fs", "ipcfs")
 IPCCTL = os.path.join(BUILD, "tools", "ipcctl")
+SHM = os.environ.get("IPCFS_TEST_SHM", "/dev/shm")
 WRAP = shlex.split(os.environ.get("IPCFS_WRAP", ""))
 
 SUSPICIOUS = re.compile(
@@ -64,15 +65,34 @@ def _instrumented():
 INSTRUMENTED = _instrumented()
 
 
-def mounted_at(path):
-    """The major:minor of the file system mounted on path, or None."""
-    found = None
+def _mounts():
+    """(path, major:minor) of all mounts, the topmost of each path last."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             fields = line.split()
-            if re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), fields[4]) == path:
-                found = fields[2]
-    return found
+            yield re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), fields[4]), fields[2]
+
+
+def mounted_at(path):
+    """The major:minor of the file system mounted on path, or None."""
+    return dict(_mounts()).get(path)
+
+
+def abort_connection(path, device):
+    """Every request that waits in a FUSE mount ends, and so does its daemon."""
+    try:
+        with open(f"/sys/fs/fuse/connections/{device.partition(':')[2]}/abort", "w", encoding="ascii") as file:
+            file.write("1")
+    except OSError:
+        if mounted_at(path) == device:  # no fusectl here: a forced umount aborts as well
+            subprocess.run(["timeout", "-k", "5", "10", "umount", "-f", path], capture_output=True, check=False)
+
+
+def abort_mounts(folder):
+    """All mounts below a folder."""
+    for path, device in list(_mounts()):
+        if path.startswith(folder + "/"):
+            abort_connection(path, device)
 
 
 def await_mount_change(condition, timeout, pid=None):
@@ -106,9 +126,9 @@ class Mount(Folder):
     active = []
 
     def __init__(self, args=("-f",), public=False, state=None, **options):
-        self.base = tempfile.mkdtemp(prefix="ipcfs-test-", dir="/tmp")
+        self.base = tempfile.mkdtemp(prefix="ipcfs-test-")
         self.own_state = state is None
-        self.state = state or tempfile.mkdtemp(prefix="ipcfs-test-", dir="/dev/shm")
+        self.state = state or tempfile.mkdtemp(prefix="ipcfs-test-", dir=SHM)
         super().__init__(os.path.join(self.base, "mnt"))
         os.mkdir(self.dir, 0o700)
         if public:
@@ -223,14 +243,7 @@ class Mount(Folder):
         """By force: abort the FUSE connection, kill the daemon by pid, detach the mount."""
         pids = self.pids()
         if self.device:
-            try:
-                minor = self.device.partition(":")[2]
-                with open(f"/sys/fs/fuse/connections/{minor}/abort", "w", encoding="ascii") as file:
-                    file.write("1")
-            except OSError:
-                if self.is_mounted():  # no fusectl here: a forced umount aborts as well
-                    subprocess.run(["timeout", "-k", "5", "10", "umount", "-f", self.dir],
-                                   capture_output=True, check=False)
+            abort_connection(self.dir, self.device)
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)

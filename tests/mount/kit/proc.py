@@ -86,37 +86,48 @@ def thread_count(pid):
     return status_number(pid, "Threads")
 
 
+def _look(path):
+    try:
+        return _read(path).strip()
+    except OSError as error:
+        return f"({error.strerror})"
+
+
 def stacks(pids):
-    """Kernel stacks of all threads of the processes, for reports of time-outs."""
+    """Where all threads of the processes are, for reports of what hangs."""
     out = []
     for pid in pids:
+        command = _look(f"/proc/{pid}/cmdline").replace("\0", " ")[:200]
         try:
-            command = _read(f"/proc/{pid}/cmdline").replace("\0", " ")[:120]
-            for tid in sorted(os.listdir(f"/proc/{pid}/task"), key=int):
-                base = f"/proc/{pid}/task/{tid}"
-                try:
-                    stack = _read(base + "/stack")
-                except OSError as error:
-                    stack = f"({error.strerror})\n"
-                out.append(f"--- pid {pid} tid {tid} state {state_of(tid)}: {command}\n{stack}")
+            tids = sorted(os.listdir(f"/proc/{pid}/task"), key=int)
         except OSError:
             continue
-    return "\n".join(out)
+        for tid in tids:
+            base = f"/proc/{pid}/task/{tid}"
+            out.append(f"--- pid {pid} tid {tid} ({_look(base + '/comm')}) state {state_of(tid)}, "
+                       f"waits in {_look(base + '/wchan')}, system call {_look(base + '/syscall')}\n"
+                       f"    {command}\n{_look(base + '/stack')}")
+    return "\n".join(out) + "\n"
+
+
+def ended_within(pid, seconds):
+    """Whether a process that is not reaped yet ends in this time."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        return bool(poller.poll(seconds * 1000))
+    finally:
+        os.close(fd)
 
 
 def wait_exit(pid, timeout):
     """Wait for a child of ours. Its wait status, or None when the limit passed."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return 0
-    try:
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        if not poller.poll(timeout * 1000):
-            return None
-    finally:
-        os.close(fd)
+    if not ended_within(pid, timeout):
+        return None
     try:
         return os.waitpid(pid, 0)[1]
     except ChildProcessError:

@@ -1,0 +1,74 @@
+"""tests/watch: a test that hangs is named, seen where it is, and ended with all that it started."""
+
+import errno
+import os
+import signal
+import subprocess
+
+import pytest
+
+from kit import T, fork, raises
+from kit.proc import state_of
+
+WATCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "watch")
+
+
+def watch(*words, script, **env):
+    done = subprocess.run([WATCH, *words, "bash", "-c", script], capture_output=True, text=True,
+                          timeout=T(60), check=False, env={**os.environ, **env})
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("script, code", [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137)])
+def test_it_gives_the_exit_code(script, code):
+    assert watch("--each", "60", "--limit", "60", script=script) == (code, "")
+
+
+def test_a_test_that_hangs(tmp_path):
+    script = f"""
+        echo good > $IPCFS_NOW; echo bad > $IPCFS_NOW
+        sleep 1000 & echo $! > {tmp_path}/child
+        (setsid sleep 1001 & echo $! > {tmp_path}/orphan)
+        wait
+    """
+    code, out = watch("--each", "1", script=script, IPCFS_SLOW="1")
+    assert code == 124
+    assert "a test is not done after 1 s: bad" in out
+    for name in ("child", "orphan"):
+        pid = (tmp_path / name).read_text().strip()
+        assert f"pid {pid} " in out and "nanosleep" in out, out
+        assert state_of(int(pid)) is None, "and it is gone"
+
+
+def test_the_time_begins_anew_with_each_test():
+    script = "for i in 1 2 3; do echo $i > $IPCFS_NOW; sleep 2; done"
+    assert watch("--each", "5", script=script, IPCFS_SLOW="1")[0] == 0
+    assert watch("--limit", "1", script=script, IPCFS_SLOW="1")[0] == 124
+
+
+def test_what_is_stopped_from_outside_leaves_nothing(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    process = subprocess.Popen([WATCH, "bash", "-c", f"sleep 1000 & echo $! > {pipe}; wait"])
+    child = int(pipe.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(T(20)) == 128 + signal.SIGTERM
+    assert state_of(child) is None
+
+
+def test_a_mount_is_aborted(mount):
+    """So that nobody in the kernel is left who waits for a daemon that does not answer."""
+    q = mount.make("q.queue")
+    reader = fork(q.get)
+    q.await_waiters(1)
+    for pid in mount.pids():
+        os.kill(pid, signal.SIGSTOP)
+    stuck = fork(os.listdir, mount.dir)
+    code, out = watch("--limit", "1", "--mounts", mount.base, script=f"ls {mount.dir}")
+    assert code == 124 and "fuse" in out, out
+    for client in (reader, stuck):
+        with raises(errno.ECONNABORTED, errno.ENOTCONN, errno.EIO):
+            client.result()
+    for pid in mount.pids():
+        os.kill(pid, signal.SIGCONT)
+    mount.tainted = True
