@@ -15,7 +15,7 @@ TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../torture/t
 
 def torture(mount, *arguments, timeout):
     code, out, err = run([sys.executable, TORTURE, "--mount", mount.dir, "--kills", str(KILLS),
-                          "--seed", os.environ.get("IPCFS_SEED", "1"), *arguments],
+                          "--seed", os.environ.get("IPCFS_SEED", "1"), "--limit", str(T(60)), *arguments],
                          timeout=timeout)
     assert code == 0 and "all is well" in out, f"exit {code}\n{out}\n{err}"
     print(out)

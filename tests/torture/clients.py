@@ -342,7 +342,7 @@ def timer():
         except TimeoutError:
             took = time.monotonic() - start
             log("limit", f"{took:.3f}")
-            if not 0.29 <= took <= 5:
+            if not 0.29 <= took <= 5 * float(os.environ.get("IPCFS_SLOW", "1")):
                 raise OSError(f"a limit of 0.3 s took {took:.3f} s") from None
         else:
             raise OSError("an event that nobody set")

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from helpers import HERE
+from kit import T
 
 PROGRAMS = HERE / "programs"
 RUNNERS = {".sh": ["bash"], ".py": [sys.executable], ".pl": ["perl"], ".js": ["node"]}
@@ -27,7 +28,7 @@ def lines(start, output, ipc, tmp_path):
     def run(path, *args):
         if path.suffix == ".c":
             binary = tmp_path / path.stem
-            subprocess.run(["cc", "-Wall", "-o", binary, path], check=True, timeout=60)
+            subprocess.run(["cc", "-Wall", "-o", binary, path], check=True, timeout=T(60))
             command = [binary]
         else:
             command = [*RUNNERS[path.suffix], path]
