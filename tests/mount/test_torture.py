@@ -14,6 +14,8 @@ TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../torture/t
 
 
 def torture(mount, *arguments, timeout):
+    if INSTRUMENTED:
+        arguments += ("--ignore-worker-memory",)
     code, out, err = run([sys.executable, TORTURE, "--mount", mount.dir, "--kills", str(KILLS),
                           "--seed", os.environ.get("IPCFS_SEED", "1"), "--limit", str(T(60)), *arguments],
                          timeout=timeout)
