@@ -22,6 +22,7 @@
  *	[once]	 written when the file is made, never again
  *	[lock]	 read and written only under the file's mutex; written through the undo log (obj.h)
  *	[atomic] as [lock] for writers, but read by anyone at any time
+ *	[daemon] written by the daemon alone, with or without the mutex; read by anyone at any time
  *	[plain]	 under the mutex, but outside the undo log: it may be wrong after a crash and is only
  *		 a hint (times) or belongs to a block that nothing reaches yet
  *
@@ -155,9 +156,9 @@ struct ipc_handle {
 	uint64_t since;			/* [once] CLOCK_MONOTONIC, ns */
 	uint64_t nodeid;		/* [once] as which inode the kernel knows it */
 	uint64_t open_unique;		/* [once] the request that opened it */
-	int64_t timeout;		/* [lock] ns for each operation, -1 for ever */
-	int64_t deadline;		/* [lock] CLOCK_MONOTONIC ns, -1 none */
-	uint64_t poll_kh;		/* [lock] the kernel's name for whoever polls */
+	int64_t timeout;		/* [daemon] ns for each operation, -1 for ever */
+	int64_t deadline;		/* [daemon] CLOCK_MONOTONIC ns, -1 none */
+	uint64_t poll_kh;		/* [daemon] the kernel's name for whoever polls */
 	uint32_t poll_events;		/* [lock] what it polls for; 0: nobody does */
 	uint32_t waiters;		/* [lock] how many waiters are this handle's */
 	uint32_t holds;			/* [lock] how many holds are */
@@ -174,9 +175,9 @@ struct ipc_handle {
 	ref_t standing;			/* [lock] its waiter that is WAITER_STANDS; 0 */
 	uint32_t poll_told;		/* [lock] what its poller was told, as far as it is still so */
 	uint32_t poll_state;		/* [lock] poll.c */
-	uint32_t pad;
+	uint32_t poll_late;		/* [daemon] it polled while somebody kept the lock: fs/poll.c */
 	uint64_t poll_level[2];		/* [lock] how much there was to read, to write, as it was told */
-	int64_t clock[2];		/* [lock] read, write: when the time limit of what got EAGAIN has
+	int64_t clock[2];		/* [daemon] read, write: when the time limit of what got EAGAIN has
 					 * passed, CLOCK_MONOTONIC ns; 0: none runs */
 };
 

@@ -91,6 +91,15 @@ bool array_has(struct object *ob, uint64_t off, size_t size)
 	return off <= length && size <= length - off;
 }
 
+int array_memory(struct object *ob)
+{
+	int fd = data_fd(ob);
+
+	if (fd >= 0)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -EIO : fd;
+}
+
 ssize_t array_read(struct object *ob, char *buf, size_t size, uint64_t off)
 {
 	uint64_t length = A(ob)->length;

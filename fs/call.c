@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "direct.h"
+#include "held.h"
 #include "io.h"
 #include "type.h"
 
@@ -18,29 +19,61 @@ bool is_stream_type(uint32_t type)
 	return type == IPC_QUEUE || type == IPC_PIPE;
 }
 
-/* The object and handle of a request; the object is locked. */
-int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
-		 struct ipc_handle **ret_hd)
+static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 {
-	struct object *ob;
-	int r = target_of(ino, t);
+	int r;
 
 	/* The node of an open file stays, but for one that is damaged and was removed. */
-	if (r < 0)
+	if (target_of(ino, t) < 0)
 		return -EIO;
-	ob = object_of(t->node, &r);
-	if (!ob)
-		return r;
-	r = object_enter(ob);
+	*ret_ob = object_of(t->node, &r);
+	return *ret_ob ? 0 : r;
+}
+
+static int find_handle(struct object *ob, uint64_t fh, struct ipc_handle **ret_hd)
+{
+	*ret_hd = fh & FH_PLAIN ? NULL : ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	return *ret_hd ? 0 : -EBADF;
+}
+
+static int enter_by(int (*lock)(struct object *ob), uint64_t ino, uint64_t fh, struct target *t,
+		    struct object **ret_ob, struct ipc_handle **ret_hd)
+{
+	struct object *ob;
+	int r = find(ino, t, &ob), locked;
+
 	if (r < 0)
 		return r;
-	*ret_hd = ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
-	if (!*ret_hd) {
-		object_unlock(ob);
-		return -EBADF;
-	}
+	locked = lock(ob);
+	if (locked < 0)
+		return locked;
 	*ret_ob = ob;
-	return 0;
+	r = find_handle(ob, fh, ret_hd);
+	if (r < 0)
+		object_unlock(ob);
+	return r < 0 ? r : locked;
+}
+
+int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+	  struct ipc_handle **ret_hd)
+{
+	return enter_by(object_enter, ino, fh, t, ret_ob, ret_hd);
+}
+
+int enter_to_look(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+		  struct ipc_handle **ret_hd)
+{
+	return enter_by(held_look, ino, fh, t, ret_ob, ret_hd);
+}
+
+int enter_unlocked(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+		   struct ipc_handle **ret_hd)
+{
+	int r = find(ino, t, ret_ob);
+
+	if (r == 0 && (*ret_ob)->o.damage)
+		r = -EIO;
+	return r < 0 ? r : find_handle(*ret_ob, fh, ret_hd);
 }
 
 bool enter_to_wait(fuse_req_t req, uint64_t ino, uint64_t fh, struct target *t,

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "held.h"
 #include "text.h"
 
 #define BIT(t)		(1u << (t))
@@ -136,6 +137,26 @@ static void show_look(struct object *ob, FILE *f)
 		fprintf(f, "%" PRIu64 "\n", ipc_size(&ob->o));
 }
 
+/* What is more than a word cannot be seen while somebody keeps the object's lock. */
+static bool needs_lock(const struct object *ob, const struct ctl_file *c)
+{
+	if (c)
+		return !c->in_status && !c->unlocked;
+	return ob->o.type == IPC_QUEUE || ob->o.type == IPC_PIPE || ob->o.type == IPC_VALUE;
+}
+
+static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
+{
+	if (!ob->o.locked && needs_lock(ob, c)) {
+		fprintf(f, "stalled: ");
+		show_stalled(ob, f);
+	} else if (c) {
+		c->show(ob, f);
+	} else {
+		show_look(ob, f);
+	}
+}
+
 int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len)
 {
 	const struct ctl_file *c = ctl_of(t->sub);
@@ -150,22 +171,19 @@ int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len)
 	}
 	if (!c || !c->show_mount) {
 		ob = object_of(t->node, &r);
-		r = ob ? object_enter(ob) : r;
+		r = ob ? held_look(ob) : r;
 		if (r < 0)
 			return r;
 	}
 	f = open_memstream(ret_text, ret_len);
+	r = f ? 0 : -ENOMEM;
 	if (f) {
 		if (!ob)
 			c->show_mount(f);
-		else if (c)
-			c->show(ob, f);
 		else
-			show_look(ob, f);
+			show_object(ob, c, f);
 		if (fclose(f) != 0)
 			r = -ENOMEM;
-	} else {
-		r = -ENOMEM;
 	}
 	if (ob) {
 		if (ob->o.damage && r == 0) {

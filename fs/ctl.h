@@ -30,7 +30,8 @@ struct ctl_file {
 	uint8_t access;
 	uint8_t kind;			/* enum ipc_handle_kind; HANDLE_OBJECT: plain */
 	bool unlisted;			/* waits, takes or leads elsewhere */
-	bool in_status;			/* one word or number */
+	bool in_status;			/* one word or number, and so to be shown without the lock */
+	bool unlocked;			/* `show` knows what to do without the lock */
 	void (*show)(struct object *ob, FILE *f);
 	/* One line of text, with the object locked. 0 or -errno */
 	int (*store)(struct object *ob, const char *s, size_t len, uint64_t unique);
@@ -70,6 +71,8 @@ ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t un
 int ctl_readlink(const struct target *t, char *buf, size_t size);
 
 /* ctl_show.c */
+/* Who keeps the object's lock, and for how long already: "pid 12 (command) for 3.4 s". */
+void show_stalled(struct object *ob, FILE *f);
 void show_type(struct object *ob, FILE *f);
 void show_status(struct object *ob, FILE *f);
 void show_waiters(struct object *ob, FILE *f);

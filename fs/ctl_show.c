@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "held.h"
 #include "type.h"
 
 void show_type(struct object *ob, FILE *f)
@@ -12,11 +13,26 @@ void show_type(struct object *ob, FILE *f)
 	fprintf(f, "%s\n", ob->o.ops->name);
 }
 
+void show_stalled(struct object *ob, FILE *f)
+{
+	char command[200];
+	uint64_t since = ob->held_since;
+	uint32_t pid = held_pid(ob);
+
+	proc_command(pid, command, sizeof(command));
+	fprintf(f, "pid %u (%s) for %.3f s\n", pid, command, (double)(ipc_now() - since) / 1e9);
+}
+
+/* Its numbers are words of their own, which can be read without the lock. */
 void show_status(struct object *ob, FILE *f)
 {
 	struct ipc_header *h = ob->o.h;
 	unsigned int waiters = 0;
 
+	if (!ob->o.locked) {
+		fprintf(f, "stalled: ");
+		show_stalled(ob, f);
+	}
 	for (unsigned int i = 0; i < ctl_count; i++) {
 		const struct ctl_file *c = &ctl_files[i];
 
@@ -38,7 +54,7 @@ static const char *const op_names[OP_OPS] = {
 };
 
 /* pid, start time, uid, operation, seconds, command */
-static void show_process(FILE *f, const char *path, uint32_t pid, uint32_t uid, uint32_t op,
+static void show_process(FILE *f, const char *path, uint32_t pid, uint32_t uid, const char *op,
 			 uint64_t since)
 {
 	char command[200];
@@ -47,8 +63,21 @@ static void show_process(FILE *f, const char *path, uint32_t pid, uint32_t uid, 
 	proc_command(pid, command, sizeof(command));
 	if (path)
 		fprintf(f, "%s\t", path);
-	fprintf(f, "%u\t%" PRIu64 "\t%u\t%s\t%.3f\t%s\n", pid, proc_start(pid), uid,
-		op < OP_OPS ? op_names[op] : "?", seconds, command);
+	fprintf(f, "%u\t%" PRIu64 "\t%u\t%s\t%.3f\t%s\n", pid, proc_start(pid), uid, op, seconds,
+		command);
+}
+
+static const char *op_name(uint32_t op)
+{
+	return op < OP_OPS ? op_names[op] : "?";
+}
+
+/* The lists of a stalled object are not to be seen: who keeps its lock stands for all of them. */
+static void show_keeper(struct object *ob, const char *path, FILE *f)
+{
+	uint32_t pid = held_pid(ob);
+
+	show_process(f, path, pid, proc_uid(pid), "stalled", ob->held_since);
 }
 
 static uint32_t waiter_pid(const struct ipc_waiter *w)
@@ -60,11 +89,15 @@ static void waiters_of(struct object *ob, const char *path, FILE *f)
 {
 	struct ipc_obj *o = &ob->o;
 
+	if (!o->locked) {
+		show_keeper(ob, path, f);
+		return;
+	}
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		LIST_EACH(o, &o->h->lines[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
-			show_process(f, path, waiter_pid(w), w->uid, w->op, w->since);
+			show_process(f, path, waiter_pid(w), w->uid, op_name(w->op), w->since);
 		}
 }
 
@@ -72,17 +105,21 @@ static void holders_of(struct object *ob, const char *path, FILE *f)
 {
 	struct ipc_obj *o = &ob->o;
 
+	if (!o->locked) {
+		show_keeper(ob, path, f);
+		return;
+	}
 	LIST_EACH(o, &o->h->holds, r) {
 		struct ipc_hold *k = AT(o, ipc_hold, r);
 
-		show_process(f, path, k->pid, k->uid, k->op, k->since);
+		show_process(f, path, k->pid, k->uid, op_name(k->op), k->since);
 	}
 	if (o->type != IPC_QUEUE)
 		return;
 	LIST_EACH(o, &o->h->b.queue.leased, r) {
 		struct ipc_lease *k = AT(o, ipc_lease, r);
 
-		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, OP_LEASE, k->since);
+		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, op_name(OP_LEASE), k->since);
 	}
 }
 
@@ -165,7 +202,7 @@ void show_dead(struct object *ob, FILE *f)
 
 /* ---- the mount's own ---- */
 
-/* Objects that somebody has open, locked one after the other. */
+/* Objects that somebody has open, locked one after the other; those that are stalled, unlocked. */
 static void each_active(void (*fn)(struct object *ob, const char *path, void *arg), void *arg)
 {
 	struct node *n, *tmp;
@@ -179,7 +216,8 @@ static void each_active(void (*fn)(struct object *ob, const char *path, void *ar
 			continue;
 		turn_trim();
 		ob = object_of(n, &e);
-		if (!ob || object_try(ob) < 0)
+		e = ob ? object_lock(ob) : e;
+		if (e < 0 && e != -EBUSY)
 			continue;
 		tree_path(n, path, sizeof(path));
 		fn(ob, path, arg);
@@ -207,13 +245,14 @@ void show_mount_holders(FILE *f)
 	each_active(each_holders, f);
 }
 
-struct counts { uint64_t handles, waiters; };
+struct counts { uint64_t handles, waiters, stalled; };
 
 static void each_count(struct object *ob, const char *path, void *arg)
 {
 	struct counts *c = arg;
 
 	(void)path;
+	c->stalled += !ob->o.locked;
 	c->handles += ob->o.h->handles.count;
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		c->waiters += ob->o.h->lines[i].count;
@@ -231,8 +270,8 @@ void show_mount_status(FILE *f)
 		(double)(ipc_now() - fs.started) / 1e9);
 	fprintf(f, "objects: %" PRIu64 "\nobjects_limit: %" PRIu64 "\nmemory: %" PRIu64
 		"\nmemory_limit: %" PRIu64 "\nmessage_limit: %" PRIu64 "\nhandles: %" PRIu64
-		"\nwaiters: %" PRIu64 "\n", b->objects, b->object_limit, b->memory, b->memory_limit,
-		b->message_limit, c.handles, c.waiters);
+		"\nwaiters: %" PRIu64 "\nstalled: %" PRIu64 "\n", b->objects, b->object_limit, b->memory,
+		b->memory_limit, b->message_limit, c.handles, c.waiters, c.stalled);
 }
 
 /* ---- deadlocks ---- */
@@ -254,6 +293,8 @@ static void each_edges(struct object *ob, const char *path, void *arg)
 	struct ipc_obj *o = &ob->o;
 	struct edges *all = arg;
 
+	if (!o->locked)		/* nobody can tell */
+		return;
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		LIST_EACH(o, &o->h->lines[i], r)
 			LIST_EACH(o, &o->h->holds, k) {

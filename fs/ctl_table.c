@@ -347,6 +347,8 @@ LIMIT(message, message_limit, parse_plain, 1, IPC_MESSAGE_MAX)
 /* ---- the table ---- */
 
 #define FACT(n, t, fn)		{ .name = n, .types = t, .access = CTL_FACT, .in_status = true, .show = fn }
+/* Made of words too, or of what needs no lock. */
+#define SEEN(n, t, fn)		{ .name = n, .types = t, .access = CTL_FACT, .unlocked = true, .show = fn }
 #define LIST(n, t, fn)		{ .name = n, .types = t, .access = CTL_FACT, .show = fn }
 #define SETTING(n, t, fn, st)	{ .name = n, .types = t, .access = CTL_SETTING, .in_status = true, \
 				  .show = fn, .store = st }
@@ -356,9 +358,9 @@ LIMIT(message, message_limit, parse_plain, 1, IPC_MESSAGE_MAX)
 /* The index is part of the inode number: add at the end. */
 const struct ctl_file ctl_files[] = {
 	FACT("type", ANY, show_type),
-	LIST("status", ANY, show_status),
-	LIST("waiters", ANY, show_waiters),
-	LIST("holders", ANY, show_holders),
+	SEEN("status", ANY, show_status),
+	SEEN("waiters", ANY, show_waiters),
+	SEEN("holders", ANY, show_holders),
 	{ .name = "cancel", .types = ANY, .access = CTL_OWNER, .store = store_cancel },
 	{ .name = "shm", .types = ANY, .access = CTL_LINK, .unlisted = true },
 
@@ -401,8 +403,8 @@ const struct ctl_file ctl_files[] = {
 	TAKES("changed", BIT(IPC_VALUE), HANDLE_CHANGED),
 	SETTING("typecode", BIT(IPC_ARRAY), show_array_typecode, store_array_typecode),
 	SETTING("length", BIT(IPC_ARRAY), show_length, store_length),
-	{ .name = "items", .types = BIT(IPC_ARRAY), .access = CTL_DATA, .show = show_items,
-	  .store = store_items },
+	{ .name = "items", .types = BIT(IPC_ARRAY), .access = CTL_DATA, .unlocked = true,
+	  .show = show_items, .store = store_items },
 	{ .name = "data", .types = BIT(IPC_ARRAY), .access = CTL_LINK, .unlisted = true },
 
 	{ .name = "status", .types = CTL_ROOT, .show_mount = show_mount_status },

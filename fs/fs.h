@@ -108,10 +108,12 @@ struct object {
 	unsigned int pins;		/* who needs it beyond the turn: requests that wait in another object */
 	struct timer timer;		/* poll.c: limits and pollers of what does not wait */
 	/* held.c */
-	uint64_t held;			/* since when somebody keeps its lock; 0: nobody */
+	uint64_t held;			/* since when somebody who is not stopped keeps its lock; 0: nobody */
+	uint64_t held_since;		/* since when it is this one */
 	uint32_t held_word;		/* who */
 	bool held_failed;		/* for too long */
 	bool untold;			/* settle_told_in() was not possible */
+	bool late_polls;		/* some handles polled while it was: poll.c */
 	struct object *held_next, *held_prev;
 	struct kept *kept;		/* its requests that are put aside */
 	struct to_finish *to_finish;
@@ -292,7 +294,7 @@ void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a,
 struct raw_request {
 	uint64_t unique;		/* without the bit that says it was sent again */
 	bool resent;
-	uint32_t pid;
+	uint32_t pid, opcode;
 	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
 	bool by_cache;			/* READ: the page cache reads, for sendfile(2) or mmap(2) */
 	bool unprivileged;		/* WRITE: by one who does not keep setuid and setgid bits */
@@ -305,6 +307,7 @@ uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */
 bool proc_killed(uint32_t tid);			/* it is ending because of a signal */
 char proc_state(uint32_t tid);		/* R, S, T …; 0: gone */
 uint64_t proc_start(uint32_t pid);		/* start time in clock ticks; 0: gone */
+uint32_t proc_uid(uint32_t pid);
 void proc_command(uint32_t pid, char *buf, size_t size);
 uint64_t proc_memory_total(void);
 

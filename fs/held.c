@@ -12,12 +12,19 @@
  *
  * A request that is put aside has changed nothing yet, or what can be told from the object's
  * notes: it is dealt with as one that the kernel sends again after a restart. A signal ends its
- * wait; so do the time limits that it has. A restart forgets it, and the kernel sends it again.
+ * wait; so do the time limits that it has (held_limit.c). A restart forgets it, and the kernel
+ * sends it again.
+ *
+ * Who only looks (.ctl, poll) is told what can be seen without the lock, and that the object is
+ * stalled: at once if the holder is stopped. If it runs it may only have lost the processor, and
+ * then the true answer is worth waiting for, but not for long.
+ *
+ * A close() is not held up either: when it has waited long enough it is told that it is done, and
+ * stays in line to be done.
  *
  * One who keeps the lock and is not stopped is broken, or means harm. After LIMIT_NS the object's
  * requests get EIO until the lock is free.
  */
-#include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -28,17 +35,20 @@
 
 #include "held.h"
 #include "io.h"
-#include "lib.h"
 #include "lock.h"
 #include "type.h"
 
 #define LIMIT_NS	5000000000
-#define PATIENCE_NS	100000000	/* of who may not wait; as in libipcfs */
+#define RESENT		(1ull << 63)	/* in a request's number */
 
 struct kept {				/* a request that is put aside */
 	struct kept *next, *prev;
-	int64_t deadline;
-	int late;			/* what it gets then */
+	struct held_limit limit;
+	bool later;			/* it waits for something else than the lock: without a limit */
+	bool looks;			/* when it is late it is dealt with, without the lock */
+	bool told;			/* a FLUSH whose caller waits no longer */
+	bool killed;			/* a FLUSH: its process was ending by a signal, … */
+	uint32_t closer;		/* … and is this one; 0: not known */
 	size_t len;
 	_Alignas(8) char msg[];
 };
@@ -55,7 +65,17 @@ struct to_finish {			/* what the lock was missing for, after the answer was give
 static struct object *held;
 static _Atomic bool any;		/* there are some */
 int held_fd = -1;
-static struct object *aside;		/* for which the request that is dealt with has to wait */
+
+/* The request that is dealt with now. */
+static struct object *aside;		/* it has to wait for this one; NULL */
+static struct kept *current;		/* it was put aside before; NULL */
+static struct kept aside_as;		/* how it is put aside */
+static bool unlocked;			/* it has waited long enough, and is dealt with without the lock */
+
+static uint32_t holder(const struct object *ob)
+{
+	return __atomic_load_n(&ob->o.h->m.lock, __ATOMIC_RELAXED) & LOCK_TID;
+}
 
 bool held_any(void)
 {
@@ -66,8 +86,8 @@ void held_add(struct object *ob)
 {
 	if (ob->held)
 		return;
-	ob->held = ipc_now();
-	ob->held_word = 0;
+	ob->held = ob->held_since = ipc_now();
+	ob->held_word = holder(ob);
 	DL_APPEND2(held, ob, held_prev, held_next);
 	if (!any && held_fd >= 0 && eventfd_write(held_fd, 1) < 0)
 		log_line(LOG_ERR, "eventfd: %m");
@@ -93,78 +113,73 @@ void held_later(struct object *ob)
 {
 	held_add(ob);
 	held_put_aside(ob);
+	aside_as.later = true;
+}
+
+static bool is_close(uint32_t opcode)
+{
+	return opcode == FUSE_FLUSH || opcode == FUSE_RELEASE;
+}
+
+/* What fails at once when the lock was kept for too long. A close does not: it is done later. */
+bool held_refuses(const struct object *ob)
+{
+	return ob->held_failed && !is_close(raw.opcode);
 }
 
 void held_begin(void)
 {
 	aside = NULL;
+	aside_as = (struct kept){ 0 };
 }
 
 bool held_may_reply(uint64_t unique)
 {
-	return !aside || (unique & ~(1ull << 63)) != raw.unique;
+	return (!aside && !(current && current->told)) || (unique & ~RESENT) != raw.unique;
 }
 
-/* ---- time limits ---- */
+/* ---- who keeps it ---- */
 
-/*
- * The handle that it uses. What its file says is not to be trusted, but only this request's
- * matter.
- */
-static struct ipc_handle *handle_of(struct object *ob, uint64_t fh)
+uint32_t held_pid(const struct object *ob)
 {
-	return ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	return proc_pid(ob->held_word);
 }
 
-static void limit(struct kept *k, int64_t t, int error)
+bool held_stopped(const struct object *ob)
 {
-	if (t < k->deadline) {
-		k->deadline = t;
-		k->late = error;
+	char state = proc_state(holder(ob));
+
+	return state == 'T' || state == 't';
+}
+
+int held_look(struct object *ob)
+{
+	int r = object_lock(ob);
+
+	if (r == 0 && ob->kept) {	/* what came first is to be seen */
+		object_unlock(ob);
+		r = -EBUSY;
+	} else if (r == -EBUSY && (unlocked || ob->held_failed || held_stopped(ob))) {
+		return HELD_STALLED;
 	}
-}
-
-static bool is_stopped(const struct object *ob);
-
-/* Names need a lock that the kernel holds until this is answered: alias.c. */
-static bool must_not_wait(const struct object *ob, const struct fuse_in_header *h)
-{
-	return h->opcode == FUSE_SETATTR || h->opcode == FUSE_CREATE ||
-	       h->opcode == FUSE_FALLOCATE ||
-	       (h->opcode == FUSE_WRITE && !(h->nodeid & NODEID_ALIAS) &&
-		(h->nodeid >> 40 >= SUB_CTL || ob->o.type == IPC_ARRAY));
-}
-
-static void set_deadline(struct object *ob, struct kept *k)
-{
-	const struct fuse_in_header *h = (const void *)k->msg;
-	const struct fuse_read_in *in = (const void *)(h + 1);	/* fuse_write_in begins alike */
-	const struct fuse_ioctl_in *ioc = (const void *)(h + 1);
-	int64_t now = (int64_t)ipc_now();
-	struct ipc_handle *hd;
-
-	k->deadline = IPC_NEVER;
-	/* (After a CLOSE ipcfs_close() goes on, and RELEASE comes behind it.) */
-	if (must_not_wait(ob, h) ||
-	    (h->opcode == FUSE_IOCTL && k->len >= sizeof(*h) + sizeof(*ioc) && ioc->cmd == LIB_IOC_CLOSE))
-		limit(k, is_stopped(ob) ? now : now + PATIENCE_NS, EAGAIN);
-	if ((h->opcode != FUSE_READ && h->opcode != FUSE_WRITE) || k->len < sizeof(*h) + sizeof(*in) ||
-	    in->fh & FH_PLAIN)
-		return;
-	if (in->flags & O_NONBLOCK)
-		limit(k, now + PATIENCE_NS, EAGAIN);
-	hd = handle_of(ob, in->fh);
-	if (!hd)
-		return;
-	if (hd->timeout >= 0)
-		limit(k, now + (hd->timeout ? hd->timeout : PATIENCE_NS), hd->timeout ? ETIMEDOUT : EAGAIN);
-	if (hd->deadline >= 0)
-		limit(k, hd->deadline, ETIMEDOUT);
-	if (hd->flags & HANDLE_LIB && lib_timeout(in->offset) >= 0) {
-		int64_t ns = lib_timeout(in->offset);
-
-		limit(k, now + (ns ? ns : PATIENCE_NS), ns ? ETIMEDOUT : EAGAIN);
+	if (r == -EBUSY) {
+		held_put_aside(ob);
+		aside_as.looks = true;
 	}
+	return r;
+}
+
+/* ---- closing ---- */
+
+void held_closer(uint32_t tid, uint32_t *ret_pid, bool *ret_killed)
+{
+	if (current && current->closer) {
+		*ret_pid = current->closer;
+		*ret_killed = current->killed;
+		return;
+	}
+	*ret_pid = aside_as.closer = proc_pid(tid);
+	*ret_killed = aside_as.killed = proc_killed(tid);
 }
 
 /* ---- keeping requests ---- */
@@ -172,30 +187,66 @@ static void set_deadline(struct object *ob, struct kept *k)
 void held_end(const void *msg, size_t len)
 {
 	struct object *ob = aside;
-	struct kept *k;
+	struct kept *k = current;
 
 	aside = NULL;
 	if (!ob)
 		return;
-	k = malloc(sizeof(*k) + len);
-	if (!k)
-		abort();		/* the next worker gets it again */
-	k->len = len;
-	memcpy(k->msg, msg, len);
-	set_deadline(ob, k);
+	current = NULL;
+	if (!k) {
+		k = malloc(sizeof(*k) + len);
+		if (!k)
+			abort();	/* the next worker gets it again */
+		*k = aside_as;
+		k->len = len;
+		k->limit.deadline = IPC_NEVER;
+		k->later = true;
+		memcpy(k->msg, msg, len);
+	}
+	if (k->later && !aside_as.later)	/* the first time: its limit counts from now */
+		held_limit(ob, msg, len, k->looks, &k->limit);
+	k->later &= aside_as.later;
 	DL_APPEND(ob->kept, k);
+}
+
+static const struct fuse_in_header *header_of(const struct kept *k)
+{
+	return (const void *)k->msg;
+}
+
+static void tell(struct kept *k, int error)
+{
+	struct fuse_out_header out = {
+		.len = sizeof(out), .error = -error, .unique = header_of(k)->unique,
+	};
+	struct iovec iov = { &out, sizeof(out) };
+
+	if (!k->told && writev(fuse_session_fd(fs.se), &iov, 1) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "reply: %m");
 }
 
 static void answer(struct object *ob, struct kept *k, int error)
 {
-	const struct fuse_in_header *h = (const void *)k->msg;
-	struct fuse_out_header out = { .len = sizeof(out), .error = -error, .unique = h->unique };
-	struct iovec iov = { &out, sizeof(out) };
-
 	DL_DELETE(ob->kept, k);
-	if (writev(fuse_session_fd(fs.se), &iov, 1) < 0 && errno != ENOENT)
-		log_line(LOG_WARNING, "reply: %m");
+	tell(k, error);
 	free(k);
+}
+
+/*
+ * It waits no longer. A close is done nevertheless, as soon as it can be. (Nobody waits for a
+ * RELEASE, and until it is answered the kernel does not forget the inode.)
+ */
+static void give_up(struct object *ob, struct kept *k, int error)
+{
+	if (!is_close(header_of(k)->opcode)) {
+		answer(ob, k, error);
+		return;
+	}
+	k->limit.deadline = IPC_NEVER;
+	if (header_of(k)->opcode == FUSE_RELEASE)
+		return;
+	tell(k, error);
+	k->told = true;
 }
 
 bool held_interrupted(uint64_t unique)
@@ -205,12 +256,12 @@ bool held_interrupted(uint64_t unique)
 
 	DL_FOREACH2(held, ob, held_next)
 		DL_FOREACH(ob->kept, k) {
-			const struct fuse_in_header *h = (const void *)k->msg;
-
-			if ((h->unique & ~(1ull << 63)) != (unique & ~(1ull << 63)))
+			if ((header_of(k)->unique & ~RESENT) != (unique & ~RESENT))
 				continue;
-			if (h->opcode != FUSE_RELEASE)
-				answer(ob, k, EINTR);
+			if (k->looks)		/* poll(2) knows no EINTR: it gets its answer now */
+				k->limit.deadline = 0;
+			else
+				give_up(ob, k, EINTR);
 			return true;
 		}
 	return false;
@@ -223,7 +274,7 @@ bool held_has(uint64_t unique)
 
 	DL_FOREACH2(held, ob, held_next)
 		DL_FOREACH(ob->kept, k)
-			if ((((const struct fuse_in_header *)k->msg)->unique & ~(1ull << 63)) == unique)
+			if ((header_of(k)->unique & ~RESENT) == unique)
 				return true;
 	return false;
 }
@@ -270,19 +321,6 @@ void held_forget(struct object *ob)
 
 /* ---- trying again ---- */
 
-static uint32_t holder(const struct object *ob)
-{
-	return __atomic_load_n(&ob->o.h->m.lock, __ATOMIC_RELAXED) & LOCK_TID;
-}
-
-/* Is who keeps it stopped by a signal or a debugger? */
-static bool is_stopped(const struct object *ob)
-{
-	char state = proc_state(holder(ob));
-
-	return state == 'T' || state == 't';
-}
-
 /* Somebody who runs has kept it for too long. */
 static void look_at_holder(struct object *ob)
 {
@@ -290,10 +328,11 @@ static void look_at_holder(struct object *ob)
 	uint64_t now = ipc_now();
 	char path[512];
 
-	if (word != ob->held_word || is_stopped(ob)) {
-		ob->held_word = word;
+	if (word != ob->held_word)
+		ob->held_since = now;
+	if (word != ob->held_word || held_stopped(ob))
 		ob->held = now;
-	}
+	ob->held_word = word;
 	if (ob->held_failed || now - ob->held < LIMIT_NS)
 		return;
 	tree_path(ob->node, path, sizeof(path));
@@ -302,17 +341,38 @@ static void look_at_holder(struct object *ob)
 	ob->held_failed = true;
 }
 
-static void expire(struct object *ob)
+/* Deal with one that was put aside, and is in no list now. */
+static void deal_with(struct kept *k, void (*again)(void *msg, size_t len))
+{
+	current = k;
+	again(k->msg, k->len);
+	if (current)		/* not put aside once more */
+		free(current);
+	current = NULL;
+}
+
+static void expire(struct object *ob, void (*again)(void *msg, size_t len))
 {
 	int64_t now = (int64_t)ipc_now();
 	struct kept *k, *tmp;
 
 	DL_FOREACH_SAFE(ob->kept, k, tmp) {
-		if (ob->held_failed)
-			answer(ob, k, EIO);
-		else if (k->deadline <= now)
-			answer(ob, k, k->late);
+		if (!ob->held_failed && k->limit.deadline > now)
+			continue;
+		if (k->looks) {
+			DL_DELETE(ob->kept, k);
+			unlocked = true;
+			deal_with(k, again);
+			unlocked = false;
+		} else {
+			give_up(ob, k, ob->held_failed ? EIO : k->limit.error);
+		}
 	}
+}
+
+static struct ipc_handle *handle_of(struct object *ob, uint64_t fh)
+{
+	return ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
 }
 
 /* It is locked: what was left undone. Unlocks it. */
@@ -350,28 +410,28 @@ static void deal_again(struct object *ob, void (*again)(void *msg, size_t len))
 	while (list && !ob->kept) {
 		k = list;
 		DL_DELETE(list, k);
-		again(k->msg, k->len);
-		free(k);
+		deal_with(k, again);
 	}
 	DL_CONCAT(ob->kept, list);
 }
 
 static void look_again(struct object *ob, void (*again)(void *msg, size_t len))
 {
-	int r = object_try(ob);
+	int r;
 
+	ob->pins++;		/* one of its requests may end the turn (turn.c), and we are not done */
+	r = object_try(ob);
 	if (r == -EBUSY) {
 		look_at_holder(ob);
-		expire(ob);
-		return;
+		expire(ob, again);
+	} else {
+		held_remove(ob);
+		if (r == 0)
+			catch_up(ob);
+		deal_again(ob, again);
+		if (ob->untold && !ob->held)
+			settle_told_in(ob);
 	}
-	held_remove(ob);
-	ob->pins++;		/* one of its requests may end the turn (turn.c), and we are not done */
-	if (r == 0)
-		catch_up(ob);
-	deal_again(ob, again);
-	if (ob->untold && !ob->held)
-		settle_told_in(ob);
 	ob->pins--;
 	object_used(ob);
 }

@@ -16,6 +16,32 @@ bool held_any(void);
  * The request that is dealt with needs this object, and has to wait for it: no reply to it counts.
  */
 void held_put_aside(struct object *ob);
+/* It has been kept for too long: this request gets EIO. */
+bool held_refuses(const struct object *ob);
+/*
+ * For one that only looks: 0: it is locked. HELD_STALLED: somebody keeps the lock; say so, with
+ * what can be seen without. -EBUSY: it will be dealt with again, soon. -EIO.
+ */
+int held_look(struct object *ob);
+#define HELD_STALLED 1
+bool held_stopped(const struct object *ob);	/* who keeps it is stopped, by a signal or a debugger */
+uint32_t held_pid(const struct object *ob);	/* the process that keeps it, since ob->held_since */
+/*
+ * Of a FLUSH: the process, and whether it is ending by a signal; as it was when the request came,
+ * for when it is done at last that process may be gone.
+ */
+void held_closer(uint32_t tid, uint32_t *ret_pid, bool *ret_killed);
+
+/* ---- held_limit.c ---- */
+
+struct held_limit {
+	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER */
+	int error;			/* what it gets then */
+};
+
+/* How long this request may wait for the object's lock. looks: it only looks. */
+void held_limit(const struct object *ob, const void *msg, size_t len, bool looks,
+		struct held_limit *ret);
 
 /* The request is to be dealt with again a little later. */
 void held_later(struct object *ob);

@@ -3,7 +3,9 @@
 #include <poll.h>
 
 #include "direct.h"
+#include "held.h"
 #include "io.h"
+#include "lib.h"
 #include "monitor.h"
 #include "type.h"
 
@@ -104,77 +106,112 @@ static int64_t next_length(struct object *ob, struct ipc_handle *hd)
 	return (int64_t)(o->ops->next ? o->ops->next(o, hd) : 2);
 }
 
-/* What got EAGAIN under the old limit begins anew. */
-static void limit_changed(struct ipc_obj *o, struct ipc_handle *hd, int64_t *limit, int64_t v)
+static int64_t number_in(const void *in, size_t in_size)
 {
-	set64_at(o, (uint64_t *)limit, (uint64_t)v);
-	set64(o, hd->clock[0], 0);
-	set64(o, hd->clock[1], 0);
+	int64_t v = 0;
+
+	if (in_size >= sizeof(v))
+		memcpy(&v, in, sizeof(v));
+	return v;
+}
+
+static int no_handle(int r)
+{
+	return r == 0 || r == -EIO || r == -EBUSY ? r : -ENOTTY;
+}
+
+/*
+ * Words that the daemon alone writes: set at once, whoever has the object's lock. What got EAGAIN
+ * under the old limit begins anew.
+ */
+static int ioctl_limit(uint64_t ino, uint64_t fh, unsigned int cmd, int64_t v)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	int r = enter_unlocked(ino, fh, &t, &ob, &hd);
+
+	if (r < 0)
+		return no_handle(r);
+	if (v < -1)
+		return -EINVAL;
+	__atomic_store_n(cmd == IPCFS_IOC_TIMEOUT ? &hd->timeout : &hd->deadline, v,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&hd->clock[0], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&hd->clock[1], 0, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int ioctl_next(uint64_t ino, uint64_t fh, int64_t *ret)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	int r = enter_to_look(ino, fh, &t, &ob, &hd);
+	bool plain;
+
+	if (r < 0)
+		return no_handle(r);
+	plain = hd->flags & HANDLE_LOOK;
+	*ret = -1;		/* stalled: a read would wait */
+	if (r == 0 && !plain)
+		*ret = next_length(ob, hd);
+	if (r == 0)
+		settle(ob);
+	return plain ? -ENOTTY : 0;	/* as of any plain file */
+}
+
+static int ioctl_direct(fuse_req_t req, uint64_t ino, uint64_t fh, unsigned int cmd, const void *in,
+			size_t in_size, struct lib_attach *out, size_t *ret_size)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	int r;
+
+	if (cmd == LIB_IOC_KICK) {	/* if it is stalled now, it is looked at later */
+		r = enter_unlocked(ino, fh, &t, &ob, &hd);
+		if (r < 0 || object_lock(ob) == -EBUSY)
+			return no_handle(r);
+		object_unlock(ob);
+	}
+	r = enter(ino, fh, &t, &ob, &hd);
+	if (r < 0)
+		return no_handle(r);
+	r = direct_ioctl(ob, hd, req, cmd, in, in_size, out, ret_size);
+	commit(&ob->o);
+	settle(ob);
+	return r;
 }
 
 void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 	       struct fuse_file_info *fi, unsigned int flags, const void *in_buf, size_t in_size,
 	       size_t out_size)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	struct lib_attach out;
+	union { struct lib_attach attach; int64_t v; } out;
 	size_t n_out = 0;
-	int64_t v = 0;
-	int r = 0;
+	int r;
 
 	if (flags & FUSE_IOCTL_DIR || fi->fh & FH_PLAIN || _IOC_TYPE(cmd) != 'i') {
 		fuse_reply_err(req, ENOTTY);
 		return;
 	}
-	if (in_size >= sizeof(v))
-		memcpy(&v, in_buf, sizeof(v));
-	if (cmd == LIB_IOC_SYNC || cmd == LIB_IOC_CLOSE) {
-		r = cmd == LIB_IOC_SYNC ? 0 : close_early(ino, fi->fh, v);
-		if (r < 0)
-			fuse_reply_err(req, -r);
-		else
-			fuse_reply_ioctl(req, 0, NULL, 0);
-		return;
+	if (cmd == IPCFS_IOC_TIMEOUT || cmd == IPCFS_IOC_DEADLINE) {
+		r = ioctl_limit(ino, fi->fh, cmd, number_in(in_buf, in_size));
+	} else if (cmd == IPCFS_IOC_NEXT) {
+		r = ioctl_next(ino, fi->fh, &out.v);
+		n_out = sizeof(out.v);
+	} else if (cmd == LIB_IOC_CLOSE) {
+		r = close_early(ino, fi->fh, number_in(in_buf, in_size));
+	} else if (cmd == LIB_IOC_SYNC) {
+		r = 0;
+	} else {
+		r = ioctl_direct(req, ino, fi->fh, cmd, in_buf, in_size, &out.attach, &n_out);
 	}
-	r = enter(ino, fi->fh, &t, &ob, &hd);
-	if (r < 0) {
-		fuse_reply_err(req, r == -EIO ? EIO : ENOTTY);
-		return;
-	}
-	switch (cmd) {
-	case IPCFS_IOC_TIMEOUT:
-		if (v < -1)
-			r = -EINVAL;
-		else
-			limit_changed(&ob->o, hd, &hd->timeout, v);
-		break;
-	case IPCFS_IOC_DEADLINE:
-		if (v < -1)
-			r = -EINVAL;
-		else
-			limit_changed(&ob->o, hd, &hd->deadline, v);
-		break;
-	case IPCFS_IOC_NEXT:
-		if (hd->flags & HANDLE_LOOK)	/* as any plain file */
-			r = -ENOTTY;
-		else
-			v = next_length(ob, hd);
-		break;
-	default:
-		r = direct_ioctl(ob, hd, req, cmd, in_buf, in_size, &out, &n_out);
-	}
-	commit(&ob->o);
-	settle(ob);
 	if (r < 0)
 		fuse_reply_err(req, -r);
-	else if (n_out)
-		fuse_reply_ioctl(req, 0, &out, n_out);
-	else if (cmd == IPCFS_IOC_NEXT)
-		fuse_reply_ioctl(req, 0, &v, sizeof(v));
 	else
-		fuse_reply_ioctl(req, 0, NULL, 0);
+		fuse_reply_ioctl(req, 0, n_out ? &out : NULL, n_out);
 }
 
 /* ---- lseek ---- */

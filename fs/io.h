@@ -35,6 +35,12 @@ bool is_stream_type(uint32_t type);
 /* The object and handle of a request; the object is locked. 0 or -errno */
 int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
 	  struct ipc_handle **ret_hd);
+/* The same for one that only looks. HELD_STALLED: it is not locked, see held_look(). */
+int enter_to_look(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+		  struct ipc_handle **ret_hd);
+/* The same without the lock, for words of the handle that this daemon alone writes. */
+int enter_unlocked(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+		   struct ipc_handle **ret_hd);
 /* The same for one that may have to wait, and then can be interrupted. false: it is answered. */
 bool enter_to_wait(fuse_req_t req, uint64_t ino, uint64_t fh, struct target *t,
 		   struct object **ret_ob, struct ipc_handle **ret_hd);

@@ -13,6 +13,7 @@ extern unsigned int poll_interval_ms;
 
 /* With the object locked. */
 void wake_pollers(struct object *ob);
+void wake_late_pollers(struct object *ob);
 void poll_rearm(struct object *ob);		/* after a start */
 /* A read of a condition or barrier with O_NONBLOCK stands in line. */
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags);

@@ -152,7 +152,7 @@ static bool is_plain(const struct target *t, int flags)
 
 	if (c)
 		return c->kind == HANDLE_OBJECT;
-	return flags & O_NOFOLLOW && (flags & O_ACCMODE) == O_RDONLY && t->node->type != IPC_ARRAY;
+	return flags & O_NOFOLLOW && (flags & O_ACCMODE) == O_RDONLY;
 }
 
 static int open_target(fuse_req_t req, const struct target *t, struct fuse_file_info *fi,
@@ -352,18 +352,24 @@ void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
-	uint32_t tid = (uint32_t)fuse_req_ctx(req)->pid;
+	uint32_t tid = (uint32_t)fuse_req_ctx(req)->pid, pid;
 	int64_t refused;
-	bool partial;
+	bool partial, killed;
 	int r = 0;
 
-	if (fi->fh & FH_PLAIN || nothing_to_flush(ino, fi->fh) ||
-	    enter(ino, fi->fh, &t, &ob, &hd) < 0) {
+	if (!(fi->fh & FH_PLAIN) && !nothing_to_flush(ino, fi->fh))
+		r = enter(ino, fi->fh, &t, &ob, &hd);
+	else
+		r = -EBADF;
+	if (r == -EBUSY)		/* put aside */
+		held_closer(tid, &pid, &killed);
+	if (r < 0) {
 		fuse_reply_err(req, 0);
 		return;
 	}
 	if (hd->line) {
-		r = flush_line(ob, hd, proc_pid(tid), proc_killed(tid));
+		held_closer(tid, &pid, &killed);
+		r = flush_line(ob, hd, pid, killed);
 	} else if (raw.resent && ipc_note_find(&ob->o, raw.unique, (ref_t)fi->fh, &refused, &partial)) {
 		r = (int)refused;
 	}

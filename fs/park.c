@@ -380,6 +380,8 @@ void settle(struct object *ob)
 			break;
 	}
 	if (!o->damage && o->locked) {
+		if (ob->late_polls)
+			wake_late_pollers(ob);
 		if (o->h->polls.count)
 			wake_pollers(ob);
 		heap_trim(o, fs.hungry != NULL);

@@ -4,7 +4,9 @@
  * it stood at the open. A restarted worker takes it anew, and goes on at the next whole line.
  */
 #include <string.h>
+#include <unistd.h>
 
+#include "array.h"
 #include "ctl.h"
 #include "io.h"
 #include "worker.h"
@@ -13,6 +15,7 @@ struct snapshot {
 	uint64_t fh;
 	char *text;
 	size_t len;
+	int fd;				/* an array's memory, instead; -1 */
 	UT_hash_handle hh;
 };
 
@@ -33,6 +36,17 @@ static struct snapshot *snapshot_of(uint64_t fh)
 	return s;
 }
 
+/* Of an array the handle looks at the memory itself, which no lock guards. */
+static int open_memory(const struct target *t, int *ret_fd)
+{
+	int r;
+	struct object *ob = object_of(t->node, &r);
+
+	if (ob)
+		r = *ret_fd = array_memory(ob);
+	return r < 0 ? r : 0;
+}
+
 int plain_open(const struct target *t, uint64_t fh)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
@@ -40,7 +54,11 @@ int plain_open(const struct target *t, uint64_t fh)
 
 	if (!s)
 		return -ENOMEM;
-	r = ctl_snapshot(t, &s->text, &s->len);
+	s->fd = -1;
+	if (t->sub == SUB_SELF && t->node->type == IPC_ARRAY)
+		r = open_memory(t, &s->fd);
+	else
+		r = ctl_snapshot(t, &s->text, &s->len);
 	if (r < 0) {
 		free(s);
 		return r;
@@ -57,6 +75,8 @@ void plain_close(uint64_t fh)
 	if (!s)
 		return;
 	HASH_DEL(snapshots, s);
+	if (s->fd >= 0)
+		close(s->fd);
 	free(s->text);
 	free(s);
 }
@@ -85,6 +105,17 @@ static void go_on_at_a_line(struct snapshot *s, size_t off)
 	}
 }
 
+static void read_memory(fuse_req_t req, int fd, size_t size, off_t off)
+{
+	static char buf[MAX_IO];
+	ssize_t n = pread(fd, buf, size < sizeof(buf) ? size : sizeof(buf), off);
+
+	if (n < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
 void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t off)
 {
 	struct snapshot *s = snapshot_of(fh);
@@ -103,7 +134,9 @@ void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t of
 		s = snapshot_of(fh);
 		go_on_at_a_line(s, (size_t)off);
 	}
-	if ((size_t)off >= s->len)
+	if (s->fd >= 0)
+		read_memory(req, s->fd, size, off);
+	else if ((size_t)off >= s->len)
 		fuse_reply_buf(req, NULL, 0);
 	else
 		fuse_reply_buf(req, s->text + off, s->len - (size_t)off < size ?

@@ -64,6 +64,30 @@ void wake_pollers(struct object *ob)
 	wake(ob, false);
 }
 
+/*
+ * Those that asked while somebody kept the object's lock, in this worker's time or an earlier one's:
+ * they are in no list. They ask again.
+ */
+void wake_late_pollers(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	ob->late_polls = false;
+	LIST_EACH(o, &o->h->handles, r) {
+		struct ipc_handle *hd = handle_at(o, r);
+
+		if (!hd->poll_late)
+			continue;
+		notify_poll(hd->poll_kh);	/* first, as in wake() */
+		if (hd->poll_events)
+			ipc_poll_sent(o, r);
+		set32(o, hd->poll_late, 0);
+		commit(o);
+	}
+	if (ipc_poll_pending(o))
+		timer_by(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
+}
+
 void poll_rearm(struct object *ob)
 {
 	int64_t now = (int64_t)ipc_now(), t = ipc_next_limit(&ob->o, now);
@@ -123,14 +147,42 @@ int nonblock_ended(struct object *ob, struct ipc_call *c, unsigned int dir, int 
 	return r;
 }
 
+static unsigned int poll_now(struct object *ob, struct ipc_handle *hd, bool asks, uint32_t events)
+{
+	unsigned int ready;
+
+	/* What a direct client did is not told to this one alone. */
+	if (asks && ob->direct && ob->o.h->polls.count)
+		wake_pollers(ob);
+	ready = ipc_ready(&ob->o, hd);
+	events |= (events & POLLRDNORM ? POLLIN : 0) | (events & POLLWRNORM ? POLLOUT : 0);
+	if (asks)
+		pollers_add(ob, raw.poll_kh);
+	if (asks && ipc_poll_asked(&ob->o, ref_of(&ob->o, hd), raw.poll_kh, events, ready))
+		wake_pollers(ob);
+	object_unlock(ob);
+	return ready;
+}
+
+/* Somebody keeps the object's lock: whatever one could call now would wait. */
+static unsigned int poll_stalled(struct object *ob, struct ipc_handle *hd, bool asks)
+{
+	if (asks) {			/* the daemon alone writes these words */
+		pollers_add(ob, raw.poll_kh);
+		__atomic_store_n(&hd->poll_kh, raw.poll_kh, __ATOMIC_RELAXED);
+		__atomic_store_n(&hd->poll_late, 1, __ATOMIC_RELAXED);
+		ob->late_polls = true;
+	}
+	return ob->held_failed ? POLLERR : 0;
+}
+
 void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
 	struct target t;
 	struct object *ob;
 	struct ipc_handle *hd;
 	unsigned int ready;
-	uint32_t events = fi->poll_events;
-	bool others = false;
+	int r;
 
 	if (ph)
 		fuse_pollhandle_destroy(ph);	/* its kh is all that we need: see raw_request */
@@ -138,22 +190,13 @@ void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 		fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 		return;
 	}
-	if (enter(ino, fi->fh, &t, &ob, &hd) < 0) {
-		fuse_reply_poll(req, POLLERR);
-		return;
-	}
-	/* What a direct client did is not told to this one alone. */
-	if (ph && ob->direct && ob->o.h->polls.count)
-		wake_pollers(ob);
-	ready = ipc_ready(&ob->o, hd);
-	if (ph) {
-		pollers_add(ob, raw.poll_kh);
-		events |= (events & POLLRDNORM ? POLLIN : 0) | (events & POLLWRNORM ? POLLOUT : 0);
-		others = ipc_poll_asked(&ob->o, ref_of(&ob->o, hd), raw.poll_kh, events, ready);
-	}
-	if (others)
-		wake_pollers(ob);
-	object_unlock(ob);
+	r = enter_to_look(ino, fi->fh, &t, &ob, &hd);
+	if (r < 0)
+		ready = POLLERR;
+	else if (r == HELD_STALLED)
+		ready = poll_stalled(ob, hd, ph != NULL);
+	else
+		ready = poll_now(ob, hd, ph != NULL, fi->poll_events);
 	fuse_reply_poll(req, ready | (ready & POLLIN ? POLLRDNORM : 0) |
 			(ready & POLLOUT ? POLLWRNORM : 0));
 }

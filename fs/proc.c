@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -75,6 +76,15 @@ char proc_state(uint32_t tid)
 uint64_t proc_start(uint32_t pid)
 {
 	return stat_field(pid, 22);
+}
+
+uint32_t proc_uid(uint32_t pid)
+{
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%u", pid);
+	return stat(path, &st) < 0 ? 0 : st.st_uid;
 }
 
 void proc_command(uint32_t pid, char *buf, size_t size)

@@ -97,7 +97,6 @@ static void read_array(fuse_req_t req, struct object *ob, size_t size, uint64_t 
 	static char buf[MAX_IO];
 	ssize_t n = array_read(ob, buf, size < sizeof(buf) ? size : sizeof(buf), off);
 
-	settle(ob);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
@@ -125,6 +124,25 @@ static void read_value(fuse_req_t req, struct object *ob, struct ipc_handle *hd,
 	settle(ob);
 }
 
+/* Neither a handle that only looks nor an array's memory needs the lock, for which they might wait. */
+static bool read_unlocked(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+			  const struct fuse_file_info *fi)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+
+	if (enter_unlocked(ino, fi->fh, &t, &ob, &hd) < 0 || !ob->adopted)
+		return false;
+	if (hd->flags & HANDLE_LOOK)
+		plain_read(req, ino, fi->fh, size, off);
+	else if (ob->o.type == IPC_ARRAY)
+		read_array(req, ob, size, (uint64_t)off);
+	else
+		return false;
+	return true;
+}
+
 void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct target t;
@@ -149,15 +167,12 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
-	if (!enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
+	if (read_unlocked(req, ino, size, off, fi) || !enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
-	if (hd->flags & HANDLE_LOOK) {
+	if (hd->flags & HANDLE_LOOK || ob->o.type == IPC_ARRAY) {	/* not looked at before */
 		object_unlock(ob);
-		plain_read(req, ino, fi->fh, size, off);
-		return;
-	}
-	if (ob->o.type == IPC_ARRAY) {
-		read_array(req, ob, size, (uint64_t)off);
+		if (!read_unlocked(req, ino, size, off, fi))
+			fuse_reply_err(req, EIO);
 		return;
 	}
 	fill_call(&c, req, &ob->o, hd, fi->flags);

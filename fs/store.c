@@ -234,6 +234,7 @@ static void adopt(struct object *ob)
 		ipc_pump(o);
 	} else {
 		ipc_restarted(o);
+		ob->late_polls = true;
 	}
 	if (!o->damage)
 		LIST_EACH(o, &o->h->handles, h) {
@@ -348,7 +349,7 @@ int object_enter(struct object *ob)
 {
 	int r;
 
-	if (ob->held_failed) {
+	if (held_refuses(ob)) {
 		r = object_try(ob);
 		return r == -EBUSY ? -EIO : r;
 	}

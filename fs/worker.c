@@ -57,7 +57,7 @@ static void note_raw(const void *msg, size_t n, bool again)
 
 	raw = (struct raw_request){
 		.unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
-		.pid = h->pid,
+		.pid = h->pid, .opcode = h->opcode,
 	};
 	if (raw.unique == unfetched)
 		unfetched = 0;
@@ -529,9 +529,9 @@ static int serve(struct fuse_session *se)
 			break;
 		pthread_mutex_lock(&fs.lock);
 		look_for_ends();
-		held_begin();
 		if (catching_up && is_new(buf.mem))
 			caught_up();
+		held_begin();
 		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
 		news = !replaying && is_new(buf.mem);
 		if (!stopping && !for_held(buf.mem))

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An object whose lock a stopped process keeps: what each request gets, and when. The rest is done
+ * with real clients, in tests/mount/test_stalled.py.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "ipcfs.h"
+
+#define MS 1000000ull
+
+struct stall {
+	pid_t pid;
+	struct ipc_header *h;
+};
+
+/* A process that is stopped, or runs, has the lock of this object from now on. */
+static struct stall keep(uint64_t ino, bool stopped)
+{
+	struct stall s = { .pid = fork() };
+	char name[40];
+	int fd, status;
+
+	CHECK(s.pid >= 0);
+	if (s.pid == 0) {
+		if (stopped)
+			raise(SIGSTOP);
+		pause();
+		_exit(0);
+	}
+	if (stopped)
+		CHECK_INT(waitpid(s.pid, &status, WUNTRACED), s.pid);
+	snprintf(name, sizeof(name), "objects/%llu", (unsigned long long)ino);
+	fd = open(state_path(name), O_RDWR);
+	CHECK(fd >= 0);
+	s.h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(s.h != MAP_FAILED);
+	close(fd);
+	k_sync();
+	CHECK_INT(s.h->m.lock, 0);
+	__atomic_store_n(&s.h->m.lock, (uint32_t)s.pid, __ATOMIC_RELEASE);
+	return s;
+}
+
+static struct stall stall(uint64_t ino)
+{
+	return keep(ino, true);
+}
+
+static void go_on(struct stall *s)
+{
+	__atomic_store_n(&s->h->m.lock, 0, __ATOMIC_RELEASE);
+	munmap(s->h, IPC_PAGE);
+	kill(s->pid, SIGKILL);
+	CHECK_INT(waitpid(s->pid, NULL, 0), s->pid);
+}
+
+/* What it is told at last, however long that takes. */
+static const char *at_last(rq n)
+{
+	k_answer(n);
+	return told(n);
+}
+
+TEST(stalled_requests)
+{
+	struct file r, w, never, plain;
+	struct stall s;
+	uint64_t ino;
+	rq n;
+
+	daemon_start();
+	ino = make("a.queue");
+	r = open_name("a.queue@0", BOTH);
+	never = open_name("a.queue", BOTH);
+	w = open_name("a.queue", WO | O_NONBLOCK);
+	plain = open_name("a.queue.ctl/maxsize", BOTH | O_NONBLOCK);
+	s = stall(ino);
+	CHECK_STR(at_last(q_read(&r)), "!EAGAIN");
+	CHECK_STR(at_last(q_put(&w, "x\n")), "!EAGAIN");
+	CHECK_STR(at_last(q_put(&plain, "3")), "!EAGAIN");
+	CHECK_STR(at_last(q_open(lookup(DIR_ROOT, "a.queue@0"), RO)), "!EAGAIN");
+	CHECK_STR(at_last(q_open(lookup(DIR_ROOT, "a.queue@0.2"), WO)), "!ETIMEDOUT");
+	CHECK_STR(at_last(q_open(ino, RO | O_NONBLOCK)), "!EAGAIN");
+	CHECK_STR(at_last(q_flock(&never, LOCK_EX | LOCK_NB)), "!EAGAIN");
+	CHECK_STR(at_last(q_flock(&r, LOCK_EX)), "!EAGAIN");
+	CHECK_STR(at_last(q_flock(&r, LOCK_UN)), "!EAGAIN");
+	CHECK_STR(told(q_ioctl(&never, IPCFS_IOC_TIMEOUT, 1)), "ok");
+	CHECK_STR(told(q_ioctl(&never, IPCFS_IOC_DEADLINE, -1)), "ok");
+	CHECK_STR(told(q_ioctl(&never, IPCFS_IOC_NEXT, 0)), "ok");
+	CHECK_STR(at_last(q_read(&never)), "!ETIMEDOUT");
+	CHECK_STR(told(q_ioctl(&never, IPCFS_IOC_TIMEOUT, -1)), "ok");
+	CHECK_INT(ready(&never), 0);
+	CHECK(k_answer(q_create(DIR_ROOT, "a.queue", BOTH))->error);
+	CHECK_STR(told(q_chmod(ino, 0600)), "ok");
+	CHECK_STR(told(q_getattr(ino)), "ok");
+	CHECK(!strncmp(show("a.queue.ctl/peek"), "stalled: pid ", 13));
+	n = q_open(ino, RO);			/* these wait, and can be interrupted */
+	CHECK_STR(told(n), "!WAITS");
+	interrupt(n);
+	CHECK_STR(at_last(n), "!EINTR");
+	n = q_flock(&never, LOCK_EX);
+	interrupt(n);
+	CHECK_STR(at_last(n), "!EINTR");
+	n = q_release(&w);			/* nobody waits for this one */
+	CHECK_STR(told(n), "!WAITS");
+	go_on(&s);
+	CHECK_STR(at_last(n), "ok");
+	CHECK_STR(show_word("a.queue.ctl/size"), "0");
+	CHECK_STR(show_word("a.queue.ctl/maxsize"), "0");
+	daemon_end();
+}
+
+/* Its time limit counts from when the request came, however often it is put aside. */
+TEST(stalled_twice)
+{
+	struct file f;
+	struct stall cond, lock;
+	uint64_t cond_ino, lock_ino, start;
+	rq n;
+
+	daemon_start();
+	lock_ino = make("a.lock");
+	cond_ino = make("a.cond");
+	CHECK_STR(say("a.cond.ctl/lock", "a.lock"), "6");
+	f = open_name("a.lock", BOTH);
+	f_close(&f);
+	f = open_name("a.cond@3", BOTH);
+	cond = stall(cond_ino);
+	lock = stall(lock_ino);
+	start = ipc_now();
+	n = q_read(&f);
+	while (ipc_now() - start < 2500 * MS)
+		CHECK(!k_receive(20));
+	go_on(&cond);				/* now it waits for the other */
+	CHECK_STR(at_last(n), "!ETIMEDOUT");
+	CHECK(ipc_now() - start >= 3000 * MS);
+	CHECK(ipc_now() - start < 5000 * MS);
+	go_on(&lock);
+	daemon_end();
+}
+
+/* A close is told at once or interrupted: it is done nevertheless. */
+TEST(stalled_close)
+{
+	for (unsigned int how = 0; how < 2; how++) {
+		struct file w;
+		struct stall s;
+		uint64_t ino;
+		rq n;
+
+		daemon_clean();
+		daemon_start();
+		ino = make("a.queue");
+		w = open_name("a.queue", WO);
+		CHECK_STR(f_put(&w, "begun"), "5");
+		s = keep(ino, how == 0);
+		n = q_flush(&w);
+		if (how)			/* within a tenth of a second, or it is told before */
+			interrupt(n);
+		CHECK(!strcmp(at_last(n), "ok") || (how && !strcmp(told(n), "!EINTR")));
+		go_on(&s);
+		CHECK_STR(at_last(q_put(&w, "more\n")), "5");
+		CHECK_STR(show("a.queue.ctl/peek"), "begun\nmore\n");
+		daemon_end();
+	}
+}
+
+/* Whoever polled meanwhile is told afterwards, whichever worker lives then. */
+TEST(stalled_poll)
+{
+	for (long at = 1;; at++) {
+		struct file r;
+		struct stall s;
+		uint64_t ino;
+		bool died;
+		rq n;
+
+		daemon_clean();
+		daemon_start();
+		ino = make("a.queue");
+		r = open_name("a.queue", RO);
+		s = stall(ino);
+		daemon_fault(at);
+		n = q_poll(&r, 4711, POLLIN);
+		while (!k.reqs[n].answered && !daemon_died())
+			k_receive(20);
+		if (k.worker)
+			k_sync();
+		died = daemon_died();
+		if (died)
+			daemon_restart();
+		CHECK_STR(told(n), "ok");
+		CHECK_INT(k.n_polls, 0);
+		if (at % 2)			/* the next worker knows of it */
+			daemon_kill_and_restart();
+		go_on(&s);
+		while (!k.n_polls)
+			if (!k_receive(k_patience()))
+				test_fail(__FILE__, __LINE__, "the poller is never told");
+		CHECK_INT(k.polls[0], 4711);
+		daemon_end();
+		if (!died)
+			break;
+	}
+}
