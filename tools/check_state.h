@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct check_result {
-	uint64_t objects, damaged, repaired;
+	uint64_t objects, damaged, repaired, stalled;
 };
 
 /* Says on standard output what is wrong. 0, or -errno after a sentence on standard error. */

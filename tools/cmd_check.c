@@ -31,6 +31,7 @@ static int check_folder(int at, const char *name, const char *shown, struct chec
 		char *status CLEANUP(free_string) = str("%s.ctl/status", e->d_name);
 		char *text CLEANUP(free_string) = printable(path, false);
 		struct buf b CLEANUP(buf_free) = { .data = NULL };
+		struct facts facts CLEANUP(facts_free) = { .n = 0 };
 		int r;
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || ends_with(e->d_name, ".ctl"))
@@ -48,7 +49,13 @@ static int check_folder(int at, const char *name, const char *shown, struct chec
 			ret->damaged++;
 			printf("%s: %s\n", text, r == -EIO ? "damaged; the daemon's log says how" :
 			       strerror(-r));
+			continue;
 		}
+		facts_parse(&facts, buf_steal(&b));
+		if (!facts_get(&facts, "stalled"))
+			continue;
+		ret->stalled++;
+		printf("%s: stalled: %s\n", text, facts_get(&facts, "stalled"));
 	}
 	closedir(dir);
 	return 0;
@@ -79,6 +86,8 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 		return EXIT_FAILURE;
 	printf("%llu objects, %llu damaged", (unsigned long long)result.objects,
 	       (unsigned long long)result.damaged);
+	if (result.stalled)
+		printf(", %llu stalled", (unsigned long long)result.stalled);
 	if (repair)
 		printf(", %llu repaired", (unsigned long long)result.repaired);
 	printf("\n");

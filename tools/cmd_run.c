@@ -52,12 +52,36 @@ static void set_alarm(int64_t ns)
 }
 
 /*
+ * Opening waits while a stopped process keeps the object's lock; the limit is the same. A
+ * descriptor, or a negative errno.
+ */
+static int open_it(const struct run_options *o, int64_t end)
+{
+	int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (o->limit_ns ? 0 : O_NONBLOCK), fd;
+
+	for (;;) {
+		int64_t left = end == FOR_EVER ? FOR_EVER : end - now_ns();
+
+		if (end != FOR_EVER && left <= 0)
+			return -ETIMEDOUT;
+		if (end != FOR_EVER)
+			set_alarm(left);
+		fd = open(o->name, flags);
+		if (fd >= 0 || errno != EINTR)
+			break;
+	}
+	fd = fd < 0 ? -errno : fd;
+	if (end != FOR_EVER)
+		set_alarm(0);
+	return fd;
+}
+
+/*
  * 0, or a negative errno; -ETIMEDOUT and -EAGAIN when it is taken. A wait is
  * begun again after EINTR (as after Ctrl-Z and fg), with the time that is left.
  */
-static int take(int fd, const struct run_options *o)
+static int take(int fd, const struct run_options *o, int64_t end)
 {
-	int64_t end = o->limit_ns > 0 ? now_ns() + o->limit_ns : FOR_EVER;
 	int operation = o->operation | (o->limit_ns ? 0 : LOCK_NB);
 	bool alarm_set = false;
 
@@ -170,15 +194,10 @@ static int run_command(char **command)
 
 static int take_and_run(const struct run_options *o, char **command)
 {
-	int fd CLEANUP(close_fd) = open(o->name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int r;
+	int64_t end = o->limit_ns > 0 ? now_ns() + o->limit_ns : FOR_EVER;
+	int fd CLEANUP(close_fd) = open_it(o, end);
+	int r = fd < 0 ? fd : take(fd, o, end);
 
-	if (fd < 0) {
-		complain(o->name, "%s%s", strerror(errno),
-			 errno == ENOENT ? " ('ipcctl create' makes one)" : "");
-		return EXIT_RUN_FAILED;
-	}
-	r = take(fd, o);
 	switch (r) {
 	case 0:
 		return run_command(command);
@@ -193,7 +212,8 @@ static int take_and_run(const struct run_options *o, char **command)
 		complain(o->name, "the wait was cancelled");
 		return EXIT_RUN_FAILED;
 	default:
-		complain(o->name, "%s", strerror(-r));
+		complain(o->name, "%s%s", strerror(-r),
+			 r == -ENOENT ? " ('ipcctl create' makes one)" : "");
 		return EXIT_RUN_FAILED;
 	}
 }

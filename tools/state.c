@@ -99,6 +99,8 @@ char *state_text(int dirfd, const char *name, enum type type, const struct stat 
 
 	if (!facts)
 		return xstrdup("damaged");
+	if (facts_get(facts, "stalled"))
+		return str("stalled: %s", facts_get(facts, "stalled"));
 	if (S_ISDIR(st->st_mode))
 		return two_way_text(dirfd, name);
 	switch (type) {

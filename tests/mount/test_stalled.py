@@ -563,3 +563,40 @@ def test_two_way_pipe(area):
                       holder.pid)
     check_stalled(at_once(pipe.ctl, "status"), holder.pid)
     holder.go_on()
+
+
+# --- ipcctl ----------------------------------------------------------------------------------------
+
+def ipcctl(*args):
+    return run([IPCCTL, *args], timeout=10)
+
+
+def test_ipcctl(mount):
+    q, lock = mount.make("q.queue"), mount.make("a.lock")
+    free = mount.make("free.event")
+    q.put(b"1\n")
+    fds = [obj.open(os.O_RDWR) for obj in (q, lock, free)]
+    holder = Holder(q)
+    for args in (["ls", mount.dir], ["ls", q.path], ["show", q.path], ["show", mount.dir],
+                 ["check", mount.dir], ["waiters", mount.dir], ["holders", mount.dir],
+                 ["waiters", q.path], ["holders", q.path]):
+        done = ipcctl(*args)
+        assert done.code == 0 and "stalled" in done.out, (args, done)
+        if args != ["show", mount.dir]:
+            assert str(holder.pid) in done.out and "hostile" in done.out, (args, done)
+    rows = {os.path.basename(row["name"]): row
+            for row in json.loads(ipcctl("ls", "--json", mount.dir).out)["objects"]}
+    check_stalled(rows["q.queue"]["state"], holder.pid)
+    assert rows["a.lock"]["state"] == "free" and rows["free.event"]["state"] == "clear"
+    assert ipcctl("check", mount.dir).out.endswith("3 objects, 0 damaged, 1 stalled\n")
+    done = ipcctl("check", mount.state)
+    assert done.code == 1 and "in use" in done.err
+    other = Holder(lock)
+    assert ipcctl("run", "-n", lock.path, "true").code == 1
+    done = ipcctl("run", "-w", "0.3", lock.path, "true")
+    assert done.code == 1 and str(other.pid) in done.err
+    holder.go_on()
+    other.go_on()
+    assert ipcctl("run", "-w", "10", lock.path, "true").code == 0
+    for fd in fds:
+        os.close(fd)
