@@ -108,7 +108,7 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 
 	if (!o)
 		return NULL;
-	/* What these do is said by each call's time limit, or has no meaning here. */
+	/* What these do is said by each call's time limit, or has no meaning from here on. */
 	o->oflags = oflags & ~(O_NONBLOCK | O_APPEND | O_TRUNC | O_NOFOLLOW | O_ASYNC);
 	o->forks = client_forks;
 	o->pid = getpid();
@@ -116,8 +116,10 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 	o->spin = 20;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->limited, NULL);
-	o->fd = open(path, o->oflags | O_ASYNC | O_CLOEXEC, mode);
+	o->fd = open(path, o->oflags | (oflags & O_NONBLOCK) | O_ASYNC | O_CLOEXEC, mode);
 	r = o->fd < 0 ? -errno : attach(o->fd, &o->at);
+	if (r == 0 && oflags & O_NONBLOCK)	/* that was for the open alone */
+		r = fcntl(o->fd, F_SETFL, o->oflags | O_ASYNC) < 0 ? -errno : 0;
 	if (r < 0) {
 		if (o->fd >= 0)
 			close(o->fd);

@@ -298,6 +298,8 @@ int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_val
 		if (r != -ENOMEM)
 			break;
 		r = session_grow(c, &s);
+		if (r == -EAGAIN)
+			r = USE_FILE;
 		if (r < 0)
 			break;
 	}
@@ -364,7 +366,7 @@ int direct_value(struct ipcfs_obj *c, int64_t *ret)
 		*ret = (int64_t)ipc_size(&c->map);	/* one word, atomic */
 		return 0;
 	}
-	r = session_begin(c, &s, IPC_NEVER);
+	r = session_begin(c, &s, 0);
 	if (r < 0)
 		return r;
 	r = value_number(s.o, ret);

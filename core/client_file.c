@@ -170,10 +170,10 @@ int file_done(struct ipcfs_obj *o, unsigned int n)
 
 /* ---- value ---- */
 
-static int read_value(struct ipcfs_obj *o, int64_t *ret)
+static int read_value(struct ipcfs_obj *o, int64_t deadline, int64_t *ret)
 {
 	char buf[IPC_VALUE_MAX + 1];
-	ssize_t n = file_read(o, buf, sizeof(buf), IPC_NEVER, false);
+	ssize_t n = file_read(o, buf, sizeof(buf), deadline, false);
 
 	return n < 0 ? (int)n : number_int64(buf, (size_t)n, ret);
 }
@@ -183,7 +183,7 @@ int file_value(struct ipcfs_obj *o, int64_t *ret)
 	int r;
 
 	pthread_mutex_lock(&o->lock);
-	r = read_value(o, ret);
+	r = read_value(o, 0, ret);
 	pthread_mutex_unlock(&o->lock);
 	return r;
 }
@@ -208,7 +208,7 @@ int file_cas(struct ipcfs_obj *o, const char *text)
 	pthread_mutex_lock(&o->lock);
 	r = file_command(o, text);
 	if (r == 0 && (o->oflags & O_ACCMODE) == O_RDWR)
-		read_value(o, &made);
+		read_value(o, IPC_NEVER, &made);
 	pthread_mutex_unlock(&o->lock);
 	return r;
 }

@@ -167,7 +167,8 @@ static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 		obj_unlock(o);
 		/* Only now: who wakes up wants the lock, and on one CPU at once. */
 		ipc_wake_send(&wakes);
-	} while (more && obj_lock(o, -1) == 0);
+		tell |= more;		/* if we do not get to the others, the daemon does */
+	} while (more && obj_lock(o, LOCK_NS) == 0);
 	if (tell)
 		kick(c);
 }
@@ -227,7 +228,7 @@ void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t d
 
 /*
  * A step was refused: -ENOMEM: the heap must grow. 0: it has grown, and we have the lock again;
- * USE_FILE: it cannot grow.
+ * USE_FILE: it cannot grow, or not now; -EAGAIN, -ETIMEDOUT: somebody keeps the lock.
  */
 int session_grow(struct ipcfs_obj *c, struct session *s)
 {
@@ -238,7 +239,8 @@ int session_grow(struct ipcfs_obj *c, struct session *s)
 	while (ioctl(c->fd, LIB_IOC_GROW, &order) < 0)
 		if (errno != EINTR)
 			return USE_FILE;
-	return session_take_lock(c, s, IPC_NEVER);
+	/* Who stands in line has to get out of it: s->c.waiter. */
+	return session_take_lock(c, s, s->c.waiter ? IPC_NEVER : s->c.deadline);
 }
 
 /* ---- waiting ---- */

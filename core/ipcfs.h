@@ -149,7 +149,7 @@ IPCFS_API int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value);
 /*
  * The size column of `ls -l`: messages, bytes, permits free, 1 for set, waiters. A value's number
  * (what is behind the point is cut off). INT64_MIN and errno when there is none: EINVAL it is no
- * number, ERANGE it is larger than an int64_t.
+ * number, ERANGE it is larger than an int64_t, EAGAIN somebody who is stopped keeps it.
  */
 IPCFS_API int64_t ipcfs_value(const ipcfs_obj *o);
 /*

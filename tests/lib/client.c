@@ -67,6 +67,40 @@ static int how(const char *path, int mode)
 	return 0;
 }
 
+/* -limits PATH TYPE: opens it, says so, and when it gets a line on stdin calls all that may not wait. */
+static void limits(ipcfs_obj *o, const char *type)
+{
+	struct iovec v = { (void *)"x", 1 };
+	char buf[64];
+
+#define TRY(call) do {									\
+		double t = seconds();							\
+		long long r = (long long)(call);					\
+		printf("%s\t%s\t%.3f\n", #call, r < 0 ? strerrorname_np((int)-r) : "ok",	\
+		       seconds() - t);							\
+	} while (0)
+	puts("open");
+	if (!fgets(buf, sizeof(buf), stdin))
+		exit(1);
+	for (int64_t limit = 0; limit <= 300000000; limit += 300000000) {
+		if (!strcmp(type, "queue")) {
+			TRY(ipcfs_get(o, buf, sizeof(buf), limit));
+			TRY(ipcfs_put(o, "x", 1, limit));
+			TRY(ipcfs_put_many(o, &v, 1, limit));
+			TRY(ipcfs_join(o, limit));
+		} else if (!strcmp(type, "lock") || !strcmp(type, "sem") || !strcmp(type, "array")) {
+			TRY(ipcfs_acquire(o, limit));
+		} else if (!strcmp(type, "event") || !strcmp(type, "barrier")) {
+			TRY(ipcfs_wait(o, limit));
+		}
+	}
+	if (!strcmp(type, "value")) {
+		int64_t n = ipcfs_value(o);
+
+		TRY(n == INT64_MIN ? -errno : n);
+	}
+}
+
 int client(int argc, char **argv)
 {
 	const char *what = argv[0] + 1;
@@ -144,6 +178,8 @@ int client(int argc, char **argv)
 		printf("%" PRId64 " %" PRId64 " %g\n", made, ipcfs_value(o), 0.5);
 	} else if (!strcmp(what, "join"))
 		check(ipcfs_join(o, IPCFS_FOREVER));
+	else if (!strcmp(what, "limits"))
+		limits(o, argc > 2 ? argv[2] : "");
 	else if (!strcmp(what, "bench"))
 		return bench(o, argc > 2 ? argv[2] : "");
 	else

@@ -600,3 +600,35 @@ def test_ipcctl(mount):
     assert ipcctl("run", "-w", "10", lock.path, "true").code == 0
     for fd in fds:
         os.close(fd)
+
+
+# --- libipcfs --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("env", [{}, {"IPCFS_NO_DIRECT": "1"}], ids=["direct", "files"])
+@pytest.mark.parametrize("kind", ["queue", "sem", "lock", "event", "barrier", "value", "array"])
+def test_library_tries(area, kind, env):
+    obj = area.make(f"x.{kind}")
+    client = spawn([LIB, "-limits", obj.path, kind], stdin=subprocess.PIPE, env=env)
+    assert client._popen.stdout.readline() == b"open\n"
+    holder = Holder(obj)
+    done = client.finish(data=b"go\n")
+    lines = [line.split("\t") for line in done.out.splitlines()]
+    assert lines and done.code == 0
+    half = len(lines) // 2 or 1
+    for i, (call, error, seconds) in enumerate(lines):
+        assert error == ("EAGAIN" if i < half else "ETIMEDOUT"), lines
+        assert float(seconds) < T(3), lines
+    holder.go_on()
+    assert obj.status()["waiters"] == "0"
+
+
+def test_library_opens(area):
+    q = area.make("q.queue")
+    holder = Holder(q)
+    done = run([LIB, "-how", q.path, str(os.O_RDWR | os.O_NONBLOCK)])
+    assert done.code == 1 and "Resource temporarily unavailable" in done.err
+    done = run([LIB, "-how", q.at("0.3"), str(os.O_RDWR)])
+    assert done.code == 1 and "Connection timed out" in done.err
+    holder.go_on()
+    done = run([LIB, "-how", q.path, str(os.O_RDWR | os.O_NONBLOCK)])
+    assert done.out.splitlines() == ["direct", "put ok", "get said"]
