@@ -95,28 +95,41 @@ static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 		r = object_create(names_next_id(&fs.mount),
 				  new.type == IPC_TWOWAY ? IPC_PIPE : new.type);
 		if (r < 0)
-			return r == -ENOSPC || r == -EDQUOT ? -ENOSPC : r;
+			return r == -EDQUOT ? -ENOSPC : r;
 	}
 	r = names_add(&fs.mount, &new, &ref);
-	if (r < 0)
+	if (r < 0) {
+		object_remove_files(names_next_id(&fs.mount), new.type);
 		return r;
+	}
 	*ret = tree_insert(ref);
 	if (!*ret)
-		return -ENOMEM;
+		abort();	/* an index that is not true is worse than a restart */
 	store_chmod(*ret);
 	touch_dir(dir.node);
 	return 0;
+}
+
+static int remove_node(struct node *n);
+
+/* What was made cannot be given to the caller: it is as if it had not been made. */
+static void unmake(struct node *n)
+{
+	remove_node(n);
+	turn_end();
 }
 
 static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 			   bool directory)
 {
 	struct fuse_entry_param e;
-	struct node *n;
+	struct node *n = NULL;
 	int r = make(req, parent, name, mode, directory, &n);
 
 	if (r == 0)
 		r = n ? entry_of(NODEID(n->id, SUB_SELF), -1, fuse_req_ctx(req)->pid, false, &e) : -ENOENT;
+	if (r < 0 && n)
+		unmake(n);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -154,7 +167,7 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	/* fuse_reply_create() of libfuse 3.14 cannot say FOPEN_STREAM. */
 	struct { struct fuse_entry_out entry; struct fuse_open_out open; } out = { 0 };
 	pid_t tid = fuse_req_ctx(req)->pid;
-	struct fuse_entry_param e;
+	struct fuse_entry_param e = { 0 };
 	struct target t = { 0 };
 	struct node *n = NULL;
 	bool write;
@@ -174,6 +187,9 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	if (r == 0)
 		r = open_object(req, &t, fi->flags, &out.open.fh, &out.open.open_flags);
 	if (r < 0) {
+		nodeid_forget(e.ino, 1);	/* the kernel does not hear of it */
+		if (n && r != -EBUSY)		/* (that one is dealt with again) */
+			unmake(n);
 		fuse_reply_err(req, -r);
 		return;
 	}

@@ -217,6 +217,7 @@ int object_enter(struct object *ob);
 void object_unlock(struct object *ob);
 void store_remove(struct node *n);		/* a node without a name, that is not mapped: with its files */
 int object_create(uint64_t id, uint32_t type);
+void object_remove_files(uint64_t id, uint32_t type);
 uint64_t store_recount(void);
 void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
 uint64_t object_memory(struct object *ob);

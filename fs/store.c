@@ -101,6 +101,26 @@ int store_load(const char **ret_why)
 
 /* ---- objects ---- */
 
+static void remove_file(uint64_t id, const char *suffix)
+{
+	struct stat st;
+	char name[24];
+
+	id_name(id, suffix, name, sizeof(name));
+	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
+	unlinkat(fs.objects_fd, name, 0);
+}
+
+void object_remove_files(uint64_t id, uint32_t type)
+{
+	if (type == IPC_DIR)
+		return;
+	remove_file(id, "");
+	if (type == IPC_ARRAY)
+		remove_file(id, ".data");
+}
+
 int object_create(uint64_t id, uint32_t type)
 {
 	struct ipc_defaults defaults = { mount_body()->framing, mount_body()->take };
@@ -117,35 +137,19 @@ int object_create(uint64_t id, uint32_t type)
 		id_name(id, ".data", name, sizeof(name));
 		unlinkat(fs.objects_fd, name, 0);
 		fd = openat(fs.objects_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return -errno;
+		if (fd < 0) {
+			r = -errno;
+			object_remove_files(id, type);
+			return r;
+		}
 		close(fd);
 	}
 	return r;
 }
 
-static void remove_files(struct node *n)
-{
-	struct stat st;
-	char name[24];
-
-	if (n->type == IPC_DIR)
-		return;
-	id_name(n->id, "", name, sizeof(name));
-	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
-	unlinkat(fs.objects_fd, name, 0);
-	if (n->type != IPC_ARRAY)
-		return;
-	id_name(n->id, ".data", name, sizeof(name));
-	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
-	unlinkat(fs.objects_fd, name, 0);
-}
-
 void store_remove(struct node *n)
 {
-	remove_files(n);
+	object_remove_files(n->id, n->type);
 	names_remove(&fs.mount, n->ref, false, 0);
 	tree_forget(n);
 }
