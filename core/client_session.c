@@ -132,7 +132,7 @@ static bool for_daemon(struct ipc_obj *o)
 {
 	struct ipc_header *h = o->h;
 
-	if (h->granted.count || much_free(h))
+	if (h->granted.count || much_free(h) || o->starved)
 		return true;
 	for (unsigned int i = 0; i < IPC_LINES; i++) {
 		ref_t r = h->lines[i].head;
@@ -163,7 +163,7 @@ static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 			damage_mark(o);
 			tell = true;
 		}
-		o->work = o->freed = false;
+		o->work = o->freed = o->starved = false;
 		obj_unlock(o);
 		/* Only now: who wakes up wants the lock, and on one CPU at once. */
 		ipc_wake_send(&wakes);
@@ -182,7 +182,7 @@ void session_leave(struct ipcfs_obj *c, struct session *s)
 		leave_to_others(c, o);
 		return;
 	}
-	o->work = o->freed = false;
+	o->work = o->freed = o->starved = false;
 	obj_unlock(o);
 }
 

@@ -36,8 +36,11 @@ static void note(struct ipc_obj *m, uint64_t unique, int64_t result, uint64_t id
 	set64(m, M(m)->result_id, id);
 }
 
-/* heap_alloc() that grows the file when it must. Only at the beginning of a change. */
-static int alloc(struct ipc_obj *m, size_t size, ref_t *ret)
+/*
+ * heap_alloc() that grows the file when it must. Only at the beginning of a change. essential: for
+ * what is there already, and must go on when nothing new can be made.
+ */
+static int alloc(struct ipc_obj *m, size_t size, bool essential, ref_t *ret)
 {
 	for (;;) {
 		int r;
@@ -48,7 +51,7 @@ static int alloc(struct ipc_obj *m, size_t size, ref_t *ret)
 		obj_rollback(m);
 		if (m->damage)
 			return -EIO;
-		r = heap_grow(m, false);
+		r = heap_grow(m, essential);
 		if (r < 0)
 			return r == -EIO ? r : -ENOSPC;
 	}
@@ -93,7 +96,7 @@ int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
 {
 	struct ipc_node *node;
 	ref_t r;
-	int e = alloc(m, sizeof(*node) + n->name_len + 1, &r);
+	int e = alloc(m, sizeof(*node) + n->name_len + 1, false, &r);
 
 	if (e < 0)
 		return e;
@@ -132,7 +135,7 @@ int names_move(struct ipc_obj *m, ref_t from, uint64_t parent, const char *name,
 {
 	struct ipc_node *old = node_at(m, from), *node;
 	ref_t r;
-	int e = alloc(m, sizeof(*node) + len + 1, &r);
+	int e = alloc(m, sizeof(*node) + len + 1, true, &r);
 
 	if (e < 0)
 		return e;
@@ -188,7 +191,7 @@ void names_active(struct ipc_obj *m, ref_t r, bool active)
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret)
 {
 	ref_t r;
-	int e = alloc(m, sizeof(struct ipc_alias), &r);
+	int e = alloc(m, sizeof(struct ipc_alias), true, &r);
 
 	if (e < 0)
 		return e;

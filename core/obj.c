@@ -60,7 +60,12 @@ uint64_t obj_reserve(uint32_t type, uint64_t limit)
 	return (limit > most ? most : limit) / IPC_PAGE * IPC_PAGE;
 }
 
-int file_back(int fd, off_t off, off_t len)
+static bool is_full(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == ENOMEM || error == EFBIG;
+}
+
+int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
 {
 	const off_t piece = 8 << 20;
 
@@ -70,6 +75,9 @@ int file_back(int fd, off_t off, off_t len)
 		if (fallocate(fd, 0, off, n) == 0) {
 			off += n;
 			len -= n;
+		} else if (is_full(errno)) {
+			if (!env->full || !env->full(env, n, essential))
+				return -ENOSPC;
 		} else if (errno != EINTR) {
 			return -errno;
 		}
@@ -90,7 +98,7 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 	r = env->account ? env->account(env, IPC_PAGE, false) : 0;
 	if (r < 0)
 		goto out;
-	r = file_back(fd, 0, IPC_PAGE);
+	r = file_back(env, fd, 0, IPC_PAGE, false);
 	if (r < 0)
 		goto unaccount;
 	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -26,6 +26,11 @@ struct ipc_env {
 	int dirfd;			/* STATE/objects, or AT_FDCWD; -1: this process may not grow files */
 	/* Account `bytes` (negative: returned). -ENOSPC when the mount's limit is reached. */
 	int (*account)(struct ipc_env *env, int64_t bytes, bool essential);
+	/*
+	 * The file system has no room for so many bytes more. true: there may be some now, try again.
+	 * NULL: there is nothing that could be done.
+	 */
+	bool (*full)(struct ipc_env *env, int64_t bytes, bool essential);
 	/* The file is damaged: `why` is for the log. Called once. */
 	void (*damaged)(struct ipc_env *env, struct ipc_obj *o, const char *why);
 };
@@ -46,6 +51,7 @@ struct ipc_obj {
 	bool locked;
 	bool work;			/* something changed that pump() has to look at */
 	bool freed;			/* memory came free: putters that wait for it may try */
+	bool starved;			/* somebody could not be given what is there, for lack of memory */
 	void *user;			/* the daemon's or client's own struct */
 };
 
@@ -54,9 +60,10 @@ uint64_t obj_reserve(uint32_t type, uint64_t limit);
 
 /*
  * Have memory behind [off, off + len) of a file, whatever signals come: each piece is small enough
- * to be done between two of them. 0 or -errno.
+ * to be done between two of them. 0 or -errno; -ENOSPC for whatever it is that there is not enough
+ * of: room, quota, memory of the machine, the process's limit for files.
  */
-int file_back(int fd, off_t off, off_t len);
+int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential);
 
 /* The settings with which objects of a mount begin. */
 struct ipc_defaults {

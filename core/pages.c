@@ -152,14 +152,6 @@ static void file_close(struct ipc_obj *o, int fd)
 		close(fd);
 }
 
-/* Back [off, off + len) of the heap, given as pages, with memory. */
-static int pages_back(struct ipc_obj *o, int fd, uint32_t page, uint32_t n)
-{
-	off_t off = (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE);
-
-	return file_back(fd, off, (off_t)n * IPC_PAGE);
-}
-
 static int account(struct ipc_obj *o, int64_t bytes, bool essential)
 {
 	return o->env->account ? o->env->account(o->env, bytes, essential) : 0;
@@ -196,11 +188,28 @@ static void pages_add(struct ipc_obj *o, uint32_t page, uint32_t end)
 	}
 }
 
-int heap_grow(struct ipc_obj *o, bool essential)
+/* Have memory for n pages, and account it. */
+static int pages_back(struct ipc_obj *o, uint32_t page, uint32_t n, bool essential)
+{
+	int64_t bytes = (int64_t)n * IPC_PAGE;
+	int r = account(o, bytes, essential), fd;
+
+	if (r < 0)
+		return r;
+	fd = file_open(o);
+	r = fd < 0 ? -errno : file_back(o->env, fd, (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE),
+					bytes, essential);
+	file_close(o, fd);
+	if (r < 0)
+		account(o, -bytes, true);
+	return r;
+}
+
+static int grow(struct ipc_obj *o, bool essential)
 {
 	struct ipc_header *h = o->h;
 	uint32_t hole = h->holes, page = hole ? hole - 1 : h->pages, n;
-	int fd, r;
+	int r;
 
 	if (o->damage)
 		return -EIO;
@@ -211,20 +220,13 @@ int heap_grow(struct ipc_obj *o, bool essential)
 		n = TOP_PAGES;
 	if (page + n > o->max_pages)
 		return -ENOSPC;
-	r = account(o, (int64_t)n * IPC_PAGE, essential);
-	if (r < 0 && n > TOP_PAGES) {	/* near the limit by small steps */
+	r = pages_back(o, page, n, essential);
+	if (r == -ENOSPC && n > TOP_PAGES) {	/* near the limit by small steps */
 		n = TOP_PAGES;
-		r = account(o, (int64_t)n * IPC_PAGE, essential);
+		r = pages_back(o, page, n, essential);
 	}
 	if (r < 0)
 		return r;
-	fd = file_open(o);
-	r = fd < 0 ? -errno : pages_back(o, fd, page, n);
-	file_close(o, fd);
-	if (r < 0) {
-		account(o, -(int64_t)n * IPC_PAGE, true);
-		return r;
-	}
 	set32(o, h->pages_held, h->pages_held + n);
 	if (hole) {
 		pages_remove(o, &h->holes, page);
@@ -235,6 +237,15 @@ int heap_grow(struct ipc_obj *o, bool essential)
 	}
 	commit(o);
 	return 0;
+}
+
+int heap_grow(struct ipc_obj *o, bool essential)
+{
+	int r = grow(o, essential);
+
+	if (r < 0 && essential)
+		o->starved = true;
+	return r;
 }
 
 static bool much_free(const struct ipc_obj *o)

@@ -57,7 +57,7 @@ int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 		return -EIO;
 	obj_rollback(o);
 	r = heap_grow(o, false);
-	if (r == -ENOSPC || r == -EDQUOT)
+	if (r == -ENOSPC)
 		return put_wait(o, c, line, need, true);
 	if (r == -ENOMEM)	/* a direct client: it has the daemon grow the file, and goes on */
 		return r;

@@ -56,7 +56,7 @@ int array_resize(struct object *ob, uint64_t length)
 			r = fs.env.account(&fs.env, more, false);
 		if (r < 0)
 			return r;
-		r = file_back(fd, (off_t)old, (off_t)(length - old));
+		r = file_back(&fs.env, fd, (off_t)old, (off_t)(length - old), false);
 		if (r < 0 && ftruncate(fd, (off_t)old) < 0)
 			r = -EIO;
 		fs.env.account(&fs.env, blocks(fd) - before - (more > 0 ? more : 0), true);

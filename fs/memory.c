@@ -3,29 +3,53 @@
  * The mount's memory: what the engine files take, counted in the mount file in steps of heap
  * growth, and those who wait for some of it.
  *
- * An object is hungry while the first in one of its lines waits for memory (WAITER_MEMORY). The
- * hungry ones stand in a list, the longest waiting first, and are tried again, all in that order,
- * when less is in use than when they were last refused. What they take and give back while they
- * try is no news: so a round in which nobody succeeds is followed by none.
+ * An object is hungry while the first in one of its lines waits for memory (WAITER_MEMORY), or a
+ * grant could not be made for lack of it. The hungry ones stand in a list, the longest waiting first,
+ * and are tried again, all in that order, when less is in use than when they were last refused. What
+ * they take and give back while they try is no news: so a round in which nobody succeeds is followed
+ * by none.
+ *
+ * There may be no memory because the mount's limit is reached, or because the file system of the state
+ * directory is full. The one is changed by ourselves only; in the other whoever shares it may make
+ * room, and nothing tells of that: so then they are tried again from time to time.
+ *
+ * Who is to wait needs some memory for that, and so does whoever opens the object to drain it. The
+ * limit leaves a part for these (`essential`). In the file system it is the file STATE/spare, which is
+ * made shorter by what they need when there is nothing else, and filled up again later.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <syslog.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "memory.h"
 #include "type.h"
 
-static uint64_t refused_at;		/* bytes in use when the hungry were last refused */
-static bool forced;			/* try in any case: the limit has changed */
+#define STEP	65536			/* a heap grows by multiples of it */
+#define SPARE_MOST (1 << 20)
+#define RETRY_NS 100000000		/* how often those who wait for others to make room try … */
+#define SPARE_NS 1000000000		/* the same, if it is only the spare file */
+#define RETRY_SHARE 20			/* … unless that takes more than this part of the time */
 
-/* What all other objects have free goes back. */
-static void reclaim(void)
+static uint64_t refused_at;		/* bytes in use when the hungry were last refused */
+static bool forced;			/* try in any case: there may be more, whatever is in use */
+
+static bool full;			/* the file system had no room when it was last asked */
+static struct { int fd; int64_t size, want; } spare = { .fd = -1 };
+static struct timer retry;
+
+/* What all other objects have free goes back. false: nothing. */
+static bool reclaim(void)
 {
 	static bool busy;		/* locking one may check it, and that may ask for memory */
+	uint64_t before = mount_body()->memory;
 	struct object *ob;
 
 	if (busy)
-		return;
+		return false;
 	busy = true;
 	DL_FOREACH2(fs.lru, ob, lru_next) {
 		if (ob->o.damage || ob->o.locked || !ob->o.h->free_top || object_try(ob) < 0)
@@ -34,6 +58,7 @@ static void reclaim(void)
 		object_unlock(ob);
 	}
 	busy = false;
+	return mount_body()->memory < before;
 }
 
 int memory_account(struct ipc_env *env, int64_t bytes, bool essential)
@@ -57,6 +82,91 @@ int memory_account(struct ipc_env *env, int64_t bytes, bool essential)
 	__atomic_store_n(&b->memory, b->memory + (uint64_t)bytes, __ATOMIC_RELAXED);
 	return 0;
 }
+
+/* ---- a file system that is full ---- */
+
+static uint64_t disk_size(void)		/* 0: without a limit, or nobody knows */
+{
+	struct statvfs s;
+
+	return fstatvfs(fs.state_fd, &s) < 0 ? 0 : (uint64_t)s.f_blocks * s.f_frsize;
+}
+
+static void spare_fill(void)
+{
+	struct ipc_env alone = { .dirfd = -1 };		/* nobody is to make room for it */
+
+	if (spare.fd >= 0 && spare.size < spare.want &&
+	    file_back(&alone, spare.fd, 0, spare.want, false) == 0)
+		spare.size = spare.want;
+}
+
+static bool spare_give(int64_t bytes)
+{
+	int64_t size = spare.size > bytes ? spare.size - bytes : 0;
+
+	if (!spare.size || ftruncate(spare.fd, size) < 0)
+		return false;
+	spare.size = size;
+	return true;
+}
+
+void memory_begin(void)
+{
+	uint64_t disk = disk_size(), want = mount_body()->memory_limit / 64;
+	struct stat st;
+
+	if (disk && disk / 16 < want)
+		want = disk / 16;
+	want = want < STEP ? STEP : want > SPARE_MOST ? SPARE_MOST : want / STEP * STEP;
+	full = false;
+	spare.fd = openat(fs.state_fd, "spare", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	spare.want = (int64_t)want;
+	spare.size = spare.fd < 0 || fstat(spare.fd, &st) < 0 ? 0 : (int64_t)st.st_size;
+	spare_fill();
+	if (spare.size < spare.want)
+		log_line(LOG_WARNING, "%s: the file system is full; whoever has to wait may get ENOSPC "
+			 "instead", fs.opt.state);
+}
+
+void memory_end(void)
+{
+	timer_remove(&retry);
+	if (spare.fd >= 0)
+		close(spare.fd);
+	spare.fd = -1;
+	spare.size = 0;
+}
+
+bool memory_full(struct ipc_env *env, int64_t bytes, bool essential)
+{
+	(void)env;
+	full = true;
+	return reclaim() || (essential && spare_give(bytes));
+}
+
+static void try_again(struct timer *t)
+{
+	timer_remove(t);
+	full = false;
+	spare_fill();
+	forced = true;			/* at the end of the turn */
+}
+
+/* Others may make room. took: how long it took to try. */
+static void retry_later(uint64_t took)
+{
+	bool waits = fs.hungry && full;
+	int64_t least = waits ? RETRY_NS : SPARE_NS, wait = (int64_t)took * RETRY_SHARE;
+	int64_t t = (int64_t)ipc_now() + (wait > least ? wait : least);
+
+	if ((waits || spare.size < spare.want) && (!retry.heap_at || t < retry.deadline)) {
+		retry.fire = try_again;
+		timer_set(&retry, t);
+	}
+}
+
+/* ---- the hungry ---- */
 
 /* Direct clients tell of what comes free while anybody waits for it. */
 static void wanted(bool yes)
@@ -110,11 +220,15 @@ static void try_all(void)
 
 void memory_feed(void)
 {
+	uint64_t start = 0;
+
 	while (fs.hungry && (forced || mount_body()->memory < refused_at)) {
+		start = start ? start : ipc_now();
 		forced = false;
 		refused_at = mount_body()->memory;
 		try_all();
 	}
+	retry_later(start ? ipc_now() - start : 0);
 }
 
 void memory_limit_changed(void)
@@ -144,10 +258,11 @@ static uint64_t can_go(const struct node *n)
 bool memory_may_come(size_t bytes)
 {
 	struct ipc_mount *b = mount_body();
-	uint64_t least = b->memory;
-	/* A heap grows in steps of 64 KiB. */
-	uint64_t need = bytes + 65536;
+	uint64_t least = b->memory, need = bytes + STEP, disk = disk_size();
 
+	/* Whatever fills a file system, somebody may remove it. */
+	if (disk && need > disk)
+		return false;
 	for (const struct node *n = fs.by_id; n && least + need > b->memory_limit; n = n->by_id.next) {
 		uint64_t go = can_go(n);
 

@@ -361,8 +361,10 @@ void settle(struct object *ob)
 	ref_t w;
 
 	for (;;) {
-		if (o->work || o->freed)
+		if (o->work || o->freed) {
+			o->starved = false;
 			ipc_pump(o);
+		}
 		o->freed = false;
 		if (o->damage)
 			break;
@@ -385,7 +387,7 @@ void settle(struct object *ob)
 		if (o->h->polls.count)
 			wake_pollers(ob);
 		heap_trim(o, fs.hungry != NULL);
-		memory_hungry(ob, waits_for_memory(o));
+		memory_hungry(ob, waits_for_memory(o) || o->starved);
 	}
 	unlock_and_wake(ob);
 	object_used(ob);

@@ -79,7 +79,10 @@ int store_load(const char **ret_why)
 
 	if (fd < 0)
 		return fd;
-	fs.env = (struct ipc_env){ .dirfd = fs.objects_fd, .account = memory_account, .damaged = damage_found };
+	fs.env = (struct ipc_env){
+		.dirfd = fs.objects_fd, .account = memory_account, .full = memory_full,
+		.damaged = damage_found,
+	};
 	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd };
 	r = obj_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
@@ -96,6 +99,8 @@ int store_load(const char **ret_why)
 	if (r < 0)
 		return state_refuse_mount_file(r, fs.mount.damage, ret_why);
 	fs.mount_env.damaged = damage_found;
+	fs.mount_env.full = memory_full;
+	memory_begin();
 	return 0;
 }
 
@@ -419,6 +424,7 @@ void store_unload(void)
 
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next)
 		object_unmap(ob);
+	memory_end();
 	tree_unload();
 	if (fs.mount.locked)
 		obj_unlock(&fs.mount);

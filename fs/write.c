@@ -175,7 +175,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 		r = write_commands(ob, &c, buf, size);
 	}
 	if (r == IPC_WAIT && waiter_at(&ob->o, c.waiter)->flags & WAITER_MEMORY &&
-	    !memory_may_come(size)) {
+	    !memory_may_come(waiter_at(&ob->o, c.waiter)->need)) {
 		int64_t result;
 
 		ipc_leave(&ob->o, c.waiter, -ENOSPC, &result);

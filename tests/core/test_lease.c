@@ -219,3 +219,31 @@ TEST(close_gives_back_many_in_order)
 	CHECK_INT(ipc_size(o), 100);
 	CHECK(!strncmp(get_some(o, h, OP_STREAM, 1000), text, 300));
 }
+
+/* A direct client may not grow the file: whoever may has to know that somebody waits for that. */
+TEST(lease_without_memory_is_not_forgotten)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE), *client = obj_again(o);
+	struct ipc_env may_not_grow = { .dirfd = -1 };
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w;
+
+	put(o, h, "1\n");
+	CHECK_STR(get(o, h), "1\n");
+	w = get_waits(o, l, OP_LEASE, 7);
+	heap_fill(o);
+	answer_drop(o, &handle_at(o, h)->hand);		/* room for a message, and not for a lease */
+	obj_unlock(o);
+
+	client->env = &may_not_grow;
+	CHECK_INT(obj_lock(client, 0), 0);
+	CHECK_INT(put(client, h, "2\n"), 2);
+	ipc_pump(client);
+	CHECK(client->starved);
+	CHECK_STR(finish(client, w), "!WAITS");
+	obj_unlock(client);
+
+	CHECK_INT(obj_lock(o, 0), 0);
+	ipc_pump(o);
+	CHECK_STR(finish(o, w), "1\t2\n");
+	heap_unfill(o);
+}

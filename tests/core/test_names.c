@@ -75,9 +75,13 @@ TEST(names_no_memory)
 
 	env.limit = 1;
 	CHECK_INT(names_add(m, &n, &r), -ENOSPC);
+	env.fail_at = env.calls + 1;
 	CHECK_INT(alias_add(m, 1, 0, 77, &r), -ENOSPC);
 	CHECK_INT(r, 7);
 	CHECK_INT(M(m)->next_id, 1);
+	CHECK_INT(M(m)->aliases.count, 0);
+	/* Beyond the limit what is there can still be opened. */
+	CHECK_INT(alias_add(m, 1, 0, 77, &r), 0);
 }
 
 TEST(generations_never_zero)
