@@ -22,11 +22,13 @@ static int bad(struct ipc_check *k, const char *why)
 
 int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k)
 {
-	if (!r || (uint64_t)r * IPC_UNIT < o->heap_off ||
-	    (uint64_t)r * IPC_UNIT + size > o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
+	if (!obj_has(o, (uint64_t)r * IPC_UNIT, size))
 		return bad(k, "reference out of range");
 	if (heap_size(o, r) < size)
 		return bad(k, "reference to a block that is too small or free");
+	/* One or two refer to each, but to texts that many handles show: and those count as well. */
+	if (k->steps++ > 8 * k->used)
+		return bad(k, "more references than there can be");
 	k->blocks++;
 	return 0;
 }
@@ -37,7 +39,7 @@ static int walk(struct ipc_obj *o, struct ipc_list *l, size_t size, struct ipc_c
 	uint32_t n = 0;
 
 	for (ref_t r = l->head; r; r = AT(o, ipc_link, r)->next) {
-		if (n++ >= l->count)
+		if (n++ >= list_most(o, l))
 			return bad(k, "list longer than its count");
 		if (check_block(o, r, size, k) < 0)
 			return -EIO;
@@ -59,7 +61,7 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	if (check_block(o, msg, sizeof(struct ipc_msg), k) < 0)
 		return -EIO;
 	left = msg_at(o, msg)->len;
-	if (left > (2u << 20))
+	if (left > MSG_MOST)
 		return bad(k, "message longer than any can be");
 	for (ref_t r = msg; ; ) {
 		size_t cap = heap_size(o, r) - sizeof(struct ipc_msg);
@@ -238,12 +240,13 @@ int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
 
 	if (o->damage)
 		bad(&k, o->damage);
-	else if (h->pages > o->max_pages)
+	else if (!obj_has_pages(o, h->pages))
 		bad(&k, "heap larger than the file");
 	else if (heap_check(o, &blocks) < 0)
 		bad(&k, "heap is inconsistent");
 	if (k.why)
 		goto out;
+	k.used = blocks;
 	r = check_waiters(o, &h->granted, &k);
 	r = r < 0 ? r : check_waiters(o, &h->woken, &k);
 	r = r < 0 ? r : check_waiters(o, &h->rests, &k);

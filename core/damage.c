@@ -56,7 +56,7 @@ void damage_wake(struct ipc_obj *o, int fd)
 		for (off -= off % IPC_PAGE; off < end; off += IPC_PAGE) {
 			uint64_t page = ((uint64_t)off - o->heap_off) / IPC_PAGE;
 
-			if (page >= o->max_pages)
+			if (!obj_has_pages(o, page + 1))
 				return;
 			for (size_t at = 0; at + step <= IPC_PAGE && may_hold_waiters(o, (uint32_t)page);
 			     at += step)

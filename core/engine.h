@@ -94,11 +94,15 @@ static inline struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32
 	uint64_t off = (uint64_t)ref * IPC_UNIT;
 	struct ipc_handle *hd = (struct ipc_handle *)(o->base + off);
 
-	if (!gen || off < o->heap_off ||
-	    off + sizeof(*hd) > o->heap_off + (uint64_t)o->h->pages * IPC_PAGE)
+	/* (The file's own `pages` may be anything: what lies behind the mapping is another's.) */
+	if (!gen || !obj_has(o, off, sizeof(*hd)))
 		return NULL;
 	return hd->gen == gen ? hd : NULL;
 }
+/*
+ * The same for a reference from another file than the object's own: it must not make this one fault.
+ */
+struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_t gen);
 /*
  * Until when an operation may wait that asks for `deadline`: the handle's own limits (NAME@SECONDS, the
  * ioctls) count as well. As in struct ipc_call: IPC_NEVER, 0 not at all.
@@ -306,6 +310,8 @@ void ipc_setting32(struct ipc_obj *o, uint32_t *field, uint32_t v);
 struct ipc_check {
 	const char *why;		/* the first thing that is wrong */
 	uint64_t messages, waiters, handles;
+	uint64_t used;			/* blocks that are in use */
+	uint64_t steps;			/* references that were followed */
 	uint64_t blocks;		/* that something refers to */
 	uint64_t met;			/* messages, each as often as something refers to it */
 	uint64_t shares;		/* times that a message with more references was met */

@@ -170,6 +170,17 @@ int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle
 	return 0;
 }
 
+struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_t gen)
+{
+	uint64_t page = ((uint64_t)ref * IPC_UNIT - o->heap_off) / IPC_PAGE;
+
+	/* Of a hole in the file, the memory may not be had; a block in use has its. */
+	if (ref < o->heap_off / IPC_UNIT || !obj_has_pages(o, page + 1) || page >= o->h->pages ||
+	    heap_size(o, ref) < sizeof(struct ipc_handle))
+		return NULL;
+	return ipc_handle(o, ref, gen);
+}
+
 int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
 {
 	int64_t t;

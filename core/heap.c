@@ -40,7 +40,7 @@ static unsigned int class_of(size_t size)
 static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)
 {
 	struct ipc_header *h = o->h;
-	struct ipc_page_state *s;
+	struct ipc_page_state now;
 
 	if (!h->partial[cls]) {
 		if (!pages_alloc(o, 0, ret_page)) {
@@ -52,8 +52,8 @@ static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)
 		return true;
 	}
 	*ret_page = h->partial[cls] - 1;
-	s = state(o, *ret_page);
-	if (s->u.kind == PAGE_SLAB && s->u.size == cls && s->u.used < per_page[cls])
+	now = state_now(o, *ret_page);
+	if (now.u.kind == PAGE_SLAB && now.u.size == cls && now.u.used < per_page[cls])
 		return true;
 	obj_damage(o, "slab list leads to a page that is none of its own");
 	return false;
@@ -63,25 +63,28 @@ static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)
 static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, unsigned int n)
 {
 	unsigned int got = 0, first, carved, used;
-	struct ipc_page_state *s;
+	struct ipc_page_state now;
 	uint32_t page, *link = NULL;
 	ref_t base;
 
 	if (!slab_page(o, cls, &page))
 		return 0;
-	s = state(o, page);
+	now = state_now(o, page);
 	base = page_ref(o, page);
-	first = s->u.first;
-	carved = s->u.carved;
-	used = s->u.used;
+	first = now.u.first;
+	carved = now.u.carved;
+	used = now.u.used;
 	for (; got < n && used < per_page[cls]; got++, used++) {
+		ref_t next;
+
 		if (first) {
 			if (first > IPC_PAGE / IPC_UNIT)
 				break;
 			ret[got] = base + first - 1;
 			link = (uint32_t *)(o->base + (uint64_t)ret[got] * IPC_UNIT);
-			first = *link ? *link - base + 1 : 0;
-			heap_prefetch(o, ret[got], *link);
+			next = __atomic_load_n(link, __ATOMIC_RELAXED);
+			first = next ? next - base + 1 : 0;
+			heap_prefetch(o, ret[got], next);
 		} else if (carved < per_page[cls]) {
 			ret[got] = base + carved++ * class_size[cls] / IPC_UNIT;
 		} else {
@@ -98,7 +101,7 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 	 */
 	if (link && !log_set(o, link, *link, 1))
 		return 0;
-	log64(o, &s->u.word, use_word(PAGE_SLAB, cls, first, carved, used));
+	log64(o, &state(o, page)->u.word, use_word(PAGE_SLAB, cls, first, carved, used));
 	if (used == per_page[cls])
 		pages_remove(o, &o->h->partial[cls], page);
 	return got;
@@ -106,10 +109,11 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 
 /* Free n blocks of one page, each of which leads to the next by its first word. */
 static void slab_free(struct ipc_obj *o, const ref_t *r, unsigned int n, uint32_t page,
-		      struct ipc_page_state *s)
+		      struct ipc_page_state now)
 {
 	struct ipc_header *h = o->h;
-	unsigned int cls = s->u.size, used = s->u.used;
+	unsigned int cls = now.u.size, used = now.u.used;
+	struct ipc_page_state *s = state(o, page);
 	ref_t base = page_ref(o, page);
 
 	if (cls >= IPC_CLASSES || used < n || (*r - base) * IPC_UNIT % class_size[cls]) {
@@ -124,8 +128,8 @@ static void slab_free(struct ipc_obj *o, const ref_t *r, unsigned int n, uint32_
 		return;
 	}
 	log32(o, (uint32_t *)(o->base + (uint64_t)r[n - 1] * IPC_UNIT),
-	      s->u.first ? base + s->u.first - 1 : 0);
-	log64(o, &s->u.word, use_word(PAGE_SLAB, cls, *r - base + 1, s->u.carved, used - n));
+	      now.u.first ? base + now.u.first - 1 : 0);
+	log64(o, &s->u.word, use_word(PAGE_SLAB, cls, *r - base + 1, now.u.carved, used - n));
 	if (used == per_page[cls])
 		pages_push(o, &h->partial[cls], page);
 }
@@ -151,24 +155,24 @@ ref_t heap_alloc(struct ipc_obj *o, size_t size)
 	return page_ref(o, page);
 }
 
-static struct ipc_page_state *block_state(struct ipc_obj *o, ref_t r, uint32_t *ret_page)
+static struct ipc_page_state block_state(struct ipc_obj *o, ref_t r, uint32_t *ret_page)
 {
 	if ((uint64_t)r * IPC_UNIT < o->heap_off)
 		*ret_page = UINT32_MAX;
 	else
 		*ret_page = page_of(o, r);
-	return state(o, *ret_page);
+	return state_now(o, *ret_page);
 }
 
 void heap_free(struct ipc_obj *o, ref_t r)
 {
 	uint32_t page;
-	struct ipc_page_state *s = block_state(o, r, &page);
+	struct ipc_page_state s = block_state(o, r, &page);
 
-	if (s->u.kind == PAGE_SLAB)
+	if (s.u.kind == PAGE_SLAB)
 		slab_free(o, &r, 1, page, s);
-	else if (s->u.kind == PAGE_BLOCK && s->u.size < IPC_ORDERS && r == page_ref(o, page))
-		pages_free(o, page, s->u.size);
+	else if (s.u.kind == PAGE_BLOCK && s.u.size < IPC_ORDERS && r == page_ref(o, page))
+		pages_free(o, page, s.u.size);
 	else
 		obj_damage(o, "a block was freed that is none");
 }
@@ -199,9 +203,9 @@ unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n)
 
 	while (done < n && log_room(o) > HEAP_RUN_ROOM && !o->damage) {
 		uint32_t page;
-		struct ipc_page_state *s = block_state(o, r[done], &page);
+		struct ipc_page_state s = block_state(o, r[done], &page);
 
-		if (s->u.kind != PAGE_SLAB) {
+		if (s.u.kind != PAGE_SLAB) {
 			heap_free(o, r[done++]);
 			continue;
 		}
@@ -217,9 +221,7 @@ unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n)
 size_t heap_size(struct ipc_obj *o, ref_t r)
 {
 	uint32_t page;
-	/* Once: another process may write it, and what was checked must be what is used. */
-	struct ipc_page_state s = { .u.word = __atomic_load_n(&block_state(o, r, &page)->u.word,
-							      __ATOMIC_RELAXED) };
+	struct ipc_page_state s = block_state(o, r, &page);
 
 	if (s.u.kind == PAGE_SLAB && s.u.size < IPC_CLASSES)
 		return class_size[s.u.size];
@@ -243,7 +245,7 @@ static int check_list(struct ipc_obj *o, uint32_t head, unsigned int kind, unsig
 	for (uint32_t p = head; p; ) {
 		struct ipc_page_state *s;
 
-		if (p > o->h->pages || (*left)-- == 0)
+		if ((*left)-- == 0)
 			return -EIO;
 		s = state(o, p - 1);
 		if (s->u.kind != kind || s->u.size != size || s->l.prev != prev)
@@ -279,14 +281,14 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 {
 	struct ipc_header *h = o->h;
 	uint32_t used = 0, held = 0, listed = 0, left, page = 0;
+	uint32_t pages = __atomic_load_n(&h->pages, __ATOMIC_RELAXED);
 
 	*ret_blocks = 0;
-	if (h->pages > o->max_pages)
+	if (!obj_has_pages(o, pages))
 		return -EIO;
-	while (page < h->pages) {
-		struct ipc_page_state now = { .u.word = __atomic_load_n(&state(o, page)->u.word,
-									__ATOMIC_RELAXED) };
-		const struct ipc_page_state *s = &now;		/* (it may change while we look) */
+	while (page < pages) {
+		struct ipc_page_state now = state_now(o, page);
+		const struct ipc_page_state *s = &now;
 		unsigned int n = 1;
 
 		switch (s->u.kind) {
@@ -296,7 +298,7 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 			if (s->u.size >= IPC_ORDERS)
 				return -EIO;
 			n = 1u << s->u.size;
-			if (page % n || page + n > h->pages)
+			if (page % n || page + n > pages)
 				return -EIO;
 			if (s->u.kind == PAGE_BLOCK) {
 				used += n;

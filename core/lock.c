@@ -139,26 +139,27 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 	for (;;) {
 		uint32_t v = __atomic_load_n(word, __ATOMIC_RELAXED);
 		struct timespec ts = { 0, (long)slice };
+		bool dead = false;
 
 		if (__atomic_load_n(word + 1, __ATOMIC_RELAXED))
 			return -EIO;
-		if (!v) {
-			if (swap(word, 0, tid | LOCK_SLEEPERS))
-				return 0;
-			continue;
-		}
+		if (!v && swap(word, 0, tid | LOCK_SLEEPERS))
+			return 0;
 		if (!start)
 			start = ipc_now();
 		spent = ipc_now() - start;
 		late = timeout_ns >= 0 && spent >= (uint64_t)timeout_ns;
 		/* Opening a file of /proc is dear, above all if a thousand do it at once. */
-		if (is_dead(v & LOCK_TID, late || slice >= CLOSE_SLICE)) {
-			if (swap(word, v, tid | LOCK_SLEEPERS))
+		if (v) {
+			dead = is_dead(v & LOCK_TID, late || slice >= CLOSE_SLICE);
+			if (dead && swap(word, v, tid | LOCK_SLEEPERS))
 				return -EOWNERDEAD;
-			continue;
 		}
+		/* (It may be written anew all the time, by somebody who means harm.) */
 		if (late)
 			return -EBUSY;
+		if (!v || dead)
+			continue;
 		if (timeout_ns >= 0) {
 			if ((uint64_t)timeout_ns - spent < slice)
 				ts.tv_nsec = (long)((uint64_t)timeout_ns - spent);

@@ -15,6 +15,12 @@
 
 #define SEGMENT_MAX 65536u		/* the largest block */
 
+/* Once: another process may write it, and what was checked must be what is used. */
+static uint32_t len_now(const struct ipc_msg *m)
+{
+	return __atomic_load_n(&m->len, __ATOMIC_RELAXED);
+}
+
 static size_t room(struct ipc_obj *o, ref_t seg)
 {
 	size_t size = heap_size(o, seg);
@@ -39,7 +45,7 @@ bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, siz
 
 	while (done < len) {
 		struct ipc_msg *s = msg_at(o, *last);
-		size_t have = *last == msg ? m->len : s->len, cap = room(o, *last), n;
+		size_t have = len_now(*last == msg ? m : s), cap = room(o, *last), n;
 
 		if (have < cap) {
 			n = len - done < cap - have ? len - done : cap - have;
@@ -47,12 +53,12 @@ bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, siz
 			       data + done, n);
 			if (*last != msg)
 				set32(o, s->len, have + n);
-			set32(o, m->len, m->len + n);
+			set32(o, m->len, len_now(m) + n);
 			done += n;
 		} else {
 			/* A long line that comes in small pieces gets ever larger segments. */
-			size_t want = len - done > m->len ? len - done : m->len;
-			ref_t more = segment_new(o, want);
+			size_t all = len_now(m);
+			ref_t more = segment_new(o, len - done > all ? len - done : all);
 
 			if (!more)
 				return false;
@@ -86,9 +92,7 @@ ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len)
 size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len)
 {
 	struct ipc_msg *m = msg_at(o, msg);
-	size_t cap = room(o, msg), n;
-	/* Once: another process may write it, and what was checked must be what is used. */
-	size_t have = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
+	size_t cap = room(o, msg), have = len_now(m), n;
 
 	if (m->more || have >= cap)
 		return 0;
@@ -162,8 +166,10 @@ void msg_attempt(struct ipc_obj *o, ref_t msg, unsigned int attempts)
 
 size_t msg_copy(struct ipc_obj *o, ref_t msg, size_t off, char *buf, size_t size)
 {
-	size_t left = msg_at(o, msg)->len, done = 0;
+	size_t left = len_now(msg_at(o, msg)), done = 0;
 
+	if (left > MSG_MOST)
+		left = MSG_MOST;
 	for (ref_t seg = msg; seg && left && done < size && !o->damage; seg = msg_at(o, seg)->more) {
 		size_t cap = room(o, seg), have = left < cap ? left : cap, n;
 

@@ -17,6 +17,7 @@
 #include "type.h"
 
 #define MARKED "a program that uses it has found it damaged"
+#define STORES_LEAST	1000000u
 
 char ipc_nowhere[65536];
 
@@ -50,14 +51,21 @@ static uint32_t fingerprint(void)
 	return f;
 }
 
+#define RESERVE_SMALL	(256ull << 20)
+#define RESERVE_MOST	(32ull << 30)
+
+static bool is_small(uint32_t type)	/* only handles and waiters, and a value's text */
+{
+	return type != IPC_QUEUE && type != IPC_PIPE && type != IPC_MOUNT;
+}
+
 uint64_t obj_reserve(uint32_t type, uint64_t limit)
 {
-	uint64_t small = 256ull << 20, most = 32ull << 30;
-
-	if (type != IPC_QUEUE && type != IPC_PIPE && type != IPC_MOUNT)
-		return small;		/* only handles and waiters, and a value's text */
-	limit += limit / 4 + small;
-	return (limit > most ? most : limit) / IPC_PAGE * IPC_PAGE;
+	if (is_small(type))
+		return RESERVE_SMALL;
+	if (limit > RESERVE_MOST / 2)
+		return RESERVE_MOST;
+	return (limit + limit / 4 + RESERVE_SMALL) / IPC_PAGE * IPC_PAGE;
 }
 
 static bool is_full(int error)
@@ -131,43 +139,73 @@ out:
 	return r;
 }
 
+/*
+ * By pread(2), not through the mapping: whoever maps an object is told of it only when it is mapped,
+ * and could not say whose page it was that is not there any more.
+ */
+static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
+{
+	struct stat st;
+	ssize_t n = pread(fd, h, sizeof(*h), 0);
+
+	if (n < 0)
+		return -errno;
+	if (n < (ssize_t)sizeof(*h) || h->magic != IPC_MAGIC)
+		return -EIO;
+	if (h->version != IPC_VERSION || h->fingerprint != fingerprint())
+		return -EPROTO;
+	/* The file may be growing: first its length, then `pages`. So the other way round here. */
+	if (fstat(fd, &st) < 0 || st.st_size < (off_t)IPC_PAGE)
+		return -EIO;
+	*ret_pages = (uint64_t)st.st_size / IPC_PAGE - 1;
+	if (h->pages > *ret_pages)	/* cut short */
+		return -EIO;
+	if (h->reserve > (is_small(h->type) ? RESERVE_SMALL : RESERVE_MOST) || h->reserve % IPC_PAGE)
+		return -EIO;
+	return 0;
+}
+
 int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 {
 	struct ipc_header head;
-	struct stat st;
-	uint32_t pages;
-	ssize_t n;
+	uint64_t pages;
+	int r = read_header(fd, &head, &pages);
 
 	*o = (struct ipc_obj){ .env = env, .fd = -1, .freed = true };
-	n = pread(fd, &head, offsetof(struct ipc_header, m), 0);
-	if (n < 0)
-		return -errno;
-	if (n < (ssize_t)offsetof(struct ipc_header, m) || fstat(fd, &st) < 0 ||
-	    head.magic != IPC_MAGIC)
-		return -EIO;
-	if (head.version != IPC_VERSION || head.fingerprint != fingerprint())
-		return -EPROTO;
-	o->heap_off = IPC_PAGE;
-	if (head.reserve > 64ull << 30 || head.reserve % IPC_PAGE || st.st_size < (off_t)IPC_PAGE)
-		return -EIO;
+	if (r < 0)
+		return r;
 	o->ops = ipc_type_of(head.type);
 	if (!o->ops)
 		return -EIO;
+	o->heap_off = IPC_PAGE;
 	o->map_len = o->heap_off + head.reserve;
 	o->max_pages = (uint32_t)(head.reserve / IPC_PAGE);
+	o->pages = pages < o->max_pages ? (uint32_t)pages : o->max_pages;
 	o->id = head.id;
 	o->type = head.type;
 	o->base = mmap(NULL, o->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (o->base == MAP_FAILED)
 		return -errno;
 	o->h = (struct ipc_header *)o->base;
-	/* The file may be growing: first its length, then `pages`. So the other way round here. */
-	pages = __atomic_load_n(&o->h->pages, __ATOMIC_ACQUIRE);
-	if (fstat(fd, &st) < 0 || o->heap_off + (uint64_t)pages * IPC_PAGE > (uint64_t)st.st_size) {
-		obj_unmap(o);
-		return -EIO;		/* cut short */
-	}
+	o->stores = STORES_LEAST;
 	return 0;
+}
+
+bool obj_reach(struct ipc_obj *o, uint64_t end)
+{
+	uint64_t pages = (end - o->heap_off + IPC_PAGE - 1) / IPC_PAGE;
+	int r;
+
+	if (o->env->alone || pages > o->max_pages)
+		return false;
+	/* Who reads behind the end of a file dies of it; who asks for the page is told. */
+	do
+		r = madvise(o->base + o->heap_off + (pages - 1) * IPC_PAGE, IPC_PAGE, MADV_POPULATE_READ);
+	while (r < 0 && (errno == EINTR || errno == EAGAIN));
+	if (r < 0 && errno != EINVAL)	/* (Linux cannot say before 5.14) */
+		return false;
+	o->pages = (uint32_t)pages;
+	return true;
 }
 
 void obj_unmap(struct ipc_obj *o)
@@ -193,21 +231,21 @@ void obj_damage(struct ipc_obj *o, const char *why)
 void obj_rollback(struct ipc_obj *o)
 {
 	struct ipc_header *h = o->h;
-	uint64_t n = h->log_len;
+	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
 
 	if (n > IPC_LOG_MAX) {
 		obj_damage(o, "undo log longer than it can be");
 		return;
 	}
 	while (n--) {
-		uint64_t off = h->log[n].where & ~1ull;
+		uint64_t where = __atomic_load_n(&h->log[n].where, __ATOMIC_RELAXED), off = where & ~1ull;
 
 		IPC_FAULT();
-		if (off > o->map_len - 8 || off % 4) {
+		if (off % 4 || (off > IPC_PAGE - 8 && !obj_has(o, off, 8))) {
 			obj_damage(o, "undo record out of range");
 			return;
 		}
-		if (h->log[n].where & 1)
+		if (where & 1)
 			*(uint32_t *)(o->base + off) = (uint32_t)h->log[n].old;
 		else
 			memcpy(o->base + off, &h->log[n].old, 8);
@@ -227,6 +265,9 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 		obj_damage(o, MARKED);
 	if (r == -EBUSY || r == -EIO)
 		return r;
+	/* Many times what can be done with all that is in there. (The mount file's is never let go.) */
+	o->stores = o->type == IPC_MOUNT ? UINT64_MAX / 2 :
+		    STORES_LEAST + stores_for(o->env->alone ? o->pages : o->max_pages);
 	/* Who takes it over after a crash may die as well, before it has undone anything. */
 	o->locked = true;
 	if (__builtin_expect(__atomic_load_n(&o->h->m.damaged, __ATOMIC_RELAXED), 0)) {

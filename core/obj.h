@@ -24,6 +24,7 @@ struct ipc_obj;
 /* What the engine asks of the process that uses it. */
 struct ipc_env {
 	int dirfd;			/* STATE/objects, or AT_FDCWD; -1: this process may not grow files */
+	bool alone;			/* nobody else does */
 	/* Account `bytes` (negative: returned). -ENOSPC when the mount's limit is reached. */
 	int (*account)(struct ipc_env *env, int64_t bytes, bool essential);
 	/*
@@ -41,6 +42,8 @@ struct ipc_obj {
 	size_t map_len;
 	uint64_t heap_off;		/* offset of the first heap page */
 	uint32_t max_pages;		/* heap pages that fit */
+	uint32_t pages;			/* heap pages that this process knows it to have: obj_reach() */
+	uint64_t stores;		/* what may still be stored until obj_unlock(): see undo_note() */
 	uint64_t id;
 	uint32_t type;
 	int fd;				/* kept open by who has no dirfd, else -1 */
@@ -98,13 +101,28 @@ uint64_t ipc_now(void);		/* CLOCK_MONOTONIC, ns */
 
 extern char ipc_nowhere[65536];	/* what a reference leads to that leads nowhere */
 
+/* Has the file become so long since this process last knew? Who alone grows it knows. */
+bool obj_reach(struct ipc_obj *o, uint64_t end);
+
+static inline bool obj_has_pages(struct ipc_obj *o, uint64_t n)
+{
+	return __builtin_expect(n <= o->pages, 1) || obj_reach(o, o->heap_off + n * IPC_PAGE);
+}
+
+/* Do these bytes lie in the heap, as far as the file really goes, whatever it says? */
+static inline bool obj_has(struct ipc_obj *o, uint64_t off, size_t size)
+{
+	return off >= o->heap_off &&
+	       (__builtin_expect(off + size <= o->heap_off + (uint64_t)o->pages * IPC_PAGE, 1) ||
+		obj_reach(o, off + size));
+}
+
 /* The block `r` of at least `size` bytes. A bad reference damages the object and gives zeros. */
 static inline void *at(struct ipc_obj *o, ref_t r, size_t size)
 {
 	uint64_t off = (uint64_t)r * IPC_UNIT;
 
-	if (__builtin_expect(off < o->heap_off ||
-			     off + size > o->heap_off + (uint64_t)o->max_pages * IPC_PAGE, 0)) {
+	if (__builtin_expect(!obj_has(o, off, size), 0)) {
 		obj_damage(o, "reference out of range");
 		__builtin_memset(ipc_nowhere, 0, size < sizeof(ipc_nowhere) ? size : sizeof(ipc_nowhere));
 		return ipc_nowhere;
@@ -129,19 +147,33 @@ void ipc_fault(void);
 #define IPC_FAULT() do { } while (0)
 #endif
 
-static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
+/* Whatever goes round in a file that somebody keeps spoiling stores something each time. */
+static inline bool may_store(struct ipc_obj *o, uint64_t n)
 {
-	struct ipc_header *h = o->h;
-	uint64_t n = h->log_len;
-
-	/* The first old value is the one to go back to: look at the last few notes. */
-	for (unsigned int k = 1; k <= 4 && k <= n; k++)
-		if (h->log[n - k].where == where)
-			return true;
 	if (__builtin_expect(n >= IPC_LOG_MAX, 0)) {
 		obj_damage(o, "undo log full");
 		return false;
 	}
+	if (__builtin_expect(!o->stores, 0)) {
+		obj_damage(o, "a change without an end");
+		return false;
+	}
+	o->stores--;
+	return true;
+}
+
+static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
+{
+	struct ipc_header *h = o->h;
+	/* Once: another process may write it, and what was checked must be what is used. */
+	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
+
+	if (!may_store(o, n))
+		return false;
+	/* The first old value is the one to go back to: look at the last few notes. */
+	for (unsigned int k = 1; k <= 4 && k <= n; k++)
+		if (h->log[n - k].where == where)
+			return true;
 	h->log[n].where = where;
 	h->log[n].old = old;
 	IPC_FAULT();
@@ -184,13 +216,11 @@ static inline void set32_at(struct ipc_obj *o, uint32_t *p, uint32_t v)
 static inline bool log_set(struct ipc_obj *o, void *p, uint64_t old, unsigned int word)
 {
 	struct ipc_header *h = o->h;
-	uint64_t n = h->log_len;
+	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
 
 	IPC_FAULT();
-	if (__builtin_expect(n >= IPC_LOG_MAX, 0)) {
-		obj_damage(o, "undo log full");
+	if (!may_store(o, n))
 		return false;
-	}
 	h->log[n].where = (uint64_t)((char *)p - o->base) | word;
 	h->log[n].old = old;
 	IPC_FAULT();
@@ -226,7 +256,9 @@ static inline void commit(struct ipc_obj *o)
 /* Notes that still fit. A bulk change commits when there is room for fewer than one step needs. */
 static inline unsigned int log_room(struct ipc_obj *o)
 {
-	return IPC_LOG_MAX - (unsigned int)o->h->log_len;
+	uint64_t n = __atomic_load_n(&o->h->log_len, __ATOMIC_RELAXED);
+
+	return n < IPC_LOG_MAX ? IPC_LOG_MAX - (unsigned int)n : 0;
 }
 
 /* ---- lists ---- */
@@ -255,12 +287,41 @@ static inline ref_t list_prev(struct ipc_obj *o, ref_t r)
 	return prev;
 }
 
+/* More than these no file of this length has. */
+static inline uint64_t blocks_most(const struct ipc_obj *o)
+{
+	return (uint64_t)(o->env->alone ? o->pages : o->max_pages) * (IPC_PAGE / 32);
+}
+
+/* Many times what can be done with all that so many pages may hold: see undo_note(). */
+static inline uint64_t stores_for(uint64_t pages)
+{
+	return 64 * pages * (IPC_PAGE / 32);
+}
+
+static inline uint32_t list_most(const struct ipc_obj *o, const struct ipc_list *l)
+{
+	uint32_t n = __atomic_load_n(&l->count, __ATOMIC_RELAXED);
+
+	return n < blocks_most(o) ? n : (uint32_t)blocks_most(o);
+}
+
+static inline ref_t list_first(struct ipc_obj *o, const struct ipc_list *l)
+{
+	ref_t r = __atomic_load_n(&l->head, __ATOMIC_RELAXED);
+
+	/* Else the list may be a ring, which leads back everywhere. */
+	if (r && __builtin_expect(AT(o, ipc_link, r)->prev != 0, 0))
+		obj_damage(o, "a list does not lead back");
+	return r;
+}
+
 /*
  * Walk a list; `next` is read first, so that the body may remove r. Never endless: no more than
  * were there at the start, and each once.
  */
 #define LIST_EACH(o, l, r)							\
-	for (ref_t r = (l)->head, r##_next, r##_n = (l)->count;			\
+	for (ref_t r = list_first((o), (l)), r##_next, r##_n = list_most((o), (l)); \
 	     r && r##_n && !(o)->damage &&					\
 	     (r##_next = list_next(o, r), 1);					\
 	     r = r##_next, r##_n--)

@@ -87,7 +87,7 @@ bool pages_alloc(struct ipc_obj *o, unsigned int order, uint32_t *ret_page)
 		k++;
 	if (k == IPC_ORDERS)
 		return false;
-	page = h->free[k] - 1;
+	page = __atomic_load_n(&h->free[k], __ATOMIC_RELAXED) - 1;
 	if (state(o, page)->u.kind != PAGE_FREE || state(o, page)->u.size != k) {
 		obj_damage(o, "a list of free pages leads to one in use");
 		return false;
@@ -143,7 +143,7 @@ static int file_open(struct ipc_obj *o)
 		return o->fd;
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)o->id);
 	return openat(o->env->dirfd, o->type == IPC_MOUNT ? "../mount" : name,
-		      O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		      O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);	/* (somebody's lease) */
 }
 
 static void file_close(struct ipc_obj *o, int fd)
@@ -157,10 +157,10 @@ static int account(struct ipc_obj *o, int64_t bytes, bool essential)
 	return o->env->account ? o->env->account(o->env, bytes, essential) : 0;
 }
 
-/* How many pages the file grows by next. */
-static uint32_t growth(struct ipc_obj *o)
+/* How many pages a file of `page` heap pages grows by next. */
+static uint32_t growth(const struct ipc_obj *o, uint32_t page)
 {
-	uint32_t page = o->h->pages, n;
+	uint32_t n;
 
 	if (page < TOP_PAGES) {		/* small objects stay small */
 		if (o->want_order || page >= 4)
@@ -208,14 +208,17 @@ static int pages_back(struct ipc_obj *o, uint32_t page, uint32_t n, bool essenti
 static int grow(struct ipc_obj *o, bool essential)
 {
 	struct ipc_header *h = o->h;
-	uint32_t hole = h->holes, page = hole ? hole - 1 : h->pages, n;
+	uint32_t hole = __atomic_load_n(&h->holes, __ATOMIC_RELAXED);
+	uint32_t page = hole ? hole - 1 : __atomic_load_n(&h->pages, __ATOMIC_RELAXED), n;
 	int r;
 
+	if (!obj_has_pages(o, page))	/* the file would grow by whatever is said there */
+		obj_damage(o, "heap larger than the file");
 	if (o->damage)
 		return -EIO;
 	if (!o->env || o->env->dirfd == -1)
 		return -ENOMEM;
-	n = hole ? TOP_PAGES : growth(o);
+	n = hole ? TOP_PAGES : growth(o, page);
 	if (page + n > o->max_pages && n > TOP_PAGES)
 		n = TOP_PAGES;
 	if (page + n > o->max_pages)
@@ -227,6 +230,9 @@ static int grow(struct ipc_obj *o, bool essential)
 	}
 	if (r < 0)
 		return r;
+	if (page + n > o->pages)
+		o->pages = page + n;
+	o->stores += stores_for(n);
 	set32(o, h->pages_held, h->pages_held + n);
 	if (hole) {
 		pages_remove(o, &h->holes, page);
@@ -263,7 +269,7 @@ void heap_trim(struct ipc_obj *o, bool hard)
 		return;
 	while (h->free[TOP] && h->free_top > blocks && h->pages_held - h->pages_used > pages &&
 	       !o->damage) {
-		uint32_t page = h->free[TOP] - 1;
+		uint32_t page = __atomic_load_n(&h->free[TOP], __ATOMIC_RELAXED) - 1;
 
 		if (fd < 0)
 			fd = file_open(o);
@@ -273,6 +279,8 @@ void heap_trim(struct ipc_obj *o, bool hard)
 		set_use(o, state(o, page), PAGE_HOLE, TOP, 0, 0, 0);
 		pages_push(o, &h->holes, page);
 		set32(o, h->pages_held, h->pages_held - TOP_PAGES);
+		if (o->damage)
+			break;
 		commit(o);
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			  (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE), TOP_PAGES * IPC_PAGE);

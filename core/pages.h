@@ -10,13 +10,21 @@
 
 static inline struct ipc_page_state *state(struct ipc_obj *o, uint32_t page)
 {
-	if (__builtin_expect(page >= o->max_pages, 0)) {
+	if (__builtin_expect(!obj_has_pages(o, (uint64_t)page + 1), 0)) {
 		obj_damage(o, "page number out of range");
 		__builtin_memset(ipc_nowhere, 0, sizeof(struct ipc_page_state));
 		return (struct ipc_page_state *)ipc_nowhere;
 	}
 	return (struct ipc_page_state *)(o->base + IPC_PAGE +
 		(uint64_t)(page & ~(IPC_SEGMENT - 1)) * IPC_PAGE) + page % IPC_SEGMENT;
+}
+
+/* Read once: another process may write it, and what was checked must be what is used. */
+static inline struct ipc_page_state state_now(struct ipc_obj *o, uint32_t page)
+{
+	return (struct ipc_page_state){
+		.u.word = __atomic_load_n(&state(o, page)->u.word, __ATOMIC_RELAXED),
+	};
 }
 
 static inline ref_t page_ref(struct ipc_obj *o, uint32_t page)

@@ -144,6 +144,9 @@ uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n);
 
 /* ---- messages (msg.c) ---- */
 
+#define MSG_MOST (2u << 20)		/* bytes: no message is longer, whatever its length says */
+
+
 /* A message of these bytes; 0: o->want_order is set. It has one reference, its maker's. */
 ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len);
 /* Add bytes to one that nothing reads yet. `last`: its last segment. false: no memory. */

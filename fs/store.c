@@ -80,10 +80,10 @@ int store_load(const char **ret_why)
 	if (fd < 0)
 		return fd;
 	fs.env = (struct ipc_env){
-		.dirfd = fs.objects_fd, .account = memory_account, .full = memory_full,
+		.dirfd = fs.objects_fd, .alone = true, .account = memory_account, .full = memory_full,
 		.damaged = damage_found,
 	};
-	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd };
+	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd, .alone = true };
 	r = obj_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
 	if (r < 0)
@@ -396,18 +396,24 @@ void store_sweep(void)
 
 /*
  * SIGBUS: an engine file was cut short while it is mapped (by who may write it), or its disk fails.
- * Zeros take the place of the page, and the object is damaged; nothing else stops.
+ * Zeros take the place of the page, and the object is damaged; nothing else stops. The address says
+ * whose page it is, for nothing in a file leads out of its own mapping.
  */
+static bool contains(const struct ipc_obj *o, uintptr_t page)
+{
+	return o->base && page >= (uintptr_t)o->base && page - (uintptr_t)o->base < o->map_len;
+}
+
 void store_bus_error(int sig, siginfo_t *si, void *context)
 {
 	uintptr_t page = (uintptr_t)si->si_addr & ~(uintptr_t)(IPC_PAGE - 1);
 	struct object *ob;
 
 	(void)context;
+	if (contains(&fs.mount, page))	/* the next worker will look whether it can go on with it */
+		log_line(LOG_ERR, "%s/mount was cut short, or its disk fails", fs.opt.state);
 	DL_FOREACH2(fs.lru, ob, lru_next) {
-		uintptr_t base = (uintptr_t)ob->o.base;
-
-		if (!base || page < base || page - base >= ob->o.map_len)
+		if (!contains(&ob->o, page))
 			continue;
 		if (mmap((void *)page, IPC_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
