@@ -186,7 +186,7 @@ static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		r = hd->standing;
 	if (r)
 		return read_again(o, c, r, hold);
-	e = waiter_add(o, c, LINE_WAIT, c->lent.flock);
+	e = waiter_add(o, c, LINE_WAIT, 0);
 	if (e != IPC_WAIT)
 		return e;
 	set64(o, C(o)->waiting, C(o)->waiting + 1);
@@ -199,7 +199,6 @@ static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		set32(o, w->flags, w->flags | WAITER_LENT);
 		set32(o, w->hold, c->lent.handle);
 		set32(o, w->need, c->lent.gen);
-		set32(o, w->depth, c->lent.levels);
 	}
 	return IPC_WAIT;
 }
@@ -210,8 +209,7 @@ bool ipc_cond_lent(struct ipc_obj *o, ref_t r, struct ipc_lent *ret)
 
 	if (!(w->flags & WAITER_LENT))
 		return false;
-	*ret = (struct ipc_lent){ .handle = w->hold, .gen = w->need, .levels = w->depth,
-				  .flock = (uint32_t)w->arg };
+	*ret = (struct ipc_lent){ .handle = w->hold, .gen = w->need };
 	return true;
 }
 

@@ -21,14 +21,12 @@
 #define IPC_MESSAGE_MAX	(1024u * 1024 - 4096)	/* bytes: the largest that FUSE brings in one piece */
 
 /*
- * What a handle of a .lock or .rlock holds, and lends to a condition that uses it as its lock:
+ * A handle of a .lock or .rlock that lends what it holds to a condition that uses it as its lock:
  * see lend.c.
  */
 struct ipc_lent {
-	ref_t handle;			/* 0: nothing */
+	ref_t handle;			/* 0: none */
 	uint32_t gen;
-	uint32_t levels;		/* by read */
-	uint32_t flock;			/* OP_NONE, OP_FLOCK or OP_FLOCK_SHARED */
 };
 
 /* One operation on a handle. */
@@ -276,16 +274,18 @@ int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 
 /* ---- a condition with a lock of another object (lend.c) ---- */
 
-/* What this process holds of the lock, as whoever opened or took it. false: nothing. */
+/* What this process has the lock with, as whoever opened or took it. false: it has not. */
 bool ipc_lent_find(struct ipc_obj *lock, uint32_t pid, struct ipc_lent *ret);
-/* It is given up (again: no harm). Committed. */
-void ipc_lend(struct ipc_obj *lock, const struct ipc_lent *l);
+/*
+ * What the handle holds is given up for this process, if it may be its: again, no harm. Committed.
+ */
+void ipc_lend(struct ipc_obj *lock, const struct ipc_lent *l, uint32_t pid);
 /*
  * Take it back for c (tid, pid, uid, unique, deadline): 0 (or it has it back already), IPC_WAIT
- * with c->waiter in the lock, -EBADF its handle is closed.
+ * with c->waiter in the lock, -EBADF its handle is closed, or lent nothing for that process.
  */
 int ipc_lent_retake(struct ipc_obj *lock, struct ipc_call *c, const struct ipc_lent *l);
-/* What this waiter of a condition lent. false: nothing. */
+/* What this waiter of a condition says that it lent. false: nothing. */
 bool ipc_cond_lent(struct ipc_obj *cond, ref_t w, struct ipc_lent *ret);
 /*
  * -EINTR while a granted one retook its lock: it stands in line again, with its notify. Committed.

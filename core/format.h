@@ -164,8 +164,16 @@ struct ipc_handle {
 	uint32_t holds;			/* [lock] how many holds are */
 	uint32_t leases;		/* [lock] how many leases are */
 	uint32_t rests;			/* [lock] how many rests are */
-	uint32_t peer_opens[2];		/* [lock] pipes: mq.opens[] of the peers when it was opened */
-	uint32_t line_pid;		/* [lock] process that wrote the unfinished line */
+	union {
+		uint32_t peer_opens[2];	/* [lock] pipes: mq.opens[] of the peers when it was opened */
+		struct {		/* [lock] lock, rlock: what a condition's read gave up */
+			uint32_t lent_levels, lent_flock;
+		};
+	};
+	union {
+		uint32_t line_pid;	/* [lock] process that wrote the unfinished line */
+		uint32_t lent_pid;	/* [lock] lock, rlock: whose read gave it up; 0 */
+	};
 	ref_t line;			/* [lock] unfinished line */
 	ref_t line_last;		/* [lock] its last segment */
 	uint32_t parked;		/* [lock] how many waiters are WAITER_PARKED (also in `waiters`) */
@@ -222,7 +230,7 @@ struct ipc_waiter {
 					 * here what it will be, while it takes the lock back */
 	struct ipc_answer got;		/* [lock] once granted: what it was given */
 	ref_t hold;			/* [lock] lent: the handle (in the other object) that held it */
-	uint32_t depth;			/* [lock] lent: levels by read */
+	uint32_t depth;			/* [lock] retake: levels by read */
 };
 
 enum ipc_waiter_state {

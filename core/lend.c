@@ -14,62 +14,87 @@
  *
  * Between 2 and 3 a notify may come already: the waiter stood in line before the lock was free, so
  * none is missed.
+ *
+ * Who may write the condition's file may not be let in at the lock. So a waiter there only names a
+ * handle; whose it is, and what it held and gave up, is said by the lock's own file, and the
+ * process that asks is known from the request.
  */
 #include "type.h"
 
+static bool belongs_to(const struct ipc_handle *hd, const struct ipc_hold *hold, uint32_t pid)
+{
+	return hold->pid == pid || hd->opener == pid;
+}
+
 bool ipc_lent_find(struct ipc_obj *o, uint32_t pid, struct ipc_lent *ret)
 {
-	struct ipc_lent l = { 0 };
-
 	LIST_EACH(o, &o->h->holds, r) {
 		struct ipc_hold *hold = AT(o, ipc_hold, r);
 		struct ipc_handle *hd = handle_at(o, hold->handle);
 
-		if (hold->pid != pid && hd->opener != pid)
+		if (!belongs_to(hd, hold, pid))
 			continue;
-		l.handle = hold->handle;
-		l.gen = hd->gen;
-		break;
+		*ret = (struct ipc_lent){ hold->handle, hd->gen };
+		return true;
 	}
-	if (!l.handle)
-		return false;
+	return false;
+}
+
+/* Note what the handle holds. false: nothing, or nothing of this process. */
+static bool note_lent(struct ipc_obj *o, ref_t handle, struct ipc_handle *hd, uint32_t pid)
+{
+	uint32_t levels = 0, flock = OP_NONE;
+	bool its = false;
+
 	LIST_EACH(o, &o->h->holds, r) {
 		struct ipc_hold *hold = AT(o, ipc_hold, r);
 
-		if (hold->handle != l.handle)
+		if (hold->handle != handle)
 			continue;
+		its |= belongs_to(hd, hold, pid);
 		if (hold->op == OP_READ)
-			l.levels += hold->count;
+			levels += hold->count;
 		else
-			l.flock = hold->op;
+			flock = hold->op;
 	}
-	*ret = l;
+	if (!its)
+		return false;
+	set32(o, hd->lent_levels, levels);
+	set32(o, hd->lent_flock, flock);
+	set32(o, hd->lent_pid, pid);
 	return true;
 }
 
-void ipc_lend(struct ipc_obj *o, const struct ipc_lent *l)
+void ipc_lend(struct ipc_obj *o, const struct ipc_lent *l, uint32_t pid)
 {
+	struct ipc_handle *hd = ipc_handle_from_outside(o, l->handle, l->gen);
 	struct ipc_hold *hold;
 
-	if (!ipc_handle(o, l->handle, l->gen))
+	if (!hd || !note_lent(o, l->handle, hd, pid))
 		return;
+	/* One change, or who goes on after a death would not know what went before. */
 	while (!o->damage && (hold = hold_find(o, l->handle, OP_NONE))) {
 		o->ops->unhold(o, hold);
 		hold_drop(o, hold);
-		commit(o);
+		if (log_room(o) < 60)
+			commit(o);
 	}
+	commit(o);
 	o->work = true;
 }
 
 int ipc_lent_retake(struct ipc_obj *o, struct ipc_call *c, const struct ipc_lent *l)
 {
+	struct ipc_handle *hd = ipc_handle_from_outside(o, l->handle, l->gen);
 	struct ipc_waiter *w;
 	int r;
 
-	if (!ipc_handle(o, l->handle, l->gen))
+	if (!hd)
 		return -EBADF;
 	if (hold_find(o, l->handle, OP_NONE))
 		return 0;
+	if (!c->pid || hd->lent_pid != c->pid)
+		return -EBADF;
 	/* The caller may not wait; but the waiter is granted as soon as it is there. */
 	if (c->deadline == 0) {
 		if (!o->h->b.sem.value || line_first(o, 0))
@@ -77,8 +102,8 @@ int ipc_lent_retake(struct ipc_obj *o, struct ipc_call *c, const struct ipc_lent
 		c->deadline = IPC_NEVER;
 	}
 	c->handle = l->handle;
-	c->op = l->flock ? l->flock : OP_FLOCK;
-	while ((r = waiter_add(o, c, 0, l->flock)) == -ENOMEM) {
+	c->op = hd->lent_flock ? hd->lent_flock : OP_FLOCK;
+	while ((r = waiter_add(o, c, 0, hd->lent_flock)) == -ENOMEM) {
 		obj_rollback(o);
 		r = heap_grow(o, true);
 		if (r < 0)
@@ -88,7 +113,7 @@ int ipc_lent_retake(struct ipc_obj *o, struct ipc_call *c, const struct ipc_lent
 		return r;
 	w = waiter_at(o, c->waiter);
 	set32(o, w->flags, w->flags | WAITER_RETAKE);
-	set32(o, w->depth, l->levels);
+	set32(o, w->depth, hd->lent_levels);
 	commit(o);
 	o->work = true;
 	return IPC_WAIT;

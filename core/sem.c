@@ -167,6 +167,7 @@ int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w)
 {
 	int e = w->depth ? hold_add_for(o, w, OP_READ, w->depth) : 0;
 
+	set32(o, handle_at(o, w->handle)->lent_pid, 0);
 	return e == 0 && w->arg ? hold_add_for(o, w, (uint32_t)w->arg, 1) : e;
 }
 

@@ -36,6 +36,7 @@
  * of its .ctl; with bit 63 set it is an alias: generation << 32 | its block in the mount file.
  */
 #define NODEID_ALIAS	(1ull << 63)
+#define FH_GEN		0x7fffffffu	/* of a handle's generation: see call.c */
 #define NODEID(id, sub)	((uint64_t)(sub) << 40 | (id))
 
 enum sub {
@@ -129,6 +130,7 @@ struct parked {
 	fuse_req_t req;			/* key, for interrupts */
 	struct object *ob;
 	struct object *cond;		/* waits in `ob` for the lock of this condition's waiter */
+	uint64_t unique;
 	uint64_t pos;
 	union {
 		size_t max;		/* read: bytes wanted */

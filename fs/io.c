@@ -37,7 +37,8 @@ void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op
 		return;
 	}
 	if (lock && hd->kind == HANDLE_OBJECT) {
-		r = monitor_flock(ob, hd, lock, op & ~LOCK_NB, &fh);
+		c.pid = proc_pid(c.tid);	/* the other object's file has to know it truly */
+		r = monitor_flock(ob, hd, lock, op & ~LOCK_NB, &c, &fh);
 		settle(ob);
 		if (r == 0 && fh)
 			r = object_enter(lock);

@@ -98,7 +98,6 @@ bool monitor_may(fuse_req_t req, const struct object *lock)
 
 /* ---- flock ---- */
 
-/* The handle of the lock that stands for this one: made when it is first needed. */
 /* What says that a handle of the lock is that of this handle: its `companion` leads back. */
 static uint64_t back_of(struct object *ob, const struct ipc_handle *hd)
 {
@@ -108,59 +107,73 @@ static uint64_t back_of(struct object *ob, const struct ipc_handle *hd)
 /* (Who may write the object may have set any number; the lock's own handles are not theirs.) */
 static struct ipc_handle *companion_of(struct object *lock, uint64_t fh, uint64_t id, uint64_t back)
 {
-	struct ipc_handle *c = ipc_handle(&lock->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	struct ipc_handle *c = ipc_handle_from_outside(&lock->o, (ref_t)fh, (uint32_t)(fh >> 32));
 
 	return c && c->nodeid == id && c->companion == back ? c : NULL;
 }
 
-static int companion(struct object *ob, struct ipc_handle *hd, struct object *lock, uint64_t *ret_fh)
+/* The handle of the lock that stands for this one; 0: there is none yet. */
+static uint64_t companion_find(struct object *lock, uint64_t known, uint64_t id, uint64_t back)
 {
-	struct ipc_opening how = {
-		.oflags = O_RDWR, .tid = hd->tid, .pid = hd->pid, .uid = hd->uid, .timeout = -1,
-		.nodeid = ob->node->id,
-	};
-	uint64_t back = back_of(ob, hd), known = hd->companion;
-	ref_t handle;
-	int r = object_enter(lock);
+	if (known && companion_of(lock, known, id, back))
+		return known;
+	LIST_EACH(&lock->o, &lock->o.h->handles, r) {
+		const struct ipc_handle *c = handle_at(&lock->o, r);
 
-	if (r < 0)
-		return r;
-	if (known && companion_of(lock, known, ob->node->id, back)) {
-		*ret_fh = known;
-		object_unlock(lock);
-		return 0;
+		if (c->nodeid == id && c->companion == back)
+			return (uint64_t)(c->gen & FH_GEN) << 32 | r;
 	}
-	how.gen = names_next_gen(&fs.mount) & 0x7fffffff;
-	r = ipc_open(&lock->o, &how, &handle);
-	if (r == 0) {
-		set64(&lock->o, handle_at(&lock->o, handle)->companion, back);
-		ipc_adopt(&lock->o, handle, hd->opener);
-	}
-	settle(lock);
-	if (r < 0)
-		return r;
-	*ret_fh = (uint64_t)how.gen << 32 | handle;
-	set64(&ob->o, hd->companion, *ret_fh);
-	commit(&ob->o);
 	return 0;
 }
 
-int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock, int how, uint64_t *ret_fh)
+/* It is made when it is first needed. */
+static int companion_make(struct object *lock, const struct ipc_call *c, uint64_t id, uint64_t back,
+			  uint32_t opener, uint64_t *ret_fh)
 {
-	int r;
+	struct ipc_opening how = {
+		.oflags = O_RDWR, .tid = c->tid, .pid = c->pid, .uid = c->uid, .timeout = -1,
+		.nodeid = id, .gen = names_next_gen(&fs.mount) & FH_GEN,
+	};
+	ref_t handle;
+	int r = ipc_open(&lock->o, &how, &handle);
 
+	if (r < 0)
+		return r;
+	set64(&lock->o, handle_at(&lock->o, handle)->companion, back);
+	ipc_adopt(&lock->o, handle, opener);
+	*ret_fh = (uint64_t)how.gen << 32 | handle;
+	return 0;
+}
+
+int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock, int how,
+		  const struct ipc_call *c, uint64_t *ret_fh)
+{
+	uint64_t id = ob->node->id, back = back_of(ob, hd);
+	int r = 0;
+
+	*ret_fh = 0;
 	/* An unlock also gives up a wait that a signal has interrupted. */
 	if (how == LOCK_UN) {
-		struct ipc_call c = { .handle = ref_of(&ob->o, hd), .op = OP_FLOCK };
+		struct ipc_call un = { .handle = ref_of(&ob->o, hd), .op = OP_FLOCK };
 
-		r = ipc_flock(&ob->o, &c, LOCK_UN);
+		r = ipc_flock(&ob->o, &un, LOCK_UN);
 		ipc_pump(&ob->o);
-		if (r < 0 || !hd->companion) {
-			*ret_fh = 0;
+		if (!hd->companion)
 			return r;
-		}
 	}
-	return companion(ob, hd, lock, ret_fh);
+	if (r == 0)
+		r = object_enter(lock);
+	if (r < 0)
+		return r;
+	*ret_fh = companion_find(lock, hd->companion, id, back);
+	if (!*ret_fh && how != LOCK_UN)
+		r = companion_make(lock, c, id, back, hd->opener, ret_fh);
+	settle(lock);
+	if (r == 0) {
+		set64(&ob->o, hd->companion, *ret_fh);
+		commit(&ob->o);
+	}
+	return r;
 }
 
 uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd)
@@ -201,13 +214,14 @@ int monitor_find(struct object *lock, struct ipc_call *c)
 
 	if (r < 0)
 		return r == -EBUSY ? r : 0;	/* a damaged one is as none */
+	c->pid = proc_pid(c->tid);
 	ipc_lent_find(&lock->o, c->pid, &c->lent);
 	object_unlock(lock);
 	return 0;
 }
 
 /* The waiter stands in line: now the lock is given up. */
-void monitor_lend(struct object *ob, ref_t w)
+void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 {
 	struct object *lock = lock_object(ob);
 	struct ipc_lent lent;
@@ -215,18 +229,17 @@ void monitor_lend(struct object *ob, ref_t w)
 	if (waiter_at(&ob->o, w)->state != WAITER_WAITING || !lock ||
 	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock_patiently(lock) < 0)
 		return;
-	ipc_lend(&lock->o, &lent);
+	ipc_lend(&lock->o, &lent, proc_pid(tid));
 	settle(lock);
 }
 
 /*
  * The waiter's outcome is settled: take the lock back. 0: it has it (or never had it, or its handle
- * there is closed), and can be answered. IPC_WAIT: *ret waits in the lock, which is locked. -EBUSY:
+ * there is closed), and can be answered. IPC_WAIT: *c waits in the lock, which is locked. -EBUSY:
  * not now, settle() is called again. Another error: it cannot have it, and is told so.
  */
-int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *ret)
+int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c)
 {
-	struct ipc_waiter *wt = waiter_at(&ob->o, w);
 	struct object *lock = lock_object(ob);
 	struct ipc_lent lent;
 	int r;
@@ -239,13 +252,10 @@ int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct 
 		held_add(ob);
 	if (r < 0)
 		return r;
-	*ret = (struct ipc_call){
-		.tid = wt->tid, .pid = wt->pid, .uid = wt->uid, .unique = wt->unique,
-		.deadline = IPC_NEVER,
-	};
+	c->pid = proc_pid(c->tid);
 	/* Does it stand there already, from before a restart? */
-	ret->waiter = ipc_find_waiter(&lock->o, wt->unique);
-	r = ret->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, ret, &lent);
+	c->waiter = ipc_find_waiter(&lock->o, c->unique);
+	r = c->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, c, &lent);
 	if (r != IPC_WAIT)
 		settle(lock);
 	return r == -EBADF ? 0 : r;

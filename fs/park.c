@@ -187,6 +187,7 @@ void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *dat
 	p->waiter = c->waiter;
 	p->req = req;
 	p->ob = ob;
+	p->unique = c->unique;
 	p->op = c->op;
 	p->max = c->op == OP_WRITE ? c->len : c->max;
 	p->pos = c->pos;
@@ -306,8 +307,12 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 static bool answer(struct object *ob, ref_t w)
 {
 	struct parked *p = find(ob, w);
+	const struct fuse_ctx *ctx = fuse_req_ctx(p->req);
+	struct ipc_call c = {
+		.tid = (uint32_t)ctx->pid, .uid = ctx->uid, .unique = p->unique,
+		.deadline = IPC_NEVER,
+	};
 	struct object *lock;
-	struct ipc_call c;
 	int r;
 
 	if (p->cond)

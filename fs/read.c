@@ -216,7 +216,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		r = -EAGAIN;
 	if (r == IPC_WAIT) {
 		if (ob->o.type == IPC_COND)
-			monitor_lend(ob, c.waiter);
+			monitor_lend(ob, c.waiter, c.tid);
 		park(req, ob, &c, NULL);
 		return;
 	}

@@ -522,7 +522,7 @@ static void op_lend(unsigned int i)
 		struct ipc_call c = call_new(0, OP_FLOCK);
 
 		c.unique = 400 + i;
-		ipc_lend(o, &l);
+		ipc_lend(o, &l, 100);
 		ipc_lent_retake(o, &c, &l);
 	}
 }

@@ -105,7 +105,7 @@ static void is_lent(struct scene *s)
 {
 	deep(s);
 	CHECK(ipc_lent_find(s->o, 100, &lent));
-	ipc_lend(s->o, &lent);
+	ipc_lend(s->o, &lent, 100);
 }
 
 static void is_lent_and_taken(struct scene *s)
@@ -114,7 +114,7 @@ static void is_lent_and_taken(struct scene *s)
 	CHECK_INT(lock_it(s->o, s->h[1], LOCK_EX), 0);
 }
 
-RUN(lend, (void)unique; ipc_lend(s->o, &lent))
+RUN(lend, (void)unique; ipc_lend(s->o, &lent, 100))
 
 static void retake(struct scene *s, uint64_t unique)
 {
@@ -220,7 +220,7 @@ static void cond_lent_granted(struct scene *s)
 	handles(s);
 	c = call_new(s->h[0], OP_READ);
 	c.unique = 101;
-	c.lent = (struct ipc_lent){ .handle = 99, .gen = 3, .levels = 2, .flock = OP_FLOCK };
+	c.lent = (struct ipc_lent){ .handle = 99, .gen = 3 };
 	CHECK_INT(ipc_read(s->o, &c), IPC_WAIT);
 	CHECK_INT(give(s->o, s->h[1], CMD_NOTIFY, 1), 0);
 	s->w[0] = c.waiter;

@@ -127,11 +127,13 @@ TEST(lent_rlock)
 	CHECK(!ipc_lent_find(o, 999, &l));
 	CHECK(ipc_lent_find(o, 100, &l));
 	CHECK_INT(l.handle, a);
-	CHECK_INT(l.levels, 2);
-	CHECK_INT(l.flock, OP_FLOCK);
-	ipc_lend(o, &l);
+	ipc_lend(o, &l, 999);
+	CHECK_INT(ipc_size(o), 0);
+	ipc_lend(o, &l, 100);
 	CHECK_INT(ipc_size(o), 1);
-	ipc_lend(o, &l);
+	CHECK_INT(handle_at(o, a)->lent_levels, 2);
+	CHECK_INT(handle_at(o, a)->lent_flock, OP_FLOCK);
+	ipc_lend(o, &l, 100);
 	CHECK_STR(get(o, b), "1\n");
 	c.unique = 7;
 	c.deadline = 0;
@@ -160,9 +162,7 @@ TEST(lent_lock)
 
 	CHECK_STR(get(o, a), "1\n");
 	CHECK(ipc_lent_find(o, 100, &l));
-	CHECK_INT(l.levels, 1);
-	CHECK_INT(l.flock, OP_NONE);
-	ipc_lend(o, &l);
+	ipc_lend(o, &l, 100);
 	CHECK_INT(ipc_size(o), 1);
 	c.unique = 7;
 	c.deadline = 0; /* free: granted by the pump */
@@ -175,8 +175,7 @@ TEST(lent_lock)
 	CHECK_INT(lock_it(o, a, LOCK_SH), 0);
 	CHECK_INT(lock_it(o, b, LOCK_SH), 0);
 	CHECK(ipc_lent_find(o, 100, &l));
-	CHECK_INT(l.flock, OP_FLOCK_SHARED);
-	ipc_lend(o, &l);
+	ipc_lend(o, &l, 100);
 	CHECK_INT(o->h->b.sem.shared, 1);
 	c = call_new(0, 0);
 	c.unique = 8;
@@ -184,4 +183,28 @@ TEST(lent_lock)
 	ipc_pump(o);
 	CHECK_STR(finish(o, c.waiter), "0");
 	CHECK_INT(o->h->b.sem.shared, 2);
+}
+
+/* A condition's file may name any handle, and be written by who may not use the lock. */
+TEST(lent_by_the_file_of_another)
+{
+	struct ipc_obj *o = obj_new(IPC_LOCK);
+	ref_t a = h_open(o), behind = (ref_t)((o->heap_off + (uint64_t)o->pages * IPC_PAGE) / IPC_UNIT);
+	struct ipc_lent l = { a, handle_at(o, a)->gen };
+	struct ipc_call c = call_new(0, 0);
+
+	c.unique = 7;
+	CHECK_STR(get(o, a), "1\n");
+	ipc_lend(o, &l, 999);
+	CHECK_INT(ipc_size(o), 0);
+	CHECK_INT(give(o, a, CMD_ADD, 1), 0);
+	CHECK_INT(ipc_lent_retake(o, &c, &l), -EBADF);	/* it never lent anything */
+	for (ref_t r = 0; r < 2048; r += 13) {
+		l.handle = r;
+		CHECK_INT(ipc_lent_retake(o, &c, &l), -EBADF);
+		l.handle = behind - r;
+		CHECK_INT(ipc_lent_retake(o, &c, &l), -EBADF);
+		ipc_lend(o, &l, 100);
+	}
+	CHECK(!o->damage);
 }
