@@ -35,7 +35,7 @@ static void reply_result(int fd, const struct ipc_waiter *w, uint64_t unique, in
 	struct fuse_write_out written = { .size = (uint32_t)result };
 
 	if (result < 0)
-		reply(fd, unique, (int)result, NULL, 0);
+		reply(fd, unique, -error_of(result), NULL, 0);
 	else if (w->op == OP_WRITE)
 		reply(fd, unique, 0, &written, sizeof(written));
 	else
@@ -46,6 +46,7 @@ static void reply_result(int fd, const struct ipc_waiter *w, uint64_t unique, in
 static void end_granted(struct ipc_obj *o, ref_t r, int fd)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
+	size_t size;
 	char *buf;
 
 	if (o->type == IPC_COND && w->flags & WAITER_LENT) {
@@ -56,10 +57,11 @@ static void end_granted(struct ipc_obj *o, ref_t r, int fd)
 	if (w->result < 0 || w->op == OP_FLOCK || w->op == OP_FLOCK_SHARED || w->op == OP_WRITE) {
 		reply_result(fd, w, w->unique, w->result);
 	} else {
-		buf = malloc(w->need ? w->need : 1);
+		size = w->need < MAX_IO ? w->need : MAX_IO;
+		buf = malloc(size + 1);
 		if (!buf)
 			abort();
-		reply(fd, w->unique, 0, buf, answer_copy(o, &w->got, 0, buf, w->need));
+		reply(fd, w->unique, 0, buf, answer_copy(o, &w->got, 0, buf, size));
 		free(buf);
 	}
 	ipc_finish_told(o, r);

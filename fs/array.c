@@ -22,7 +22,8 @@ static int data_fd(struct object *ob)
 
 	if (ob->data_fd < 0) {
 		snprintf(name, sizeof(name), "%llu.data", (unsigned long long)ob->node->id);
-		ob->data_fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		ob->data_fd = openat(fs.objects_fd, name,
+				     O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (ob->data_fd < 0)
 			return -EIO;
 	}

@@ -186,6 +186,6 @@ bool done_before(struct object *ob, struct ipc_call *c, int *ret)
 			c->pos = (uint64_t)c->result >> 32;
 		return false;
 	}
-	*ret = c->result < 0 ? (int)c->result : 0;
+	*ret = -error_of(c->result);
 	return true;
 }

@@ -133,20 +133,28 @@ void show_holders(struct object *ob, FILE *f)
 	holders_of(ob, NULL, f);
 }
 
-static void put_msg(struct ipc_obj *o, ref_t msg, uint32_t skip, FILE *f)
+/* What its messages can come to: no more than the memory they are in, whatever is shared. */
+static uint64_t text_most(const struct ipc_obj *o)
 {
-	uint32_t len = msg_at(o, msg)->len;
-	char buf[4096];
-	size_t n;
+	return (uint64_t)o->pages * IPC_PAGE;
+}
 
-	while (skip < len && (n = msg_copy(o, msg, skip, buf, sizeof(buf)))) {
-		fwrite(buf, 1, n, f);
-		skip += (uint32_t)n;
+static void put_msg(struct ipc_obj *o, ref_t msg, uint32_t skip, uint64_t *left, FILE *f)
+{
+	static char buf[MSG_MOST];
+	size_t n = msg_copy(o, msg, skip, buf, sizeof(buf));
+
+	if (n > *left) {
+		obj_damage(o, "more in its messages than it has memory");
+		return;
 	}
+	*left -= n;
+	fwrite(buf, 1, n, f);
 }
 
 struct peek {
 	FILE *f;
+	uint64_t left;
 	uint32_t skip;
 	bool newline;
 };
@@ -155,7 +163,7 @@ static bool peek_one(void *arg, struct ipc_obj *o, ref_t msg)
 {
 	struct peek *p = arg;
 
-	put_msg(o, msg, p->skip, p->f);
+	put_msg(o, msg, p->skip, &p->left, p->f);
 	p->skip = 0;
 	if (p->newline)
 		fputc('\n', p->f);
@@ -167,7 +175,7 @@ void show_peek(struct object *ob, FILE *f)
 	struct ipc_queue *q = &ob->o.h->b.queue;
 
 	for (unsigned int i = 0; i < (ob->o.type == IPC_PIPE ? 2u : 1u); i++) {
-		struct peek p = { f, q->mq[i].skip, q->framing == FRAMING_LINE };
+		struct peek p = { f, text_most(&ob->o), q->mq[i].skip, q->framing == FRAMING_LINE };
 
 		ipc_peek(&ob->o, &q->mq[i], peek_one, &p);
 	}
@@ -176,13 +184,14 @@ void show_peek(struct object *ob, FILE *f)
 void show_leased(struct object *ob, FILE *f)
 {
 	struct ipc_obj *o = &ob->o;
+	uint64_t left = text_most(o);
 
 	LIST_EACH(o, &o->h->b.queue.leased, r) {
 		struct ipc_lease *l = AT(o, ipc_lease, r);
 
 		fprintf(f, "%" PRIu64 "\t%u\t%.3f\t%u\t", l->id, msg_at(o, l->msg)->attempts,
 			(double)(ipc_now() - l->since) / 1e9, l->pid);
-		put_msg(o, l->msg, 0, f);
+		put_msg(o, l->msg, 0, &left, f);
 		fputc('\n', f);
 	}
 }
@@ -190,12 +199,13 @@ void show_leased(struct object *ob, FILE *f)
 void show_dead(struct object *ob, FILE *f)
 {
 	struct ipc_obj *o = &ob->o;
+	uint64_t left = text_most(o);
 
 	LIST_EACH(o, &o->h->b.queue.dead, r) {
 		struct ipc_lease *l = AT(o, ipc_lease, r);
 
 		fprintf(f, "%" PRIu64 "\t", l->id);
-		put_msg(o, l->msg, 0, f);
+		put_msg(o, l->msg, 0, &left, f);
 		fputc('\n', f);
 	}
 }

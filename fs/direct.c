@@ -61,7 +61,7 @@ static int done(struct object *ob, struct ipc_handle *hd, int64_t n)
 	if ((hd->oflags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
 	if (raw.resent && ipc_note_find(&ob->o, raw.unique, 0, &result, &partial))
-		return (int)result;
+		return -error_of(result);
 	return ipc_done(&ob->o, raw.unique, (uint64_t)n);
 }
 

@@ -76,6 +76,7 @@ struct node {
 	uint64_t lent;			/* as which inode the kernel has attributes of it: lent.c; 0 */
 	uint32_t aliases;		/* that there are of it */
 	uint64_t listed;		/* until then it may have those of a READDIRPLUS; 0 */
+	bool refused;			/* its engine file cannot be used, as the log says */
 	UT_hash_handle by_id, by_name, by_cookie;
 	uint32_t key_len;
 	char key[];			/* parent's id, then the name */
@@ -192,6 +193,15 @@ static inline const char *node_name(const struct node *n)
 	return n->key + sizeof(uint64_t);
 }
 
+/*
+ * What an operation came to, as an engine file says: an error as the kernel takes it. (Another one
+ * it refuses, and whoever waits for the reply would wait for ever.)
+ */
+static inline int error_of(int64_t result)
+{
+	return result >= 0 ? 0 : result > -512 ? (int)-result : EIO;
+}
+
 /* ---- log.c ---- */
 void log_init(bool syslog);
 void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -299,7 +309,7 @@ struct raw_request {
 	bool resent;
 	uint32_t pid, opcode;
 	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
-	bool by_cache;			/* READ: the page cache reads, for sendfile(2) or mmap(2) */
+	bool by_cache;			/* READ: the page cache reads: mapped.c */
 	bool unprivileged;		/* WRITE: by one who does not keep setuid and setgid bits */
 };
 

@@ -375,6 +375,25 @@ static struct ipc_handle *handle_of(struct object *ob, uint64_t fh)
 	return ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
 }
 
+/* Processes that ended meanwhile. (One may have several holds, which all go at once.) */
+static void end_dead(struct object *ob)
+{
+	uint32_t dead;
+
+	do {
+		dead = 0;
+		LIST_EACH(&ob->o, &ob->o.h->holds, r) {
+			uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
+
+			if (!pid || proc_start(pid))
+				continue;
+			dead = 1;
+			ipc_process_ended(&ob->o, pid);
+			break;
+		}
+	} while (dead && !ob->o.damage);
+}
+
 /* It is locked: what was left undone. Unlocks it. */
 static void catch_up(struct object *ob)
 {
@@ -391,12 +410,7 @@ static void catch_up(struct object *ob)
 			ipc_close(&ob->o, (ref_t)f->fh);
 		free(f);
 	}
-	LIST_EACH(&ob->o, &ob->o.h->holds, r) {
-		uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
-
-		if (pid && !proc_start(pid))
-			ipc_process_ended(&ob->o, pid);
-	}
+	end_dead(ob);
 	ob->o.work = ob->o.freed = true;
 	settle(ob);
 }

@@ -117,7 +117,7 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 		how.flags |= HANDLE_LOOK;
 	handle = opened_before(ob, how.unique);
 	if (!handle) {
-		how.gen = names_next_gen(&fs.mount) & 0x7fffffff;
+		how.gen = names_next_gen(&fs.mount) & FH_GEN;
 		r = ipc_open(&ob->o, &how, &handle);
 		if (r < 0) {
 			settle(ob);
@@ -126,7 +126,8 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 		if (writes_may_wait(t, flags))
 			writer_add(t->nodeid);
 	}
-	*ret_fh = (uint64_t)handle_at(&ob->o, handle)->gen << 32 | handle;
+	/* (Whatever generation the file says: bit 63 is that of plain files.) */
+	*ret_fh = (uint64_t)(handle_at(&ob->o, handle)->gen & FH_GEN) << 32 | handle;
 	*ret_flags = open_flags(ob->o.type, &how);
 	settle(ob);
 	return 0;
@@ -246,10 +247,19 @@ static void close_it(const struct target *t, struct object *ob, struct ipc_handl
 	if (hd->poll_kh)
 		pollers_remove(ob, hd->poll_kh);
 	if (writes_may_wait(t, (int)hd->oflags))
-		writer_leave(hd->nodeid);
+		writer_leave(t->nodeid);
 	if (hd->line)
 		ipc_flush(&ob->o, ref_of(&ob->o, hd), 0, false, true);
 	give_back(ob, hd, ipc_close);
+}
+
+/* Of a damaged object nothing is to be closed; but without a name it may go. */
+static void used_no_more(uint64_t ino)
+{
+	struct target t;
+
+	if (target_of(ino, &t) == 0 && t.node->ob && t.node->ob->o.damage)
+		object_used(t.node->ob);
 }
 
 void close_handle(uint64_t ino, uint64_t fh)
@@ -263,8 +273,10 @@ void close_handle(uint64_t ino, uint64_t fh)
 		plain_close(fh);
 		return;
 	}
-	if (enter_to_close(ino, fh, &t, &ob, &hd) < 0)
+	if (enter_to_close(ino, fh, &t, &ob, &hd) < 0) {
+		used_no_more(ino);
 		return;
+	}
 	if (hd->flags & HANDLE_LOOK)
 		plain_close(fh);
 	close_it(&t, ob, hd);
@@ -371,7 +383,7 @@ void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		held_closer(tid, &pid, &killed);
 		r = flush_line(ob, hd, pid, killed);
 	} else if (raw.resent && ipc_note_find(&ob->o, raw.unique, (ref_t)fi->fh, &refused, &partial)) {
-		r = (int)refused;
+		r = -error_of(refused);
 	}
 	settle(ob);
 	fuse_reply_err(req, -r);

@@ -71,7 +71,7 @@ static fuse_req_t unpark(struct parked *p)
 static void reply_result(fuse_req_t req, uint32_t op, int64_t result)
 {
 	if (result < 0)
-		fuse_reply_err(req, (int)-result);
+		fuse_reply_err(req, error_of(result));
 	else if (op == OP_WRITE)
 		fuse_reply_write(req, (size_t)result);
 	else
@@ -281,6 +281,7 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 	struct ipc_call c = { .max = p->max, .pos = p->pos };
 	struct ipc_call none = { 0 };
 	struct ipc_waiter *wt;
+	int64_t result;
 	fuse_req_t req;
 	int r;
 
@@ -289,8 +290,9 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 	w = p->cond_waiter;
 	req = unpark(p);
 	wt = waiter_at(&ob->o, w);
-	if (wt->result < 0)
-		fuse_reply_err(req, (int)-wt->result);
+	result = wt->result;
+	if (result < 0)
+		fuse_reply_err(req, error_of(result));
 	else
 		reply_answer(req, ob, &wt->got, 0, c.max);
 	r = object_lock(ob);
@@ -338,7 +340,10 @@ static ref_t next_granted(struct object *ob)
 /* Let go, and wake the direct clients: those that were granted, and a putter whose turn it is. */
 static void unlock_and_wake(struct object *ob)
 {
+	/* No more of them than there can be: somebody may keep saying that they were not woken. */
+	uint32_t most = ob->o.locked ? list_most(&ob->o, &ob->o.h->woken) + 2 * IPC_WAKES : 0;
 	struct ipc_wakes wakes;
+	uint32_t n = 0;
 	bool more;
 
 	wakes.n = 0;			/* and not the rest of it */
@@ -346,7 +351,8 @@ static void unlock_and_wake(struct object *ob)
 		more = ob->o.locked && !ob->o.damage && ipc_wake(&ob->o, &wakes);
 		object_unlock(ob);
 		ipc_wake_send(&wakes);
-	} while (more && object_lock(ob) == 0);
+		n += wakes.n;
+	} while (more && n < most && object_lock(ob) == 0);
 }
 
 static bool waits_for_memory(struct ipc_obj *o)

@@ -152,6 +152,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	struct ipc_call c;
 	uint32_t opener;
 	size_t hand_off;
+	uint32_t kind;
 	bool special;
 	int r;
 
@@ -176,7 +177,8 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		return;
 	}
 	fill_call(&c, req, &ob->o, hd, fi->flags);
-	c.op = op_of_kind[hd->kind <= HANDLE_CHANGED ? hd->kind : 0];
+	kind = __atomic_load_n(&hd->kind, __ATOMIC_RELAXED);
+	c.op = op_of_kind[kind <= HANDLE_CHANGED ? kind : 0];
 	off = (off_t)lib_call(&c, hd, (uint64_t)off, &special);
 	if (special && ob->o.type == IPC_QUEUE)
 		c.op = OP_JOIN;

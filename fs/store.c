@@ -209,7 +209,8 @@ static int map_file(struct object *ob)
 	int fd, r;
 
 	id_name(ob->node->id, "", name, sizeof(name));
-	fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	/* O_NONBLOCK: whoever owns it may have a lease on it, and let us wait. */
+	fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? -EIO : -errno;
 	r = obj_map(&fs.env, fd, &ob->o);
@@ -228,6 +229,7 @@ static void adopt(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
 	bool same = o->h->epoch == mount_body()->epoch;
+	struct target t;
 	struct ipc_check k;
 
 	ob->adopted = true;
@@ -249,8 +251,10 @@ static void adopt(struct object *ob)
 		LIST_EACH(o, &o->h->handles, h) {
 			struct ipc_handle *hd = AT(o, ipc_handle, h);
 
-			if (o->type != IPC_ARRAY && (hd->oflags & O_ACCMODE) != O_RDONLY)
-				writer_add(hd->nodeid);
+			/* (It must not be another object's, which others would find taken.) */
+			if (o->type != IPC_ARRAY && (hd->oflags & O_ACCMODE) != O_RDONLY &&
+			    target_of(hd->nodeid, &t) == 0 && t.node == ob->node)
+				writer_add(t.nodeid);
 			ob->direct |= (hd->flags & HANDLE_DIRECT) != 0;
 		}
 }
@@ -266,6 +270,19 @@ static void free_old_lock(uint32_t *word)
 		__atomic_store_n(word, 0, __ATOMIC_RELEASE);
 	else
 		ipc_lock_release(word);
+}
+
+/* Once, however often it is asked for. */
+static void say_why(struct node *n, int r)
+{
+	char path[512];
+
+	if (n->refused)
+		return;
+	n->refused = true;
+	tree_path(n, path, sizeof(path));
+	log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path, (unsigned long long)n->id,
+		 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
 }
 
 struct object *object_of(struct node *n, int *ret_error)
@@ -293,12 +310,7 @@ struct object *object_of(struct node *n, int *ret_error)
 	ob->data_fd = -1;
 	r = map_file(ob);
 	if (r < 0) {
-		char path[512];
-
-		tree_path(n, path, sizeof(path));
-		log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path,
-			 (unsigned long long)n->id,
-			 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
+		say_why(n, r);
 		free(ob);
 		*ret_error = r == -ENFILE || r == -EMFILE || r == -ENOMEM ? r : -EIO;
 		return NULL;

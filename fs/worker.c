@@ -365,7 +365,7 @@ static void watch_again(void)
 
 		if (!ob || ipc_scope(&ob->o) == SCOPE_HANDLE || object_lock(ob) < 0)
 			continue;
-		while ((pid = watch_holds(ob)))
+		while (!ob->o.damage && (pid = watch_holds(ob)))
 			ipc_process_ended(&ob->o, pid);
 		settle(ob);
 	}

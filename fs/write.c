@@ -18,6 +18,8 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 	bool whole = ob->o.type == IPC_VALUE || bytes;
 	int r = 0;
 
+	if (c->pos > size)		/* says the object's file, after a restart */
+		return -EIO;
 	for (int pass = 0; pass < 2; pass++) {
 		size_t done = c->pos;		/* before a restart */
 

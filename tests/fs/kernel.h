@@ -81,6 +81,8 @@ void daemon_fault_at_start(long n);
 bool daemon_died(void);
 /* SIGTERM: it must end well, with everything answered and every file sound. */
 void daemon_end(void);
+/* … but those whose name begins so, which it spoilt itself. */
+void daemon_end_but(const char *spoilt);
 /* After any test: nothing is left. */
 void daemon_clean(void);
 /* The path of a file in the state directory. */
