@@ -26,9 +26,10 @@
  *	[plain]	 under the mutex, but outside the undo log: it may be wrong after a crash and is only
  *		 a hint (times) or belongs to a block that nothing reaches yet
  *
- * A file is valid when magic, version and fingerprint match; the fingerprint covers the sizes of
- * the structs below, so that programs with another layout refuse to attach. To change a struct:
- * change it here, raise IPC_VERSION, correct the static_asserts.
+ * A file is valid when magic, version and fingerprint match; the fingerprint covers the place and
+ * size of every field below, so that programs with another layout refuse to attach. To change a
+ * struct: change it here and in layout.h, raise IPC_VERSION, correct the static_asserts. There is
+ * no padding but by fields.
  */
 #ifndef IPC_FORMAT_H
 #define IPC_FORMAT_H
@@ -177,13 +178,14 @@ struct ipc_handle {
 	ref_t line;			/* [lock] unfinished line */
 	ref_t line_last;		/* [lock] its last segment */
 	uint32_t parked;		/* [lock] how many waiters are WAITER_PARKED (also in `waiters`) */
+	ref_t standing;			/* [lock] its waiter that is WAITER_STANDS; 0 */
 	uint64_t seen;			/* [lock] value: the version that this handle saw last */
 	uint64_t companion;		/* [lock] fh of its handle of ctl/lock's object; 0 */
 	struct ipc_answer hand;		/* [lock] the answer in hand */
-	ref_t standing;			/* [lock] its waiter that is WAITER_STANDS; 0 */
 	uint32_t poll_told;		/* [lock] what its poller was told, as far as it is still so */
 	uint32_t poll_state;		/* [lock] poll.c */
 	uint32_t poll_late;		/* [daemon] it polled while somebody kept the lock: fs/poll.c */
+	uint32_t pad;
 	uint64_t poll_level[2];		/* [lock] how much there was to read, to write, as it was told */
 	int64_t clock[2];		/* [daemon] read, write: when the time limit of what got EAGAIN has
 					 * passed, CLOCK_MONOTONIC ns; 0: none runs */
@@ -401,6 +403,7 @@ struct ipc_node {
 	int64_t atime, mtime, ctime;	/* [plain] CLOCK_REALTIME ns */
 	uint32_t active;		/* [lock] some handle is open */
 	uint16_t name_len;		/* [lock] */
+	uint16_t pad;
 	char name[];			/* [once] a rename makes a new node block */
 };
 
@@ -452,6 +455,7 @@ struct ipc_header {
 	int64_t result;			/* [lock] what it came to, */
 	ref_t unique_handle;		/* [lock] whose it was, */
 	uint32_t unique_partial;	/* [lock] and whether result is only how far it came */
+	char pad_to_lock[56];
 
 	/*
 	 * Together, for whoever takes the lock writes the log: a small change's takes two cache
@@ -463,6 +467,7 @@ struct ipc_header {
 	} m;
 	uint64_t log_len;		/* [lock] undo records that count; 0: no change is under way */
 	struct ipc_undo log[IPC_LOG_MAX];	/* [lock] */
+	char pad_to_body[16];
 
 	_Alignas(64) union {
 		struct ipc_queue queue;
@@ -497,6 +502,7 @@ struct ipc_header {
 	uint32_t take;			/* [lock] enum ipc_take: what a read-only handle does */
 	struct ipc_list rests;		/* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list lines[IPC_LINES]; /* [lock] who waits for what: each type numbers its own */
+	char pad_to_end[16];
 };
 
 static_assert(sizeof(struct ipc_undo) == 16, "format");

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "layout.h"
 #include "lock.h"
 #include "type.h"
 
@@ -31,24 +32,6 @@ uint64_t ipc_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-/* FNV-1a over the sizes and offsets that two builds must agree on. */
-static uint32_t fingerprint(void)
-{
-	const uint32_t facts[] = {
-		sizeof(struct ipc_header), offsetof(struct ipc_header, b),
-		offsetof(struct ipc_header, log), sizeof(struct ipc_handle),
-		sizeof(struct ipc_waiter), sizeof(struct ipc_msg), sizeof(struct ipc_hold),
-		sizeof(struct ipc_lease), sizeof(struct ipc_queue), sizeof(struct ipc_mount),
-		sizeof(struct ipc_node), IPC_LOG_MAX, IPC_CLASSES, IPC_SEGMENT,
-	};
-	const unsigned char *p = (const unsigned char *)facts;
-	uint32_t f = 2166136261u;
-
-	for (size_t i = 0; i < sizeof(facts); i++)
-		f = (f ^ p[i]) * 16777619u;
-	return f;
 }
 
 #define RESERVE_SMALL	(256ull << 20)
@@ -115,7 +98,7 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 		goto unaccount;
 	}
 	h->version = IPC_VERSION;
-	h->fingerprint = fingerprint();
+	h->fingerprint = layout_fingerprint();
 	h->id = id;
 	h->type = type;
 	h->reserve = reserve;
@@ -152,7 +135,7 @@ static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
 		return -errno;
 	if (n < (ssize_t)sizeof(*h) || h->magic != IPC_MAGIC)
 		return -EIO;
-	if (h->version != IPC_VERSION || h->fingerprint != fingerprint())
+	if (h->version != IPC_VERSION || h->fingerprint != layout_fingerprint())
 		return -EPROTO;
 	/* The file may be growing: first its length, then `pages`. So the other way round here. */
 	if (fstat(fd, &st) < 0 || st.st_size < (off_t)IPC_PAGE)
