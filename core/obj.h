@@ -373,6 +373,7 @@ size_t heap_size(struct ipc_obj *o, ref_t r);		/* bytes that the block has */
  * not).
  */
 int heap_grow(struct ipc_obj *o, bool essential);
+bool heap_has_room(const struct ipc_obj *o, uint64_t bytes);	/* for a message so long */
 /*
  * Give memory back to the system when much is free (all that can be, when `hard`). Only between
  * changes.

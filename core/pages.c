@@ -77,14 +77,27 @@ void pages_remove(struct ipc_obj *o, uint32_t *head, uint32_t page)
 	}
 }
 
+/* The smallest order of at least this of which there is one; IPC_ORDERS. */
+static unsigned int order_free(const struct ipc_obj *o, unsigned int order)
+{
+	while (order < IPC_ORDERS && !o->h->free[order])
+		order++;
+	return order;
+}
+
+bool heap_has_room(const struct ipc_obj *o, uint64_t bytes)
+{
+	/* (The blocks have headers, and the last one is not full.) */
+	return (uint64_t)__atomic_load_n(&o->h->free_top, __ATOMIC_RELAXED) * TOP_PAGES * IPC_PAGE >=
+	       bytes + 2 * TOP_PAGES * IPC_PAGE;
+}
+
 bool pages_alloc(struct ipc_obj *o, unsigned int order, uint32_t *ret_page)
 {
 	struct ipc_header *h = o->h;
-	unsigned int k = order;
+	unsigned int k = order_free(o, order);
 	uint32_t page;
 
-	while (k < IPC_ORDERS && !h->free[k])
-		k++;
 	if (k == IPC_ORDERS)
 		return false;
 	page = __atomic_load_n(&h->free[k], __ATOMIC_RELAXED) - 1;

@@ -23,11 +23,33 @@ void show_stalled(struct object *ob, FILE *f)
 	fprintf(f, "pid %u (%s) for %.3f s\n", pid, command, (double)(ipc_now() - since) / 1e9);
 }
 
+/* Counted, for its count may be any number: then the object is damaged. */
+static uint32_t length(struct ipc_obj *o, const struct ipc_list *l)
+{
+	uint32_t n = 0;
+
+	if (!o->locked)		/* (stalled) */
+		return __atomic_load_n(&l->count, __ATOMIC_RELAXED);
+	LIST_EACH(o, l, r)
+		n++;
+	if (n != __atomic_load_n(&l->count, __ATOMIC_RELAXED))
+		obj_damage(o, "a list is not as long as its count");
+	return n;
+}
+
+static uint32_t waiters_in(struct ipc_obj *o)
+{
+	uint32_t n = 0;
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		n += length(o, &o->h->lines[i]);
+	return n;
+}
+
 /* Its numbers are words of their own, which can be read without the lock. */
 void show_status(struct object *ob, FILE *f)
 {
-	struct ipc_header *h = ob->o.h;
-	unsigned int waiters = 0;
+	struct ipc_obj *o = &ob->o;
 
 	if (!ob->o.locked) {
 		fprintf(f, "stalled: ");
@@ -41,10 +63,8 @@ void show_status(struct object *ob, FILE *f)
 		fprintf(f, "%s: ", c->name);
 		c->show(ob, f);
 	}
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		waiters += h->lines[i].count;
-	fprintf(f, "waiters: %u\nholders: %u\nmemory: %" PRIu64 "\nhandles: %u\n", waiters,
-		h->holds.count, object_memory(ob), h->handles.count);
+	fprintf(f, "waiters: %u\nholders: %u\nmemory: %" PRIu64 "\nhandles: %u\n", waiters_in(o),
+		length(o, &o->h->holds), object_memory(ob), length(o, &o->h->handles));
 }
 
 static const char *const op_names[OP_OPS] = {
@@ -259,13 +279,15 @@ struct counts { uint64_t handles, waiters, stalled; };
 
 static void each_count(struct object *ob, const char *path, void *arg)
 {
+	uint32_t handles = length(&ob->o, &ob->o.h->handles), waiters = waiters_in(&ob->o);
 	struct counts *c = arg;
 
 	(void)path;
 	c->stalled += !ob->o.locked;
-	c->handles += ob->o.h->handles.count;
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		c->waiters += ob->o.h->lines[i].count;
+	if (ob->o.damage)
+		return;
+	c->handles += handles;
+	c->waiters += waiters;
 }
 
 void show_mount_status(FILE *f)
@@ -290,6 +312,8 @@ void show_mount_status(FILE *f)
 
 struct edge {			/* process `from` waits for what `to` holds */
 	uint32_t from, to;
+	uint32_t seen;			/* the walk that came here last, … */
+	uint32_t before;		/* … and by which edge; EDGES_MOST: it is the first */
 	char *path;
 };
 
@@ -316,61 +340,93 @@ static void each_edges(struct object *ob, const char *path, void *arg)
 				    w->op == OP_CHANGED)
 					continue;
 				all->e[all->n++] = (struct edge){
-					waiter_pid(w), hold->pid, strdup(path),
+					.from = waiter_pid(w), .to = hold->pid, .path = strdup(path),
 				};
 			}
 }
 
-/*
- * Walk from `start` along the edges; a way back to it is a cycle. Each cycle is told once, by its
- * smallest pid.
- */
-static bool walk(struct edges *all, uint32_t start, uint32_t at_pid, size_t *way, size_t depth, FILE *f)
+static int by_from(const void *a, const void *b)
 {
-	for (size_t i = 0; i < all->n; i++) {
-		struct edge *e = &all->e[i];
-		bool been = false;
+	const struct edge *x = a, *y = b;
 
-		if (e->from != at_pid || e->to < start)
-			continue;
-		way[depth] = i;
-		if (e->to == start) {
-			for (size_t k = 0; k <= depth; k++) {
-				char command[100];
+	return (x->from > y->from) - (x->from < y->from);
+}
 
-				e = &all->e[way[k]];
-				proc_command(e->from, command, sizeof(command));
-				fprintf(f, "%s%u (%s) waits for %s held by %u", k ? ", " : "",
-					e->from, command, e->path, e->to);
-			}
-			fputc('\n', f);
-			return true;
-		}
-		for (size_t k = 0; k < depth; k++)
-			been |= all->e[way[k]].from == e->to;
-		if (!been && depth + 1 < 64 && walk(all, start, e->to, way, depth + 1, f))
-			return true;
+/* The first of the edges from `pid`; they lie together. */
+static size_t first_from(const struct edges *all, uint32_t pid)
+{
+	size_t low = 0, high = all->n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (all->e[mid].from < pid)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return false;
+	return low;
+}
+
+/* The way that led to edge `last`, from its beginning. */
+static void show_way(const struct edges *all, uint32_t last, FILE *f)
+{
+	const struct edge *e = &all->e[last];
+	char command[100];
+
+	if (e->before != EDGES_MOST) {
+		show_way(all, e->before, f);
+		fputs(", ", f);
+	}
+	proc_command(e->from, command, sizeof(command));
+	fprintf(f, "%u (%s) waits for %s held by %u", e->from, command, e->path, e->to);
+}
+
+/*
+ * Walk from `start` along the edges, to each once, the nearest first; a way back to `start` is a
+ * cycle. Each cycle is told once, by its smallest pid.
+ */
+static void find_cycle(struct edges *all, uint32_t start, uint32_t walk, uint32_t *queue, FILE *f)
+{
+	uint32_t at = start, before = EDGES_MOST;
+	size_t done = 0, n = 0;
+
+	for (;;) {
+		for (size_t i = first_from(all, at); i < all->n && all->e[i].from == at; i++) {
+			struct edge *e = &all->e[i];
+
+			if (e->seen == walk || e->to < start)
+				continue;
+			e->seen = walk;
+			e->before = before;
+			if (e->to == start) {
+				show_way(all, (uint32_t)i, f);
+				fputc('\n', f);
+				return;
+			}
+			queue[n++] = (uint32_t)i;
+		}
+		if (done == n)
+			return;
+		before = queue[done++];
+		at = all->e[before].to;
+	}
 }
 
 void show_deadlocks(FILE *f)
 {
 	struct edges all = { calloc(EDGES_MOST, sizeof(struct edge)), 0 };
-	size_t way[64];
+	uint32_t *queue = calloc(EDGES_MOST, sizeof(*queue)), walk = 0;
 
-	if (!all.e)
-		return;
-	each_active(each_edges, &all);
-	for (size_t i = 0; i < all.n; i++) {
-		bool seen = false;
-
-		for (size_t k = 0; k < i; k++)
-			seen |= all.e[k].from == all.e[i].from;
-		if (!seen)
-			walk(&all, all.e[i].from, all.e[i].from, way, 0, f);
+	if (all.e && queue) {
+		each_active(each_edges, &all);
+		qsort(all.e, all.n, sizeof(*all.e), by_from);
+		for (size_t i = 0; i < all.n; i++)
+			if (!i || all.e[i].from != all.e[i - 1].from)
+				find_cycle(&all, all.e[i].from, ++walk, queue, f);
 	}
 	for (size_t i = 0; i < all.n; i++)
 		free(all.e[i].path);
 	free(all.e);
+	free(queue);
 }

@@ -91,6 +91,18 @@ static int add(struct object *ob, struct ipc_handle *hd, fuse_req_t req, struct 
 	return r;
 }
 
+/* Who only reads may wait, which takes memory, but then waits through the file. */
+static int grow(struct object *ob, struct ipc_handle *hd, int64_t order)
+{
+	if (!(hd->flags & HANDLE_DIRECT))
+		return -EPERM;
+	if ((hd->oflags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	ob->o.want_order = order >= 0 && order < IPC_ORDERS ? (uint32_t)order : 0;
+	/* Until the longest message finds room, and no further: or asking alone would make it grow. */
+	return heap_has_room(&ob->o, mount_body()->message_limit) ? 0 : heap_grow(&ob->o, false);
+}
+
 int direct_ioctl(struct object *ob, struct ipc_handle *hd, fuse_req_t req, unsigned int cmd,
 		 const void *in, size_t in_size, void *out, size_t *ret_size)
 {
@@ -113,10 +125,7 @@ int direct_ioctl(struct object *ob, struct ipc_handle *hd, fuse_req_t req, unsig
 		ob->o.work = ob->o.freed = true;
 		return 0;
 	case LIB_IOC_GROW:
-		if (!(hd->flags & HANDLE_DIRECT))
-			return -EPERM;
-		ob->o.want_order = n >= 0 && n < IPC_ORDERS ? (uint32_t)n : 0;
-		return heap_grow(&ob->o, false);
+		return grow(ob, hd, n);
 	case LIB_IOC_DONE:
 		return done(ob, hd, n);
 	case LIB_IOC_ADD:

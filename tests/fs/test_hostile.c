@@ -7,6 +7,7 @@
 
 #include "fast.h"
 #include "io.h"
+#include "lib.h"
 #include "type.h"
 
 static struct ipc_header *h;
@@ -190,6 +191,65 @@ TEST(hostile_lengths)
 	end("a.queue");
 }
 
+/* Who waits for whom is told by files: ways through thirty that all wait for each other. */
+TEST(hostile_deadlocks)
+{
+	enum { N = 30 };
+	struct file holds[N], waits[N];
+	unsigned long before;
+	ref_t r;
+	rq n;
+
+	begin("a.lock");
+	for (unsigned int i = 0; i < N; i++) {
+		holds[i] = open_name("a.lock", BOTH);
+		CHECK_STR(f_lock(&holds[i], LOCK_SH), "ok");
+	}
+	for (unsigned int i = 0; i < N; i++) {
+		waits[i] = open_name("a.lock", BOTH);
+		q_flock(&waits[i], LOCK_EX);
+	}
+	k_sync();
+	h = spoil("a.lock", &h_len);
+	r = h->lines[0].head;
+	for (uint32_t i = 0; i < N; i++, r = ((struct ipc_link *)block(r))->next)
+		((struct ipc_waiter *)block(r))->pid = 1000000 + i;
+	r = h->holds.head;
+	for (uint32_t i = 0; i < N; i++, r = ((struct ipc_link *)block(r))->next)
+		((struct ipc_hold *)block(r))->pid = 1000001 + i;
+	before = worker_cpu_ms();
+	n = q_open(lookup(lookup(DIR_ROOT, ".ctl"), "deadlocks"), RO);
+	CHECK_INT(k_answer(n)->error, 0);
+	CHECK(worker_cpu_ms() - before < 3000);
+	for (unsigned int i = 0; i < N; i++)
+		f_release(&waits[i]);
+	for (unsigned int i = 0; i < N; i++)
+		f_release(&holds[i]);
+	end("a.lock");
+}
+
+/* What the mount tells of all objects together. */
+TEST(hostile_counts)
+{
+	struct file f, g;
+	unsigned int handles;
+
+	begin("a.queue");
+	f = open_name("a.queue", BOTH);
+	g = open_name("a.queue", BOTH);
+	handles = (unsigned int)status_of(".ctl/status", "handles");
+	CHECK_INT(handles, neighbours_handles + 2);
+	CHECK_INT(status_of(".ctl/status", "waiters"), neighbours_waiters);
+	h = spoil("a.queue", &h_len);
+	h->handles.count = UINT32_MAX;
+	h->lines[0].count = 5000000;
+	CHECK_INT(status_of(".ctl/status", "handles"), neighbours_handles);
+	CHECK_INT(status_of(".ctl/status", "waiters"), neighbours_waiters);
+	f_release(&f);
+	f_release(&g);
+	end("a.queue");
+}
+
 /* ---- what an operation came to ---- */
 
 /* The kernel takes no other errors, and whoever waits for a reply that is refused waits for ever. */
@@ -361,6 +421,33 @@ TEST(hostile_writers)
 		k.pid++;
 		CHECK_STR(told(q_open(w.ino, WO)), "!ESTALE");
 		f_release(&w);
+		end("a.queue");
+		daemon_clean();
+	}
+}
+
+/* ---- memory ---- */
+
+/* By asking alone nobody makes a file grow beyond one message; who only reads it, not at all. */
+TEST(hostile_asking_for_memory)
+{
+	static const int flags[] = { RO, BOTH, WO };
+	struct stat before, st;
+	struct file f;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		begin("a.queue");
+		f = open_name("a.queue", flags[i]);
+		CHECK_STR(told(q_ioctl(&f, LIB_IOC_GROW, 0)), "!EPERM");
+		h = spoil("a.queue", &h_len);
+		handle_of(&f)->flags |= HANDLE_DIRECT;
+		CHECK_INT(stat(engine_path("a.queue"), &before), 0);
+		for (unsigned int n = 0; n < 200; n++)
+			CHECK_STR(told(q_ioctl(&f, LIB_IOC_GROW, n % 6)), i ? "ok" : "!EBADF");
+		CHECK_INT(stat(engine_path("a.queue"), &st), 0);
+		/* (room for the longest message, in steps) */
+		CHECK(st.st_blocks - before.st_blocks <= (i ? (IPC_MESSAGE_MAX + 4 * 65536) / 512 : 0));
+		f_release(&f);
 		end("a.queue");
 		daemon_clean();
 	}
