@@ -61,6 +61,14 @@ int plain_open(const struct target *t, uint64_t fh);
 void plain_close(uint64_t fh);
 void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t off);
 
+/* ---- mapped.c ---- */
+
+/*
+ * A READ for the page cache, of what has no bytes to give it. otherwise: the error for who has not
+ * mapped the file; 0: the end.
+ */
+void mapped_read(fuse_req_t req, const struct target *t, size_t size, off_t off, int otherwise);
+
 /* ---- open.c, worker.c ---- */
 
 /* A new handle of the target. Its fh and FOPEN_* flags. */

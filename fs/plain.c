@@ -136,6 +136,8 @@ void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t of
 	}
 	if (s->fd >= 0)
 		read_memory(req, s->fd, size, off);
+	else if ((size_t)off >= s->len && raw.by_cache && target_of(ino, &t) == 0)
+		mapped_read(req, &t, size, off, 0);
 	else if ((size_t)off >= s->len)
 		fuse_reply_buf(req, NULL, 0);
 	else

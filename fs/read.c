@@ -85,13 +85,6 @@ static const uint32_t op_of_kind[] = {
 	[HANDLE_LEASE] = OP_LEASE, [HANDLE_JOIN] = OP_JOIN, [HANDLE_CHANGED] = OP_CHANGED,
 };
 
-static bool is_array(uint64_t ino)
-{
-	struct target t;
-
-	return target_of(ino, &t) == 0 && t.node->type == IPC_ARRAY;
-}
-
 static void read_array(fuse_req_t req, struct object *ob, size_t size, uint64_t off)
 {
 	static char buf[MAX_IO];
@@ -160,12 +153,8 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		plain_read(req, ino, fi->fh, size, off);
 		return;
 	}
-	/*
-	 * sendfile(2) and mmap(2) cut what they read at st_size, which is no length here: the rest
-	 * would be lost. Programs that are refused fall back to read(2).
-	 */
-	if (raw.by_cache && !is_array(ino)) {
-		fuse_reply_err(req, EINVAL);
+	if (raw.by_cache && target_of(ino, &t) == 0 && t.node->type != IPC_ARRAY) {
+		mapped_read(req, &t, size, off, EINVAL);
 		return;
 	}
 	if (read_unlocked(req, ino, size, off, fi) || !enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))

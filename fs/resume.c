@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -249,9 +250,9 @@ static void unescape(char *s)
 	*to = 0;
 }
 
-/* Is what is mounted there an ipcfs of this user? */
-static bool is_ours(const char *mountpoint)
+bool resume_mounted(const char *mountpoint, dev_t *ret_dev)
 {
+	unsigned int major, minor;
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL, user[32];
 	bool ours = false;
@@ -261,14 +262,19 @@ static bool is_ours(const char *mountpoint)
 	while (f && getline(&line, &size, f) > 0) {
 		char *path = line, *rest = strstr(line, " - ");
 
+		if (sscanf(line, "%*s %*s %u:%u", &major, &minor) != 2)
+			continue;
 		for (int i = 0; i < 4 && path; i++)
 			path = strchr(path, ' ') ? strchr(path, ' ') + 1 : NULL;
 		if (!path || !rest || rest < path)
 			continue;
 		path[strcspn(path, " ")] = 0;
 		unescape(path);
-		if (!strcmp(path, mountpoint))		/* the last one is on top */
-			ours = !strncmp(rest, " - fuse.ipcfs ", 14) && strstr(rest, user);
+		if (strcmp(path, mountpoint))
+			continue;
+		/* the last one is on top */
+		ours = !strncmp(rest, " - fuse.ipcfs ", 14) && strstr(rest, user);
+		*ret_dev = makedev(major, minor);
 	}
 	free(line);
 	if (f)
@@ -279,10 +285,11 @@ static bool is_ours(const char *mountpoint)
 int resume_clear_dead(const char *mountpoint)
 {
 	struct statfs st;
+	dev_t dev;
 	int r;
 
 	/* stat() may know the answer from before; statfs() asks. */
-	while (is_ours(mountpoint) && statfs(mountpoint, &st) < 0 && errno == ENOTCONN) {
+	while (resume_mounted(mountpoint, &dev) && statfs(mountpoint, &st) < 0 && errno == ENOTCONN) {
 		r = unmount_lazily(mountpoint);
 		if (r < 0)
 			return r;

@@ -256,3 +256,9 @@ unsigned long worker_cpu_ms(void)
 	fclose(f);
 	return (user + sys) * 1000 / (unsigned long)sysconf(_SC_CLK_TCK);
 }
+
+bool strangers_wait(rq n)
+{
+	return !k.reqs[n].answered &&
+	       ((const struct fuse_in_header *)(void *)k.reqs[n].msg)->uid == STRANGER;
+}

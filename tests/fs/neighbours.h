@@ -26,6 +26,8 @@ void spoil_end(struct ipc_header *h, size_t len);
 /* A number that .ctl/status or NAME.ctl/status tells. */
 unsigned long long status_of(const char *file, const char *key);
 
+/* The request is a stranger's, and waits. */
+bool strangers_wait(rq n);
 /* Processor time of the worker, ms. */
 unsigned long worker_cpu_ms(void);
 

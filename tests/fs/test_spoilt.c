@@ -35,19 +35,30 @@ static unsigned int any(unsigned int n)
 
 /* ---- victims ---- */
 
-static const struct file *use(const char *path, int flags)
+/* As the kernel walks a path, whatever comes. */
+static uint64_t walk(const char *path)
 {
 	uint64_t ino = DIR_ROOT;
 	char name[64];
-	rq n;
 
-	CHECK(n_files < FILES);
 	for (size_t len; *path; path += len + (path[len] == '/')) {
 		len = strcspn(path, "/");
 		snprintf(name, sizeof(name), "%.*s", (int)len, path);
 		ino = lookup(ino, name);
 	}
-	n = q_open(ino, flags);
+	return ino;
+}
+
+static const struct file *use(const char *path, int flags)
+{
+	uint64_t ino = walk(path);
+	rq n = q_open(ino, flags);
+
+	CHECK(n_files < FILES);
+	if (k_answer(n)->error == -ESTALE) {
+		ino = walk(path);
+		n = q_open(ino, flags);
+	}
 	if (k_answer(n)->error)
 		return NULL;
 	files[n_files] = opened(n, ino, flags);
@@ -303,18 +314,11 @@ static void spoil_it(void)
 
 /* ---- what is asked of it ---- */
 
-/* It waits, and for the victim. */
-static bool waits(rq n)
-{
-	return !k.reqs[n].answered &&
-	       ((const struct fuse_in_header *)(void *)k.reqs[n].msg)->uid == STRANGER;
-}
-
 static void interrupt_one(void)
 {
 	rq n = first_rq + any(k.n - first_rq);
 
-	if (waits(n))
+	if (strangers_wait(n))
 		interrupt(n);
 }
 
@@ -410,11 +414,11 @@ static void end_waits(void)
 	for (unsigned int i = 0; i < n_files; i++)
 		f_release(&files[i]);
 	for (rq n = first_rq, last = k.n; n < last; n++)
-		if (waits(n))
+		if (strangers_wait(n))
 			interrupt(n);
 	k_sync();
 	for (rq n = first_rq; n < k.n; n++)
-		if (waits(n))
+		if (strangers_wait(n))
 			test_fail(__FILE__, __LINE__, "request %u (opcode %u) is not answered", n,
 				  k.reqs[n].opcode);
 }
