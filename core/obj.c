@@ -151,7 +151,7 @@ static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
 int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 {
 	struct ipc_header head;
-	uint64_t pages;
+	uint64_t pages = 0;
 	int r = read_header(fd, &head, &pages);
 
 	*o = (struct ipc_obj){ .env = env, .fd = -1, .freed = true };
