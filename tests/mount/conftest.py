@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from kit import IPCFS, T, Folder, Mount, close_fds_below, kill_strays, stacks  # noqa: E402
 from kit.mount import check_reports  # noqa: E402
@@ -23,10 +23,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    if not os.access(IPCFS, os.X_OK):
-        skip = pytest.mark.skip(reason=f"no {IPCFS}: build first")
-        for item in items:
-            item.add_marker(skip)
+    for path, mode, what in ((IPCFS, os.X_OK, "build first"),
+                             ("/dev/fuse", os.R_OK | os.W_OK, "no mounts on this machine")):
+        if not os.access(path, mode):
+            skip = pytest.mark.skip(reason=f"no {path}: {what}")
+            for item in items:
+                item.add_marker(skip)
 
 
 # --- a limit on everything ---------------------------------------------------------------------

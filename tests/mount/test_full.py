@@ -22,7 +22,7 @@ class Disk:
     """A small tmpfs. What others put there is in one file."""
 
     def __init__(self, size):
-        self.dir = tempfile.mkdtemp(prefix="ipcfs-test-", dir="/tmp")
+        self.dir = tempfile.mkdtemp(prefix="ipcfs-test-")
         self.balloon = os.path.join(self.dir, "balloon")
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", self.dir], check=True)
 

@@ -17,7 +17,7 @@ from .objects import Folder
 from .timing import T
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.environ.get("IPCFS_BUILD", os.path.normpath(os.path.join(_HERE, "../../../build")))
+BUILD = os.environ.get("IPCFS_BUILD", os.path.normpath(os.path.join(_HERE, "../../build")))
 IPCFS = os.path.join(BUILD, "fs", "ipcfs")
 IPCCTL = os.path.join(BUILD, "tools", "ipcctl")
 SHM = os.environ.get("IPCFS_TEST_SHM", "/dev/shm")
@@ -95,6 +95,22 @@ def abort_mounts(folder):
     for path, device in list(_mounts()):
         if path.startswith(folder + "/"):
             abort_connection(path, device)
+
+
+def detach(path):
+    """Take a mount out of the tree, whoever still uses it."""
+    for words in (["umount", "-l"], ["fusermount3", "-u", "-z"]):
+        if mounted_at(path) is None:
+            break
+        subprocess.run(["timeout", "-k", "5", "10", *words, path], capture_output=True, check=False)
+
+
+def detach_mounts(folder):
+    """All mounts below a folder; gives their paths."""
+    paths = [path for path, _ in _mounts() if path.startswith(folder + "/")]
+    for path in reversed(paths):
+        detach(path)
+    return paths
 
 
 def await_mount_change(condition, timeout, pid=None):
@@ -253,9 +269,7 @@ class Mount(Folder):
                 pass
         if self.process is not None:
             self.process.wait(20)
-        if self.is_mounted():
-            subprocess.run(["timeout", "-k", "5", "10", "fusermount3", "-u", "-z", self.dir],
-                           capture_output=True, check=False)
+        detach(self.dir)
         self.forget()
 
     # --- looking at the daemon ---------------------------------------------------------------

@@ -11,6 +11,7 @@ from .timing import T
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+ADDR_NO_RANDOMIZE = 0x0040000
 
 
 def die_with_parent(signo=signal.SIGKILL):
@@ -20,6 +21,17 @@ def die_with_parent(signo=signal.SIGKILL):
 def become_subreaper():
     """Orphans of a test become our children, so that teardown sees and reaps them."""
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def steady_addresses():
+    """What runs from now on: the sanitizers of older compilers cannot place their maps where
+    addresses are very random."""
+    try:
+        very = int(_read("/proc/sys/vm/mmap_rnd_bits")) > 28
+    except OSError:
+        very = False
+    if very:
+        _libc.personality(_libc.personality(0xffffffff) | ADDR_NO_RANDOMIZE)
 
 
 def _read(path):

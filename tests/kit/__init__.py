@@ -1,4 +1,4 @@
-"""What the mount tests stand on: daemons, clients, objects and time limits."""
+"""What the tests on real mounts stand on: daemons, clients, objects and time limits."""
 
 from .clients import Child, ClientTimeout, Proc, fork, run, sh, spawn
 from .mount import BUILD, IPCCTL, IPCFS, INSTRUMENTED, Mount
