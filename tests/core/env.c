@@ -15,7 +15,7 @@ struct test_env env;
 
 static struct ipc_obj *objs[OBJECTS];
 static int n_objs;
-static char folder[64];
+static char folder[256];
 static ref_t fillers[FILLERS];
 static unsigned int n_fillers;
 
@@ -65,7 +65,7 @@ void env_verify(void)
 
 void env_end(void)
 {
-	char name[96];
+	char name[300];
 
 	for (int i = 0; i < n_objs; i++) {
 		unsigned long long id = objs[i]->id;

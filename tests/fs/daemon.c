@@ -29,7 +29,7 @@ struct control {			/* shared with the worker */
 };
 
 static struct control *control;
-static char folder[64];
+static char folder[256];
 static bool in_worker;
 
 /* ---- dying on purpose ---- */
@@ -131,7 +131,7 @@ int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 
 const char *state_path(const char *name)
 {
-	static char path[128];
+	static char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	return path;

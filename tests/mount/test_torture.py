@@ -9,7 +9,7 @@ from kit import BUILD, INSTRUMENTED, T, run
 
 LONG = os.environ.get("IPCFS_LONG") == "1"
 KILLS = 1000 if LONG else 5 if INSTRUMENTED else 15
-DIRECT = os.path.join(BUILD, "tests", "lib", "torture-direct")
+DIRECT = os.path.join(BUILD, "tests", "torture", "torture-direct")
 TORTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../torture/torture.py")
 
 

@@ -1,14 +1,14 @@
 """tests/watch: a test that hangs is named, seen where it is, and ended with all that it started."""
 
-import errno
 import os
 import signal
 import subprocess
 
 import pytest
 
-from kit import T, fork, raises
-from kit.proc import state_of
+from kit import IPCFS, T
+from kit.mount import WRAP, mounted_at
+from kit.proc import children, state_of
 
 WATCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "watch")
 
@@ -56,19 +56,42 @@ def test_what_is_stopped_from_outside_leaves_nothing(tmp_path):
     assert state_of(child) is None
 
 
-def test_a_mount_is_aborted(mount):
+def test_a_mount_is_aborted(tmp_path):
     """So that nobody in the kernel is left who waits for a daemon that does not answer."""
-    q = mount.make("q.queue")
-    reader = fork(q.get)
-    q.await_waiters(1)
-    for pid in mount.pids():
-        os.kill(pid, signal.SIGSTOP)
-    stuck = fork(os.listdir, mount.dir)
-    code, out = watch("--limit", "1", "--mounts", mount.base, script=f"ls {mount.dir}")
+    daemon = " ".join(WRAP + [IPCFS])
+    script = f"""
+        echo $TMPDIR $IPCFS_TEST_SHM > {tmp_path}/folders
+        mkdir $TMPDIR/mnt $TMPDIR/state
+        chmod 700 $TMPDIR/state
+        {daemon} -o state=$TMPDIR/state $TMPDIR/mnt || exit
+        sed -nE 's/^(supervisor|worker): //p' $TMPDIR/mnt/.ctl/status > {tmp_path}/pids
+        kill -STOP $(cat {tmp_path}/pids)
+        echo ls > $IPCFS_NOW
+        ls $TMPDIR/mnt
+    """
+    code, out = watch("--each", "3", script=script)
     assert code == 124 and "fuse" in out, out
-    for client in (reader, stuck):
-        with raises(errno.ECONNABORTED, errno.ENOTCONN, errno.EIO):
-            client.result()
-    for pid in mount.pids():
-        os.kill(pid, signal.SIGCONT)
-    mount.tainted = True
+    for pid in (tmp_path / "pids").read_text().split():
+        assert state_of(int(pid)) is None
+    for folder in (tmp_path / "folders").read_text().split():
+        assert mounted_at(f"{folder}/mnt") is None
+        assert not os.path.exists(folder)
+
+
+def test_two_have_a_turn_at_a_time(tmp_path):
+    """The third begins when one of them ends."""
+    turns, started = tmp_path / "turns", tmp_path / "started"
+    turns.mkdir()
+    os.mkfifo(started)
+    script = f"exec 3<> {started}; echo $$ >&3; exec sleep 1000"
+    with open(started, "r+b", buffering=0) as seen:
+        watches = [subprocess.Popen([WATCH, "bash", "-c", script],
+                                    env={**os.environ, "IPCFS_TURNS": str(turns)}) for _ in range(3)]
+        first = [int(seen.readline()) for _ in range(2)]
+        waits = [w for w in watches if not children(w.pid)]
+        assert len(waits) == 1, "one waits"
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        third = int(seen.readline())
+        os.kill(third, signal.SIGKILL)
+    assert [w.wait(T(20)) for w in watches] == [137] * 3
