@@ -2,50 +2,59 @@
 /*
  * ipcfs.h - the objects of an ipcfs mount, from C.
  *
- * A program that can open a file needs none of this: reading takes, writing gives, flock borrows.
- * libipcfs (pkg-config: ipcfs) opens the same path and does the same to the same object, but where
- * it can it works in the object's shared memory, without the daemon in the way: some tens of
- * nanoseconds instead of as many microseconds. Where it cannot (no permission to read and write,
- * another user's state directory, another pid namespace, IPCFS_NO_DIRECT set in the environment) it
- * goes through the file and behaves the same. Either way a put here wakes a `read` in a shell.
+ * Programs that can open a file do not need this library: reading takes, writing gives, flock
+ * borrows. libipcfs (pkg-config: ipcfs) opens the same path and does the same to the same object,
+ * but works directly in the object's shared memory where it can: tens of nanoseconds instead of
+ * tens of microseconds. Where it cannot (no permission to read and write, another user's state
+ * directory, another pid namespace, IPCFS_NO_DIRECT set in the environment) it goes through the
+ * file and behaves the same. Either way, a put here wakes a `read` in a shell.
  *
  *	ipcfs_obj *q = ipcfs_open("/ipc/jobs.queue", O_RDWR | O_CREAT, 0666);
  *	ipcfs_put(q, "resize cat.jpg", 14, IPCFS_FOREVER);
- *	n = ipcfs_get(q, buf, sizeof(buf), 2500000000);		// waits 2.5 s at the most
+ *	n = ipcfs_get(q, buf, sizeof(buf), 2500000000);		// waits at most 2.5 s
  *
- * Results. A call returns 0 or more, or a negative errno; it does not touch errno, unless it
- * returns a pointer or a value. A call that is refused changes nothing.
+ * Every call has a manual page (ipcfs_put(3)); libipcfs(3) is the overview.
  *
- * Waiting. timeout_ns is in nanoseconds: IPCFS_FOREVER (any negative number) waits for ever; 0
- * only tries, and gives -EAGAIN; otherwise -ETIMEDOUT when the time has passed. Who waits is
- * served first come, first served, together with those who wait through files. A signal handler
- * that runs ends the wait with -EINTR and nothing is taken, also with SA_RESTART; calls that take
- * no timeout_ns do not wait. Two exceptions that the kernel makes, where it goes through the file:
- * SA_RESTART goes on waiting for the lock of a cond, value or array; and ipcfs_put with a time
- * limit, or of an empty message, fails under a limit of the size of files (ulimit -f) as any write
- * behind it does (-EFBIG, SIGXFSZ).
+ * Results. A call returns 0 or more, or a negative errno, and leaves errno alone. Calls that return
+ * a pointer or a value set errno on failure. A call that fails changes nothing.
  *
- * Errors of any call: -EBADF the object was not opened for that (O_RDONLY, O_WRONLY), -EINVAL not
- * of that type (-EOPNOTSUPP: there is nothing to acquire or release), -ECANCELED the wait was
- * cancelled (ctl/cancel, unmount), -EIO the engine file is damaged, -ENOTCONN the mount is gone.
+ * Waiting. timeout_ns is a relative time in nanoseconds. IPCFS_FOREVER (any negative number) waits
+ * without limit; 0 only tries, and fails with -EAGAIN; otherwise the call fails with -ETIMEDOUT
+ * once the time has passed. Waiters are served in order of arrival, together with those that wait
+ * through files. If a signal handler runs, the wait ends with -EINTR and nothing has been taken,
+ * even with SA_RESTART. Calls without timeout_ns do not wait, except for an object that is stalled
+ * ("Stalled objects" in ipcfs(5)).
  *
- * Ownership. Permits, locks, levels and leases belong to the ipcfs_obj, as they belong to an open
- * file: they return when it is closed, by whatever death of the process, kill -9 in the middle of a
- * call included. (Semaphores only with ctl/undo set, as for files.) ipcfs_close has returned them
- * when it returns. What another process had is free before any call that is made after its close,
- * exec or death: so a call that is about to give -EAGAIN or -ETIMEDOUT, and ipcfs_value, first ask
- * the daemon whether a close is on its way, if another handle has something that would return with
- * it. Such a refusal costs as much as a file operation, and a microsecond where that handle is one
- * of this library, in a process that lives.
+ * The kernel makes two exceptions for calls that go through the file: SA_RESTART resumes a wait
+ * for the lock of a cond, value or array; and ipcfs_put with a time limit or an empty message is
+ * subject to the file size limit (ulimit -f: -EFBIG, SIGXFSZ).
  *
- * Threads may share an ipcfs_obj, and share what it holds: a lock that two threads shall exclude
- * each other with needs an ipcfs_obj each. Close it when no other call uses it.
+ * Errors of any call: -EBADF not opened for this access (O_RDONLY, O_WRONLY); -EINVAL the object's
+ * type does not have this call (-EOPNOTSUPP from ipcfs_acquire and ipcfs_release); -ECANCELED the
+ * wait was cancelled (ctl/cancel, unmount); -EIO the engine file is damaged; -ENOTCONN the mount is
+ * gone.
  *
- * Fork. A child may use what its parent opened: with its first call it gets a handle of its own,
- * so it holds nothing of what the parent holds. A child that does not use it should ipcfs_close it:
- * until then the parent's handle does not close with the parent. exec closes (O_CLOEXEC).
+ * Ownership. Permits, locks, levels and leases belong to the ipcfs_obj, as they would to an open
+ * file. They are returned when it is closed or the process dies, even by kill -9 in the middle of a
+ * call. (Permits of a semaphore only if ctl/undo is 1, as for files.) By the time ipcfs_close
+ * returns, they have been returned.
  *
- * No call may be made from a signal handler.
+ * What another process held is free before any call made after its close, exec or death. To keep
+ * that promise, ipcfs_value and a call that is about to fail with -EAGAIN or -ETIMEDOUT first ask
+ * the daemon whether a close is on its way, if another handle holds something that the close would
+ * return. Such a failure costs as much as a file operation, or a microsecond if that handle belongs
+ * to this library in a live process.
+ *
+ * Threads may share an ipcfs_obj, and then share what it holds: to exclude each other with a lock,
+ * each thread needs an ipcfs_obj of its own. Close one only when no other call is using it.
+ *
+ * Fork. A child may use what its parent opened: its first call gives it a handle of its own, which
+ * holds nothing that the parent holds. A child that does not use an object should close it;
+ * otherwise the parent's handle stays open after the parent ends. exec closes it (O_CLOEXEC).
+ *
+ * Crashes. A call that is killed at any instruction has happened completely or not at all.
+ *
+ * Signals. No call is async-signal-safe: make none from a signal handler.
  */
 #ifndef IPCFS_H
 #define IPCFS_H
@@ -62,11 +71,11 @@ extern "C" {
 
 /* ---- ioctls on an object that was opened as a file ---- */
 
-/* Nanoseconds that each later operation of this open file may wait; 0 not at all, -1 for ever. */
+/* Time limit in nanoseconds of each later operation of this open file; 0: try only, -1: none. */
 #define IPCFS_IOC_TIMEOUT	_IOW('i', 1, int64_t)
-/* CLOCK_MONOTONIC nanoseconds at which every later operation ends its wait; -1: never. */
+/* CLOCK_MONOTONIC time in nanoseconds at which all later operations stop waiting; -1: never. */
 #define IPCFS_IOC_DEADLINE	_IOW('i', 2, int64_t)
-/* Gives the length of what the next read would give, or -1 if it would wait. */
+/* Stores the length of what the next read would return, or -1 if it would wait. */
 #define IPCFS_IOC_NEXT		_IOR('i', 3, int64_t)
 
 /* ---- libipcfs ---- */
@@ -81,81 +90,87 @@ extern "C" {
 typedef struct ipcfs_obj ipcfs_obj;
 
 /*
- * As open(2): O_RDONLY, O_WRONLY or O_RDWR, O_CREAT, O_EXCL; O_CLOEXEC is always set, other flags
- * mean nothing. PATH@SECONDS is a time limit for all calls. NULL and errno: open(2)'s, EINVAL for
- * what is no object of an ipcfs.
+ * Like open(2): O_RDONLY, O_WRONLY or O_RDWR, with O_CREAT and O_EXCL. O_CLOEXEC is always set.
+ * With O_NONBLOCK the open itself does not wait for a stalled object (EAGAIN); it does not affect
+ * later calls. Other flags have no effect. PATH@SECONDS sets a time limit for all calls. Returns
+ * NULL and sets errno on failure: the errors of open(2), and EINVAL if it is not an ipcfs object.
  */
 IPCFS_API ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode);
-/* Returns what it holds, before it returns itself. NULL is allowed; errno stays as it is. */
+/* Gives back what the object holds and frees it. Does not wait. NULL is allowed; keeps errno. */
 IPCFS_API void ipcfs_close(ipcfs_obj *o);
-/* 1: it works in the shared memory; 0: through the file. */
+/* 1 if the object works directly in shared memory, 0 if it goes through the file. Never fails. */
 IPCFS_API int ipcfs_is_direct(const ipcfs_obj *o);
-/* The open file, for poll(2). It stays the object's: do not read, write or close it. */
+/* The open file, for poll(2) only. The object owns it: do not read, write or close it. */
 IPCFS_API int ipcfs_fd(const ipcfs_obj *o);
 
 /*
- * queue, pipe: put a message of `len` bytes, also none. Waits while there is no room. 0; where a
- * byte pipe took only the first part until the time limit or signal: how many bytes.
- * -EPIPE queue closed or no reader, -EMSGSIZE larger than allowed, -ENOSPC no memory.
+ * queue, pipe: put one message of `len` bytes, which may be 0. Waits while there is no room.
+ * Returns 0; or, if a time limit or signal stops a byte pipe part way, the number of bytes put.
+ * -EPIPE queue closed, or no reader; -EMSGSIZE larger than allowed; -ENOSPC out of memory.
  */
 IPCFS_API int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns);
 /*
- * queue, pipe: take the next message, or what a byte pipe has; its length, 0 for an empty message.
- * Of a longer message the first `size` bytes (1 at least), the next get gives the rest; closing
- * before its end puts it back whole. Waits while there is none; -EPIPE at the end (queue closed and
- * empty; every writer gone).
+ * queue, pipe: take the next message, or whatever a byte pipe has. Waits while there is none.
+ * Returns its length, 0 for an empty message. If it is longer than `size` (at least 1), the next
+ * get returns the rest; closing before its end puts the whole message back. -EPIPE at the end: the
+ * queue is closed and empty, or every writer of the pipe is gone.
  */
 IPCFS_API ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns);
-/* queue: n messages are dealt with. -ERANGE: more than were put. */
+/*
+ * queue, pipe: put n messages in order, waiting for room for each. Returns how many were put; fails
+ * only if none was.
+ */
+IPCFS_API int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeout_ns);
+/*
+ * queue, pipe: wait for one message, then take up to n of those that are there, one to a buffer;
+ * each iov_len becomes the length of its message. Returns how many were taken.
+ */
+IPCFS_API int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns);
+/* queue: n messages have been processed. Does not wait. -ERANGE: more than are unfinished. */
 IPCFS_API int ipcfs_done(ipcfs_obj *o, unsigned n);
-/* queue: wait until none is unfinished. */
+/* queue: wait until no message is unfinished. */
 IPCFS_API int ipcfs_join(ipcfs_obj *o, int64_t timeout_ns);
 
 /*
- * sem, lock, rlock: take a permit, the lock, a level of it. cond, value, array: take their lock
- * (once more by who has it changes nothing).
+ * sem, lock, rlock: take a permit, the lock, or one more level of it. cond, value, array: take the
+ * object's lock (a holder that calls it again has no effect). The ipcfs_obj owns what it took, not
+ * the thread.
  */
 IPCFS_API int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns);
 /*
- * Give n permits or levels back (lock: 1); cond, value, array: unlock, whatever n. -ERANGE more
- * than may be, -EPERM rlock of another.
+ * sem, rlock: give back n permits or levels; lock: n is 1. cond, value, array: unlock, whatever n
+ * is. Does not wait. -ERANGE more than can be given back; -EPERM the rlock is not held by this
+ * ipcfs_obj.
  */
 IPCFS_API int ipcfs_release(ipcfs_obj *o, unsigned n);
 /*
- * event: wait until set: 0. cond: wait for a notify, giving up the lock meanwhile, which is held
- * again afterwards (but not after -EINTR: then wait again): 0. barrier: wait for the others, gives
- * the index of arrival; -ECANCELED broken.
+ * event: wait until it is set; 0. cond: wait for a notification; 0. The lock, if held, is released
+ * during the wait and held again afterwards (but not after -EINTR: wait again, or release).
+ * barrier: wait for the other parties; returns the arrival index; -ECANCELED if it is broken.
  */
 IPCFS_API int ipcfs_wait(ipcfs_obj *o, int64_t timeout_ns);
 IPCFS_API int ipcfs_set(ipcfs_obj *o);				/* event */
 IPCFS_API int ipcfs_clear(ipcfs_obj *o);			/* event */
-IPCFS_API int ipcfs_notify(ipcfs_obj *o, unsigned n);		/* cond; IPCFS_ALL */
-
-/* Put n messages in order, waiting for each. How many went in; an error only if none did. */
-IPCFS_API int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeout_ns);
-/*
- * Wait for one message and take what there is, up to n, one in each buffer; iov_len becomes its
- * length. How many came.
- */
-IPCFS_API int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns);
+IPCFS_API int ipcfs_notify(ipcfs_obj *o, unsigned n);		/* cond: wake n waiters, or IPCFS_ALL */
 
 /*
- * value: add; *ret_value (may be NULL) is what it made, without what is behind the point. -EINVAL
- * it is no number; -ERANGE the result is beyond its type, or no int64_t and asked for.
+ * value: add n. Does not wait. Unless ret_value is NULL, *ret_value becomes the result, truncated
+ * to an integer. -EINVAL the value is not a number; -ERANGE the result is outside the range of its
+ * type, or ret_value is given and cannot hold it; then nothing is added.
  */
 IPCFS_API int ipcfs_add(ipcfs_obj *o, int64_t n, int64_t *ret_value);
-/* value: set it to new_value if it is `old`. -EAGAIN it is not. */
+/* value: set it to new_value if it is `old`, else -EAGAIN. Does not wait. */
 IPCFS_API int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value);
 /*
- * The size column of `ls -l`: messages, bytes, permits free, 1 for set, waiters. A value's number
- * (what is behind the point is cut off). INT64_MIN and errno when there is none: EINVAL it is no
- * number, ERANGE it is larger than an int64_t, EAGAIN somebody who is stopped keeps it.
+ * The size column of `ls -l`: messages, bytes, free permits, 1 for set, waiters; for a value, its
+ * number truncated to an integer. Does not wait. On failure INT64_MIN and errno: EINVAL the value
+ * is not a number, ERANGE it does not fit an int64_t, EAGAIN the value is stalled.
  */
 IPCFS_API int64_t ipcfs_value(const ipcfs_obj *o);
 /*
- * array: its memory, shared with all who map it, opened O_RDWR. NULL and errno (ENODATA: it is
- * empty; EACCES: it cannot be mapped, use pread(2)). Valid until the close; call again after it
- * was made longer. Do not touch what was cut off.
+ * array, opened O_RDWR: its memory, shared with all who map it. Valid until the close; call again
+ * after the array has grown. Do not touch memory beyond its present length. NULL and errno on
+ * failure: ENODATA the array is empty, EACCES it cannot be mapped (use pread(2)).
  */
 IPCFS_API void *ipcfs_data(ipcfs_obj *o, size_t *length);
 
