@@ -152,6 +152,11 @@ void ipc_finish_told(struct ipc_obj *o, ref_t w);
  */
 bool ipc_leave(struct ipc_obj *o, ref_t w, int why, int64_t *ret);
 /*
+ * Its caller died, or was told something else, while nobody could see what became of it: it leaves,
+ * or what it was granted goes back, but for what its handle holds now. Committed.
+ */
+void ipc_forsake(struct ipc_obj *o, ref_t w);
+/*
  * A restarted daemon maps the object: call this before any operation. The header has room for one
  * note of what a request came to, because the daemon answers under the lock; but after a restart
  * others may be served before that request comes again, so its note is put aside. Committed.

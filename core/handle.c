@@ -195,17 +195,12 @@ int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
 	return deadline;
 }
 
-/* One of a handle that goes. If it waits it leaves; of its answer goes back what was not given out. */
-static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
+/* It goes. If it waits it leaves its line; regrets: what it was granted goes back. */
+static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool regrets)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 
-	if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back) {
-		ipc_finish_told(o, r);
-		return;
-	}
-	if (w->state == WAITER_GRANTED && w->flags & (WAITER_DIRECT | WAITER_STANDS) && o->ops->regret &&
-	    w->result >= 0) {
+	if (w->state == WAITER_GRANTED && regrets && o->ops->regret && w->result >= 0) {
 		o->ops->regret(o, w);
 		/* Whoever goes on after a death here must not put it back twice. */
 		set64(o, w->result, -EBADF);
@@ -221,6 +216,27 @@ static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 	}
 	waiter_done(o, r);
 	commit(o);
+}
+
+void ipc_forsake(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state == WAITER_REST)
+		return;
+	end_waiter(o, handle_at(o, w->handle), r, true);
+	o->work = true;
+}
+
+/* One of a handle that goes: of its answer goes back what was not given out. */
+static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back)
+		ipc_finish_told(o, r);
+	else
+		end_waiter(o, hd, r, w->flags & (WAITER_DIRECT | WAITER_STANDS));
 }
 
 /* The last first, for that is the order in which what goes back to the head comes out again. */

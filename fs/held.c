@@ -58,6 +58,7 @@ struct to_finish {			/* what the lock was missing for, after the answer was give
 	ref_t waiter;
 	size_t max;
 	uint64_t pos;
+	bool forsaken;			/* the waiter's caller is not there any more */
 	uint64_t fh;			/* a handle to be closed, instead of a waiter: */
 	uint64_t id, back;		/* the companion of this one */
 };
@@ -138,6 +139,11 @@ bool held_may_reply(uint64_t unique)
 	return (!aside && !(current && current->told)) || (unique & ~RESENT) != raw.unique;
 }
 
+bool held_first(const struct object *ob)
+{
+	return ob->kept || ob->to_finish;
+}
+
 /* ---- who keeps it ---- */
 
 uint32_t held_pid(const struct object *ob)
@@ -156,7 +162,7 @@ int held_look(struct object *ob)
 {
 	int r = object_lock(ob);
 
-	if (r == 0 && ob->kept) {	/* what came first is to be seen */
+	if (r == 0 && held_first(ob)) {	/* what came first is to be seen */
 		object_unlock(ob);
 		r = -EBUSY;
 	} else if (r == -EBUSY && (unlocked || ob->held_failed || held_stopped(ob))) {
@@ -288,35 +294,47 @@ void held_end_all(int error)
 			answer(ob, ob->kept, error);
 }
 
-void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c)
+static void finish_later(struct object *ob, const struct to_finish *what)
 {
 	struct to_finish *f = malloc(sizeof(*f));
 
 	if (!f)
 		abort();
-	*f = (struct to_finish){ ob->to_finish, waiter, c->max, c->pos, 0, 0, 0 };
+	*f = *what;
+	f->next = ob->to_finish;
 	ob->to_finish = f;
+}
+
+void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c)
+{
+	finish_later(ob, &(struct to_finish){ .waiter = waiter, .max = c->max, .pos = c->pos });
+}
+
+void held_forsake(struct object *ob, ref_t waiter)
+{
+	held_add(ob);
+	finish_later(ob, &(struct to_finish){ .waiter = waiter, .forsaken = true });
 }
 
 void held_close(struct object *ob, uint64_t fh, uint64_t id, uint64_t back)
 {
-	struct to_finish *f = malloc(sizeof(*f));
-
-	if (!f)
-		abort();
-	*f = (struct to_finish){ ob->to_finish, 0, 0, 0, fh, id, back };
-	ob->to_finish = f;
+	finish_later(ob, &(struct to_finish){ .fh = fh, .id = id, .back = back });
 }
 
-void held_forget(struct object *ob)
+static void finish_nothing(struct object *ob)
 {
-	held_remove(ob);
 	while (ob->to_finish) {
 		struct to_finish *f = ob->to_finish;
 
 		ob->to_finish = f->next;
 		free(f);
 	}
+}
+
+void held_forget(struct object *ob)
+{
+	held_remove(ob);
+	finish_nothing(ob);
 }
 
 /* ---- trying again ---- */
@@ -404,7 +422,9 @@ static void catch_up(struct object *ob)
 		ob->to_finish = f->next;
 		struct ipc_handle *hd = f->fh ? handle_of(ob, f->fh) : NULL;
 
-		if (!f->fh)
+		if (f->forsaken)
+			ipc_forsake(&ob->o, f->waiter);
+		else if (!f->fh)
 			ipc_finish(&ob->o, f->waiter, &c);
 		else if (hd && hd->nodeid == f->id && hd->companion == f->back)
 			ipc_close(&ob->o, (ref_t)f->fh);
@@ -442,6 +462,8 @@ static void look_again(struct object *ob, void (*again)(void *msg, size_t len))
 		held_remove(ob);
 		if (r == 0)
 			catch_up(ob);
+		else
+			finish_nothing(ob);
 		deal_again(ob, again);
 		if (ob->untold && !ob->held)
 			settle_told_in(ob);

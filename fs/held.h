@@ -16,6 +16,8 @@ bool held_any(void);
  * The request that is dealt with needs this object, and has to wait for it: no reply to it counts.
  */
 void held_put_aside(struct object *ob);
+/* There is something that comes before the next request for it. */
+bool held_first(const struct object *ob);
 /* It has been kept for too long: this request gets EIO. */
 bool held_refuses(const struct object *ob);
 /*
@@ -64,6 +66,8 @@ void held_end_all(int error);
 
 /* What retrying is to do first, for a waiter whose answer was given and could not be finished. */
 void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c);
+/* For a waiter whose request is gone: ipc_forsake(). */
+void held_forsake(struct object *ob, ref_t waiter);
 /* The same for a companion that is to be closed: monitor_closed(). */
 void held_close(struct object *ob, uint64_t fh, uint64_t id, uint64_t back);
 /* The object is unmapped. */

@@ -85,6 +85,18 @@ static void give_up_later(struct parked *p, int why)
 	timer_set(&p->timer, (int64_t)ipc_now() + RETRY_MS * 1000000);
 }
 
+/* Nor is its caller to wait until it can: whatever becomes of the waiter is not its answer. */
+static void give_up_unseen(struct parked *p, int why)
+{
+	int64_t put = p->op == OP_WRITE ? (int64_t)waiter_at(&p->ob->o, p->waiter)->arg : 0;
+	uint32_t op = p->op;
+
+	if (p->cond)
+		held_forsake(p->cond, p->cond_waiter);
+	held_forsake(p->ob, p->waiter);
+	reply_result(unpark(p), op, put ? put : why);
+}
+
 /* It was served: that is the answer. */
 static void give_up_served(struct object *ob, struct parked *p)
 {
@@ -133,8 +145,13 @@ static void give_up(struct parked *p, int why)
 	fuse_req_t req;
 	int r = object_lock(ob);
 
-	if (r == -EBUSY && !ob->held_failed) {
-		give_up_later(p, why);
+	if (r == -EBUSY) {
+		if (ob->held_failed)
+			give_up_unseen(p, -EIO);
+		else if (proc_dying(waiter_at(&ob->o, p->waiter)->tid))
+			give_up_unseen(p, -EINTR);
+		else
+			give_up_later(p, why);
 		return;
 	}
 	if (r < 0) {
@@ -510,7 +527,7 @@ void settle_told_in(struct object *ob)
 	struct ipc_obj *o = &ob->o;
 	int64_t result;
 
-	ob->untold = object_lock(ob) == -EBUSY;		/* held.c calls again */
+	ob->untold = held_first(ob) || object_lock(ob) == -EBUSY;	/* held.c calls again */
 	if (!o->locked)
 		return;
 	LIST_EACH(o, &o->h->granted, r)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What /proc knows of a process. FUSE names threads; people want processes. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -62,6 +63,21 @@ bool proc_killed(uint32_t tid)
 {
 	/* exit_code is the last field: the low bits are the signal that ends it */
 	return (stat_field(tid, 9) & PF_SIGNALED) && (stat_field(tid, 52) & 0x7f);
+}
+
+#define SIGKILL_BIT (1ull << (SIGKILL - 1))
+
+/* (Whatever signal ends a process without a core dump, the kernel sends SIGKILL to its threads.) */
+bool proc_dying(uint32_t tid)
+{
+	char buf[4096], *p;
+
+	if (read_proc(tid, "status", buf, sizeof(buf)) <= 0)
+		return true;
+	for (p = buf; (p = strstr(p, "Pnd:\t")); p += 5)
+		if (strtoull(p + 5, NULL, 16) & SIGKILL_BIT)
+			return true;
+	return false;
 }
 
 char proc_state(uint32_t tid)

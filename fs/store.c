@@ -375,7 +375,7 @@ int object_enter(struct object *ob)
 		return r == -EBUSY ? -EIO : r;
 	}
 	/* Nobody overtakes those who wait for it already. */
-	r = ob->kept ? -EBUSY : object_lock(ob);
+	r = held_first(ob) ? -EBUSY : object_lock(ob);
 	if (r == -EBUSY)
 		held_put_aside(ob);
 	return r;

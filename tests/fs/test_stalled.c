@@ -12,6 +12,7 @@
 
 #include "calls.h"
 #include "ipcfs.h"
+#include "type.h"
 
 #define MS 1000000ull
 
@@ -168,6 +169,70 @@ TEST(stalled_close)
 		go_on(&s);
 		CHECK_STR(at_last(q_put(&w, "more\n")), "5");
 		CHECK_STR(show("a.queue.ctl/peek"), "begun\nmore\n");
+		daemon_end();
+	}
+}
+
+/* Another handle's process has served a waiter, and has the lock still. */
+static void serve_and_keep(struct ipc_env *e, struct ipc_obj *o, const struct file *w)
+{
+	struct ipc_call c = {
+		.handle = (ref_t)w->fh, .op = OP_WRITE, .tid = (uint32_t)getpid(), .data = "x\n", .len = 2,
+		.limit = IPC_MESSAGE_MAX,
+	};
+	int fd = open(state_path("objects/2"), O_RDWR);		/* the first that was made */
+
+	CHECK(fd >= 0);
+	CHECK_INT(obj_map(e, fd, o), 0);
+	close(fd);
+	k_sync();
+	CHECK_INT(obj_lock(o, -1), 0);
+	CHECK_INT(ipc_put(o, &c), 0);
+	ipc_pump(o);
+	CHECK_INT(o->h->granted.count, 1);
+}
+
+/*
+ * A waiter's caller is killed: it is told so although nobody can see whether it was served, and if
+ * it was, what it got goes back.
+ */
+TEST(stalled_waiter_is_killed)
+{
+	for (unsigned int served = 0; served < 2; served++) {
+		struct ipc_env e = { .dirfd = -1 };
+		struct file r, w;
+		struct ipc_obj o;
+		struct stall s;
+		uint64_t ino;
+		rq n;
+
+		daemon_clean();
+		daemon_start();
+		ino = make("a.queue");
+		r = open_name("a.queue", RO);
+		w = open_name("a.queue", WO);
+		CHECK_STR(f_put(&w, "room\n"), "5");
+		CHECK_STR(show("a.queue.ctl/drain"), "room\n");
+		n = q_read(&r);			/* (no such process: as one that was killed) */
+		CHECK_STR(told(n), "!WAITS");
+		if (served)
+			serve_and_keep(&e, &o, &w);
+		else
+			s = stall(ino);
+		interrupt(n);
+		CHECK_STR(at_last(n), "!EINTR");
+		if (served) {
+			obj_unlock(&o);
+			obj_unmap(&o);
+		} else {
+			go_on(&s);
+		}
+		CHECK_STR(show_word("a.queue.ctl/waiters"), "");
+		CHECK_STR(show("a.queue.ctl/peek"), served ? "x\n" : "");
+		if (!served)
+			CHECK_STR(at_last(q_put(&w, "x\n")), "2");
+		n = q_read(&r);
+		CHECK_STR(at_last(n), "x\n");
 		daemon_end();
 	}
 }

@@ -524,6 +524,73 @@ def test_closing_gives_back_although_the_lock_was_kept_for_too_long(area):
     assert lock.status()["handles"] == "0"
 
 
+# --- who stood in line before ------------------------------------------------------------------------
+
+def full_queue(area):
+    q = area.make("x.queue", maxsize=1)
+    q.put(b"1\n")
+    return q
+
+
+def own_lock(area):
+    lock = area.make("x.lock")
+    fcntl.flock(lock.open(os.O_RDWR), fcntl.LOCK_EX)    # closed with this process's others
+    return lock
+
+
+def cond_with_lock(area):
+    area.make("a.lock")
+    return area.make("x.cond", lock="a.lock")
+
+
+def wait_in_cond(cond):
+    fd = cond.open(os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    os.read(fd, 10)
+
+
+WAITS = {
+    "read": (lambda area: area.make("x.queue"), lambda obj: obj.get()),
+    "write": (full_queue, lambda obj: obj.put(b"2\n")),
+    "flock": (own_lock, lambda obj: fcntl.flock(obj.open(os.O_RDWR), fcntl.LOCK_EX)),
+    "lease": (lambda area: area.make("x.queue"),
+              lambda obj: os.read(os.open(obj.ctl_path("lease"), os.O_RDONLY), 10)),
+    "event": (lambda area: area.make("x.event"), lambda obj: obj.get()),
+    "barrier": (lambda area: area.make("x.barrier", parties=3), lambda obj: obj.get()),
+    "cond": (lambda area: area.make("x.cond"), wait_in_cond),
+    "cond with a lock": (cond_with_lock, wait_in_cond),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("how", ["at once", "after a signal"])
+def test_a_waiter_is_killed(area, wait, how):
+    """At once, although nobody can see what became of its wait; and it leaves nothing behind."""
+    make, call = WAITS[wait]
+    obj = make(area)
+
+    def client():
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        call(obj)
+
+    waiter, other = fork(client), fork(client)
+    obj.await_waiters(2)
+    holder = Holder(obj)
+    if how == "after a signal":
+        waiter.signal(signal.SIGUSR1)
+    waiter.kill()
+    assert not other.finished
+    holder.go_on()
+    if wait == "barrier":
+        with raises(errno.ECANCELED):       # as whenever one of its waiters dies
+            other.result()
+    else:
+        left, = obj.await_waiters(1)
+        assert left.pid == other.pid
+        other.kill()
+    obj.await_waiters(0)
+
+
 # --- somebody who runs -----------------------------------------------------------------------------
 
 def test_a_holder_that_runs_is_told_of_too(area):
