@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "env.h"
-#include "lock.h"
+#include "file/lock.h"
 #include "snap.h"
 
 #define STORES_MAX 5000

@@ -22,9 +22,9 @@
 #include <unistd.h>
 
 #include "env.h"
-#include "fast.h"
-#include "names.h"
-#include "queue.h"
+#include "object/fast.h"
+#include "names/names.h"
+#include "types/queue.h"
 #include "test.h"
 
 #define STORES_MOST	300000		/* of one operation */
@@ -605,7 +605,7 @@ static void too_long(int sig)
 	siglongjmp(stuck, 2);
 }
 
-/* The file was cut short, or a reference leads behind its end: as in the daemon (fs/store.c). */
+/* The file was cut short, or a reference leads behind its end: as in the daemon (fs/state/store.c). */
 static void bus_error(int sig, siginfo_t *si, void *context)
 {
 	uintptr_t page = (uintptr_t)si->si_addr & ~(uintptr_t)(IPC_PAGE - 1);

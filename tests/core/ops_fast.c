@@ -5,10 +5,10 @@
  */
 #include <sys/file.h>
 
-#include "fast.h"
-#include "lock.h"
+#include "object/fast.h"
+#include "file/lock.h"
 #include "ops.h"
-#include "queue.h"
+#include "types/queue.h"
 
 #define S(s) (&(s)->o->h->b.sem)
 #define Q(s) (&(s)->o->h->b.queue)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Changes of the namespace. */
-#include "names.h"
+#include "names/names.h"
 #include "ops.h"
 
 #define FRESH (s->o->h->b.mount.unique != UNIQUE || !unique)

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lock.h"
+#include "file/lock.h"
 #include "snap.h"
 
 #define PAGES 32			/* of the heap: enough for nearly all */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "type.h"
+#include "object/type.h"
 
 struct test {
 	const char *name;

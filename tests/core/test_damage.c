@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "damage.h"
-#include "fast.h"
+#include "file/damage.h"
+#include "object/fast.h"
 #include "test.h"
 
 #define SLEEPERS 40		/* more than one page has waiters */

@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include <sys/file.h>
 
-#include "fast.h"
+#include "object/fast.h"
 #include "test.h"
 
 #define S(o) (&(o)->h->b.sem)

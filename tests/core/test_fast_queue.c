@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
-#include "queue.h"
+#include "types/queue.h"
 #include "test.h"
 
 #define Q(o) (&(o)->h->b.queue)

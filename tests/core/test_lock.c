@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "lock.h"
+#include "file/lock.h"
 
 #include <grp.h>
 #include <sched.h>

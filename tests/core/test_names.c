@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The namespace, and types by name. */
-#include "names.h"
+#include "names/names.h"
 #include "test.h"
 
 #define M(o) (&(o)->h->b.mount)

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
-#include "number.h"
+#include "object/number.h"
 #include "test.h"
 
 /* "+=5", "-=5", "cas A B", or a text. */

@@ -13,8 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "fast.h"
-#include "queue.h"
+#include "object/fast.h"
+#include "types/queue.h"
 #include "test.h"
 
 #define THREADS 4

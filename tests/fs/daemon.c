@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "io.h"
-#include "state.h"
+#include "ops/io.h"
+#include "state/state.h"
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1 };
 

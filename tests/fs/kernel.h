@@ -15,7 +15,7 @@
 #include <linux/fuse.h>
 
 #include "test.h"
-#include "worker.h"
+#include "process/worker.h"
 
 #define RESENT	(1ull << 63)		/* in a unique: it was sent to another worker before */
 

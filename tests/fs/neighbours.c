@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-#include "io.h"
+#include "ops/io.h"
 
 unsigned int neighbours_handles, neighbours_waiters;
 

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "crash.h"
-#include "lib.h"
+#include "client/lib.h"
 
 static uint64_t ino;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks, semaphores, conditions, barriers and values, with the worker dying everywhere. */
 #include "crash.h"
-#include "lib.h"
+#include "client/lib.h"
 
 CRASH(flock)
 

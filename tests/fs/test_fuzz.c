@@ -4,7 +4,7 @@
  * is answered once, and in the end all files are sound. A file handle comes with its own inode, as
  * the kernel has it.
  */
-#include "lib.h"
+#include "client/lib.h"
 #include "crash.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -5,10 +5,10 @@
  */
 #include "neighbours.h"
 
-#include "fast.h"
-#include "io.h"
-#include "lib.h"
-#include "type.h"
+#include "object/fast.h"
+#include "ops/io.h"
+#include "client/lib.h"
+#include "object/type.h"
 
 static struct ipc_header *h;
 static size_t h_len;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What systemd-logind would do, by its settings: the tree of a machine in a folder of the test's. */
-#include "logind.h"
+#include "base/logind.h"
 
 #include <ftw.h>
 #include <sys/stat.h>

@@ -3,7 +3,7 @@
 #include <poll.h>
 
 #include "calls.h"
-#include "nonblock.h"
+#include "wait/nonblock.h"
 
 #define KH 4711u
 

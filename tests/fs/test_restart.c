@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "calls.h"
-#include "format.h"
+#include "file/format.h"
 
 /* Where others have the descriptor too, no RELEASE tells of the caller's death. */
 static void restart_without(rq gone)

@@ -12,8 +12,8 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "io.h"
-#include "type.h"
+#include "ops/io.h"
+#include "object/type.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define FILES 10

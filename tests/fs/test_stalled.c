@@ -12,7 +12,7 @@
 
 #include "calls.h"
 #include "ipcfs.h"
-#include "type.h"
+#include "object/type.h"
 
 #define MS 1000000ull
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* fs/text.c: tables, and whatever else may come. */
+/* fs/base/text.c: tables, and whatever else may come. */
 #include <inttypes.h>
 
 #include "kernel.h"
-#include "number.h"
-#include "text.h"
+#include "object/number.h"
+#include "base/text.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "format.h"
-#include "../../core/lib.h"
+#include "file/format.h"
+#include "../../core/client/lib.h"
 #include "lib.h"
 
 static uint32_t *lock_word;		/* of the object whose growth is refused; NULL: none */

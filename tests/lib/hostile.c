@@ -21,8 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lock.h"
-#include "type.h"
+#include "file/lock.h"
+#include "object/type.h"
 
 static struct ipc_env env = { .dirfd = -1 };
 static struct ipc_obj o;

@@ -382,7 +382,7 @@ def test_example_in_python(q, mode):
 
 
 def test_example_in_c(area, tmp_path, mode):
-    core = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../core")
+    core = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../core/client")
     sh(f"cc -Wall -Werror {EXAMPLES}/worker.c -I{core} -o {tmp_path}/worker "
        f"-L{library()} -Wl,-rpath,{library()} -lipcfs")
     q, slots = area.make("jobs.queue"), area.make("slots.sem")

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of libipcfs: client.c opens, checks and chooses; client_file.c does an operation through
+ * the mount, client_direct.c in the engine file (with client_session.c and client_soon.c). Both
+ * work with the same handle, so each single operation may go either way.
+ *
+ * Threads. What changes in an ipcfs_obj after it was opened is atomic, or under `lock`; what
+ * changes in `map` is whose thread has the object's own lock (obj_lock), and its damage is atomic.
+ *
+ * Fork. The first operation of a child opens the object again (enter, client.c), so that each
+ * process has its own handle and the death of one returns what that one had.
+ */
+#ifndef IPC_CLIENT_H
+#define IPC_CLIENT_H
+
+#include <limits.h>
+#include <pthread.h>
+
+#include "object/engine.h"
+#include "client/ipcfs.h"
+#include "client/lib.h"
+
+#define USE_FILE	INT_MIN		/* cannot be done directly: go through the file */
+
+struct ipcfs_obj {
+	int fd;
+	int oflags;
+	unsigned int forks;		/* client_forks when fd was opened, */
+	pid_t pid;			/* and by whom */
+	unsigned int copied;		/* own_forks then: does any other process have the descriptor? */
+	struct lib_attach at;
+	bool direct;			/* map may be used */
+	struct ipc_sem *fast;		/* its lock, if it may be taken by the fast word; NULL */
+	bool damaged;			/* atomic */
+	uint32_t spin;			/* atomic; rounds to spin before the next sleep */
+	uint32_t yields;		/* atomic; spins that ended at their shortest */
+	struct ipc_obj map;
+	struct living *living;		/* NULL: others cannot see whether this process lives */
+	struct ipc_env env;
+	pthread_mutex_t lock;		/* a value's change and its result; data */
+	pthread_mutex_t limited;	/* file mode: a flock with a time limit, which is the handle's */
+	unsigned int lent;		/* atomic; counts flock_limited(): odd while it has lent its limit */
+	bool writing;			/* atomic; file mode: somebody writes to fd, and may wait */
+	void *data;			/* array */
+	size_t data_len;
+	struct old_data *old_data;
+};
+
+/* Absolute, as in struct ipc_call: IPC_NEVER, 0 not at all. */
+static inline int64_t deadline_of(int64_t timeout_ns)
+{
+	int64_t t;
+
+	if (timeout_ns < 0)
+		return IPC_NEVER;
+	if (timeout_ns == 0)
+		return 0;
+	return __builtin_add_overflow((int64_t)ipc_now(), timeout_ns, &t) ? IPC_NEVER : t;
+}
+
+/*
+ * What is left of it, as a time limit: at least 1 ns, so that it times out and does not just try.
+ */
+static inline int64_t left_of(int64_t deadline)
+{
+	int64_t t;
+
+	if (deadline == IPC_NEVER)
+		return -1;
+	if (deadline == 0)
+		return 0;
+	t = deadline - (int64_t)ipc_now();
+	return t > 0 ? t : 1;
+}
+
+static inline bool is_messages(uint32_t type)
+{
+	return type == IPC_QUEUE || type == IPC_PIPE;
+}
+
+/* The permits of these are taken by reading, the locks of the others by flock. */
+static inline bool is_permits(uint32_t type)
+{
+	return type == IPC_SEM || type == IPC_LOCK || type == IPC_RLOCK;
+}
+
+/* Open the same file once more, with a handle of its own. Its fd or -errno. */
+int client_reopen(const struct ipcfs_obj *o);
+
+/* ---- client_file.c ---- */
+int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline);
+/* join: wait until nothing is unfinished. */
+ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline, bool join);
+/* A read whose answer is a number. */
+int file_number(struct ipcfs_obj *o, int64_t deadline, int64_t *ret);
+int file_command(struct ipcfs_obj *o, const char *text);
+int file_flock(struct ipcfs_obj *o, int how, int64_t deadline);
+int file_done(struct ipcfs_obj *o, unsigned int n);
+int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value);
+int file_cas(struct ipcfs_obj *o, const char *text);
+int file_value(struct ipcfs_obj *o, int64_t *ret);
+
+/* ---- client_direct.c: all may return USE_FILE ---- */
+int direct_open(struct ipcfs_obj *o);
+int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, int64_t deadline, int *ret_done);
+ssize_t direct_get(struct ipcfs_obj *o, struct iovec *bufs, int n, int64_t deadline, int *ret_got);
+int direct_number(struct ipcfs_obj *o, uint32_t op, int64_t deadline, int64_t *ret);
+int direct_give(struct ipcfs_obj *o, const struct ipc_cmd *cmd, int64_t *ret_value);
+int direct_flock(struct ipcfs_obj *o, int how, int64_t deadline);
+/* By the fast word (fast.h), spinning a little if `waits`. false: in the usual way. */
+bool direct_take(struct ipcfs_obj *o, bool waits);
+bool direct_release(struct ipcfs_obj *o);
+int direct_done(struct ipcfs_obj *o, unsigned int n);
+int direct_value(struct ipcfs_obj *o, int64_t *ret);
+
+/* ---- client_close.c ---- */
+/* Its handle has nothing that a close would have to give back. */
+bool direct_holds_nothing(const struct ipcfs_obj *o);
+/* From now on others can see whether this process lives; after a fork, once more. */
+void living_enter(struct ipcfs_obj *o);
+void living_leave(struct ipcfs_obj *o);
+void living_forked(void);
+
+#endif

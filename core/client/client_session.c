@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libipcfs in the engine file itself: attaching, locking, waiting. See client_direct.c for the
+ * calls.
+ *
+ * An operation takes the object's lock, changes it as the daemon would, lets waiters have what is
+ * theirs now (ipc_pump), wakes the direct ones and gives the lock back. If then one is granted that
+ * is a request of the daemon's, or a poller would be told, the daemon is kicked: an ioctl that
+ * makes it look. Who dies between the two is no loss: the kernel closes its handle, and the daemon
+ * looks for that.
+ *
+ * This process may not grow the file, for memory is accounted by the daemon. It asks for that too
+ * (GROW), and where the daemon says that there is no memory the operation goes through the file,
+ * where it waits for it.
+ *
+ * Sleeping. A waiter's futex word is 0 while its owner spins, 2 while it sleeps, 1 when it may go:
+ * so waking one that spins costs no system call. It goes for one of two reasons: it was granted,
+ * or (a putter) it is its turn to try again.
+ */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/client.h"
+#include "client/client_session.h"
+#include "file/damage.h"
+#include "file/lock.h"
+#include "object/type.h"
+
+#define SPIN_PAUSES	16		/* between two looks: one round of a spin, some 0.3 to 0.8 µs */
+#define SPIN_MOST	40u		/* rounds: a wake-up of another CPU costs about as much */
+#define SPIN_LEAST	8u
+#define YIELD_ANYWAY	16u		/* how often a CPU is given to others, after that was of no use */
+#define FREE_BLOCKS	1024u		/* of the largest order: 64 MiB */
+#define LOOK_NS		5000000000	/* when a sleeper asks whether the mount is still there, … */
+#define LOOK_MOST_NS	60000000000	/* … each time after twice as long, up to this */
+#define LOCK_NS		100000000	/* who may not wait gets the lock in this time, or EAGAIN */
+
+/* ---- attaching ---- */
+
+static bool same_pid_namespace(const struct ipcfs_obj *o)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == o->at.pid_ns &&
+	       o->at.pid == (uint32_t)getpid();
+}
+
+static int attach(struct ipcfs_obj *o)
+{
+	struct stat st;
+	int fd, r;
+
+	if (!o->at.path[0] || !same_pid_namespace(o))
+		return -EXDEV;
+	fd = open(o->at.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	r = fstat(fd, &st) < 0 ? -errno : 0;
+	if (r == 0 && (st.st_dev != o->at.dev || st.st_ino != o->at.ino))
+		r = -EXDEV;
+	o->env.dirfd = -1;
+	if (r == 0)
+		r = obj_map(&o->env, fd, &o->map);
+	close(fd);
+	if (r < 0)
+		return r;
+	o->map.freed = false;
+	o->map.env = &o->env;
+	if (o->map.id == o->at.id && o->map.type == o->at.type)
+		return 0;
+	obj_unmap(&o->map);
+	return -EXDEV;
+}
+
+int direct_open(struct ipcfs_obj *o)
+{
+	int r = attach(o);
+
+	if (r == 0 && o->map.ops->leaving)
+		o->fast = &o->map.h->b.sem;
+	if (r == 0)
+		living_enter(o);
+	return r;
+}
+
+/* ---- a change ---- */
+
+static void kick(struct ipcfs_obj *o)
+{
+	int saved = errno;
+
+	while (ioctl(o->fd, LIB_IOC_KICK) < 0 && errno == EINTR)
+		;
+	errno = saved;
+}
+
+/*
+ * Is there so much free memory that it should go back? More than the daemon leaves when it looks
+ * at the object (which it does at the latest when we close it): a queue that is filled and drained
+ * in turn would else give back and ask for the same pages again and again.
+ */
+static bool much_free(const struct ipc_header *h)
+{
+	return h->free_top >= (__atomic_load_n(&h->wanted, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
+}
+
+/*
+ * The usual case first: nobody is there to be told of anything, and there is no memory to return.
+ */
+static bool anybody(const struct ipc_obj *o)
+{
+	const struct ipc_header *h = o->h;
+	uint32_t n = h->granted.count | h->to_wake | h->polls.count | h->trash;
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		n |= h->lines[i].count;
+	return n || much_free(h);
+}
+
+/* Is there somebody whom only the daemon can tell? */
+static bool for_daemon(struct ipc_obj *o)
+{
+	struct ipc_header *h = o->h;
+
+	if (h->granted.count || much_free(h) || o->starved)
+		return true;
+	for (unsigned int i = 0; i < IPC_LINES; i++) {
+		ref_t r = h->lines[i].head;
+		struct ipc_waiter *w = r ? waiter_at(o, r) : NULL;
+
+		if (w && !(w->flags & WAITER_DIRECT) &&
+		    (w->state == WAITER_TURN || (w->flags & WAITER_MEMORY && o->freed)))
+			return true;
+	}
+	return h->polls.count && ipc_poll_next(o, false);
+}
+
+/* There are some: let them have what is theirs now, and wake them. */
+static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
+{
+	bool tell = false, more = false;
+	struct ipc_wakes wakes;
+
+	do {
+		wakes.n = 0;
+		if (!o->damage) {
+			ipc_pump(o);
+			more = ipc_wake(o, &wakes);
+			tell |= for_daemon(o);
+		}
+		if (o->damage) {
+			__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+			damage_mark(o);
+			tell = true;
+		}
+		o->work = o->freed = o->starved = false;
+		obj_unlock(o);
+		/* Only now: who wakes up wants the lock, and on one CPU at once. */
+		ipc_wake_send(&wakes);
+		tell |= more;		/* if we do not get to the others, the daemon does */
+	} while (more && obj_lock(o, LOCK_NS) == 0);
+	if (tell)
+		kick(c);
+}
+
+/* End a change that was committed or rolled back: see to the others, and let go. */
+void session_leave(struct ipcfs_obj *c, struct session *s)
+{
+	struct ipc_obj *o = s->o;
+
+	if (__builtin_expect(o->damage || anybody(o), 0)) {
+		leave_to_others(c, o);
+		return;
+	}
+	o->work = o->freed = o->starved = false;
+	obj_unlock(o);
+}
+
+/* Take the lock. With s->hd unset, and unlocked, if the handle is not there any more. */
+int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline)
+{
+	int64_t limit = deadline == IPC_NEVER ? -1 : deadline ? left_of(deadline) : LOCK_NS;
+	int r = obj_lock(s->o, limit);
+
+	s->hd = NULL;
+	if (r == -EBUSY)
+		return deadline ? -ETIMEDOUT : -EAGAIN;
+	if (r < 0) {
+		__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+		return r;
+	}
+	s->hd = ipc_handle(s->o, c->at.handle, c->at.gen);
+	if (s->hd)
+		return 0;
+	obj_unlock(s->o);	/* the mount it belonged to is gone: the file says how */
+	return USE_FILE;
+}
+
+int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline)
+{
+	if (!c->direct)
+		return USE_FILE;
+	if (__atomic_load_n(&c->damaged, __ATOMIC_RELAXED))
+		return -EIO;
+	s->o = &c->map;
+	s->spun = s->asked = false;
+	return session_take_lock(c, s, deadline);
+}
+
+void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline)
+{
+	s->c = (struct ipc_call){
+		.handle = c->at.handle, .op = op, .tid = ipc_tid(), .pid = c->at.pid,
+		.uid = c->at.uid, .deadline = ipc_deadline(s->hd, deadline),
+		.limit = c->at.message_limit,
+	};
+}
+
+/*
+ * A step was refused: -ENOMEM: the heap must grow. 0: it has grown, and we have the lock again;
+ * USE_FILE: it cannot grow, or not now; -EAGAIN, -ETIMEDOUT: somebody keeps the lock.
+ */
+int session_grow(struct ipcfs_obj *c, struct session *s)
+{
+	int64_t order = s->o->want_order;
+
+	session_leave(c, s);
+	s->hd = NULL;		/* the lock is not ours: session_end() */
+	while (ioctl(c->fd, LIB_IOC_GROW, &order) < 0)
+		if (errno != EINTR)
+			return USE_FILE;
+	/* Who stands in line has to get out of it: s->c.waiter. */
+	return session_take_lock(c, s, s->c.waiter ? IPC_NEVER : s->c.deadline);
+}
+
+/* ---- waiting ---- */
+
+void session_pause(void)
+{
+	for (int i = 0; i < SPIN_PAUSES; i++)
+		ipc_pause();
+}
+
+void session_spun(struct ipcfs_obj *o, uint32_t rounds, bool come)
+{
+	uint32_t next = come ? rounds * 2 : rounds / 2;
+
+	next = next > SPIN_MOST ? SPIN_MOST : next < SPIN_LEAST ? SPIN_LEAST : next;
+	if (next != rounds)
+		__atomic_store_n(&o->spin, next, __ATOMIC_RELAXED);
+}
+
+static bool may_go(struct ipcfs_obj *o, void *futex)
+{
+	(void)o;
+	return __atomic_load_n((uint32_t *)futex, __ATOMIC_ACQUIRE) == 1;
+}
+
+/*
+ * Spin until it is ready, for as long as that has been worth it on this object: each success makes
+ * the next one longer, each failure shorter. Who does not stand in line yet then lets others run
+ * once: whom it waits for may be among them, and then nobody has to sleep and be woken. (Who
+ * stands in line must not: a signal handler that runs before the sleep does not end the wait.)
+ */
+bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
+{
+	uint32_t rounds = __atomic_load_n(&o->spin, __ATOMIC_RELAXED);
+	bool come = false;
+
+	if (ipc_may_spin())
+		for (uint32_t i = 0; i < rounds && !come; i++) {
+			session_pause();
+			come = ready(o, arg);
+		}
+	if (!come && ready != may_go && (rounds > SPIN_LEAST || __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
+		sched_yield();
+		come = ready(o, arg);
+	}
+	session_spun(o, rounds, come);
+	return come;
+}
+
+/* 0: go; -EINTR, -ETIMEDOUT. */
+static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool spins)
+{
+	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
+	uint32_t word = 0;
+
+	if (spins && session_spin(o, may_go, futex))
+		return 0;
+	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE) &&
+	    word == 1)
+		return 0;
+	if (damage_marked(&o->map))	/* before we stood in line: nobody wakes us */
+		return 0;
+	/* With a time limit always: a futex call without one would go on after a signal handler. */
+	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, 2, &ts, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
+	    errno == EAGAIN)
+		return 0;
+	return errno == EINTR ? -EINTR : -ETIMEDOUT;
+}
+
+/*
+ * Wait for s->c.waiter, which stands in line; locked before and after. 0: its turn has come, or it
+ * is granted (look at its state); else it is gone, and *ret is what it came to.
+ */
+int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
+{
+	int64_t deadline = s->c.deadline;
+	ref_t r = s->c.waiter;
+	uint64_t now = waiter_at(s->o, r)->since;	/* or a little later */
+	int64_t look_ns = LOOK_NS;
+
+	for (;;) {
+		struct ipc_waiter *w = waiter_at(s->o, r);
+		int64_t look = (int64_t)now + look_ns;
+		bool looks = look < deadline;
+		int why = 0, e;
+
+		if (w->state == WAITER_GRANTED || w->state == WAITER_TURN)
+			return 0;
+		session_leave(c, s);		/* may make us the first, and wake us */
+		why = sleep_on(c, &w->futex, looks ? look : deadline, !s->spun);
+		if (why == -ETIMEDOUT && looks) {
+			why = 0;
+			look_ns = look_ns * 2 < LOOK_MOST_NS ? look_ns * 2 : LOOK_MOST_NS;
+			if (ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR)
+				why = -errno;
+		} else if (why == -ETIMEDOUT) {
+			session_sync(c);
+		}
+		if (why == -EIO) {	/* there may be no lock in it any more */
+			s->hd = NULL;
+			__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
+			*ret = why;
+			return GONE;
+		}
+		e = session_take_lock(c, s, IPC_NEVER);
+		if (e < 0) {		/* our waiter went with the handle */
+			*ret = e == USE_FILE ? (why < 0 ? why : -ENOTCONN) : e;
+			return GONE;
+		}
+		if (!why || w->state == WAITER_GRANTED || w->state == WAITER_TURN) {
+			now = ipc_now();
+			continue;
+		}
+		if (ipc_leave(s->o, r, why, ret))
+			return GONE;
+		deadline = IPC_NEVER;	/* a condition takes its lock back first */
+		ipc_pump(s->o);
+	}
+}
+
+/* After read_one() and its like: the lock may be gone already. */
+void session_end(struct ipcfs_obj *c, struct session *s)
+{
+	if (s->hd)
+		session_leave(c, s);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libipcfs: who would have to wait looks first whether it has to, outside of the line and without
+ * the object's lock; and takes a lock by the fast word. Nothing here sleeps.
+ */
+#include <sched.h>
+
+#include "client/client_session.h"
+#include "object/fast.h"
+#include "file/lock.h"
+
+#define ROUNDS		400		/* of looking out for what goes round: some 0.2 ms */
+#define ROUNDS_YIELD	8		/* after which others get the CPU */
+
+static bool has_message(struct ipcfs_obj *c, void *unused)
+{
+	(void)unused;
+	return __atomic_load_n(&c->map.h->b.queue.mq[0].count, __ATOMIC_ACQUIRE) != 0;
+}
+
+static bool has_room(struct ipcfs_obj *c, void *unused)
+{
+	const struct ipc_queue *q = &c->map.h->b.queue;
+	uint64_t most = __atomic_load_n(&q->maxsize, __ATOMIC_RELAXED);
+
+	(void)unused;
+	return !most || __atomic_load_n(&q->mq[0].count, __ATOMIC_ACQUIRE) < most;
+}
+
+static bool is_set(struct ipcfs_obj *c, void *unused)
+{
+	(void)unused;
+	return __atomic_load_n(&c->map.h->b.event.set, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Who would have to wait first looks for a while whether it has to. true: it has looked. */
+static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *unused),
+		       int64_t deadline)
+{
+	if (!c->direct || !deadline || ready(c, NULL))
+		return false;
+	session_spin(c, ready, NULL);
+	return true;
+}
+
+/* ---- what goes round ---- */
+
+/* What changes whenever a lock or permit goes from one to another. */
+static uint64_t sight(const struct ipc_header *h)
+{
+	uint64_t n = __atomic_load_n(&h->m.lock, __ATOMIC_RELAXED);
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		n = n * 31 + __atomic_load_n(&h->lines[i].head, __ATOMIC_RELAXED);
+	return n;
+}
+
+enum look { NOT_YET, NOW, NOT_SOON };
+
+/*
+ * Look out for it without standing in line, if it will be there soon. If many do short work with it,
+ * a line that everybody joins never ends: each of them gets it only after it was woken. So who sees
+ * that it goes round stays out of the line, and lets the line's people have the CPU.
+ */
+static bool goes_round(struct ipcfs_obj *c, enum look (*look)(struct ipcfs_obj *c, uint64_t *sight))
+{
+	uint32_t patience = __atomic_load_n(&c->spin, __ATOMIC_RELAXED), idle = 0;
+	bool spins = ipc_may_spin();
+	uint64_t seen = 0;
+
+	for (unsigned int i = 1; i < ROUNDS && idle < patience; i++) {
+		uint64_t now = 0;
+		enum look l = look(c, &now);
+
+		if (l == NOW)
+			session_spun(c, patience, true);
+		if (l != NOT_YET)
+			return l == NOW;
+		idle = now == seen ? idle + 1 : 0;
+		seen = now;
+		if (!spins || i % ROUNDS_YIELD == 0)
+			sched_yield();
+		else
+			session_pause();
+	}
+	session_spun(c, patience, false);
+	return false;
+}
+
+static enum look permit(struct ipcfs_obj *c, uint64_t *ret_sight)
+{
+	*ret_sight = sight(c->map.h);
+	return __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_ACQUIRE) ? NOW : NOT_YET;
+}
+
+/* It is taken at once. */
+static enum look fast_word(struct ipcfs_obj *c, uint64_t *ret_sight)
+{
+	uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED);
+
+	if (word == FAST_FREE && fast_take(c->fast, fast_holder(c->at.handle, c->at.gen)))
+		return NOW;
+	*ret_sight = sight(c->map.h) + word;
+	if (word == FAST_OFF && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED))
+		return NOT_SOON;	/* free, but not by the word */
+	return NOT_YET;
+}
+
+/* ---- looking before waiting ---- */
+
+bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
+{
+	if (op == OP_JOIN)
+		return false;
+	switch (c->at.type) {
+	case IPC_QUEUE:
+		return look_first(c, has_message, deadline);
+	case IPC_SEM:
+		if (!c->direct || !deadline ||
+		    __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_RELAXED))
+			return false;
+		goes_round(c, permit);
+		return true;
+	case IPC_EVENT:
+		return look_first(c, is_set, deadline);
+	default:
+		return c->fast && is_permits(c->at.type);	/* direct_take() has */
+	}
+}
+
+bool is_full(const struct ipcfs_obj *c)
+{
+	return c->at.type == IPC_QUEUE && !has_room((struct ipcfs_obj *)(uintptr_t)c, NULL);
+}
+
+bool look_before_putting(struct ipcfs_obj *c, int64_t deadline)
+{
+	return c->at.type == IPC_QUEUE && look_first(c, has_room, deadline);
+}
+
+/* ---- the fast word ---- */
+
+/* It has the lock: one level more, or nothing at all, but not by the word. */
+static bool is_mine(const struct ipcfs_obj *c, uint64_t me)
+{
+	return __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED) == me ||
+	       __atomic_load_n(&c->fast->owner, __ATOMIC_RELAXED) == c->at.handle;
+}
+
+bool direct_take(struct ipcfs_obj *c, bool waits)
+{
+	uint64_t me = fast_holder(c->at.handle, c->at.gen);
+
+	if (__builtin_expect(!fast_take(c->fast, me), 0) &&
+	    (!waits || is_mine(c, me) || !goes_round(c, fast_word)))
+		return false;
+	/* The handle may have been closed, with the mount: then the word means nobody. */
+	if (__builtin_expect(handle_at(&c->map, c->at.handle)->gen != c->at.gen, 0)) {
+		fast_release(c->fast, me);
+		return false;
+	}
+	__atomic_store_n(&c->fast->fast_tid, ipc_tid(), __ATOMIC_RELAXED);
+	return true;
+}
+
+bool direct_release(struct ipcfs_obj *c)
+{
+	return fast_release(c->fast, fast_holder(c->at.handle, c->at.gen));
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* See damage.h. */
+#define _GNU_SOURCE
+#include "file/damage.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "object/fast.h"
+#include "file/pages.h"
+#include "object/type.h"
+
+static void wake(struct ipc_obj *o, uint64_t off)
+{
+	/* (No memory there any more: EFAULT.) */
+	syscall(SYS_futex, o->base + off, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void damage_mark(struct ipc_obj *o)
+{
+	if (damage_marked(o))
+		return;
+	__atomic_store_n(&o->h->m.damaged, 1, __ATOMIC_SEQ_CST);
+	/* Who takes the lock by the fast word would not meet the mark. */
+	if (o->ops->leaving)
+		__atomic_store_n(&o->h->b.sem.fast, FAST_OFF, __ATOMIC_RELAXED);
+	wake(o, (uint64_t)((char *)&o->h->m.lock - o->base));
+}
+
+void damage_unmark(struct ipc_obj *o)
+{
+	if (damage_marked(o))
+		__atomic_store_n(&o->h->m.damaged, 0, __ATOMIC_RELEASE);
+}
+
+/*
+ * Could there be waiters in this page? Their blocks fill whole pages, as the segment's table tells;
+ * where that is no table any more, anywhere.
+ */
+static bool may_hold_waiters(struct ipc_obj *o, uint32_t page)
+{
+	if (state(o, page - page % IPC_SEGMENT)->u.kind != PAGE_TABLE)
+		return true;
+	return heap_size(o, page_ref(o, page)) == heap_run_size(sizeof(struct ipc_waiter));
+}
+
+void damage_wake(struct ipc_obj *o, int fd)
+{
+	size_t step = heap_run_size(sizeof(struct ipc_waiter));
+	off_t off = (off_t)o->heap_off, end;
+
+	/* Only where there is memory: the kernel would make some for a hole, to look at it. */
+	while ((off = lseek(fd, off, SEEK_DATA)) >= 0 && (end = lseek(fd, off, SEEK_HOLE)) > off) {
+		for (off -= off % IPC_PAGE; off < end; off += IPC_PAGE) {
+			uint64_t page = ((uint64_t)off - o->heap_off) / IPC_PAGE;
+
+			if (!obj_has_pages(o, page + 1))
+				return;
+			for (size_t at = 0; at + step <= IPC_PAGE && may_hold_waiters(o, (uint32_t)page);
+			     at += step)
+				wake(o, (uint64_t)off + at + offsetof(struct ipc_waiter, futex));
+		}
+	}
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Engine files: making, mapping and locking them, recovery, lists. See obj.h.
+ */
+#define _GNU_SOURCE
+#include "file/obj.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file/layout.h"
+#include "file/lock.h"
+#include "object/type.h"
+
+#define MARKED "a program that uses it has found it damaged"
+#define STORES_LEAST	1000000u
+
+char ipc_nowhere[65536];
+
+#ifdef IPC_FAULTS
+long ipc_fault_after;
+#endif
+
+uint64_t ipc_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+#define RESERVE_SMALL	(256ull << 20)
+#define RESERVE_MOST	(32ull << 30)
+
+static bool is_small(uint32_t type)	/* only handles and waiters, and a value's text */
+{
+	return type != IPC_QUEUE && type != IPC_PIPE && type != IPC_MOUNT;
+}
+
+uint64_t obj_reserve(uint32_t type, uint64_t limit)
+{
+	if (is_small(type))
+		return RESERVE_SMALL;
+	if (limit > RESERVE_MOST / 2)
+		return RESERVE_MOST;
+	return (limit + limit / 4 + RESERVE_SMALL) / IPC_PAGE * IPC_PAGE;
+}
+
+static bool is_full(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == ENOMEM || error == EFBIG;
+}
+
+int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
+{
+	const off_t piece = 8 << 20;
+
+	while (len > 0) {
+		off_t n = len < piece ? len : piece;
+
+		if (fallocate(fd, 0, off, n) == 0) {
+			off += n;
+			len -= n;
+		} else if (is_full(errno)) {
+			if (!env->full || !env->full(env, n, essential))
+				return -ENOSPC;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
+	       uint64_t reserve, const struct ipc_defaults *defaults)
+{
+	const struct ipc_type *ops = ipc_type_of(type);
+	struct ipc_header *h;
+	int fd, r;
+
+	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	r = env->account ? env->account(env, IPC_PAGE, false) : 0;
+	if (r < 0)
+		goto out;
+	r = file_back(env, fd, 0, IPC_PAGE, false);
+	if (r < 0)
+		goto unaccount;
+	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (h == MAP_FAILED) {
+		r = -errno;
+		goto unaccount;
+	}
+	h->version = IPC_VERSION;
+	h->fingerprint = layout_fingerprint();
+	h->id = id;
+	h->type = type;
+	h->reserve = reserve;
+	if (ops && ops->init)
+		ops->init(h);
+	if (defaults) {
+		h->take = defaults->take;
+		if (type == IPC_QUEUE)
+			h->b.queue.framing = defaults->framing;
+	}
+	/* Magic last: a file that was not finished is none. */
+	__atomic_store_n(&h->magic, IPC_MAGIC, __ATOMIC_RELEASE);
+	munmap(h, IPC_PAGE);
+unaccount:
+	if (r < 0 && env->account)
+		env->account(env, -(int64_t)IPC_PAGE, true);
+out:
+	close(fd);
+	if (r < 0)
+		unlinkat(dirfd, name, 0);
+	return r;
+}
+
+/*
+ * By pread(2), not through the mapping: whoever maps an object is told of it only when it is mapped,
+ * and could not say whose page it was that is not there any more.
+ */
+static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
+{
+	struct stat st;
+	ssize_t n = pread(fd, h, sizeof(*h), 0);
+
+	if (n < 0)
+		return -errno;
+	if (n < (ssize_t)sizeof(*h) || h->magic != IPC_MAGIC)
+		return -EIO;
+	if (h->version != IPC_VERSION || h->fingerprint != layout_fingerprint())
+		return -EPROTO;
+	/* The file may be growing: first its length, then `pages`. So the other way round here. */
+	if (fstat(fd, &st) < 0 || st.st_size < (off_t)IPC_PAGE)
+		return -EIO;
+	*ret_pages = (uint64_t)st.st_size / IPC_PAGE - 1;
+	if (h->pages > *ret_pages)	/* cut short */
+		return -EIO;
+	if (h->reserve > (is_small(h->type) ? RESERVE_SMALL : RESERVE_MOST) || h->reserve % IPC_PAGE)
+		return -EIO;
+	return 0;
+}
+
+int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
+{
+	struct ipc_header head;
+	uint64_t pages = 0;
+	int r = read_header(fd, &head, &pages);
+
+	*o = (struct ipc_obj){ .env = env, .fd = -1, .freed = true };
+	if (r < 0)
+		return r;
+	o->ops = ipc_type_of(head.type);
+	if (!o->ops)
+		return -EIO;
+	o->heap_off = IPC_PAGE;
+	o->map_len = o->heap_off + head.reserve;
+	o->max_pages = (uint32_t)(head.reserve / IPC_PAGE);
+	o->pages = pages < o->max_pages ? (uint32_t)pages : o->max_pages;
+	o->id = head.id;
+	o->type = head.type;
+	o->base = mmap(NULL, o->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (o->base == MAP_FAILED)
+		return -errno;
+	o->h = (struct ipc_header *)o->base;
+	o->stores = STORES_LEAST;
+	return 0;
+}
+
+bool obj_reach(struct ipc_obj *o, uint64_t end)
+{
+	uint64_t pages = (end - o->heap_off + IPC_PAGE - 1) / IPC_PAGE;
+	int r;
+
+	if (o->env->alone || pages > o->max_pages)
+		return false;
+	/* Who reads behind the end of a file dies of it; who asks for the page is told. */
+	do
+		r = madvise(o->base + o->heap_off + (pages - 1) * IPC_PAGE, IPC_PAGE, MADV_POPULATE_READ);
+	while (r < 0 && (errno == EINTR || errno == EAGAIN));
+	if (r < 0 && errno != EINVAL)	/* (Linux cannot say before 5.14) */
+		return false;
+	o->pages = (uint32_t)pages;
+	return true;
+}
+
+void obj_unmap(struct ipc_obj *o)
+{
+	if (o->base)
+		munmap(o->base, o->map_len);
+	if (o->fd >= 0)
+		close(o->fd);
+	o->base = NULL;
+	o->h = NULL;
+	o->fd = -1;
+}
+
+void obj_damage(struct ipc_obj *o, const char *why)
+{
+	if (o->damage)
+		return;
+	__atomic_store_n(&o->damage, why, __ATOMIC_RELAXED);
+	if (o->env && o->env->damaged)
+		o->env->damaged(o->env, o, why);
+}
+
+void obj_rollback(struct ipc_obj *o)
+{
+	struct ipc_header *h = o->h;
+	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
+
+	if (n > IPC_LOG_MAX) {
+		obj_damage(o, "undo log longer than it can be");
+		return;
+	}
+	while (n--) {
+		uint64_t where = __atomic_load_n(&h->log[n].where, __ATOMIC_RELAXED), off = where & ~1ull;
+
+		IPC_FAULT();
+		if (off % 4 || (off > IPC_PAGE - 8 && !obj_has(o, off, 8))) {
+			obj_damage(o, "undo record out of range");
+			return;
+		}
+		if (where & 1)
+			*(uint32_t *)(o->base + off) = (uint32_t)h->log[n].old;
+		else
+			memcpy(o->base + off, &h->log[n].old, 8);
+		/* Rolling back again from here gives the same: a death here does no harm. */
+	}
+	commit(o);
+}
+
+int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
+{
+	int r;
+
+	if (__atomic_load_n(&o->damage, __ATOMIC_RELAXED))	/* threads of a client share it */
+		return -EIO;
+	r = ipc_lock_take(&o->h->m.lock, timeout_ns);
+	if (r == -EIO)
+		obj_damage(o, MARKED);
+	if (r == -EBUSY || r == -EIO)
+		return r;
+	/* Many times what can be done with all that is in there. (The mount file's is never let go.) */
+	o->stores = o->type == IPC_MOUNT ? UINT64_MAX / 2 :
+		    STORES_LEAST + stores_for(o->env->alone ? o->pages : o->max_pages);
+	/* Who takes it over after a crash may die as well, before it has undone anything. */
+	o->locked = true;
+	if (__builtin_expect(__atomic_load_n(&o->h->m.damaged, __ATOMIC_RELAXED), 0)) {
+		obj_damage(o, MARKED);
+	} else if (__builtin_expect(r != 0 || o->h->log_len != 0, 0)) {
+		obj_rollback(o);
+		o->work = o->freed = true;	/* it may have died before it could tell */
+	}
+	if (o->ops->entered && !o->damage)
+		o->ops->entered(o);
+	if (__builtin_expect(o->damage != NULL, 0)) {
+		obj_unlock(o);
+		return -EIO;
+	}
+	return 0;
+}
+
+void obj_unlock(struct ipc_obj *o)
+{
+	if (o->ops->leaving)
+		o->ops->leaving(o);
+	o->locked = false;
+	ipc_lock_release(&o->h->m.lock);
+}
+
+/* ---- lists ---- */
+
+static struct ipc_link *link_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_link, r);
+}
+
+void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r)
+{
+	struct ipc_link *k = link_at(o, r);
+
+	set32(o, k->next, 0);
+	set32(o, k->prev, l->tail);
+	if (l->tail)
+		set32(o, link_at(o, l->tail)->next, r);
+	else
+		set32(o, l->head, r);
+	set32(o, l->tail, r);
+	set32(o, l->count, l->count + 1);
+}
+
+void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r)
+{
+	struct ipc_link *k = link_at(o, r);
+
+	set32(o, k->prev, 0);
+	set32(o, k->next, l->head);
+	if (l->head)
+		set32(o, link_at(o, l->head)->prev, r);
+	else
+		set32(o, l->tail, r);
+	set32(o, l->head, r);
+	set32(o, l->count, l->count + 1);
+}
+
+void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r)
+{
+	struct ipc_link *k = link_at(o, r);
+	ref_t next = k->next, prev = k->prev;
+
+	/* Else who takes the head of a bent list would meet it again, for ever. */
+	if ((prev ? link_at(o, prev)->next : l->head) != r ||
+	    (next ? link_at(o, next)->prev : l->tail) != r || !l->count) {
+		obj_damage(o, "a list does not lead back");
+		return;
+	}
+	if (prev)
+		set32(o, link_at(o, prev)->next, next);
+	else
+		set32(o, l->head, next);
+	if (next)
+		set32(o, link_at(o, next)->prev, prev);
+	else
+		set32(o, l->tail, prev);
+	set32(o, l->count, l->count - 1);
+}

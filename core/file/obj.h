@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An engine file as one process has it mapped: its lock, its undo log and its lists.
+ *
+ * Crash safety rests on one rule: whoever has the mutex changes [lock] fields only through set32()
+ * and set64(), which note the old value in the file's undo log first. commit() ends a change by
+ * forgetting the notes; rollback() ends it by putting the old values back. A process that dies in
+ * between leaves the notes, and whoever takes the mutex next rolls back (obj_lock). So every change
+ * happened, or did not, and an operation that is refused half-way simply rolls back.
+ *
+ * New blocks are filled before anything refers to them, and need no notes.
+ */
+#ifndef IPC_OBJ_H
+#define IPC_OBJ_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "file/format.h"
+
+struct ipc_obj;
+
+/* What the engine asks of the process that uses it. */
+struct ipc_env {
+	int dirfd;			/* STATE/objects, or AT_FDCWD; -1: this process may not grow files */
+	bool alone;			/* nobody else does */
+	/* Account `bytes` (negative: returned). -ENOSPC when the mount's limit is reached. */
+	int (*account)(struct ipc_env *env, int64_t bytes, bool essential);
+	/*
+	 * The file system has no room for so many bytes more. true: there may be some now, try again.
+	 * NULL: there is nothing that could be done.
+	 */
+	bool (*full)(struct ipc_env *env, int64_t bytes, bool essential);
+	/* The file is damaged: `why` is for the log. Called once. */
+	void (*damaged)(struct ipc_env *env, struct ipc_obj *o, const char *why);
+};
+
+struct ipc_obj {
+	struct ipc_header *h;
+	char *base;			/* == h */
+	size_t map_len;
+	uint64_t heap_off;		/* offset of the first heap page */
+	uint32_t max_pages;		/* heap pages that fit */
+	uint32_t pages;			/* heap pages that this process knows it to have: obj_reach() */
+	uint64_t stores;		/* what may still be stored until obj_unlock(): see undo_note() */
+	uint64_t id;
+	uint32_t type;
+	int fd;				/* kept open by who has no dirfd, else -1 */
+	struct ipc_env *env;
+	const struct ipc_type *ops;
+	const char *damage;		/* why it may not be used any more; NULL: sound */
+	uint32_t want_order;		/* what heap_alloc() did not find: see heap_grow() */
+	bool locked;
+	bool work;			/* something changed that pump() has to look at */
+	bool freed;			/* memory came free: putters that wait for it may try */
+	bool starved;			/* somebody could not be given what is there, for lack of memory */
+	void *user;			/* the daemon's or client's own struct */
+};
+
+/* Largest file mapping for a heap that may hold `limit` bytes. */
+uint64_t obj_reserve(uint32_t type, uint64_t limit);
+
+/*
+ * Have memory behind [off, off + len) of a file, whatever signals come: each piece is small enough
+ * to be done between two of them. 0 or -errno; -ENOSPC for whatever it is that there is not enough
+ * of: room, quota, memory of the machine, the process's limit for files.
+ */
+int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential);
+
+/* The settings with which objects of a mount begin. */
+struct ipc_defaults {
+	uint32_t framing;		/* of queues: enum ipc_framing */
+	uint32_t take;			/* enum ipc_take */
+};
+
+/*
+ * Make NAME (a decimal id) in dirfd; the file must not exist. `defaults` may be NULL. 0 or -errno.
+ */
+int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
+	       uint64_t reserve, const struct ipc_defaults *defaults);
+/* Map it and check its header: -EIO damaged, -EPROTO made by another version or layout. */
+int obj_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
+void obj_unmap(struct ipc_obj *o);
+
+/*
+ * Take the mutex; roll back what a dead holder left. timeout_ns < 0: for ever.
+ * 0; -EBUSY: not got in time; -EIO: damaged.
+ */
+int obj_lock(struct ipc_obj *o, int64_t timeout_ns);
+void obj_unlock(struct ipc_obj *o);
+
+/* Note that the file cannot be trusted any more. Every later obj_lock() gives -EIO. */
+void obj_damage(struct ipc_obj *o, const char *why);
+
+void obj_rollback(struct ipc_obj *o);
+
+uint64_t ipc_now(void);		/* CLOCK_MONOTONIC, ns */
+
+/* ---- blocks by reference ---- */
+
+extern char ipc_nowhere[65536];	/* what a reference leads to that leads nowhere */
+
+/* Has the file become so long since this process last knew? Who alone grows it knows. */
+bool obj_reach(struct ipc_obj *o, uint64_t end);
+
+static inline bool obj_has_pages(struct ipc_obj *o, uint64_t n)
+{
+	return __builtin_expect(n <= o->pages, 1) || obj_reach(o, o->heap_off + n * IPC_PAGE);
+}
+
+/* Do these bytes lie in the heap, as far as the file really goes, whatever it says? */
+static inline bool obj_has(struct ipc_obj *o, uint64_t off, size_t size)
+{
+	return off >= o->heap_off &&
+	       (__builtin_expect(off + size <= o->heap_off + (uint64_t)o->pages * IPC_PAGE, 1) ||
+		obj_reach(o, off + size));
+}
+
+/* The block `r` of at least `size` bytes. A bad reference damages the object and gives zeros. */
+static inline void *at(struct ipc_obj *o, ref_t r, size_t size)
+{
+	uint64_t off = (uint64_t)r * IPC_UNIT;
+
+	if (__builtin_expect(!obj_has(o, off, size), 0)) {
+		obj_damage(o, "reference out of range");
+		__builtin_memset(ipc_nowhere, 0, size < sizeof(ipc_nowhere) ? size : sizeof(ipc_nowhere));
+		return ipc_nowhere;
+	}
+	return o->base + off;
+}
+
+#define AT(o, type, ref) ((struct type *)at((o), (ref), sizeof(struct type)))
+
+static inline ref_t ref_of(struct ipc_obj *o, const void *block)
+{
+	return (ref_t)((uint64_t)((const char *)block - o->base) / IPC_UNIT);
+}
+
+/* ---- logged stores ---- */
+
+#ifdef IPC_FAULTS			/* unit tests: die, or give up, before the n-th store */
+extern long ipc_fault_after;
+void ipc_fault(void);
+#define IPC_FAULT() do { if (ipc_fault_after && --ipc_fault_after == 0) ipc_fault(); } while (0)
+#else
+#define IPC_FAULT() do { } while (0)
+#endif
+
+/* Whatever goes round in a file that somebody keeps spoiling stores something each time. */
+static inline bool may_store(struct ipc_obj *o, uint64_t n)
+{
+	if (__builtin_expect(n >= IPC_LOG_MAX, 0)) {
+		obj_damage(o, "undo log full");
+		return false;
+	}
+	if (__builtin_expect(!o->stores, 0)) {
+		obj_damage(o, "a change without an end");
+		return false;
+	}
+	o->stores--;
+	return true;
+}
+
+static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
+{
+	struct ipc_header *h = o->h;
+	/* Once: another process may write it, and what was checked must be what is used. */
+	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
+
+	if (!may_store(o, n))
+		return false;
+	/* The first old value is the one to go back to: look at the last few notes. */
+	for (unsigned int k = 1; k <= 4 && k <= n; k++)
+		if (h->log[n - k].where == where)
+			return true;
+	h->log[n].where = where;
+	h->log[n].old = old;
+	IPC_FAULT();
+	/*
+	 * A dead process's stores are all seen by the next holder: only the compiler can reorder.
+	 */
+	__atomic_store_n(&h->log_len, n + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return true;
+}
+
+static inline void set64_at(struct ipc_obj *o, uint64_t *p, uint64_t v)
+{
+	if (*p == v)
+		return;
+	IPC_FAULT();
+	if ((char *)p >= o->base && (char *)p < o->base + o->map_len &&
+	    !undo_note(o, (uint64_t)((char *)p - o->base), *p))
+		return;
+	IPC_FAULT();
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+static inline void set32_at(struct ipc_obj *o, uint32_t *p, uint32_t v)
+{
+	if (*p == v)
+		return;
+	IPC_FAULT();
+	if ((char *)p >= o->base && (char *)p < o->base + o->map_len &&
+	    !undo_note(o, (uint64_t)((char *)p - o->base) | 1, *p))
+		return;
+	IPC_FAULT();
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+/*
+ * The same for what was hardly set before in this change (setting it twice is no harm: a rollback
+ * goes backwards), in a file that is known to hold it.
+ */
+static inline bool log_set(struct ipc_obj *o, void *p, uint64_t old, unsigned int word)
+{
+	struct ipc_header *h = o->h;
+	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
+
+	IPC_FAULT();
+	if (!may_store(o, n))
+		return false;
+	h->log[n].where = (uint64_t)((char *)p - o->base) | word;
+	h->log[n].old = old;
+	IPC_FAULT();
+	__atomic_store_n(&h->log_len, n + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	IPC_FAULT();
+	return true;
+}
+
+static inline void log64(struct ipc_obj *o, uint64_t *p, uint64_t v)
+{
+	if (log_set(o, p, *p, 0))
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+static inline void log32(struct ipc_obj *o, uint32_t *p, uint32_t v)
+{
+	if (log_set(o, p, *p, 1))
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+#define set64(o, field, v) set64_at((o), (uint64_t *)&(field), (uint64_t)(v))
+#define set32(o, field, v) set32_at((o), (uint32_t *)&(field), (uint32_t)(v))
+
+static inline void commit(struct ipc_obj *o)
+{
+	IPC_FAULT();
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&o->h->log_len, 0, __ATOMIC_RELEASE);
+	IPC_FAULT();
+}
+
+/* Notes that still fit. A bulk change commits when there is room for fewer than one step needs. */
+static inline unsigned int log_room(struct ipc_obj *o)
+{
+	uint64_t n = __atomic_load_n(&o->h->log_len, __ATOMIC_RELAXED);
+
+	return n < IPC_LOG_MAX ? IPC_LOG_MAX - (unsigned int)n : 0;
+}
+
+/* ---- lists ---- */
+
+void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r);		/* at the tail */
+void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r);
+void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r);
+
+/* What follows r in its list. It must lead back: a list that does so everywhere has no cycle. */
+static inline ref_t list_next(struct ipc_obj *o, ref_t r)
+{
+	ref_t next = AT(o, ipc_link, r)->next;
+
+	if (next && __builtin_expect(AT(o, ipc_link, next)->prev != r, 0))
+		obj_damage(o, "a list does not lead back");
+	return next;
+}
+
+/* What precedes it, in the same way. */
+static inline ref_t list_prev(struct ipc_obj *o, ref_t r)
+{
+	ref_t prev = AT(o, ipc_link, r)->prev;
+
+	if (prev && __builtin_expect(AT(o, ipc_link, prev)->next != r, 0))
+		obj_damage(o, "a list does not lead back");
+	return prev;
+}
+
+/* More than these no file of this length has. */
+static inline uint64_t blocks_most(const struct ipc_obj *o)
+{
+	return (uint64_t)(o->env->alone ? o->pages : o->max_pages) * (IPC_PAGE / 32);
+}
+
+/* Many times what can be done with all that so many pages may hold: see undo_note(). */
+static inline uint64_t stores_for(uint64_t pages)
+{
+	return 64 * pages * (IPC_PAGE / 32);
+}
+
+static inline uint32_t list_most(const struct ipc_obj *o, const struct ipc_list *l)
+{
+	uint32_t n = __atomic_load_n(&l->count, __ATOMIC_RELAXED);
+
+	return n < blocks_most(o) ? n : (uint32_t)blocks_most(o);
+}
+
+static inline ref_t list_first(struct ipc_obj *o, const struct ipc_list *l)
+{
+	ref_t r = __atomic_load_n(&l->head, __ATOMIC_RELAXED);
+
+	/* Else the list may be a ring, which leads back everywhere. */
+	if (r && __builtin_expect(AT(o, ipc_link, r)->prev != 0, 0))
+		obj_damage(o, "a list does not lead back");
+	return r;
+}
+
+/*
+ * Walk a list; `next` is read first, so that the body may remove r. Never endless: no more than
+ * were there at the start, and each once.
+ */
+#define LIST_EACH(o, l, r)							\
+	for (ref_t r = list_first((o), (l)), r##_next, r##_n = list_most((o), (l)); \
+	     r && r##_n && !(o)->damage &&					\
+	     (r##_next = list_next(o, r), 1);					\
+	     r = r##_next, r##_n--)
+
+/* ---- heap ---- */
+
+/*
+ * Blocks that follow each other in a list mostly lie side by side, and in the cache of the CPU
+ * that had them last. Fetch the next one, and the one some places behind it: following the list
+ * would wait for each in turn.
+ */
+static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
+{
+	const char *p = o->base + (uint64_t)next * IPC_UNIT;
+	const char *ahead = o->base + (uint64_t)(ref_t)(next + 6 * (next - r)) * IPC_UNIT;
+
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + 64);
+	__builtin_prefetch(ahead);
+	__builtin_prefetch(ahead + 64);
+}
+
+/*
+ * A block of at least `size` bytes (at most 64 KiB), or 0 with o->want_order set: then the caller
+ * rolls back, calls heap_grow() and begins again. Part of the change under way.
+ */
+ref_t heap_alloc(struct ipc_obj *o, size_t size);
+void heap_free(struct ipc_obj *o, ref_t r);
+/*
+ * Up to n blocks of at most 2 KiB at once, how many. The first word of each must become a
+ * reference to the next of them (of the last: any). So must it be when they are freed at once:
+ * then the chain of free blocks is theirs as it stands, and costs few notes. As far as the log has
+ * room.
+ */
+unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned int n);
+unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n);
+size_t heap_run_size(size_t size);		/* what such a block has; 0: too large */
+#define HEAP_RUN_MOST 2048u
+#define HEAP_RUN_ROOM 40		/* notes that one page of them may need, and those of the caller */
+/* Do two blocks lie in different pages? */
+static inline bool heap_apart(ref_t a, ref_t b)
+{
+	return (a ^ b) >= IPC_PAGE / IPC_UNIT;
+}
+
+size_t heap_size(struct ipc_obj *o, ref_t r);		/* bytes that the block has */
+/*
+ * Make room for what heap_alloc() last wanted. Only between changes. 0, -ENOSPC, -ENOMEM (may
+ * not).
+ */
+int heap_grow(struct ipc_obj *o, bool essential);
+bool heap_has_room(const struct ipc_obj *o, uint64_t bytes);	/* for a message so long */
+/*
+ * Give memory back to the system when much is free (all that can be, when `hard`). Only between
+ * changes.
+ */
+void heap_trim(struct ipc_obj *o, bool hard);
+uint64_t heap_held(const struct ipc_obj *o);		/* bytes of memory that the file takes */
+int heap_check(struct ipc_obj *o, uint64_t *ret_blocks);	/* and how many are in use */
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The namespace as it is kept in STATE/mount: nodes (directories and objects) and aliases (second
+ * inode numbers). Only the daemon maps this file; it keeps indexes of its own over it.
+ *
+ * All run with the mount file locked, and commit. Errors: -ENOSPC, -EIO.
+ */
+#ifndef IPC_NAMES_H
+#define IPC_NAMES_H
+
+#include "file/obj.h"
+
+#define IPC_ROOT_ID 1u
+
+struct ipc_new_node {
+	uint64_t parent;
+	uint32_t type, mode, uid, gid;
+	const char *name;
+	size_t name_len;
+	uint64_t unique;		/* the request, noted with the change */
+};
+
+static inline struct ipc_node *node_at(struct ipc_obj *m, ref_t r)
+{
+	return AT(m, ipc_node, r);
+}
+
+static inline struct ipc_alias *alias_at(struct ipc_obj *m, ref_t r)
+{
+	return AT(m, ipc_alias, r);
+}
+
+/*
+ * A new worker begins: what the last one did last is remembered, because it may have died before it
+ * could say so, and others may be done before it is asked again.
+ */
+void names_restarted(struct ipc_obj *m);
+/* Was this request done before a restart? And the node. */
+bool names_done(struct ipc_obj *m, uint64_t unique, uint64_t *ret_id);
+
+/* The id that the next node will have: its engine file is made before the node is. */
+uint64_t names_next_id(struct ipc_obj *m);
+int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret);
+/* The node moves to (parent, name), which `gone` (0: nobody) had so far. *ret is its new block. */
+int names_move(struct ipc_obj *m, ref_t node, uint64_t parent, const char *name, size_t len,
+	       ref_t gone, uint64_t unique, ref_t *ret);
+/* The name goes; with `keep` the node stays without one, because it is still open. */
+void names_remove(struct ipc_obj *m, ref_t node, bool keep, uint64_t unique);
+void names_chmod(struct ipc_obj *m, ref_t node, uint32_t mode, uint32_t uid, uint32_t gid);
+void names_active(struct ipc_obj *m, ref_t node, bool active);
+
+/* For this thread to open. */
+int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret);
+void alias_remove(struct ipc_obj *m, ref_t alias);
+/* A mount begins. */
+void names_forget_aliases(struct ipc_obj *m);
+
+uint32_t names_next_gen(struct ipc_obj *m);
+
+#endif

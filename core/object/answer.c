@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Answers: what a read gives, as text, before and after it has been given.
+ *
+ * An answer is a number, or messages. It is kept with its handle after it was read (the "answer in
+ * hand") because programs read it in pieces, seek back over what they did not use, and because a
+ * daemon that dies between the taking and the reply must be able to give the same one again. Its
+ * text is made from these fields whenever it is needed, so a restarted daemon makes the same text.
+ *
+ * A message is taken when its last byte was given out. Until then it is only in hand: when the
+ * handle closes, by whatever death, the message goes back whole, to the head of its queue or pipe
+ * (answer_leave). The rules in full:
+ *
+ *	- A newline that was added to a line is none of its bytes.
+ *	- `off` says how far it was given out: the end of the furthest part that any read had. So who
+ *	  has seen all of it and seeks back has taken it. A reply that a dead daemon may have sent
+ *	  counts as given out: its request comes again, or else it arrived.
+ *	- An answer of several messages (stream, drain) always fits into the read that it answers, as
+ *	  do the bytes of a byte pipe. They are taken with that read.
+ *	- A read at a position behind the message passes over what is left of it: taken. One at a
+ *	  position before it begins anew: it goes back, and comes again if nobody else is in line.
+ *	- Going back is an attempt, where max_attempts counts them; the last one makes a dead letter.
+ *	- What goes back was counted when it was put: it may exceed maxsize and maxbytes, goes into a
+ *	  closed queue too, and is unfinished as before.
+ *
+ * What several handles give back comes out in the order in which they close, the last one first.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "object/type.h"
+
+void answer_number(struct ipc_answer *a, int64_t n)
+{
+	char text[24];
+
+	*a = (struct ipc_answer){ .kind = ANSWER_NUMBER, .number = n, .len = 2 };
+	if (n < 0 || n > 9)
+		a->len = (uint64_t)snprintf(text, sizeof(text), "%lld\n", (long long)n);
+}
+
+void answer_token(struct ipc_answer *a)
+{
+	*a = (struct ipc_answer){ .kind = ANSWER_TOKEN, .len = 1 };
+}
+
+void answer_end(struct ipc_answer *a)
+{
+	*a = (struct ipc_answer){ .kind = ANSWER_END };
+}
+
+static size_t copy_text(const char *text, size_t len, size_t *off, char *buf, size_t size)
+{
+	size_t n;
+
+	if (*off >= len) {
+		*off -= len;
+		return 0;
+	}
+	n = len - *off < size ? len - *off : size;
+	memcpy(buf, text + *off, n);
+	*off = 0;
+	return n;
+}
+
+size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size)
+{
+	bool newline = a->kind == ANSWER_LINES || a->kind == ANSWER_LEASE;
+	struct msg_walk w = { 0 };
+	char text[32];
+	size_t done = 0, skip = a->skip;
+	ref_t msg = a->first;
+	/* Once: another process may write it, and what was checked must be what is used. */
+	uint64_t len_all = __atomic_load_n(&a->len, __ATOMIC_RELAXED);
+
+	if (off >= len_all)
+		return 0;
+	if (size > len_all - off)
+		size = len_all - off;
+	if (a->kind == ANSWER_NUMBER) {
+		int n = snprintf(text, sizeof(text), "%lld\n", (long long)a->number);
+
+		return copy_text(text, (size_t)n, &off, buf, size);
+	}
+	if (a->kind == ANSWER_TOKEN)
+		return copy_text("+", 1, &off, buf, size);
+	if (a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW) {
+		int n = snprintf(text, sizeof(text), "%lld\t", (long long)a->number);
+
+		done = copy_text(text, (size_t)n, &off, buf, size);
+	}
+	for (uint32_t i = 0; i < a->count && done < size && !o->damage; i++) {
+		struct ipc_msg *m = msg_at(o, msg);
+		size_t len = m->len > skip ? m->len - skip : 0;
+
+		if (msg_again(o, &w, msg))
+			break;
+		if (off < len) {
+			done += msg_copy(o, msg, skip + off, buf + done, size - done);
+			off = 0;
+		} else {
+			off -= len;
+		}
+		if (newline && done < size)
+			done += copy_text("\n", 1, &off, buf + done, size - done);
+		skip = 0;
+		msg = m->next;
+	}
+	return done;
+}
+
+void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from)
+{
+	const uint64_t *f = (const uint64_t *)from;
+	uint64_t *t = (uint64_t *)to;
+
+	for (unsigned int i = 0; i < sizeof(*to) / 8; i++)
+		set64_at(o, t + i, f[i]);
+}
+
+void answer_drop(struct ipc_obj *o, struct ipc_answer *a)
+{
+	while (a->count && !o->damage) {
+		ref_t msg = a->first;
+
+		set32(o, a->first, msg_at(o, msg)->next);
+		set32(o, a->count, a->count - 1);
+		msg_put(o, msg);
+		if (log_room(o) < 90)
+			commit(o);
+	}
+	set32(o, a->kind, ANSWER_NONE);
+	set64(o, a->len, 0);
+	set64(o, a->off, 0);
+	set32(o, a->skip, 0);
+	commit(o);
+}
+
+void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a)
+{
+	bool message = a->kind == ANSWER_LINES || a->kind == ANSWER_RAW, begun = true;
+
+	if (message && o->ops->back && answer_left(a) > (a->kind == ANSWER_LINES)) {
+		/* Without memory for a dead letter it goes back alive. */
+		while (o->ops->back(o, hd, a, begun) == -ENOMEM && begun) {
+			obj_rollback(o);
+			begun = heap_grow(o, true) == 0;
+		}
+		o->work = true;
+	}
+	answer_drop(o, a);
+}
+
+void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos)
+{
+	if (hd->flags & HANDLE_POSITION && pos < hd->hand.base)
+		answer_leave(o, hd, &hd->hand);
+	else
+		answer_drop(o, &hd->hand);
+}
+
+void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n)
+{
+	set64(o, hd->hand.off, hd->hand.off + n);
+	commit(o);
+}

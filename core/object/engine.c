@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operations of engine.h: each is one change of one object, done by its type's table.
+ */
+#include <string.h>
+
+#include "object/type.h"
+
+static const struct ipc_type *const types[] = {
+	&ipc_queue_type, &ipc_pipe_type, &ipc_event_type, &ipc_sem_type, &ipc_lock_type,
+	&ipc_rlock_type, &ipc_cond_type, &ipc_barrier_type, &ipc_value_type, &ipc_array_type,
+	&ipc_mount_type,
+};
+
+#define TYPES (sizeof(types) / sizeof(types[0]))
+
+const struct ipc_type *ipc_type_of(uint32_t id)
+{
+	for (size_t i = 0; i < TYPES; i++)
+		if (types[i]->id == id)
+			return types[i];
+	return NULL;
+}
+
+enum ipc_type_id ipc_type_by_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < TYPES; i++) {
+		size_t n = types[i]->suffix ? strlen(types[i]->suffix) : 0;
+
+		if (n && len > n && !memcmp(name + len - n, types[i]->suffix, n))
+			return types[i]->id;
+	}
+	return IPC_NONE;
+}
+
+const char *ipc_type_name(uint32_t id)
+{
+	const struct ipc_type *t = ipc_type_of(id);
+
+	return t ? t->name : id == IPC_TWOWAY ? "pipe" : "directory";
+}
+
+/*
+ * End a step of an operation: 1 to begin it again (the heap has grown), else its result. A step
+ * that was refused leaves nothing behind.
+ */
+static bool again(struct ipc_obj *o, int *r)
+{
+	if (o->damage)
+		*r = -EIO;
+	if (*r >= 0) {
+		commit(o);
+		o->work = true;
+		return false;
+	}
+	if (o->damage)
+		return false;
+	obj_rollback(o);
+	if (*r != -ENOMEM)
+		return false;
+	*r = heap_grow(o, true);
+	return *r == 0;
+}
+
+int ipc_read(struct ipc_obj *o, struct ipc_call *c)
+{
+	struct ipc_handle *hd = handle_at(o, c->handle);
+	/* Who joins through libipcfs may have read only a part of its last message. */
+	bool keep = c->op == OP_JOIN && hd->kind == HANDLE_OBJECT;
+	int r;
+
+	if (hd->hand.kind != ANSWER_NONE && !keep)
+		answer_pass(o, hd, c->pos);
+	do {
+		c->got = (struct ipc_answer){ 0 };
+		c->waiter = 0;
+		r = o->ops->read ? o->ops->read(o, hd, c) : -EINVAL;
+		if (r == 0) {
+			c->got.off = c->got.len < c->max ? c->got.len : c->max;
+			c->got.base = c->pos;
+			if (!keep)
+				answer_move(o, &hd->hand, &c->got);
+			call_record(o, c, (int64_t)c->got.len, false);
+		}
+	} while (again(o, &r));
+	ipc_poll_acted(o, c->handle, 0, r == -EAGAIN || r == IPC_WAIT);
+	return r;
+}
+
+int ipc_put(struct ipc_obj *o, struct ipc_call *c)
+{
+	struct ipc_handle *hd = handle_at(o, c->handle);
+	int r = o->ops->put ? o->ops->put(o, hd, c) : -EINVAL;
+
+	o->work = true;
+	if (o->damage)
+		return -EIO;
+	if (r < 0)
+		obj_rollback(o);
+	ipc_poll_acted(o, c->handle, 1, r == -EAGAIN || r == IPC_WAIT);
+	return r;
+}
+
+int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd)
+{
+	struct ipc_handle *hd = c->handle ? handle_at(o, c->handle) : NULL;	/* a setting has none */
+	int r;
+
+	do {
+		c->waiter = 0;
+		r = o->ops->give ? o->ops->give(o, hd, c, cmd) : -EINVAL;
+		if (r == 0)
+			call_record(o, c, c->whole ? c->got.number :
+				    (int64_t)c->len << (c->more ? 32 : 0), c->more);
+	} while (again(o, &r));
+	return r;
+}
+
+int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how)
+{
+	struct ipc_handle *hd = handle_at(o, c->handle);
+	int r;
+
+	do {
+		c->waiter = 0;
+		r = o->ops->flock ? o->ops->flock(o, hd, c, how) : -EOPNOTSUPP;
+		if (r == 0)
+			call_record(o, c, 0, false);
+	} while (again(o, &r));
+	ipc_poll_acted(o, c->handle, 0, r == -EAGAIN || r == IPC_WAIT);
+	return r;
+}
+
+unsigned int ipc_poll(struct ipc_obj *o, ref_t handle)
+{
+	return o->ops->poll ? o->ops->poll(o, handle_at(o, handle)) : 0;
+}
+
+uint64_t ipc_size(struct ipc_obj *o)
+{
+	return o->ops->size ? o->ops->size(o) : 0;
+}
+
+void ipc_pump(struct ipc_obj *o)
+{
+	o->work = false;
+	msg_sweep(o);
+	if (o->ops->pump && !o->damage)
+		o->ops->pump(o);
+}
+
+void ipc_setting64(struct ipc_obj *o, uint64_t *field, uint64_t v)
+{
+	set64_at(o, field, v);
+	commit(o);
+	o->work = true;
+}
+
+void ipc_setting32(struct ipc_obj *o, uint32_t *field, uint32_t v)
+{
+	set32_at(o, field, v);
+	commit(o);
+	o->work = true;
+}

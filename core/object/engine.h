@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine, as the daemon, the library and the tests use it.
+ *
+ * Except for names.h (the namespace) this is all of it: take an object's lock (obj_lock), call,
+ * ipc_pump(), see to the granted ones, unlock (obj_unlock). Nothing here blocks, logs or knows
+ * FUSE. An operation that cannot be done now leaves a waiter and says IPC_WAIT; whoever makes it
+ * possible grants it, and the waiter's owner picks the answer up with ipc_finish().
+ */
+#ifndef IPC_ENGINE_H
+#define IPC_ENGINE_H
+
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "file/obj.h"
+
+#define IPC_WAIT	1		/* the call waits: call->waiter */
+#define IPC_NEVER	INT64_MAX	/* a deadline that never comes */
+
+#define IPC_MESSAGE_MAX	(1024u * 1024 - 4096)	/* bytes: the largest that FUSE brings in one piece */
+
+/*
+ * A handle of a .lock or .rlock that lends what it holds to a condition that uses it as its lock:
+ * see lend.c.
+ */
+struct ipc_lent {
+	ref_t handle;			/* 0: none */
+	uint32_t gen;
+};
+
+/* One operation on a handle. */
+struct ipc_call {
+	ref_t handle;
+	uint32_t op;			/* enum ipc_op */
+	uint32_t tid, pid, uid;		/* who asks: thread, process (may be 0 where no hold is made), user */
+	uint64_t unique;		/* the FUSE request, to know it again; 0: a direct client */
+	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER; 0: may not wait (-EAGAIN) */
+	size_t max;			/* read: bytes of the answer that can be used at once */
+	uint64_t pos;			/* read: the position, for handles that have one; give: bytes of
+					 * this write's earlier commands, in the upper half of a
+					 * note that is partial (in the lower: how far this command
+					 * came) */
+	const char *data;		/* write */
+	size_t len;
+	size_t done;			/* write: bytes that went in already */
+	size_t limit;			/* write: the mount's largest message */
+	struct ipc_lent lent;		/* read of a condition: what it gives up in another object */
+	uint64_t end;			/* give, to a value: the position where the write ends */
+	bool stand;			/* read of a condition or barrier: stand in line, and do not wait */
+	bool more;			/* write: the same write() call goes on with another request */
+	bool whole;			/* give: -ERANGE unless what it makes of a value is a whole number of
+					 * 64 bits (what is behind its point is cut off): got.number */
+	/* results */
+	ref_t waiter;			/* set on entry: a waiter whose turn it is */
+	int64_t result;
+	struct ipc_answer got;		/* read */
+};
+
+/* A command written to an object that is no queue, pipe or array: see fs/base/text.h. */
+enum ipc_verb { CMD_ADD, CMD_SET, CMD_CLEAR, CMD_NOTIFY, CMD_PARTIES, CMD_RESET, CMD_ABORT,
+		CMD_TEXT, CMD_PLUS, CMD_CAS };
+
+struct ipc_cmd {
+	enum ipc_verb verb;
+	int64_t n;			/* CMD_ALL: notify all; PLUS with a text: its sign, 1 or -1 */
+	const char *text, *old;		/* TEXT, CAS, PLUS (NULL: n is added) */
+	size_t text_len, old_len;
+};
+
+#define CMD_ALL INT64_MAX
+
+/* ---- types ---- */
+
+const struct ipc_type *ipc_type_of(uint32_t id);		/* NULL: no such type */
+/* The type that a name's suffix says; IPC_NONE. */
+enum ipc_type_id ipc_type_by_name(const char *name, size_t len);
+const char *ipc_type_name(uint32_t id);
+
+/* ---- handles ---- */
+
+struct ipc_opening {
+	uint32_t kind, flags, oflags, tid, pid, uid, gen;
+	uint64_t nodeid, unique;
+	int64_t timeout;
+};
+
+int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle);
+/* The handle, if it is one and has this generation; else NULL. */
+static inline struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen)
+{
+	uint64_t off = (uint64_t)ref * IPC_UNIT;
+	struct ipc_handle *hd = (struct ipc_handle *)(o->base + off);
+
+	/* (The file's own `pages` may be anything: what lies behind the mapping is another's.) */
+	if (!gen || !obj_has(o, off, sizeof(*hd)))
+		return NULL;
+	return hd->gen == gen ? hd : NULL;
+}
+/*
+ * The same for a reference from another file than the object's own: it must not make this one fault.
+ */
+struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_t gen);
+/*
+ * Until when an operation may wait that asks for `deadline`: the handle's own limits (NAME@SECONDS, the
+ * ioctls) count as well. As in struct ipc_call: IPC_NEVER, 0 not at all.
+ */
+int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline);
+/* Everything that it held, leased or waited for returns. Goes on where a dead process left off. */
+void ipc_close(struct ipc_obj *o, ref_t handle);
+/* The same, but the handle stays, and its end of a pipe open: others may share the descriptor. */
+void ipc_give_back(struct ipc_obj *o, ref_t handle);
+/* Close all handles: those of an earlier mount. */
+void ipc_close_all(struct ipc_obj *o);
+
+/* ---- operations: 0 (call->result, call->got), IPC_WAIT or -errno; committed ---- */
+
+/*
+ * Take the next answer: the one in hand goes (answer_pass), and this one is kept in its place,
+ * with min(max, its length) bytes of it as read.
+ */
+int ipc_read(struct ipc_obj *o, struct ipc_call *c);
+/* Put the bytes of a write() (queue, pipe). result: how many went in. */
+int ipc_put(struct ipc_obj *o, struct ipc_call *c);
+/* Put whole messages, one an iovec. result: how many went in. */
+int ipc_put_many(struct ipc_obj *o, struct ipc_call *c, const struct iovec *msgs, int n);
+int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd);
+/* how: LOCK_EX, LOCK_SH or LOCK_UN of flock(2). */
+int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how);
+/* close() in process `pid`: completes or (killed) drops the unfinished line. -EPIPE. */
+int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
+/* Wait until nothing is unfinished: a read through a HANDLE_JOIN is the same. */
+unsigned int ipc_poll(struct ipc_obj *o, ref_t handle);
+/* The same with what the handle itself has: an answer in hand, its mode, a clock that ran out. */
+unsigned int ipc_ready(struct ipc_obj *o, struct ipc_handle *hd);
+uint64_t ipc_size(struct ipc_obj *o);
+
+/* ---- waiters ---- */
+
+void ipc_pump(struct ipc_obj *o);
+/*
+ * The answer of a granted waiter has been used (c->max bytes of it at the most, c->pos where it
+ * stands): what is left stays in hand, and the waiter is gone. Committed.
+ */
+void ipc_finish(struct ipc_obj *o, ref_t w, const struct ipc_call *c);
+/* The same for one whose answer a daemon had given when it died, as it had asked for it. */
+void ipc_finish_told(struct ipc_obj *o, ref_t w);
+/*
+ * It is to wait no longer; why: -EINTR, -ETIMEDOUT. true: it is gone, and *ret is what its caller
+ * is to be told (a put that moved something gives a short count). false: it waits on, without a
+ * deadline (a condition's waiter takes its lock back first).
+ */
+bool ipc_leave(struct ipc_obj *o, ref_t w, int why, int64_t *ret);
+/*
+ * Its caller died, or was told something else, while nobody could see what became of it: it leaves,
+ * or what it was granted goes back, but for what its handle holds now. Committed.
+ */
+void ipc_forsake(struct ipc_obj *o, ref_t w);
+/*
+ * A restarted daemon maps the object: call this before any operation. The header has room for one
+ * note of what a request came to, because the daemon answers under the lock; but after a restart
+ * others may be served before that request comes again, so its note is put aside. Committed.
+ */
+void ipc_restarted(struct ipc_obj *o);
+/* What a request that comes again came to before the restart. false: nothing is known of it. */
+bool ipc_note_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
+		   bool *ret_partial);
+/* After a restart: the waiter of this request; 0. */
+ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
+/* A put whose turn it is; 0: none. Direct clients see to theirs themselves. */
+ref_t ipc_turn(struct ipc_obj *o);
+/* What stands in line for its handle's next read, and whose time limit has passed: that has -ETIMEDOUT. */
+void ipc_expire(struct ipc_obj *o, int64_t now);
+/* The earliest time at which a limit of what does not wait passes, after `now`; IPC_NEVER. */
+int64_t ipc_next_limit(struct ipc_obj *o, int64_t now);
+/*
+ * An operation that may not wait has ended with r: what it is to be told. EAGAIN starts the clock
+ * of the handle's time limit (which would pass at `limit`), and is -ETIMEDOUT when that has run
+ * out; all else stops it. dir: 0 read, 1 write. Committed.
+ */
+int ipc_clock(struct ipc_obj *o, struct ipc_call *c, unsigned int dir, int64_t limit, int r);
+/* End the waits of a process (0: of all) on the object with -ECANCELED. How many. */
+int ipc_cancel(struct ipc_obj *o, uint32_t pid);
+/* The mount ends: the same for all direct clients. */
+void ipc_cancel_direct(struct ipc_obj *o);
+/*
+ * The granted direct waiters that still sleep, and the putters whose turn it is: note them before
+ * obj_unlock(), wake them after it, for whoever wakes wants the lock. true: there are more; lock
+ * and call again.
+ */
+#define IPC_WAKES 128
+struct ipc_wakes {
+	uint32_t *futex[IPC_WAKES];
+	unsigned int n;
+};
+bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret);
+void ipc_wake_send(const struct ipc_wakes *wakes);
+/*
+ * Somebody died, who may have noted wake-ups and not made them: the next ipc_wake() has them
+ * again.
+ */
+void ipc_wake_again(struct ipc_obj *o);
+/* A semaphore that speaks make's protocol: each byte read or written is a permit. */
+static inline bool ipc_is_jobserver(const struct ipc_obj *o)
+{
+	return o->type == IPC_SEM && o->h->b.sem.jobserver;
+}
+/* What ctl/scope comes to: enum ipc_scope. */
+uint32_t ipc_scope(const struct ipc_obj *o);
+/* The process with whose end a hold returns (ctl/scope); 0: none, it is its handle's. */
+uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold);
+/* The process that opened the handle has ended: this one stands for it from now on. Committed. */
+void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid);
+/* A process ended: the holds that return with it do. */
+void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
+
+/* ---- polling: poll.c; committed ---- */
+
+/* What poll(2) is told when it asks; true: others may have to be notified now. */
+bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events, unsigned int ready);
+/* The handle did something in this direction (0 read, 1 write); again: it was told EAGAIN. */
+void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool again);
+/* The handle whose poller is to be notified next; 0. all: of everybody to whom it is news. */
+ref_t ipc_poll_next(struct ipc_obj *o, bool all);
+void ipc_poll_sent(struct ipc_obj *o, ref_t handle);
+/* Does somebody who was notified of what is for one still have to take it? */
+bool ipc_poll_pending(struct ipc_obj *o);
+/* Call it at intervals while so. true: one had a whole interval and did not. */
+bool ipc_poll_overdue(struct ipc_obj *o);
+
+/* ---- answers ---- */
+
+enum ipc_answer_kind {
+	ANSWER_NONE,			/* nothing in hand */
+	ANSWER_END,			/* end of file */
+	ANSWER_NUMBER,
+	ANSWER_RAW,			/* messages as they are */
+	ANSWER_LINES,			/* messages, a newline after each */
+	ANSWER_LEASE,			/* a lease: id, tab, message, newline */
+	ANSWER_LEASE_RAW,		/* the same without the newline */
+	ANSWER_TOKEN,			/* one byte, a job's token */
+};
+
+/* Copy [off, off+size) of the answer's text. */
+size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size);
+/* Read on in the answer in hand. Committed. */
+void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
+/* Move a waiting rest into the hand, if the hand is empty. Committed. */
+void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd);
+/* Give up the answer's messages. Commits. */
+void answer_drop(struct ipc_obj *o, struct ipc_answer *a);
+/*
+ * It is no longer kept for its handle: messages of which something was not given out go back to
+ * where they were taken from. Commits; part of it is done when whoever does it dies, and may be
+ * done again.
+ */
+void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a);
+/* The handle asks for the next one, at this position: the one in hand goes. Commits. */
+void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos);
+/* What is left of the answer in hand, for a read of a stream. */
+static inline uint64_t answer_left(const struct ipc_answer *a)
+{
+	return a->kind == ANSWER_NONE || a->off >= a->len ? 0 : a->len - a->off;
+}
+/* Walk the messages that wait: f(arg, bytes of one) until it says false. */
+void ipc_peek(struct ipc_obj *o, struct ipc_mq *q, bool (*f)(void *arg, struct ipc_obj *o, ref_t msg),
+	      void *arg);
+
+/* ---- queue ---- */
+
+struct ipc_mq *ipc_reads_from(struct ipc_obj *o, const struct ipc_handle *hd);
+struct ipc_mq *ipc_writes_to(struct ipc_obj *o, const struct ipc_handle *hd);
+uint32_t ipc_framing(const struct ipc_obj *o, const struct ipc_handle *hd);
+int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n);	/* -ERANGE; committed, as the rest */
+int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id);	/* -EINVAL */
+int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id);
+int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
+int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
+
+/* ---- a condition with a lock of another object (lend.c) ---- */
+
+/* What this process has the lock with, as whoever opened or took it. false: it has not. */
+bool ipc_lent_find(struct ipc_obj *lock, uint32_t pid, struct ipc_lent *ret);
+/*
+ * What the handle holds is given up for this process, if it may be its: again, no harm. Committed.
+ */
+void ipc_lend(struct ipc_obj *lock, const struct ipc_lent *l, uint32_t pid);
+/*
+ * Take it back for c (tid, pid, uid, unique, deadline): 0 (or it has it back already), IPC_WAIT
+ * with c->waiter in the lock, -EBADF its handle is closed, or lent nothing for that process.
+ */
+int ipc_lent_retake(struct ipc_obj *lock, struct ipc_call *c, const struct ipc_lent *l);
+/* What this waiter of a condition says that it lent. false: nothing. */
+bool ipc_cond_lent(struct ipc_obj *cond, ref_t w, struct ipc_lent *ret);
+/*
+ * -EINTR while a granted one retook its lock: it stands in line again, with its notify. Committed.
+ */
+void ipc_cond_park(struct ipc_obj *cond, ref_t w);
+
+/* ---- value ---- */
+
+/* Copy out the text as it is; its length. */
+size_t ipc_value_text(struct ipc_obj *o, char *buf, size_t size);
+/*
+ * Make it a number of this type (a letter; 0: text). -EINVAL, -ERANGE: it is none now. Committed.
+ */
+int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code);
+
+/* Change one setting (a field of the body) under the log. */
+void ipc_setting64(struct ipc_obj *o, uint64_t *field, uint64_t v);
+void ipc_setting32(struct ipc_obj *o, uint32_t *field, uint32_t v);
+
+/* ---- checking ---- */
+
+struct ipc_check {
+	const char *why;		/* the first thing that is wrong */
+	uint64_t messages, waiters, handles;
+	uint64_t used;			/* blocks that are in use */
+	uint64_t steps;			/* references that were followed */
+	uint64_t blocks;		/* that something refers to */
+	uint64_t met;			/* messages, each as often as something refers to it */
+	uint64_t shares;		/* times that a message with more references was met */
+	uint64_t parts;			/* their blocks, in parts of one */
+	bool uncounted;			/* there are some with too many references to count */
+};
+
+/* Every invariant of the object. -EIO and why. Trusts nothing that it reads. */
+int ipc_check(struct ipc_obj *o, struct ipc_check *ret);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handles (open file descriptions and direct clients), and what they hold.
+ */
+#include <string.h>
+
+#include "object/type.h"
+
+/* ---- holds ---- */
+
+static int hold_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid, uint32_t uid,
+		    uint32_t op, uint32_t count)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+	ref_t r;
+
+	LIST_EACH(o, &o->h->holds, k) {
+		struct ipc_hold *hold = AT(o, ipc_hold, k);
+
+		if (!hd->holds)
+			break;
+		if (hold->handle == handle && hold->op == op && hold->pid == pid) {
+			set32(o, hold->count, hold->count + count);
+			return 0;
+		}
+	}
+	r = heap_alloc(o, sizeof(struct ipc_hold));
+	if (!r)
+		return -ENOMEM;
+	*AT(o, ipc_hold, r) = (struct ipc_hold){
+		.handle = handle, .op = op, .count = count, .tid = tid, .pid = pid, .uid = uid,
+		.since = ipc_now(),
+	};
+	list_push(o, &o->h->holds, r);
+	set32(o, hd->holds, hd->holds + 1);
+	return 0;
+}
+
+int hold_add(struct ipc_obj *o, const struct ipc_call *c, uint32_t op, uint32_t count)
+{
+	return hold_new(o, c->handle, c->tid, c->pid, c->uid, op, count);
+}
+
+int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uint32_t count)
+{
+	return hold_new(o, w->handle, w->tid, w->pid, w->uid, op, count);
+}
+
+struct ipc_hold *hold_find(struct ipc_obj *o, ref_t handle, uint32_t op)
+{
+	if (handle && !handle_at(o, handle)->holds)
+		return NULL;
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		if ((!handle || hold->handle == handle) && (op == OP_NONE || hold->op == op))
+			return hold;
+	}
+	return NULL;
+}
+
+void hold_drop(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	struct ipc_handle *hd = handle_at(o, hold->handle);
+	ref_t r = ref_of(o, hold);
+
+	list_remove(o, &o->h->holds, r);
+	set32(o, hd->holds, hd->holds - 1);
+	heap_free(o, r);
+}
+
+struct ipc_hold *hold_of_process(struct ipc_obj *o, uint32_t pid, uint32_t op)
+{
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		if (hold->pid == pid && hold->op == op)
+			return hold;
+	}
+	return NULL;
+}
+
+uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n)
+{
+	uint32_t k = hold->count < n ? hold->count : n;
+
+	if (hold->count > k)
+		set32(o, hold->count, hold->count - k);
+	else
+		hold_drop(o, hold);
+	return k;
+}
+
+uint32_t ipc_scope(const struct ipc_obj *o)
+{
+	if (o->type != IPC_SEM && o->type != IPC_LOCK && o->type != IPC_RLOCK)
+		return SCOPE_HANDLE;
+	/* The jobs share descriptors, so that a close says nothing of one job. */
+	return ipc_is_jobserver(o) ? SCOPE_PROCESS : o->h->b.sem.scope;
+}
+
+uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold)
+{
+	switch (ipc_scope(o)) {
+	case SCOPE_PROCESS:
+		return hold->pid;
+	case SCOPE_OPENER:
+		return handle_at(o, hold->handle)->opener;
+	default:
+		return 0;
+	}
+}
+
+void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid)
+{
+	set32(o, handle_at(o, handle)->opener, pid);
+	commit(o);
+}
+
+void ipc_process_ended(struct ipc_obj *o, uint32_t pid)
+{
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		if (ipc_hold_process(o, hold) != pid)
+			continue;
+		o->ops->unhold(o, hold);
+		hold_drop(o, hold);
+		commit(o);
+		o->work = true;
+	}
+}
+
+/* ---- handles ---- */
+
+int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle)
+{
+	struct ipc_handle *hd;
+	ref_t r;
+
+	for (;;) {
+		int e;
+
+		r = heap_alloc(o, sizeof(struct ipc_handle));
+		if (r)
+			break;
+		obj_rollback(o);
+		e = heap_grow(o, true);
+		if (e < 0)
+			return e == -ENOMEM ? -ENOSPC : e;
+	}
+	hd = handle_at(o, r);
+	*hd = (struct ipc_handle){
+		.gen = how->gen, .kind = how->kind, .flags = how->flags, .oflags = how->oflags,
+		.tid = how->tid, .pid = how->pid, .uid = how->uid, .opener = how->pid,
+		.since = ipc_now(), .nodeid = how->nodeid, .open_unique = how->unique,
+		.timeout = how->timeout, .deadline = -1,
+	};
+	list_push(o, &o->h->handles, r);
+	if (o->ops->opened && !(how->flags & HANDLE_LOOK) &&
+	    (how->kind == HANDLE_OBJECT || how->kind == HANDLE_CHANGED))
+		o->ops->opened(o, hd);
+	if (o->damage) {
+		obj_rollback(o);
+		return -EIO;
+	}
+	commit(o);
+	o->work = true;
+	*ret_handle = r;
+	return 0;
+}
+
+struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_t gen)
+{
+	uint64_t page = ((uint64_t)ref * IPC_UNIT - o->heap_off) / IPC_PAGE;
+
+	/* Of a hole in the file, the memory may not be had; a block in use has its. */
+	if (ref < o->heap_off / IPC_UNIT || !obj_has_pages(o, page + 1) || page >= o->h->pages ||
+	    heap_size(o, ref) < sizeof(struct ipc_handle))
+		return NULL;
+	return ipc_handle(o, ref, gen);
+}
+
+int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
+{
+	int64_t t;
+
+	if (!deadline || hd->timeout == 0)
+		return 0;
+	if (hd->deadline >= 0 && hd->deadline < deadline)
+		deadline = hd->deadline ? hd->deadline : 1;
+	if (hd->timeout > 0 && !__builtin_add_overflow((int64_t)ipc_now(), hd->timeout, &t) &&
+	    t < deadline)
+		deadline = t;
+	return deadline;
+}
+
+/* It goes. If it waits it leaves its line; regrets: what it was granted goes back. */
+static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool regrets)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state == WAITER_GRANTED && regrets && o->ops->regret && w->result >= 0) {
+		o->ops->regret(o, w);
+		/* Whoever goes on after a death here must not put it back twice. */
+		set64(o, w->result, -EBADF);
+	} else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left) {
+		o->ops->left(o, w, -EBADF);
+	}
+	if (w->got.kind != ANSWER_NONE) {
+		commit(o);
+		if (w->state == WAITER_REST)
+			answer_leave(o, hd, &w->got);
+		else
+			answer_drop(o, &w->got);
+	}
+	waiter_done(o, r);
+	commit(o);
+}
+
+void ipc_forsake(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state == WAITER_REST)
+		return;
+	end_waiter(o, handle_at(o, w->handle), r, true);
+	o->work = true;
+}
+
+/* One of a handle that goes: of its answer goes back what was not given out. */
+static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back)
+		ipc_finish_told(o, r);
+	else
+		end_waiter(o, hd, r, w->flags & (WAITER_DIRECT | WAITER_STANDS));
+}
+
+/* The last first, for that is the order in which what goes back to the head comes out again. */
+static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+	ref_t r = l->tail, prev;
+
+	for (uint32_t n = l->count; r && n && (hd->waiters || hd->rests); n--) {
+		prev = list_prev(o, r);
+		if (o->damage)
+			return;
+		if (waiter_at(o, r)->handle == handle)
+			drop_waiter(o, hd, r);
+		r = prev;
+	}
+}
+
+/* The first half of a close: what it holds, leases or waits for, and the answer in its hand. */
+static void give_back(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_handle *hd = handle_at(o, handle);
+	struct ipc_hold *hold;
+
+	set32(o, hd->flags, hd->flags | HANDLE_CLOSING);
+	commit(o);
+	if (hd->flags & HANDLE_DIRECT)
+		ipc_wake_again(o);
+	if (hd->waiters || hd->rests) {
+		for (unsigned int i = 0; i < IPC_LINES; i++)
+			drop_waiters(o, handle, &h->lines[i]);
+		drop_waiters(o, handle, &h->granted);
+		drop_waiters(o, handle, &h->woken);
+		drop_waiters(o, handle, &h->rests);
+	}
+	answer_leave(o, hd, &hd->hand);
+	while (!o->damage && (hold = hold_find(o, handle, OP_NONE))) {
+		o->ops->unhold(o, hold);
+		hold_drop(o, hold);
+		commit(o);
+	}
+	if (hd->leases && o->ops->unlease)
+		o->ops->unlease(o, handle);
+	answer_drop(o, &hd->hand);
+}
+
+void ipc_give_back(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+
+	give_back(o, handle);
+	set32(o, hd->flags, hd->flags & ~HANDLE_CLOSING);
+	commit(o);
+	o->work = true;
+}
+
+void ipc_close(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_handle *hd = handle_at(o, handle);
+
+	give_back(o, handle);
+	if (o->ops->closed)
+		o->ops->closed(o, hd);
+	commit(o);
+	if (hd->line) {
+		ref_t line = hd->line;
+
+		set32(o, hd->line, 0);
+		msg_free(o, line);
+		commit(o);
+	}
+	if (hd->poll_events) {
+		list_remove(o, &h->polls, handle + offsetof(struct ipc_handle, poll_link) / IPC_UNIT);
+		set32(o, hd->poll_events, 0);
+	}
+	list_remove(o, &h->handles, handle);
+	set32(o, hd->gen, 0);
+	heap_free(o, handle);
+	commit(o);
+	o->work = true;
+}
+
+void ipc_close_all(struct ipc_obj *o)
+{
+	ref_t r;
+
+	while (!o->damage && (r = o->h->handles.head)) {
+		if (handle_at(o, r)->line)
+			ipc_flush(o, r, 0, false, true);
+		ipc_close(o, r);
+	}
+	ipc_notes_forget(o);
+}

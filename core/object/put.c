@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What queues and pipes share: how a write() that does not fit waits.
+ *
+ * A put is a series of small changes, each of which moves whole messages in and notes how far the
+ * write() has come: in the waiter if it stands in line, in the header otherwise. So a daemon that
+ * dies in the middle goes on behind the last one.
+ */
+#include "object/type.h"
+
+int put_end(struct ipc_obj *o, struct ipc_call *c, int error)
+{
+	int64_t result = c->done || !error ? (int64_t)c->done : error;
+
+	if (c->waiter) {
+		waiter_done(o, c->waiter);
+		c->waiter = 0;
+	}
+	call_record(o, c, result, false);
+	commit(o);
+	return result < 0 ? (int)result : 0;
+}
+
+int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need, bool memory)
+{
+	struct ipc_waiter *w;
+	int r;
+
+	if (!c->waiter && c->deadline == 0)
+		return put_end(o, c, memory ? -ENOSPC : -EAGAIN);
+	commit(o);
+	while (!c->waiter) {
+		r = waiter_add(o, c, line, c->done);
+		if (r == IPC_WAIT)
+			break;
+		obj_rollback(o);
+		c->waiter = 0;
+		r = heap_grow(o, true);
+		if (r < 0)
+			return put_end(o, c, r);
+	}
+	w = waiter_at(o, c->waiter);
+	set32(o, w->state, WAITER_WAITING);
+	set64(o, w->arg, c->done);
+	set32(o, w->need, need);
+	set32(o, w->flags, (w->flags & ~(WAITER_MEMORY | WAITER_WOKEN)) | (memory ? WAITER_MEMORY : 0));
+	set32(o, w->futex, 0);
+	commit(o);
+	return IPC_WAIT;
+}
+
+int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need)
+{
+	int r;
+
+	if (o->damage)
+		return -EIO;
+	obj_rollback(o);
+	r = heap_grow(o, false);
+	if (r == -ENOSPC)
+		return put_wait(o, c, line, need, true);
+	if (r == -ENOMEM)	/* a direct client: it has the daemon grow the file, and goes on */
+		return r;
+	return r < 0 ? put_end(o, c, r) : PUT_AGAIN;
+}
+
+void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,
+								 uint64_t need))
+{
+	ref_t r = line_first(o, line);
+	struct ipc_waiter *w;
+
+	if (!r)
+		return;
+	w = waiter_at(o, r);
+	if (w->state != WAITER_WAITING)
+		return;
+	if (w->flags & WAITER_MEMORY && !o->freed)
+		return;
+	if (!fits(o, line, w->need))
+		return;
+	o->freed = false;
+	waiter_turn(o, r);
+}

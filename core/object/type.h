@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a type is: a table of operations. One type, one file; see queue.c for the fullest one.
+ *
+ * All operations run with the object's mutex held and are part of the change under way: they
+ * neither commit nor roll back, except where said. They return
+ *	0		done: call->result, and for a read call->got
+ *	IPC_WAIT	would block: call->waiter stands in line (only if the call may wait)
+ *	-errno		refused: the caller rolls back. -ENOMEM: the heap must grow first (heap_grow())
+ */
+#ifndef IPC_TYPE_H
+#define IPC_TYPE_H
+
+#include "object/engine.h"
+#include "file/obj.h"
+
+enum ipc_left {
+	LEFT_GOES,		/* the waiter is freed */
+	LEFT_PARKED,		/* its caller is told, but the waiter keeps its place for the handle */
+	LEFT_WAITS,		/* its caller is not told yet: it goes on waiting, now without a deadline */
+};
+
+struct ipc_type {
+	enum ipc_type_id id;
+	const char *name;
+	const char *suffix;
+
+	void (*init)(struct ipc_header *h);
+	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+	int (*give)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		    const struct ipc_cmd *cmd);
+	/* Put the bytes of a write(). Commits as it goes; call->done says how far it came. */
+	int (*put)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+	int (*flock)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how);
+	/* Grant what can be granted, first come, first served. Commits each grant. */
+	void (*pump)(struct ipc_obj *o);
+	/* POLLIN, POLLOUT, POLLHUP, POLLERR as they stand for this handle. */
+	unsigned int (*poll)(struct ipc_obj *o, struct ipc_handle *hd);
+	/*
+	 * Of what poll says of this handle to read (out: to write), how many can make use: each unit
+	 * is for one. 0: it is for everybody. *ret: how much there is, whatever it is counted in; more
+	 * of it is news.
+	 */
+	uint64_t (*units)(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret);
+	uint64_t (*size)(struct ipc_obj *o);
+	/* The length of the answer that a read would get now; NULL: two bytes. */
+	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* Of handles of the object itself, and of its `changed`. */
+	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* What the handle has leased returns. Commits. */
+	void (*unlease)(struct ipc_obj *o, ref_t handle);
+	/* The handle is about to go; holds, leases and waiters of its are gone already. */
+	void (*closed)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* A hold of its ends (unlock, close, death): give back what it stands for. */
+	void (*unhold)(struct ipc_obj *o, struct ipc_hold *hold);
+	/*
+	 * A waiter is about to leave without having been granted. why: -EINTR, -ETIMEDOUT,
+	 * -ECANCELED, or -EBADF when its handle closes (then it goes in any case).
+	 */
+	enum ipc_left (*left)(struct ipc_obj *o, struct ipc_waiter *w, int why);
+	/* A granted waiter's answer was never picked up: put it back. */
+	void (*regret)(struct ipc_obj *o, struct ipc_waiter *w);
+	/*
+	 * Put the answer's messages back to the head of where this handle takes them from, and make
+	 * its count 0. begun: something of it was given out, so that this counts as an attempt.
+	 * 0; -ENOMEM, only if begun.
+	 */
+	int (*back)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun);
+	int (*check)(struct ipc_obj *o, struct ipc_check *k);
+	/*
+	 * The object's lock was taken; is about to be given back: see fast.h. NULL: nothing to do.
+	 */
+	void (*entered)(struct ipc_obj *o);
+	void (*leaving)(struct ipc_obj *o);
+};
+
+extern const struct ipc_type ipc_queue_type, ipc_pipe_type, ipc_event_type, ipc_sem_type,
+	ipc_lock_type, ipc_rlock_type, ipc_cond_type, ipc_barrier_type, ipc_value_type,
+	ipc_array_type, ipc_mount_type;
+
+/* ---- waiting (waiter.c) ---- */
+
+/* Put the caller into a line: IPC_WAIT, or -EAGAIN if it may not wait, or -ENOMEM. */
+int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_t arg);
+/* Take it out of its line and let it go with this result; the change is committed. */
+void waiter_grant(struct ipc_obj *o, ref_t w, int64_t result, const struct ipc_answer *got);
+/* It is first in line and may act now. Committed. */
+void waiter_turn(struct ipc_obj *o, ref_t w);
+
+static inline struct ipc_waiter *waiter_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_waiter, r);
+}
+
+static inline struct ipc_handle *handle_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_handle, r);
+}
+
+/* The first in line; 0: nobody. */
+static inline ref_t line_first(struct ipc_obj *o, unsigned int line)
+{
+	return o->h->lines[line].head;
+}
+
+/* Move it to the tail or head of a line (also one that was granted). */
+void waiter_to_line(struct ipc_obj *o, ref_t w, unsigned int line, bool head);
+/* The waiter in this line that the caller's handle left behind when it was interrupted; 0. */
+ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line);
+void waiter_park(struct ipc_obj *o, ref_t w);
+/* The handle has a waiter that stands in line, or was granted so: the call goes on with that one. */
+int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+static inline bool waiter_granted_standing(struct ipc_obj *o, const struct ipc_handle *hd)
+{
+	return hd->standing && AT(o, ipc_waiter, hd->standing)->state == WAITER_GRANTED;
+}
+/* Does a request of the daemon's belong to it? */
+static inline bool waiter_is_request(const struct ipc_waiter *w)
+{
+	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED | WAITER_STANDS));
+}
+/* It is the caller's from now on: c->waiter. */
+void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
+/* The waiter is done (its turn came, and it acted): take it out and free it. */
+void waiter_done(struct ipc_obj *o, ref_t w);
+/* Note what the call came to, for a daemon that has to answer it again after a restart. */
+void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial);
+/* The requests of an earlier mount never come again, but their numbers may. Commits. */
+void ipc_notes_forget(struct ipc_obj *o);
+
+/* ---- holding (hold.c) ---- */
+
+/* Note that the caller has `count` more of it. -ENOMEM. */
+int hold_add(struct ipc_obj *o, const struct ipc_call *c, uint32_t op, uint32_t count);
+/* The same for a waiter that is granted. */
+int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uint32_t count);
+/* The hold of a handle by this operation (OP_NONE: any), or NULL. */
+struct ipc_hold *hold_find(struct ipc_obj *o, ref_t handle, uint32_t op);
+void hold_drop(struct ipc_obj *o, struct ipc_hold *hold);
+/* The same of a process, by whichever handle it took. */
+struct ipc_hold *hold_of_process(struct ipc_obj *o, uint32_t pid, uint32_t op);
+/* Give back `n` of it, or all if that is less: how many. */
+uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n);
+
+/* ---- messages (msg.c) ---- */
+
+#define MSG_MOST (2u << 20)		/* bytes: no message is longer, whatever its length says */
+
+
+/* A message of these bytes; 0: o->want_order is set. It has one reference, its maker's. */
+ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len);
+/* Add bytes to one that nothing reads yet. `last`: its last segment. false: no memory. */
+bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len);
+/* Add what fits into its last segment: how much. Only for a message without `more`. */
+size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len);
+void msg_free(struct ipc_obj *o, ref_t msg);
+/* Free the long messages that msg_free() put aside. Commits. */
+void msg_sweep(struct ipc_obj *o);
+/* One reference less; freed with the last. */
+void msg_put(struct ipc_obj *o, ref_t msg);
+void msg_get(struct ipc_obj *o, ref_t msg);
+/* Copy out up to `size` bytes from `off`. */
+size_t msg_copy(struct ipc_obj *o, ref_t msg, size_t off, char *buf, size_t size);
+void msg_attempt(struct ipc_obj *o, ref_t msg, unsigned int attempts);
+
+static inline struct ipc_msg *msg_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_msg, r);
+}
+
+/*
+ * A walk along messages whose number is only a number in the file: does it meet one again? (The one
+ * that is compared with moves on in ever longer steps, so every cycle is found.)
+ */
+struct msg_walk {
+	ref_t seen;
+	uint32_t steps, until;
+};
+
+static inline bool msg_again(struct ipc_obj *o, struct msg_walk *w, ref_t r)
+{
+	if (__builtin_expect(r == w->seen && r, 0)) {
+		obj_damage(o, "messages in a circle");
+		return true;
+	}
+	if (w->steps++ >= w->until) {
+		w->seen = r;
+		w->until = 2 * w->steps;
+	}
+	return false;
+}
+
+/* ---- putting (put.c) ---- */
+
+/*
+ * The writer cannot go on: stand in (or go back to) the line until `need` bytes fit, or give a
+ * short count. memory: it is the heap that is full. Committed.
+ */
+int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need, bool memory);
+/* All went in, or as much as will: out of the line, result noted. Committed. */
+int put_end(struct ipc_obj *o, struct ipc_call *c, int error);
+#define PUT_AGAIN 2	/* begin the step again */
+
+/* After heap_alloc() failed in a put: PUT_AGAIN, or what to return. */
+int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need);
+/* Give the first putter its turn, if what it waits for is there. */
+void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,
+								 uint64_t need));
+
+void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
+void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
+/* Messages that are linked to each other, back to the head. */
+void mq_return(struct ipc_obj *o, struct ipc_mq *q, ref_t first, uint32_t count);
+ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q);
+
+/* A message that answers may refer to as well. */
+int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
+int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k);
+int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k);
+int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
+int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k);
+
+/* ---- answers (answer.c) ---- */
+
+void answer_number(struct ipc_answer *a, int64_t n);
+void answer_token(struct ipc_answer *a);
+void answer_end(struct ipc_answer *a);			/* end of file */
+/* Part of the change under way: neither gives up what `to` had. */
+void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from);
+
+/* ---- the lock within sem, lock, rlock, cond, value and array (sem.c) ---- */
+
+int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ipc_handle *hd,
+	      struct ipc_call *c, int how);
+void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line);
+void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
+void sem_init(struct ipc_sem *s, uint32_t type);
+int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
+/* Re-make the holds of a WAITER_RETAKE that is granted: -ENOMEM. */
+int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w);
+
+#endif

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting is data. A waiter is a block in one of the object's lines; nobody sleeps in here.
+ *
+ *	            waiter_add                 waiter_grant                 ipc_finish
+ *	(no waiter) ----------> WAITING (line) ------------> GRANTED ------------------> (gone)
+ *	                        |     ^                      (granted: FUSE,   \
+ *	            waiter_turn |     | would block again    woken: direct)     `-> REST (rests)
+ *	                        v     |
+ *	                        TURN (first in line) -- acts itself --> (gone, waiter_done)
+ *
+ * A line is served strictly from its head. Takers are granted: whoever makes the answer possible
+ * moves it into the waiter. Putters get their turn instead, because only they have their data.
+ * A waiter that gives up (signal, time limit, close) leaves from WAITING or TURN; from GRANTED
+ * there is no way back but its type's regret(). A condition's or barrier's waiter that a signal
+ * interrupts stays in line without a request (WAITER_PARKED), until its handle reads again.
+ *
+ * Theirs may also stand in line for a caller that must not wait (WAITER_STANDS): it has had its
+ * EAGAIN, the waiter goes the same way as others, and when it is granted it stays so until its
+ * handle reads. A handle has one of them (handle.standing).
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "object/type.h"
+
+void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial)
+{
+	struct ipc_header *h = o->h;
+
+	c->result = result;
+	if (!c->unique)
+		return;
+	if (c->waiter) {
+		set64(o, waiter_at(o, c->waiter)->arg, result);
+		return;
+	}
+	set64(o, h->unique, c->unique);
+	set64(o, h->result, result);
+	set32(o, h->unique_handle, c->handle);
+	set32(o, h->unique_partial, partial);
+}
+
+static void note_set(struct ipc_obj *o, struct ipc_note *to, const struct ipc_note *from)
+{
+	set64(o, to->unique, from->unique);
+	set64(o, to->result, from->result);
+	set32(o, to->handle, from->handle);
+	set32(o, to->partial, from->partial);
+}
+
+static struct ipc_note note_last(const struct ipc_header *h)
+{
+	return (struct ipc_note){ h->unique, h->result, h->unique_handle, h->unique_partial };
+}
+
+void ipc_restarted(struct ipc_obj *o)
+{
+	struct ipc_note last = note_last(o->h);
+
+	ipc_wake_again(o);
+	if (!last.unique || !memcmp(&last, &o->h->notes[0], sizeof(last)))
+		return;
+	/* A partial note that has become a whole one takes its place. */
+	if (last.unique != o->h->notes[0].unique)
+		for (unsigned int i = IPC_NOTES - 1; i; i--)
+			note_set(o, &o->h->notes[i], &o->h->notes[i - 1]);
+	note_set(o, &o->h->notes[0], &last);
+	commit(o);
+}
+
+bool ipc_note_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
+		   bool *ret_partial)
+{
+	struct ipc_note n = note_last(o->h);
+
+	for (unsigned int i = 0; n.unique != unique || n.handle != handle; i++) {
+		if (i == IPC_NOTES)
+			return false;
+		n = o->h->notes[i];
+	}
+	*ret_result = n.result;
+	*ret_partial = n.partial;
+	return unique != 0;
+}
+
+void ipc_notes_forget(struct ipc_obj *o)
+{
+	static const struct ipc_note none;
+
+	set64(o, o->h->unique, 0);
+	for (unsigned int i = 0; i < IPC_NOTES; i++)
+		note_set(o, &o->h->notes[i], &none);
+	commit(o);
+}
+
+int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_t arg)
+{
+	struct ipc_handle *hd = handle_at(o, c->handle);
+	ref_t r;
+
+	if (c->deadline == 0)
+		return -EAGAIN;
+	r = heap_alloc(o, sizeof(struct ipc_waiter));
+	if (!r)
+		return -ENOMEM;
+	*waiter_at(o, r) = (struct ipc_waiter){
+		.handle = c->handle, .op = c->op, .line = line, .state = WAITER_WAITING,
+		.flags = c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT, .tid = c->tid, .pid = c->pid,
+		.uid = c->uid, .since = ipc_now(), .deadline = c->deadline, .unique = c->unique,
+		.arg = arg, .need = c->max < UINT32_MAX ? (uint32_t)c->max : UINT32_MAX,
+		.got = { .base = c->pos },
+	};
+	list_push(o, &o->h->lines[line], r);
+	set32(o, hd->waiters, hd->waiters + 1);
+	if (c->stand)
+		set32(o, hd->standing, r);
+	c->waiter = r;
+	return IPC_WAIT;
+}
+
+static struct ipc_list *list_of(struct ipc_obj *o, const struct ipc_waiter *w)
+{
+	switch (w->state) {
+	case WAITER_GRANTED:
+		return w->flags & WAITER_DIRECT ? &o->h->woken : &o->h->granted;
+	case WAITER_REST:
+		return &o->h->rests;
+	default:
+		return &o->h->lines[w->line % IPC_LINES];
+	}
+}
+
+static void move(struct ipc_obj *o, ref_t r, uint32_t state)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	list_remove(o, list_of(o, w), r);
+	set32(o, w->state, state);
+	list_push(o, list_of(o, w), r);
+}
+
+/* Part of the change that lets it go. */
+static void note_wake(struct ipc_obj *o, const struct ipc_waiter *w)
+{
+	if (w->flags & WAITER_DIRECT)
+		set32(o, o->h->to_wake, o->h->to_wake + 1);
+}
+
+void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_answer *got)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	uint64_t pos = w->got.base;
+
+	/* Or whoever grants to the head of a line would find it there again. */
+	if (w->state != WAITER_WAITING && w->state != WAITER_TURN) {
+		obj_damage(o, "a waiter in line that does not wait");
+		return;
+	}
+	set64(o, w->result, result);
+	if (got)
+		answer_move(o, &w->got, got);
+	set64(o, w->got.base, pos);
+	move(o, r, WAITER_GRANTED);
+	note_wake(o, w);
+	commit(o);
+}
+
+void waiter_turn(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state != WAITER_WAITING)
+		return;
+	set32(o, w->state, WAITER_TURN);
+	note_wake(o, w);
+	commit(o);
+}
+
+void waiter_done(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_handle *hd = handle_at(o, w->handle);
+
+	list_remove(o, list_of(o, w), r);
+	if (w->state == WAITER_REST)
+		set32(o, hd->rests, hd->rests - 1);
+	else
+		set32(o, hd->waiters, hd->waiters - 1);
+	if (w->flags & WAITER_PARKED)
+		set32(o, hd->parked, hd->parked - 1);
+	if (w->flags & WAITER_STANDS)
+		set32(o, hd->standing, 0);
+	heap_free(o, r);
+}
+
+void waiter_to_line(struct ipc_obj *o, ref_t r, unsigned int line, bool head)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	list_remove(o, list_of(o, w), r);
+	set32(o, w->line, line);
+	set32(o, w->state, WAITER_WAITING);
+	if (head)
+		list_push_head(o, list_of(o, w), r);
+	else
+		list_push(o, list_of(o, w), r);
+}
+
+void waiter_park(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_handle *hd = handle_at(o, w->handle);
+
+	set32(o, w->flags, w->flags | WAITER_PARKED);
+	set32(o, hd->parked, hd->parked + 1);
+	set64(o, w->unique, 0);
+	set64(o, w->deadline, IPC_NEVER);
+}
+
+ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line)
+{
+	ref_t found = 0;
+
+	if (!handle_at(o, c->handle)->parked)
+		return 0;
+	LIST_EACH(o, &o->h->lines[line], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->handle != c->handle || !(w->flags & WAITER_PARKED))
+			continue;
+		if (w->tid == c->tid)
+			return r;
+		if (!found)
+			found = r;
+	}
+	return found;
+}
+
+void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_handle *hd = handle_at(o, w->handle);
+	uint32_t was = w->flags;
+	uint32_t flags = was & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN | WAITER_STANDS);
+
+	c->waiter = r;
+	if (c->stand && was & WAITER_STANDS)
+		return;			/* and the clock of its time limit goes on */
+	flags |= c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT;
+	set32(o, w->flags, flags);
+	if (was & WAITER_PARKED)
+		set32(o, hd->parked, hd->parked - 1);
+	if (flags & WAITER_STANDS || was & WAITER_STANDS)
+		set32(o, hd->standing, c->stand ? r : 0);
+	set32(o, w->futex, 0);
+	set32(o, w->tid, c->tid);
+	set32(o, w->pid, c->pid);
+	set32(o, w->uid, c->uid);
+	set64(o, w->unique, c->unique);
+	set64(o, w->deadline, c->deadline ? c->deadline : IPC_NEVER);
+}
+
+int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	ref_t r = hd->standing;
+	struct ipc_waiter *w = waiter_at(o, r);
+	int64_t result = w->result;
+
+	if (w->state != WAITER_GRANTED) {
+		if (!c->deadline)
+			return -EAGAIN;
+		waiter_unpark(o, r, c);
+		return IPC_WAIT;
+	}
+	c->got = w->got;		/* a number: it has no messages */
+	waiter_done(o, r);
+	if (result >= 0)
+		return 0;
+	call_record(o, c, result, false);
+	commit(o);
+	return (int)result;
+}
+
+void ipc_finish(struct ipc_obj *o, ref_t r, const struct ipc_call *c)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_handle *hd = handle_at(o, w->handle);
+	bool position = hd->flags & HANDLE_POSITION;
+	uint64_t used = w->got.len < c->max ? w->got.len : c->max;
+
+	if (w->state != WAITER_GRANTED)
+		return;
+	if (w->got.kind != ANSWER_NONE && (position || used < w->got.len)) {
+		set64(o, w->got.off, used);
+		set64(o, w->got.base, c->pos);
+		if (!position && answer_left(&hd->hand)) {
+			move(o, r, WAITER_REST);
+			set32(o, hd->waiters, hd->waiters - 1);
+			set32(o, hd->rests, hd->rests + 1);
+			commit(o);
+			return;
+		}
+		commit(o);
+		answer_pass(o, hd, c->pos);
+		answer_move(o, &hd->hand, &w->got);
+	} else {
+		answer_drop(o, &w->got);
+	}
+	waiter_done(o, r);
+	commit(o);
+}
+
+void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	ref_t handle = ref_of(o, hd);
+
+	if (!hd->rests || answer_left(&hd->hand))
+		return;
+	answer_drop(o, &hd->hand);
+	LIST_EACH(o, &o->h->rests, r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->handle != handle)
+			continue;
+		answer_move(o, &hd->hand, &w->got);
+		waiter_done(o, r);
+		commit(o);
+		return;
+	}
+}
+
+bool ipc_leave(struct ipc_obj *o, ref_t r, int why, int64_t *ret)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	enum ipc_left left = o->ops->left ? o->ops->left(o, w, why) : LEFT_GOES;
+	struct ipc_call c = { .unique = w->unique, .handle = w->handle };
+
+	o->work = true;
+	if (left == LEFT_WAITS) {
+		set64(o, w->deadline, IPC_NEVER);
+		commit(o);
+		return false;
+	}
+	/* What went in stays in: a short count. */
+	*ret = w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why;
+	call_record(o, &c, *ret, false);
+	if (left == LEFT_PARKED)
+		waiter_park(o, r);
+	else
+		waiter_done(o, r);
+	commit(o);
+	return true;
+}
+
+ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique)
+{
+	struct ipc_header *h = o->h;
+
+	LIST_EACH(o, &h->granted, r)
+		if (waiter_at(o, r)->unique == unique)
+			return r;
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &h->lines[i], r)
+			if (waiter_at(o, r)->unique == unique)
+				return r;
+	return 0;
+}
+
+void ipc_finish_told(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_call c = { .pos = w->got.base,
+			      .max = w->flags & WAITER_LENT ? SIZE_MAX : w->need };
+
+	ipc_finish(o, r, &c);
+}
+
+ref_t ipc_turn(struct ipc_obj *o)
+{
+	for (unsigned int i = 0; i < IPC_LINES; i++) {
+		ref_t r = o->h->lines[i].head;
+
+		if (r && waiter_at(o, r)->state == WAITER_TURN &&
+		    !(waiter_at(o, r)->flags & WAITER_DIRECT))
+			return r;
+	}
+	return 0;
+}
+
+/* It is to wait no longer, and whoever it waits for is told so when it is granted. Committed. */
+static void send_away(struct ipc_obj *o, ref_t r, int why)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_answer none = { 0 };
+
+	o->work = true;
+	set64(o, w->deadline, IPC_NEVER);
+	if (o->ops->left && o->ops->left(o, w, why) != LEFT_GOES) {
+		commit(o);
+	} else if (w->flags & WAITER_PARKED) {
+		waiter_done(o, r);
+		commit(o);
+	} else {	/* What went in stays in: a short count. */
+		waiter_grant(o, r, w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why, &none);
+	}
+}
+
+void ipc_expire(struct ipc_obj *o, int64_t now)
+{
+	for (unsigned int i = IPC_LINES; i-- > 0; )
+		LIST_EACH(o, &o->h->lines[i], r)
+			if (waiter_at(o, r)->flags & WAITER_STANDS && waiter_at(o, r)->deadline <= now)
+				send_away(o, r, -ETIMEDOUT);
+}
+
+static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
+{
+	int n = 0;
+
+	/* Backwards: a condition's waiter goes on to a later line, and is not to be met again. */
+	for (unsigned int i = IPC_LINES; i-- > 0; )
+		LIST_EACH(o, &o->h->lines[i], r) {
+			struct ipc_waiter *w = waiter_at(o, r);
+
+			if (pid && w->pid != pid && w->tid != pid)
+				continue;
+			if (direct && !(w->flags & WAITER_DIRECT))
+				continue;
+			n++;
+			send_away(o, r, -ECANCELED);
+		}
+	o->work = true;
+	return n;
+}
+
+int ipc_cancel(struct ipc_obj *o, uint32_t pid)
+{
+	return cancel(o, pid, false);
+}
+
+void ipc_cancel_direct(struct ipc_obj *o)
+{
+	cancel(o, 0, true);
+	ipc_pump(o);	/* a condition's waiter, if its lock is free; others learn that the mount is gone */
+}
+
+/* true: its futex call is to be made. */
+static bool must_wake(struct ipc_waiter *w)
+{
+	if (!(w->flags & WAITER_DIRECT) || w->flags & WAITER_WOKEN)
+		return false;
+	w->flags |= WAITER_WOKEN;
+	IPC_FAULT();
+	/* 0: it spins and will see it. 1: somebody died before the call. */
+	return __atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) != 0;
+}
+
+bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
+{
+	ret->n = 0;
+	if (!o->h->to_wake)
+		return false;
+	LIST_EACH(o, &o->h->woken, r) {
+		if (ret->n == IPC_WAKES - IPC_LINES)
+			return true;
+		if (must_wake(waiter_at(o, r)))
+			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
+	}
+	for (unsigned int i = 0; i < IPC_LINES; i++) {	/* a putter whose turn it is */
+		ref_t r = line_first(o, i);
+
+		if (r && waiter_at(o, r)->state == WAITER_TURN && must_wake(waiter_at(o, r)))
+			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
+	}
+	o->h->to_wake = 0;
+	return false;
+}
+
+void ipc_wake_send(const struct ipc_wakes *wakes)
+{
+	for (unsigned int i = 0; i < wakes->n; i++)
+		syscall(SYS_futex, wakes->futex[i], FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void ipc_wake_again(struct ipc_obj *o)
+{
+	LIST_EACH(o, &o->h->woken, r)
+		waiter_at(o, r)->flags &= ~WAITER_WOKEN;
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		if (line_first(o, i))
+			waiter_at(o, line_first(o, i))->flags &= ~WAITER_WOKEN;
+	o->h->to_wake = 1;
+	o->work = true;
+}

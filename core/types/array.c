@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * array: plain memory. Its bytes are the file STATE/objects/ID.data, which the daemon reads,
+ * writes and lets others map; the engine keeps their number (`length`, which truncate and writes
+ * beyond the end change), what they are elements of (`typecode`, see number.h), and a lock for
+ * flock.
+ */
+#include <poll.h>
+
+#include "object/number.h"
+#include "object/fast.h"
+#include "object/type.h"
+
+#define A(o) (&(o)->h->b.array)
+#define LINE_LOCK 0
+
+static void array_init(struct ipc_header *h)
+{
+	sem_init(&h->b.array.lock, h->type);
+	h->b.array.typecode = 'B';
+}
+
+static int array_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
+{
+	return sem_flock(o, &A(o)->lock, LINE_LOCK, hd, c, how);
+}
+
+static void array_pump(struct ipc_obj *o)
+{
+	sem_pump(o, &A(o)->lock, LINE_LOCK);
+}
+
+static unsigned int array_poll(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	(void)o;
+	(void)hd;
+	return POLLIN | POLLOUT;
+}
+
+static uint64_t array_size(struct ipc_obj *o)
+{
+	return __atomic_load_n(&A(o)->length, __ATOMIC_RELAXED);
+}
+
+static void array_unhold(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	sem_unhold(o, &A(o)->lock, hold);
+}
+
+static int array_check(struct ipc_obj *o, struct ipc_check *k)
+{
+	if (!number_size(A(o)->typecode))
+		k->why = "unknown type code";
+	else if (A(o)->length > INT64_MAX)
+		k->why = "longer than a file can be";
+	return k->why ? -EIO : sem_check(o, &A(o)->lock, k);
+}
+
+const struct ipc_type ipc_array_type = {
+	.id = IPC_ARRAY, .name = "array", .suffix = ".array", .init = array_init,
+	.flock = array_flock, .pump = array_pump, .poll = array_poll, .size = array_size,
+	.unhold = array_unhold, .check = array_check,
+	.entered = fast_entered, .leaving = fast_leaving,
+};

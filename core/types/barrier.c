@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * barrier: readers wait until as many have come as there are parties.
+ *
+ * Time is cut into rounds. `round` counts those that have ended, and a waiter carries the number
+ * of the round that it came in. The round that fills has `arrived` waiters; it ends when
+ *
+ *	it opens	the last one arrives (it does not wait), or `parties` is lowered to those who
+ *			wait. Its waiters get their index in order of arrival: `index` counts those
+ *			that were handed out; each is one change with its grant.
+ *	it is reset	its waiters get ECANCELED
+ *
+ * and it is broken, without ending, when it is aborted, when a waiter's time limit passes, or when
+ * a waiter's handle closes: arrived is 0 then, its waiters get ECANCELED, and so does everyone who
+ * comes later, until the reset.
+ *
+ * So a waiter's outcome can be told from its round alone, and pump() may be stopped by a crash
+ * after any grant. Before a second round ends, the one before it is dealt with to the end: each
+ * operation that may end one pumps first.
+ *
+ * A waiter that a signal interrupts is parked: it stands outside, neither arrived nor breaking
+ * anything, and its next read arrives anew. One whose caller must not wait has arrived like any
+ * other (WAITER_STANDS). If its handle closes while the same round fills, that
+ * breaks it, for the handle had begun to wait. Once the round has ended there is nothing to break,
+ * and the parked waiter goes.
+ */
+#include <poll.h>
+
+#include "object/type.h"
+
+#define B(o) (&(o)->h->b.barrier)
+#define LINE 0
+
+static void end_round(struct ipc_obj *o, bool was_reset)
+{
+	struct ipc_barrier *b = B(o);
+
+	set64(o, b->round, b->round + 1);
+	set64(o, b->arrived, 0);
+	set64(o, b->index, 0);
+	set32(o, b->was_reset, was_reset);
+	o->work = true;
+}
+
+static void break_it(struct ipc_obj *o)
+{
+	set32(o, B(o)->broken, 1);
+	set64(o, B(o)->arrived, 0);
+	o->work = true;
+}
+
+/* Its outcome is settled: only pump() has not told it yet. */
+static bool settled(struct ipc_obj *o, const struct ipc_waiter *w)
+{
+	return w->arg != B(o)->round || B(o)->broken;
+}
+
+static void barrier_pump(struct ipc_obj *o)
+{
+	struct ipc_barrier *b = B(o);
+	struct ipc_answer got;
+
+	LIST_EACH(o, &o->h->lines[LINE], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->flags & WAITER_PARKED) {
+			if (w->arg == b->round)
+				continue;
+			waiter_done(o, r);
+			commit(o);
+		} else if (w->arg == b->round ? b->broken : b->was_reset) {
+			waiter_grant(o, r, -ECANCELED, NULL);
+		} else if (w->arg != b->round) {
+			answer_number(&got, (int64_t)b->index);
+			set64(o, b->index, b->index + 1);
+			waiter_grant(o, r, (int64_t)got.len, &got);
+		}
+	}
+}
+
+static int barrier_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	struct ipc_barrier *b = B(o);
+	ref_t parked;
+	int r = 0;
+
+	barrier_pump(o);
+	if (hd->standing)
+		return waiter_again(o, hd, c);
+	parked = waiter_parked(o, c, LINE);
+	if (b->broken)
+		return -ECANCELED;
+	if (b->parties && b->arrived + 1 >= b->parties) {
+		answer_number(&c->got, (int64_t)b->arrived);
+		end_round(o, false);
+	} else {
+		r = waiter_add(o, c, LINE, b->round);
+		if (r == IPC_WAIT)
+			set64(o, b->arrived, b->arrived + 1);
+	}
+	if (parked && r >= 0)
+		waiter_done(o, parked);
+	return r;
+}
+
+static int barrier_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+			const struct ipc_cmd *cmd)
+{
+	struct ipc_barrier *b = B(o);
+
+	(void)hd;
+	(void)c;
+	barrier_pump(o);
+	switch (cmd->verb) {
+	case CMD_RESET:
+		end_round(o, true);
+		set32(o, b->broken, 0);
+		return 0;
+	case CMD_ABORT:
+		break_it(o);
+		return 0;
+	case CMD_PARTIES:
+		if (cmd->n < 0)
+			return -EINVAL;
+		set64(o, b->parties, cmd->n);
+		if (b->parties && b->arrived >= b->parties)
+			end_round(o, false);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static enum ipc_left barrier_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
+{
+	bool parked = w->flags & WAITER_PARKED;
+
+	if (settled(o, w))
+		return why == -EBADF || parked ? LEFT_GOES : LEFT_WAITS;
+	if (why == -EBADF || why == -ETIMEDOUT)
+		break_it(o);
+	else if (!parked)
+		set64(o, B(o)->arrived, B(o)->arrived - 1);
+	return why == -EINTR ? LEFT_PARKED : LEFT_GOES;
+}
+
+static unsigned int barrier_poll(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	const struct ipc_barrier *b = B(o);
+
+	if (hd->standing)
+		return waiter_granted_standing(o, hd) ? POLLIN | POLLOUT : POLLOUT;
+	if (b->broken || (b->parties && b->arrived + 1 >= b->parties))
+		return POLLIN | POLLOUT;
+	return POLLOUT;
+}
+
+static uint64_t barrier_size(struct ipc_obj *o)
+{
+	return __atomic_load_n(&B(o)->arrived, __ATOMIC_RELAXED);
+}
+
+static int barrier_check(struct ipc_obj *o, struct ipc_check *k)
+{
+	const struct ipc_barrier *b = B(o);
+	uint64_t arrived = 0;
+
+	LIST_EACH(o, &o->h->lines[LINE], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		arrived += w->arg == b->round && !(w->flags & WAITER_PARKED);
+		if (w->op != OP_READ || w->arg > b->round)
+			k->why = "waits in a round that has not begun";
+	}
+	if (b->broken > 1 || b->was_reset > 1)
+		k->why = "neither broken nor whole";
+	else if (b->broken ? b->arrived : b->arrived != arrived)
+		k->why = "waiters do not add up";
+	else if (b->parties && b->arrived >= b->parties)
+		k->why = "complete, but not open";
+	return k->why ? -EIO : 0;
+}
+
+const struct ipc_type ipc_barrier_type = {
+	.id = IPC_BARRIER, .name = "barrier", .suffix = ".barrier", .read = barrier_read,
+	.give = barrier_give, .pump = barrier_pump, .poll = barrier_poll, .size = barrier_size,
+	.left = barrier_left, .check = barrier_check,
+};

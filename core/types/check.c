@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checking an object: all that its fields promise each other. Trusts nothing it reads: every walk
+ * is bounded, every reference is checked before it is followed (at() in obj.h).
+ *
+ * The last test is the strongest: each block that can be reached is in use, and there are no
+ * others. So nothing leaks, and nothing is in two places.
+ */
+#include <string.h>
+
+#include "object/type.h"
+
+#define SHARERS_MAX 16
+#define SHARE 720720u		/* what every number up to SHARERS_MAX divides */
+
+static int bad(struct ipc_check *k, const char *why)
+{
+	if (!k->why)
+		k->why = why;
+	return -EIO;
+}
+
+int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k)
+{
+	if (!obj_has(o, (uint64_t)r * IPC_UNIT, size))
+		return bad(k, "reference out of range");
+	if (heap_size(o, r) < size)
+		return bad(k, "reference to a block that is too small or free");
+	/* One or two refer to each, but to texts that many handles show: and those count as well. */
+	if (k->steps++ > 8 * k->used)
+		return bad(k, "more references than there can be");
+	k->blocks++;
+	return 0;
+}
+
+static int walk(struct ipc_obj *o, struct ipc_list *l, size_t size, struct ipc_check *k)
+{
+	ref_t prev = 0;
+	uint32_t n = 0;
+
+	for (ref_t r = l->head; r; r = AT(o, ipc_link, r)->next) {
+		if (n++ >= list_most(o, l))
+			return bad(k, "list longer than its count");
+		if (check_block(o, r, size, k) < 0)
+			return -EIO;
+		if (AT(o, ipc_link, r)->prev != prev)
+			return bad(k, "list does not lead back");
+		prev = r;
+	}
+	if (n != l->count || l->tail != prev)
+		return bad(k, "list shorter than its count");
+	return 0;
+}
+
+/* The segments of one message. */
+int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
+{
+	unsigned int n = 0;
+	uint64_t left;
+
+	if (check_block(o, msg, sizeof(struct ipc_msg), k) < 0)
+		return -EIO;
+	left = msg_at(o, msg)->len;
+	if (left > MSG_MOST)
+		return bad(k, "message longer than any can be");
+	for (ref_t r = msg; ; ) {
+		size_t cap = heap_size(o, r) - sizeof(struct ipc_msg);
+
+		left -= left < cap ? left : cap;
+		r = msg_at(o, r)->more;
+		if (!r)
+			break;
+		if (n++ > 64 || check_block(o, r, sizeof(struct ipc_msg), k) < 0)
+			return bad(k, "message of too many segments");
+	}
+	return left ? bad(k, "message longer than its blocks") : 0;
+}
+
+int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
+{
+	uint64_t blocks = k->blocks;
+	unsigned int refs;
+
+	/* No message is met more often than those who can refer to it: a few for each block. */
+	if (k->met++ > 4 * (uint64_t)o->h->pages_used * (IPC_PAGE / 32))
+		return bad(k, "more references to messages than there can be");
+	if (check_msg(o, msg, k) < 0)
+		return -EIO;
+	refs = msg_at(o, msg)->refs;
+	if (refs == 0)
+		return bad(k, "message without references");
+	if (refs == 1)
+		return 0;
+	/* It will be met once for each reference, so each time counts for a part of it. */
+	k->shares++;
+	if (refs > SHARERS_MAX) {
+		k->uncounted = true;
+	} else {
+		k->parts += (k->blocks - blocks) * (SHARE / refs);
+		k->blocks = blocks;
+	}
+	return 0;
+}
+
+int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k)
+{
+	struct msg_walk w = { 0 };
+	uint64_t bytes = 0;
+	uint32_t n = 0;
+	ref_t last = 0;
+
+	for (ref_t r = q->head; r; r = msg_at(o, r)->next) {
+		if (n++ >= q->count || msg_again(o, &w, r))
+			return bad(k, "more messages than counted");
+		if (check_shared(o, r, k) < 0)
+			return -EIO;
+		bytes += msg_at(o, r)->len;
+		last = r;
+	}
+	if (n != q->count || q->tail != last)
+		return bad(k, "fewer messages than counted");
+	if (q->skip && (!q->head || q->skip >= msg_at(o, q->head)->len))
+		return bad(k, "more of the first message read than it has");
+	if (bytes - q->skip != q->bytes)
+		return bad(k, "bytes do not add up");
+	k->messages += n;
+	return 0;
+}
+
+int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k)
+{
+	if (walk(o, l, sizeof(struct ipc_lease), k) < 0)
+		return -EIO;
+	LIST_EACH(o, l, r) {
+		struct ipc_lease *e = AT(o, ipc_lease, r);
+
+		if (check_shared(o, e->msg, k) < 0)
+			return -EIO;
+		if (leased != (e->handle != 0))
+			return bad(k, "lease without a handle, or dead letter with one");
+	}
+	return 0;
+}
+
+static int check_answer(struct ipc_obj *o, struct ipc_answer *a, struct ipc_check *k)
+{
+	struct msg_walk w = { 0 };
+	ref_t r = a->first;
+
+	if (a->kind > ANSWER_TOKEN)
+		return bad(k, "answer of no known kind");
+	for (uint32_t i = 0; i < a->count; i++) {
+		if (msg_again(o, &w, r))
+			return bad(k, "messages in a circle");
+		if (check_shared(o, r, k) < 0)
+			return -EIO;
+		r = msg_at(o, r)->next;
+	}
+	return 0;
+}
+
+static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check *k)
+{
+	if (walk(o, l, sizeof(struct ipc_waiter), k) < 0)
+		return -EIO;
+	LIST_EACH(o, l, r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->op >= OP_OPS || w->line >= IPC_LINES || w->state > WAITER_REST)
+			return bad(k, "waiter of no known kind");
+		if (check_answer(o, &w->got, k) < 0)
+			return -EIO;
+		k->waiters++;
+	}
+	return 0;
+}
+
+/* It stands in line for its handle, which knows it. */
+static bool stands(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	return w->flags & WAITER_STANDS && handle_at(o, w->handle)->standing == r;
+}
+
+static int check_handles(struct ipc_obj *o, struct ipc_check *k)
+{
+	struct ipc_header *h = o->h;
+	uint64_t waiters = 0, holds = 0, leases = 0, polls = 0, parked = 0, standing = 0;
+
+	if (walk(o, &h->handles, sizeof(struct ipc_handle), k) < 0 ||
+	    walk(o, &h->holds, sizeof(struct ipc_hold), k) < 0)
+		return -EIO;
+	LIST_EACH(o, &h->handles, r) {
+		struct ipc_handle *hd = handle_at(o, r);
+
+		if (check_answer(o, &hd->hand, k) < 0)
+			return -EIO;
+		if (hd->line && check_msg(o, hd->line, k) < 0)
+			return -EIO;
+		waiters += hd->waiters + hd->rests;
+		holds += hd->holds;
+		leases += hd->leases;
+		polls += hd->poll_events != 0;
+		parked += hd->parked;
+		standing += hd->standing != 0;
+		k->handles++;
+	}
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &h->lines[i], r) {
+			parked -= waiter_at(o, r)->flags & WAITER_PARKED ? 1 : 0;
+			standing -= stands(o, r);
+		}
+	LIST_EACH(o, &h->granted, r)
+		standing -= stands(o, r);
+	if (waiters != k->waiters || holds != h->holds.count || polls != h->polls.count || parked ||
+	    standing)
+		return bad(k, "handles' counts do not add up");
+	if (o->type == IPC_QUEUE && leases != h->b.queue.leased.count)
+		return bad(k, "handles' leases do not add up");
+	return 0;
+}
+
+/* Long messages that wait to be freed. They lose their segments from the front. */
+static int check_trash(struct ipc_obj *o, uint64_t blocks, struct ipc_check *k)
+{
+	for (ref_t r = o->h->trash; r; r = msg_at(o, r)->next)
+		for (ref_t s = r; s; s = msg_at(o, s)->more)
+			if (k->blocks > blocks || check_block(o, s, sizeof(struct ipc_msg), k) < 0)
+				return bad(k, "trash without an end");
+	return 0;
+}
+
+int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_check k = { 0 };
+	uint64_t blocks = 0;
+	int r;
+
+	if (o->damage)
+		bad(&k, o->damage);
+	else if (!obj_has_pages(o, h->pages))
+		bad(&k, "heap larger than the file");
+	else if (heap_check(o, &blocks) < 0)
+		bad(&k, "heap is inconsistent");
+	if (k.why)
+		goto out;
+	k.used = blocks;
+	r = check_waiters(o, &h->granted, &k);
+	r = r < 0 ? r : check_waiters(o, &h->woken, &k);
+	r = r < 0 ? r : check_waiters(o, &h->rests, &k);
+	for (unsigned int i = 0; i < IPC_LINES && r == 0; i++)
+		r = check_waiters(o, &h->lines[i], &k);
+	r = r < 0 ? r : check_trash(o, blocks, &k);
+	r = r < 0 ? r : check_handles(o, &k);
+	r = r < 0 ? r : o->ops->check ? o->ops->check(o, &k) : 0;
+	if (r == 0 && o->damage)
+		bad(&k, o->damage);
+	if (!k.why && k.parts % SHARE)
+		bad(&k, "a message's references do not add up");
+	k.blocks += k.parts / SHARE;
+	/*
+	 * Messages with very many references are counted too often: then the sum is only a bound.
+	 */
+	if (!k.why && (k.uncounted ? k.blocks < blocks : k.blocks != blocks))
+		bad(&k, k.blocks < blocks ? "blocks that nothing refers to" :
+					    "a block that two refer to");
+out:
+	*ret = k;
+	return k.why ? -EIO : 0;
+}

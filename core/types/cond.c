@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cond: a monitor on one handle. flock takes its lock, read waits, write notifies.
+ *
+ * A reader stands in WAIT until it has its notify. One that had the lock gave it up in the same
+ * change (WAITER_RELOCK) and then stands in LOCK, with those who flock, until it has it back; its
+ * outcome is settled by then, and only its answer is late:
+ *
+ *	read --> WAIT -- notify ---------------> LOCK (NOTIFIED) ---------\
+ *	           |  -- time limit, cancel ---> LOCK (result < 0) --------+--> granted
+ *	           |                               |                       |
+ *	           |  (the lock was not held) -----|--- at once ----------/
+ *	           | signal                        | signal
+ *	           v                               v
+ *	         WAIT, PARKED <--------------------'      read again: on from where it stood
+ *	                                                  LOCK_UN, close: its notify goes to the next
+ *
+ * A parked waiter stands in WAIT whatever its outcome: it gets notifies in its turn, but never the
+ * lock, and so is in nobody's way. A waiter without an outcome (neither NOTIFIED nor result < 0)
+ * counts in `waiting`, which is the size column.
+ *
+ * A notify is handed out in two steps, because it may be for any number of waiters: the write adds
+ * to `to_notify`, and pump() gives the waiters at the head of WAIT theirs, one change each. After
+ * the write it is certain who they are, although a crash can come in between: so a waiter among
+ * them that leaves before it was told leaves as one that was (settle()).
+ *
+ * With a lock in another object (struct ipc_lent, see lend.c) the waiter is granted when its
+ * outcome is settled, and whoever drives it takes that lock back before it answers.
+ */
+#include <poll.h>
+#include <sys/file.h>
+
+#include "object/fast.h"
+#include "object/type.h"
+
+#define C(o) (&(o)->h->b.cond)
+enum { LINE_WAIT, LINE_LOCK };
+
+static void cond_init(struct ipc_header *h)
+{
+	sem_init(&h->b.cond.lock, h->type);
+}
+
+static bool settled(const struct ipc_waiter *w)
+{
+	return w->flags & WAITER_NOTIFIED || w->result < 0;
+}
+
+/* It has its notify. */
+static void mark_notified(struct ipc_obj *o, struct ipc_waiter *w)
+{
+	set32(o, w->flags, w->flags | WAITER_NOTIFIED);
+	set64(o, C(o)->waiting, C(o)->waiting - 1);
+	set64(o, C(o)->to_notify, C(o)->to_notify - 1);
+}
+
+/* The outcome of a waiter that is not parked is settled: on to its lock, or let go. Committed. */
+static void move_on(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_answer got;
+
+	if (w->flags & WAITER_RELOCK) {
+		if (w->line != LINE_LOCK)
+			waiter_to_line(o, r, LINE_LOCK, false);
+		commit(o);
+		return;
+	}
+	answer_number(&got, 1);
+	if (w->result < 0)
+		waiter_grant(o, r, w->result, NULL);
+	else
+		waiter_grant(o, r, (int64_t)got.len, &got);
+}
+
+/* If a notify is on its way to this waiter, it has it. */
+static void settle(struct ipc_obj *o, struct ipc_waiter *w)
+{
+	uint64_t before = 0;
+	ref_t self = ref_of(o, w);
+
+	if (settled(w) || !C(o)->to_notify)
+		return;
+	LIST_EACH(o, &o->h->lines[LINE_WAIT], r) {
+		if (r == self)
+			break;
+		before += !settled(waiter_at(o, r));
+	}
+	if (before < C(o)->to_notify)
+		mark_notified(o, w);
+}
+
+/* A waiter goes without answer: what it got is for the next, if one waits. */
+static void give_up(struct ipc_obj *o, struct ipc_waiter *w)
+{
+	struct ipc_cond *c = C(o);
+
+	if (w->flags & WAITER_NOTIFIED) {
+		if (c->to_notify < c->waiting)
+			set64(o, c->to_notify, c->to_notify + 1);
+	} else if (!settled(w)) {
+		set64(o, c->waiting, c->waiting - 1);
+	}
+	o->work = true;
+}
+
+/* ---- reading ---- */
+
+static void unlock(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	sem_unhold(o, &C(o)->lock, hold);
+	hold_drop(o, hold);
+	o->work = true;
+}
+
+static bool lock_free(struct ipc_obj *o)
+{
+	return C(o)->lock.value && !line_first(o, LINE_LOCK);
+}
+
+/* The outcome is settled and the lock is to be had: answer at once. */
+static int complete(struct ipc_obj *o, struct ipc_call *c, ref_t r, bool relock)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	int64_t result = w->flags & WAITER_NOTIFIED ? 0 : w->result;
+
+	if (relock) {
+		if (hold_add(o, c, OP_FLOCK, 1) < 0)
+			return -ENOMEM;
+		set64(o, C(o)->lock.value, 0);
+	}
+	waiter_done(o, r);
+	if (result == 0) {
+		answer_number(&c->got, 1);
+		return 0;
+	}
+	call_record(o, c, result, false);
+	commit(o);
+	return (int)result;
+}
+
+/* Go on with the wait that a signal interrupted. */
+static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc_hold *hold)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	bool relock = w->flags & WAITER_RELOCK && !hold;
+
+	if (c->stand && w->flags & WAITER_LENT)
+		return -EAGAIN;
+	settle(o, w);
+	if (!settled(w)) {
+		if (c->deadline == 0)
+			return -EAGAIN;
+		waiter_unpark(o, r, c);
+		if (hold) {
+			set32(o, w->flags, w->flags | WAITER_RELOCK);
+			unlock(o, hold);
+		}
+		return IPC_WAIT;
+	}
+	if (w->flags & WAITER_LENT) {		/* granted: the other lock is not our business */
+		waiter_unpark(o, r, c);
+		move_on(o, r);
+		return IPC_WAIT;
+	}
+	if (!relock || lock_free(o))
+		return complete(o, c, r, relock);
+	if (c->deadline == 0)
+		return -EAGAIN;
+	waiter_unpark(o, r, c);
+	if (w->line != LINE_LOCK)
+		waiter_to_line(o, r, LINE_LOCK, false);
+	return IPC_WAIT;
+}
+
+static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	struct ipc_hold *hold = hold_find(o, c->handle, OP_FLOCK);
+	ref_t r = waiter_parked(o, c, LINE_WAIT);
+	struct ipc_waiter *w;
+	int e;
+
+	if (waiter_granted_standing(o, hd))
+		return waiter_again(o, hd, c);
+	if (hd->standing)
+		r = hd->standing;
+	if (r)
+		return read_again(o, c, r, hold);
+	e = waiter_add(o, c, LINE_WAIT, 0);
+	if (e != IPC_WAIT)
+		return e;
+	set64(o, C(o)->waiting, C(o)->waiting + 1);
+	w = waiter_at(o, c->waiter);
+	if (hold) {
+		set32(o, w->flags, w->flags | WAITER_RELOCK);
+		unlock(o, hold);
+	}
+	if (c->lent.handle) {
+		set32(o, w->flags, w->flags | WAITER_LENT);
+		set32(o, w->hold, c->lent.handle);
+		set32(o, w->need, c->lent.gen);
+	}
+	return IPC_WAIT;
+}
+
+bool ipc_cond_lent(struct ipc_obj *o, ref_t r, struct ipc_lent *ret)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+
+	if (!(w->flags & WAITER_LENT))
+		return false;
+	*ret = (struct ipc_lent){ .handle = w->hold, .gen = w->need };
+	return true;
+}
+
+void ipc_cond_park(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_answer none = { 0 };
+
+	if (w->state != WAITER_GRANTED)
+		return;
+	answer_move(o, &w->got, &none);		/* a number: it has no messages */
+	set64(o, w->result, w->result < 0 ? w->result : 0);
+	waiter_to_line(o, r, LINE_WAIT, true);
+	waiter_park(o, r);
+	commit(o);
+}
+
+/* ---- the rest ---- */
+
+static int cond_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *call,
+		     const struct ipc_cmd *cmd)
+{
+	struct ipc_cond *c = C(o);
+	uint64_t most = c->waiting - c->to_notify;
+
+	(void)hd;
+	(void)call;
+	if (cmd->verb != CMD_NOTIFY || cmd->n < 0)
+		return -EINVAL;
+	/* Who does not wait yet is not meant. */
+	set64(o, c->to_notify, c->to_notify + ((uint64_t)cmd->n < most ? (uint64_t)cmd->n : most));
+	return 0;
+}
+
+/* A wait of this handle's that a signal has interrupted, or that stands in line; 0. */
+static ref_t without_caller(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_call c = { .handle = ref_of(o, hd) };
+
+	if (hd->standing && !waiter_granted_standing(o, hd))
+		return hd->standing;
+	return waiter_parked(o, &c, LINE_WAIT);
+}
+
+static int cond_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
+{
+	ref_t r;
+
+	/* Who unlocks waits no longer: the waits that have no caller now are given up. */
+	while (how == LOCK_UN && !o->damage && (r = without_caller(o, hd))) {
+		settle(o, waiter_at(o, r));
+		give_up(o, waiter_at(o, r));
+		waiter_done(o, r);
+		commit(o);
+	}
+	return sem_flock(o, &C(o)->lock, LINE_LOCK, hd, c, how);
+}
+
+static void cond_pump(struct ipc_obj *o)
+{
+	LIST_EACH(o, &o->h->lines[LINE_WAIT], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (!C(o)->to_notify)
+			break;
+		if (settled(w))
+			continue;
+		mark_notified(o, w);
+		if (w->flags & WAITER_PARKED)
+			commit(o);
+		else
+			move_on(o, r);
+	}
+	sem_pump(o, &C(o)->lock, LINE_LOCK);
+}
+
+static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
+{
+	ref_t r = ref_of(o, w);
+
+	if (w->op != OP_READ)
+		return LEFT_GOES;
+	settle(o, w);
+	if (why == -EBADF) {
+		give_up(o, w);
+		return LEFT_GOES;
+	}
+	if (why == -EINTR) {
+		if (w->line != LINE_WAIT)
+			waiter_to_line(o, r, LINE_WAIT, true);
+		return LEFT_PARKED;
+	}
+	if (!settled(w)) {
+		set64(o, C(o)->waiting, C(o)->waiting - 1);
+		if (!(w->flags & (WAITER_RELOCK | WAITER_LENT | WAITER_PARKED)))
+			return LEFT_GOES;
+		set64(o, w->result, why);
+	}
+	if (!(w->flags & WAITER_PARKED))
+		move_on(o, r);
+	return LEFT_WAITS;
+}
+
+static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	ref_t r = without_caller(o, hd);
+	struct ipc_waiter *w;
+
+	if (waiter_granted_standing(o, hd))
+		return POLLIN | POLLOUT;
+	/* No other handle's read would return at once: a notify is for who waits already. */
+	if (!r)
+		return POLLOUT;
+	w = waiter_at(o, r);
+	if (settled(w) && (!(w->flags & WAITER_RELOCK) || lock_free(o) ||
+			   hold_find(o, ref_of(o, hd), OP_FLOCK)))
+		return POLLIN | POLLOUT;
+	return POLLOUT;
+}
+
+static uint64_t cond_size(struct ipc_obj *o)
+{
+	return __atomic_load_n(&C(o)->waiting, __ATOMIC_RELAXED);
+}
+
+static void cond_unhold(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	sem_unhold(o, &C(o)->lock, hold);
+}
+
+/* A direct client died with a notify that it had not seen: it is for the next. */
+static void cond_regret(struct ipc_obj *o, struct ipc_waiter *w)
+{
+	if (w->op == OP_READ)
+		give_up(o, w);
+}
+
+static int cond_check(struct ipc_obj *o, struct ipc_check *k)
+{
+	struct ipc_cond *c = C(o);
+	uint64_t waiting = 0;
+
+	LIST_EACH(o, &o->h->lines[LINE_WAIT], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		waiting += !settled(w);
+		if (w->op != OP_READ || (settled(w) && !(w->flags & WAITER_PARKED)))
+			k->why = "waits for a notify that it has";
+	}
+	LIST_EACH(o, &o->h->lines[LINE_LOCK], r) {
+		struct ipc_waiter *w = waiter_at(o, r);
+
+		if (w->flags & WAITER_PARKED || (w->op == OP_READ && !settled(w)))
+			k->why = "waits for the lock without a notify";
+	}
+	if (waiting != c->waiting || c->to_notify > waiting)
+		k->why = "waiters do not add up";
+	return k->why ? -EIO : sem_check(o, &c->lock, k);
+}
+
+const struct ipc_type ipc_cond_type = {
+	.id = IPC_COND, .name = "cond", .suffix = ".cond", .init = cond_init, .read = cond_read,
+	.give = cond_give, .flock = cond_flock, .pump = cond_pump, .poll = cond_poll,
+	.size = cond_size, .unhold = cond_unhold, .left = cond_left, .regret = cond_regret,
+	.check = cond_check,
+	.entered = fast_entered, .leaving = fast_leaving,
+};

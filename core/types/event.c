@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * event: set or clear. Readers wait until it is set; setting it lets all of them go, also when it
+ * is cleared again at once: the change and the grants happen under one lock.
+ */
+#include <poll.h>
+
+#include "object/type.h"
+
+#define E(o) (&(o)->h->b.event)
+#define LINE 0
+
+static int event_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	(void)hd;
+	if (!E(o)->set)
+		return waiter_add(o, c, LINE, 0);
+	answer_number(&c->got, 1);
+	return 0;
+}
+
+static int event_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		      const struct ipc_cmd *cmd)
+{
+	(void)hd;
+	(void)c;
+	if (cmd->verb != CMD_SET && cmd->verb != CMD_CLEAR)
+		return -EINVAL;
+	set64(o, E(o)->set, cmd->verb == CMD_SET);
+	return 0;
+}
+
+static void event_pump(struct ipc_obj *o)
+{
+	struct ipc_answer got;
+
+	if (!E(o)->set)
+		return;
+	answer_number(&got, 1);
+	LIST_EACH(o, &o->h->lines[LINE], r)
+		waiter_grant(o, r, (int64_t)got.len, &got);
+}
+
+static unsigned int event_poll(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	(void)hd;
+	return (E(o)->set ? POLLIN : 0) | POLLOUT;
+}
+
+static uint64_t event_size(struct ipc_obj *o)
+{
+	return __atomic_load_n(&E(o)->set, __ATOMIC_RELAXED);
+}
+
+static int event_check(struct ipc_obj *o, struct ipc_check *k)
+{
+	if (E(o)->set > 1)
+		k->why = "neither set nor clear";
+	return k->why ? -EIO : 0;
+}
+
+const struct ipc_type ipc_event_type = {
+	.id = IPC_EVENT, .name = "event", .suffix = ".event", .read = event_read,
+	.give = event_give, .pump = event_pump, .poll = event_poll, .size = event_size,
+	.check = event_check,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leases and dead letters of a queue: see the picture in queue.c.
+ *
+ * A lease belongs to the handle that read it and returns with it, by whatever death. Its block
+ * becomes the dead letter's when the last attempt has failed, so that giving up needs no memory.
+ */
+#include "types/queue.h"
+
+#define Q(o) (&(o)->h->b.queue)
+
+ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid)
+{
+	struct ipc_queue *q = Q(o);
+	struct ipc_handle *hd = handle_at(o, handle);
+	ref_t r = heap_alloc(o, sizeof(struct ipc_lease)), msg;
+
+	if (!r)
+		return 0;
+	msg = mq_pop(o, &q->mq[0]);
+	msg_attempt(o, msg, msg_at(o, msg)->attempts + 1u);
+	*AT(o, ipc_lease, r) = (struct ipc_lease){
+		.msg = msg, .handle = handle, .tid = tid, .pid = pid, .id = q->next_id,
+		.since = ipc_now(),
+	};
+	set64(o, q->next_id, q->next_id + 1);
+	list_push(o, &q->leased, r);
+	set32(o, hd->leases, hd->leases + 1);
+	return r;
+}
+
+static ref_t find(struct ipc_obj *o, struct ipc_list *l, uint64_t id)
+{
+	LIST_EACH(o, l, r)
+		if (AT(o, ipc_lease, r)->id == id)
+			return r;
+	return 0;
+}
+
+static void unlease(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_lease *l = AT(o, ipc_lease, r);
+	struct ipc_handle *hd = handle_at(o, l->handle);
+
+	list_remove(o, &Q(o)->leased, r);
+	set32(o, hd->leases, hd->leases - 1);
+	o->work = o->freed = true;
+}
+
+static void die(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_queue *q = Q(o);
+
+	list_push(o, &q->dead, r);
+	if (q->unfinished)
+		set64(o, q->unfinished, q->unfinished - 1);
+}
+
+/* Back to the tail, or to the dead letters. */
+static void give_back(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_queue *q = Q(o);
+	struct ipc_lease *l = AT(o, ipc_lease, r);
+	ref_t msg = l->msg;
+
+	unlease(o, r);
+	if (q->max_attempts && msg_at(o, msg)->attempts >= q->max_attempts) {
+		set32(o, l->handle, 0);
+		die(o, r);
+		return;
+	}
+	mq_push(o, &q->mq[0], msg);
+	heap_free(o, r);
+}
+
+void lease_return_all(struct ipc_obj *o, ref_t handle)
+{
+	commit(o);
+	LIST_EACH(o, &Q(o)->leased, r) {
+		if (AT(o, ipc_lease, r)->handle != handle)
+			continue;
+		give_back(o, r);
+		commit(o);
+	}
+}
+
+/* Does it wait, and for the end if there is nothing else? Who was just told of it does as well. */
+static bool waits(struct ipc_obj *o, ref_t handle)
+{
+	uint32_t n = handle_at(o, handle)->waiters;
+
+	LIST_EACH(o, &o->h->granted, r)
+		n -= waiter_at(o, r)->handle == handle && waiter_at(o, r)->got.kind != ANSWER_END;
+	LIST_EACH(o, &o->h->woken, r)
+		n -= waiter_at(o, r)->handle == handle && waiter_at(o, r)->got.kind != ANSWER_END;
+	return n != 0;
+}
+
+bool lease_stuck(struct ipc_obj *o, ref_t asking)
+{
+	ref_t last = asking;
+
+	LIST_EACH(o, &Q(o)->leased, r) {
+		ref_t handle = AT(o, ipc_lease, r)->handle;
+
+		if (handle != asking && handle != last && !waits(o, handle))
+			return false;
+		last = handle;
+	}
+	return true;
+}
+
+int lease_attempt(struct ipc_obj *o, ref_t msg)
+{
+	struct ipc_queue *q = Q(o);
+	unsigned int attempts = msg_at(o, msg)->attempts + 1u;
+	ref_t r;
+
+	if (attempts < q->max_attempts) {
+		msg_attempt(o, msg, attempts);
+		return 0;
+	}
+	r = heap_alloc(o, sizeof(struct ipc_lease));
+	if (!r)
+		return -ENOMEM;
+	*AT(o, ipc_lease, r) = (struct ipc_lease){
+		.msg = msg, .id = q->next_id, .since = ipc_now(),
+	};
+	set64(o, q->next_id, q->next_id + 1);
+	msg_attempt(o, msg, attempts);
+	die(o, r);
+	return 1;
+}
+
+static int finish(struct ipc_obj *o, uint64_t unique, int64_t result)
+{
+	struct ipc_call c = { .unique = unique };
+
+	call_record(o, &c, result, false);
+	commit(o);
+	o->work = true;
+	return 0;
+}
+
+int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n)
+{
+	if (n > Q(o)->unfinished)
+		return -ERANGE;
+	set64(o, Q(o)->unfinished, Q(o)->unfinished - n);
+	return finish(o, unique, 0);
+}
+
+int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id)
+{
+	struct ipc_queue *q = Q(o);
+	ref_t r = find(o, &q->leased, id);
+	ref_t msg;
+
+	if (!r)
+		return -EINVAL;
+	msg = AT(o, ipc_lease, r)->msg;
+	unlease(o, r);
+	if (q->unfinished)
+		set64(o, q->unfinished, q->unfinished - 1);
+	heap_free(o, r);
+	msg_put(o, msg);
+	return finish(o, unique, 0);
+}
+
+int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id)
+{
+	ref_t r = find(o, &Q(o)->leased, id);
+
+	if (!r)
+		return -EINVAL;
+	give_back(o, r);
+	return finish(o, unique, 0);
+}
+
+/* One dead letter leaves: back into the queue, or for good. Committed. */
+static void bury(struct ipc_obj *o, ref_t r, bool revive)
+{
+	struct ipc_queue *q = Q(o);
+	ref_t msg = AT(o, ipc_lease, r)->msg;
+
+	list_remove(o, &q->dead, r);
+	if (revive) {
+		msg_attempt(o, msg, 0);
+		mq_push(o, &q->mq[0], msg);
+		set64(o, q->unfinished, q->unfinished + 1);
+		heap_free(o, r);
+	} else {
+		heap_free(o, r);
+		msg_put(o, msg);
+		o->freed = true;
+	}
+	commit(o);
+}
+
+static int dead(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all, bool revive)
+{
+	struct ipc_call c = { .unique = unique };
+	ref_t r;
+
+	if (all) {
+		LIST_EACH(o, &Q(o)->dead, k)
+			bury(o, k, revive);
+		return finish(o, unique, 0);
+	}
+	r = find(o, &Q(o)->dead, id);
+	if (!r)
+		return -EINVAL;
+	/* The note and the change are one, so that nothing is revived twice. */
+	call_record(o, &c, 0, false);
+	bury(o, r, revive);
+	o->work = true;
+	return 0;
+}
+
+int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all)
+{
+	return dead(o, unique, id, all, true);
+}
+
+int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all)
+{
+	return dead(o, unique, id, all, false);
+}

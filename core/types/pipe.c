@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pipe: bytes, or messages in record framing, from writers to readers.
+ *
+ * A one-way pipe uses mq[0]. A two-way pipe has an end a, which writes mq[0] and reads mq[1], and
+ * an end b, which does the reverse.
+ *
+ * The end of file comes when nothing is left, no writer is open, and this reader has had a peer
+ * since it opened; until then it waits. EPIPE comes the same way round. "Has had a peer" is told
+ * from counters: mq.opens[] counts how often the other side was opened, and a handle remembers
+ * that count from its own opening (less one if a peer was there already).
+ *
+ * Bytes are kept as messages too, and a write is added to the last one where its block has room.
+ * A reader that takes only part of the first message leaves it in place and moves `skip` on; its
+ * answer and the queue then share that message (ipc_msg.refs).
+ */
+#include <poll.h>
+
+#include "types/queue.h"
+
+#define P(o) (&(o)->h->b.queue)
+
+enum { READER, WRITER };
+
+static void init(struct ipc_header *h)
+{
+	h->b.queue.framing = FRAMING_BYTES;
+	h->b.queue.maxbytes = 1 << 20;
+}
+
+static unsigned int dir_of(struct ipc_obj *o, const struct ipc_mq *q)
+{
+	return q == &P(o)->mq[1];
+}
+
+static bool may(const struct ipc_handle *hd, unsigned int side)
+{
+	unsigned int mode = hd->oflags & 3;
+
+	return mode == 2 || mode == side;	/* O_RDWR, or O_RDONLY / O_WRONLY as the side */
+}
+
+static void opened(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_mq *in = ipc_reads_from(o, hd), *out = ipc_writes_to(o, hd);
+
+	if (may(hd, READER)) {
+		set32(o, in->readers, in->readers + 1);
+		set32(o, in->opens[READER], in->opens[READER] + 1);
+	}
+	if (may(hd, WRITER)) {
+		set32(o, out->writers, out->writers + 1);
+		set32(o, out->opens[WRITER], out->opens[WRITER] + 1);
+	}
+	set32(o, hd->peer_opens[READER], in->opens[WRITER] - (in->writers > 0));
+	set32(o, hd->peer_opens[WRITER], out->opens[READER] - (out->readers > 0));
+}
+
+static void closed(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_mq *in = ipc_reads_from(o, hd), *out = ipc_writes_to(o, hd);
+
+	if (hd->kind != HANDLE_OBJECT || hd->flags & HANDLE_LOOK || hd->flags & HANDLE_COUNTED_OUT)
+		return;
+	if (may(hd, READER))
+		set32(o, in->readers, in->readers - 1);
+	if (may(hd, WRITER))
+		set32(o, out->writers, out->writers - 1);
+	set32(o, hd->flags, hd->flags | HANDLE_COUNTED_OUT);
+}
+
+/* No writer will write what this reader waits for. */
+static bool at_end(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_mq *q = ipc_reads_from(o, hd);
+
+	return !q->count && !q->writers && q->opens[WRITER] != hd->peer_opens[READER];
+}
+
+/* No reader will read what this writer writes. */
+static bool broken(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_mq *q = ipc_writes_to(o, hd);
+
+	return !q->readers && q->opens[READER] != hd->peer_opens[WRITER];
+}
+
+static void take_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_answer *ret)
+{
+	uint32_t skip = q->skip;
+	ref_t msg = mq_pop(o, q);
+
+	*ret = (struct ipc_answer){
+		.kind = ANSWER_RAW, .first = msg, .count = 1, .skip = skip,
+		.len = msg_at(o, msg)->len - skip,
+	};
+	if (skip) {
+		set64(o, q->bytes, q->bytes + skip);	/* were taken off already */
+		set32(o, q->skip, 0);
+	}
+}
+
+static void take_bytes(struct ipc_obj *o, struct ipc_mq *q, size_t max, struct ipc_answer *ret)
+{
+	struct msg_walk w = { 0 };
+	uint64_t len = 0;
+
+	*ret = (struct ipc_answer){ .kind = ANSWER_RAW, .first = q->head, .skip = q->skip };
+	while (q->count && len < max && !o->damage) {
+		struct ipc_msg *m = msg_at(o, q->head);
+		uint32_t n = m->len - q->skip;
+
+		if (msg_again(o, &w, q->head))
+			break;
+		ret->count++;
+		if (len + n > max) {
+			n = (uint32_t)(max - len);
+			msg_get(o, q->head);
+			set32(o, q->skip, q->skip + n);
+			set64(o, q->bytes, q->bytes - n);
+			len += n;
+			break;
+		}
+		set64(o, q->bytes, q->bytes - n);
+		set32(o, q->head, m->next);
+		if (!m->next)
+			set32(o, q->tail, 0);
+		set32(o, q->count, q->count - 1);
+		set32(o, q->skip, 0);
+		len += n;
+	}
+	ret->len = len;
+}
+
+static void take(struct ipc_obj *o, struct ipc_handle *hd, size_t max, struct ipc_answer *ret)
+{
+	struct ipc_mq *q = ipc_reads_from(o, hd);
+
+	if (ipc_framing(o, hd) == FRAMING_BYTES)
+		take_bytes(o, q, max, ret);
+	else
+		take_record(o, q, ret);
+	/* Data is as good as a peer: who has read some sees the end after it. */
+	set32(o, hd->peer_opens[READER], q->opens[WRITER] - 1);
+	o->freed = true;
+}
+
+static int pipe_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	struct ipc_mq *q = ipc_reads_from(o, hd);
+	unsigned int line = LINE_GET + 2 * dir_of(o, q);
+
+	if (q->count && !line_first(o, line)) {
+		take(o, hd, c->max, &c->got);
+		return 0;
+	}
+	if (at_end(o, hd)) {
+		answer_end(&c->got);
+		return 0;
+	}
+	return waiter_add(o, c, line, c->max);
+}
+
+static bool fits(struct ipc_obj *o, unsigned int line, uint64_t need)
+{
+	struct ipc_mq *q = &P(o)->mq[line / 2];
+
+	/* An empty pipe takes any record. */
+	return !P(o)->maxbytes || !q->count || q->bytes + need <= P(o)->maxbytes;
+}
+
+/* How much of `len` bytes goes in now: a FIFO's writer waits only when nothing fits. */
+static size_t room(struct ipc_obj *o, struct ipc_mq *q, size_t len)
+{
+	uint64_t most = P(o)->maxbytes;
+
+	if (!most || q->bytes + len <= most)
+		return len;
+	return q->bytes < most ? (size_t)(most - q->bytes) : 0;
+}
+
+static int put_bytes(struct ipc_obj *o, struct ipc_mq *q, const char *data, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	ref_t msg;
+
+	if (q->tail && len <= 2048) {
+		size_t n = msg_fill(o, q->tail, data, len);
+
+		set64(o, q->bytes, q->bytes + n);
+		if (n)
+			return (int)n;
+	}
+	if (len > 60000)
+		iov.iov_len = len = 60000;
+	msg = msg_new(o, &iov, 1, len);
+	if (!msg)
+		return -ENOMEM;
+	mq_push(o, q, msg);
+	return (int)len;
+}
+
+static int put_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_call *c)
+{
+	struct iovec iov = { (void *)(uintptr_t)c->data, c->len };
+	ref_t msg = msg_new(o, &iov, 1, c->len);
+
+	if (!msg)
+		return -ENOMEM;
+	mq_push(o, q, msg);
+	return (int)c->len;
+}
+
+/* What the pipe cannot take now: let readers take what is there, or wait. */
+static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uint32_t need)
+{
+	unsigned int dir = dir_of(o, q);
+
+	call_record(o, c, (int64_t)c->done, true);
+	commit(o);
+	if (line_first(o, LINE_GET + 2 * dir) && q->count) {
+		o->ops->pump(o);
+		if (fits(o, LINE_PUT + 2 * dir, need) &&
+		    (c->waiter || !line_first(o, LINE_PUT + 2 * dir)))
+			return PUT_AGAIN;
+	}
+	return put_wait(o, c, LINE_PUT + 2 * dir, need, false);
+}
+
+static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES;
+	struct ipc_mq *q = ipc_writes_to(o, hd);
+	unsigned int line = LINE_PUT + 2 * dir_of(o, q);
+
+	if (!bytes && (c->more || c->len > c->limit))
+		return put_end(o, c, -EMSGSIZE);
+	while (c->done < c->len || (!c->len && !bytes)) {
+		size_t left = c->len - c->done, n;
+		/* As a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
+		bool whole = !bytes || (left <= 4096 && (!P(o)->maxbytes || left <= P(o)->maxbytes));
+		int r;
+
+		if (o->damage)
+			return -EIO;
+		if (broken(o, hd))
+			return put_end(o, c, -EPIPE);
+		n = bytes ? room(o, q, left) : fits(o, line, left) ? left : 0;
+		if (whole && n < left)
+			n = 0;
+		if ((!n && left) || (!c->waiter && line_first(o, line))) {
+			r = put_full(o, c, q, whole ? (uint32_t)left : 1);
+			if (r != PUT_AGAIN)
+				return r;
+			continue;
+		}
+		call_record(o, c, (int64_t)c->done, true);
+		commit(o);
+		r = bytes ? put_bytes(o, q, c->data + c->done, n) : put_record(o, q, c);
+		if (r == -ENOMEM) {
+			r = put_grow(o, c, line, (uint32_t)n);
+			if (r != PUT_AGAIN)
+				return r;
+			continue;
+		}
+		c->done += (size_t)r;
+		set32(o, hd->peer_opens[WRITER],
+		      q->readers ? q->opens[READER] - 1 : hd->peer_opens[WRITER]);
+		if (!c->len)
+			break;
+	}
+	return put_end(o, c, 0);
+}
+
+static void pipe_pump(struct ipc_obj *o)
+{
+	struct ipc_answer got;
+	ref_t r;
+
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		unsigned int get = LINE_GET + 2 * dir, put = LINE_PUT + 2 * dir;
+		struct ipc_mq *q = &P(o)->mq[dir];
+
+		while ((r = line_first(o, get)) && q->count && !o->damage) {
+			struct ipc_waiter *w = waiter_at(o, r);
+
+			take(o, handle_at(o, w->handle), w->arg, &got);
+			waiter_grant(o, r, (int64_t)got.len, &got);
+		}
+		answer_end(&got);
+		if (!q->count && !q->writers)
+			LIST_EACH(o, &o->h->lines[get], k)
+				if (at_end(o, handle_at(o, waiter_at(o, k)->handle)))
+					waiter_grant(o, k, 0, &got);
+		r = line_first(o, put);
+		if (r && !q->readers && broken(o, handle_at(o, waiter_at(o, r)->handle)))
+			waiter_turn(o, r);
+		else
+			put_pump(o, put, fits);
+	}
+}
+
+/*
+ * Byte readers have begun the first message, so that nothing can stand before it: this one comes
+ * behind it, and from its own beginning.
+ */
+static void back_behind(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
+{
+	ref_t head = q->head;
+
+	set32(o, msg_at(o, msg)->next, msg_at(o, head)->next);
+	set32(o, msg_at(o, head)->next, msg);
+	if (q->tail == head)
+		set32(o, q->tail, msg);
+	set32(o, q->count, q->count + 1);
+	set64(o, q->bytes, q->bytes + msg_at(o, msg)->len);
+}
+
+/*
+ * A record is in hand whole. Bytes may share their last message with the pipe: then that is still
+ * the first one, unless others have read on from there, and what they have passed is lost.
+ */
+static int pipe_back(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun)
+{
+	struct ipc_mq *q = ipc_reads_from(o, hd);
+	uint64_t before = 0, end = a->skip + a->len;	/* in bytes from the start of the first */
+	struct msg_walk walk = { 0 };
+	ref_t last = 0, r = a->first;
+
+	(void)begun;
+	for (uint32_t i = 0; i < a->count && !o->damage && !msg_again(o, &walk, r); i++) {
+		before += last ? msg_at(o, last)->len : 0;
+		last = r;
+		r = msg_at(o, r)->next;
+	}
+	if (!last)
+		return 0;
+	if (last == q->head && end - before == q->skip) {
+		set32(o, q->head, a->first);
+		set32(o, q->count, q->count + a->count - 1);
+		set64(o, q->bytes, q->bytes + a->len);
+		set32(o, q->skip, a->skip);
+		msg_put(o, last);	/* it is in the queue, and stays in it */
+	} else if (last == q->head || end != before + msg_at(o, last)->len) {
+		return 0;
+	} else if (!q->skip) {
+		mq_return(o, q, a->first, a->count);
+		set64(o, q->bytes, q->bytes - a->skip);
+		set32(o, q->skip, a->skip);
+	} else if (ipc_framing(o, hd) == FRAMING_RECORD) {
+		back_behind(o, q, last);
+	} else {
+		return 0;
+	}
+	set32(o, a->count, 0);
+	return 0;
+}
+
+static void pipe_regret(struct ipc_obj *o, struct ipc_waiter *w)
+{
+	if (w->got.kind == ANSWER_RAW)
+		pipe_back(o, handle_at(o, w->handle), &w->got, false);
+}
+
+static unsigned int pipe_poll(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_mq *in = ipc_reads_from(o, hd), *out = ipc_writes_to(o, hd);
+	unsigned int p = 0;
+
+	if (may(hd, READER)) {
+		if (in->count)
+			p |= POLLIN;
+		else if (at_end(o, hd))
+			p |= POLLIN | POLLHUP;
+	}
+	if (may(hd, WRITER)) {
+		if (broken(o, hd))
+			p |= POLLOUT | POLLERR;
+		else if (fits(o, LINE_PUT + 2 * dir_of(o, out), 1) &&
+			 !line_first(o, LINE_PUT + 2 * dir_of(o, out)))
+			p |= POLLOUT;
+	}
+	return p;
+}
+
+static uint64_t pipe_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	struct ipc_mq *q = out ? ipc_writes_to(o, hd) : ipc_reads_from(o, hd);
+
+	*ret = 0;
+	if (out ? broken(o, hd) : !q->count)
+		return 0;
+	if (out)
+		*ret = P(o)->maxbytes > q->bytes ? P(o)->maxbytes - q->bytes : 0;
+	else
+		*ret = q->bytes + q->count;
+	if (P(o)->twoway)		/* two queues: who was notified of which is not kept */
+		return 0;
+	return !out && P(o)->framing == FRAMING_RECORD ? q->count : 1;
+}
+
+static uint64_t pipe_size(struct ipc_obj *o)
+{
+	return __atomic_load_n(&P(o)->mq[0].bytes, __ATOMIC_RELAXED) +
+	       __atomic_load_n(&P(o)->mq[1].bytes, __ATOMIC_RELAXED);
+}
+
+static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
+{
+	struct ipc_queue *p = P(o);
+
+	if (check_mq(o, &p->mq[0], k) < 0 || check_mq(o, &p->mq[1], k) < 0)
+		return -EIO;
+	if (p->framing != FRAMING_RECORD && p->framing != FRAMING_BYTES)
+		k->why = "unknown framing";
+	return k->why ? -EIO : 0;
+}
+
+const struct ipc_type ipc_pipe_type = {
+	.id = IPC_PIPE, .name = "pipe", .suffix = ".pipe", .init = init,
+	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll, .units = pipe_units,
+	.size = pipe_size, .opened = opened, .closed = closed, .regret = pipe_regret,
+	.back = pipe_back, .check = pipe_check,
+};

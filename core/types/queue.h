@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* What queue.c, lease.c and pipe.c share. */
+#ifndef IPC_QUEUE_H
+#define IPC_QUEUE_H
+
+#include "object/type.h"
+
+/* Lines of a queue. A pipe has two for each direction: LINE_GET + 2 * dir, LINE_PUT + 2 * dir. */
+enum { LINE_GET, LINE_PUT, LINE_JOIN };
+
+void queue_grant(struct ipc_obj *o);
+
+/*
+ * Put or take the first few of n messages (whole records) in one change, if that is possible
+ * without waiting and without anything special: how many; 0: in the usual way. Committed. Of
+ * `bufs` the lengths are set.
+ */
+unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs, unsigned int n);
+unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
+
+/* lease.c */
+ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid);
+void lease_return_all(struct ipc_obj *o, ref_t handle);
+/* Does everybody who holds a lease wait for the end, if `asking` (0: nobody) does? */
+bool lease_stuck(struct ipc_obj *o, ref_t asking);
+/*
+ * A reader gave this message back. 1: that was its last attempt, and it is a dead letter now; 0: it
+ * has others; -ENOMEM.
+ */
+int lease_attempt(struct ipc_obj *o, ref_t msg);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sem and lock: permits. A lock is a semaphore with value 1 and bound 1, which may also be shared.
+ *
+ * value counts the free permits. Who takes one and must give it back when it goes (flock always;
+ * read with `undo`) has a hold (struct ipc_hold); a permit taken without a hold stays taken.
+ *
+ *	lock:	free (value 1) -- EX --> held (value 0, one hold)
+ *		free           -- SH --> shared (value 0, shared = n, n holds by OP_FLOCK_SHARED)
+ *
+ * All waiters stand in one line, exclusive and shared, reads and flocks, in order of arrival. The
+ * same struct is the lock of a condition, a value or an array (there taken by flock alone), and of
+ * an rlock (rlock.c).
+ */
+#include <poll.h>
+#include <sys/file.h>
+
+#include "object/fast.h"
+#include "object/type.h"
+
+#define LINE 0
+
+void sem_init(struct ipc_sem *s, uint32_t type)
+{
+	bool lock = type != IPC_SEM;
+
+	s->value = s->bound = lock;
+	s->undo = lock;
+}
+
+/* Is what is taken by reading returned at the latest when its handle closes? */
+static bool has_undo(const struct ipc_sem *s)
+{
+	return s->undo || s->jobserver;
+}
+
+/* What a read of this handle gives. (libipcfs has calls for permits, and wants no bytes.) */
+static void answer_permit(struct ipc_obj *o, const struct ipc_sem *s, ref_t handle,
+			  struct ipc_answer *a)
+{
+	if (s->jobserver && !(handle_at(o, handle)->flags & HANDLE_LIB))
+		answer_token(a);
+	else
+		answer_number(a, 1);
+}
+
+static bool sharable(const struct ipc_obj *o)
+{
+	return o->type == IPC_LOCK;
+}
+
+static bool grantable(const struct ipc_sem *s, bool shared)
+{
+	return s->value || (shared && s->shared);
+}
+
+static void take(struct ipc_obj *o, struct ipc_sem *s, bool shared)
+{
+	if (shared)
+		set32(o, s->shared, s->shared + 1);
+	if (s->value)
+		set64(o, s->value, s->value - 1);
+}
+
+/* Permits come back. More than the bound allows are lost: somebody gave them in another way. */
+static void put_back(struct ipc_obj *o, struct ipc_sem *s, uint64_t n)
+{
+	uint64_t v = s->value + n;
+
+	set64(o, s->value, s->bound && v > s->bound ? s->bound : v);
+	o->work = true;
+}
+
+void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold)
+{
+	if (hold->op == OP_FLOCK_SHARED) {
+		if (s->shared)
+			set32(o, s->shared, s->shared - 1);
+		if (!s->shared)
+			put_back(o, s, 1);
+		return;
+	}
+	put_back(o, s, hold->count);
+}
+
+static struct ipc_hold *flock_of(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_hold *hold = hold_find(o, handle, OP_FLOCK);
+
+	return hold ? hold : hold_find(o, handle, OP_FLOCK_SHARED);
+}
+
+static void unlock(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold)
+{
+	sem_unhold(o, s, hold);
+	hold_drop(o, hold);
+	commit(o);
+	o->work = true;
+}
+
+int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ipc_handle *hd,
+	      struct ipc_call *c, int how)
+{
+	struct ipc_hold *hold = flock_of(o, c->handle);
+	bool shared = how == LOCK_SH && sharable(o);
+
+	(void)hd;
+	c->op = shared ? OP_FLOCK_SHARED : OP_FLOCK;
+	if (how == LOCK_UN) {
+		if (hold)
+			unlock(o, s, hold);
+		return 0;
+	}
+	if (hold) {
+		if (hold->op == c->op)
+			return 0;
+		if (shared) {		/* in one change, so that nobody comes in between */
+			set32(o, hold->op, OP_FLOCK_SHARED);
+			set32(o, s->shared, s->shared + 1);
+			return 0;
+		}
+		/* As flock(2): gives up the one lock and then asks for the other. */
+		unlock(o, s, hold);
+		if (line_first(o, line))
+			o->ops->pump(o);
+	}
+	if (grantable(s, shared) && !line_first(o, line)) {
+		take(o, s, shared);
+		return hold_add(o, c, c->op, 1);
+	}
+	return waiter_add(o, c, line, 0);
+}
+
+void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line)
+{
+	struct ipc_answer got;
+	ref_t r;
+
+	while ((r = line_first(o, line)) && !o->damage) {
+		struct ipc_waiter *w = waiter_at(o, r);
+		uint32_t op = w->flags & WAITER_RELOCK ? OP_FLOCK : w->op;
+		bool shared = op == OP_FLOCK_SHARED;
+		int e = 0;
+
+		if (!grantable(s, shared))
+			break;
+		take(o, s, shared);
+		if (w->flags & WAITER_RETAKE)
+			e = sem_retake(o, w);
+		else if (op != OP_READ || has_undo(s))
+			e = hold_add_for(o, w, op, 1);
+		if (e < 0) {
+			obj_rollback(o);
+			if (heap_grow(o, true) < 0)
+				break;
+			continue;
+		}
+		answer_permit(o, s, w->handle, &got);
+		if (w->op == OP_READ && w->result >= 0)
+			waiter_grant(o, r, (int64_t)got.len, &got);
+		else
+			waiter_grant(o, r, w->result, NULL);
+	}
+}
+
+int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w)
+{
+	int e = w->depth ? hold_add_for(o, w, OP_READ, w->depth) : 0;
+
+	set32(o, handle_at(o, w->handle)->lent_pid, 0);
+	return e == 0 && w->arg ? hold_add_for(o, w, (uint32_t)w->arg, 1) : e;
+}
+
+/* ---- the types ---- */
+
+#define S(o) (&(o)->h->b.sem)
+
+static void init(struct ipc_header *h)
+{
+	sem_init(&h->b.sem, h->type);
+}
+
+static int read_permit(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	(void)hd;
+	if (!S(o)->value || line_first(o, LINE))
+		return waiter_add(o, c, LINE, 0);
+	take(o, S(o), false);
+	answer_permit(o, S(o), c->handle, &c->got);
+	return has_undo(S(o)) ? hold_add(o, c, OP_READ, 1) : 0;
+}
+
+/* A release: of this handle's own if it has one, else of somebody's. */
+static int release_lock(struct ipc_obj *o, struct ipc_call *c)
+{
+	struct ipc_hold *hold = hold_find(o, c->handle, OP_NONE);
+
+	if (S(o)->value)
+		return -ERANGE;
+	if (!hold)
+		hold = hold_find(o, 0, OP_NONE);
+	if (!hold) {
+		put_back(o, S(o), 1);
+		return 0;
+	}
+	sem_unhold(o, S(o), hold);
+	hold_drop(o, hold);
+	return 0;
+}
+
+/* What the caller took by reading, and gives back now. A job may write where another read. */
+static struct ipc_hold *taken(struct ipc_obj *o, const struct ipc_call *c)
+{
+	return S(o)->jobserver ? hold_of_process(o, c->pid, OP_READ) : hold_find(o, c->handle, OP_READ);
+}
+
+static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		const struct ipc_cmd *cmd)
+{
+	struct ipc_sem *s = S(o);
+	struct ipc_hold *hold;
+	uint64_t n, left = 0;
+
+	(void)hd;
+	if (cmd->verb != CMD_ADD || cmd->n < 0)
+		return -EINVAL;
+	if (o->type == IPC_LOCK) {
+		if (cmd->n != 1)
+			return cmd->n ? -ERANGE : 0;
+		return release_lock(o, c);
+	}
+	n = (uint64_t)cmd->n - c->done;
+	if (n > INT64_MAX - s->value || (s->bound && s->value + n > s->bound))
+		return -ERANGE;
+	/* Holds of many processes (that share a descriptor) may be too much for one change. */
+	while (n > left && (hold = taken(o, c))) {
+		left += hold_reduce(o, hold, n - left > UINT32_MAX ? UINT32_MAX : (uint32_t)(n - left));
+		if (log_room(o) > 60)
+			continue;
+		put_back(o, s, left);
+		n -= left;
+		c->done += left;
+		left = 0;
+		call_record(o, c, (int64_t)(c->pos << 32 | c->done), true);
+		commit(o);
+	}
+	put_back(o, s, n);
+	return 0;
+}
+
+static int flock_it(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
+{
+	return sem_flock(o, S(o), LINE, hd, c, how);
+}
+
+static void pump(struct ipc_obj *o)
+{
+	sem_pump(o, S(o), LINE);
+}
+
+static unsigned int poll_it(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	bool free = S(o)->value && !line_first(o, LINE);
+
+	(void)hd;
+	if (o->type == IPC_LOCK)
+		return (free ? POLLIN : 0) | (S(o)->value ? 0 : POLLOUT);
+	return (free ? POLLIN : 0) | POLLOUT;
+}
+
+static uint64_t units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	(void)hd;
+	*ret = out ? 0 : S(o)->value;
+	return *ret;
+}
+
+static uint64_t size(struct ipc_obj *o)
+{
+	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
+}
+
+static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	sem_unhold(o, S(o), hold);
+}
+
+/*
+ * A permit that a dead direct client was given: its hold returns it; without undo it was not
+ * taken.
+ */
+static void regret(struct ipc_obj *o, struct ipc_waiter *w)
+{
+	if (w->op == OP_READ && !has_undo(S(o)) && w->result >= 0)
+		put_back(o, S(o), 1);
+}
+
+int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
+{
+	uint64_t shared = 0, held = 0;
+
+	if (s->spare && check_block(o, s->spare, sizeof(struct ipc_hold), k) < 0)
+		return -EIO;
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		if (hold->op == OP_FLOCK_SHARED)
+			shared += hold->count;
+		else
+			held += hold->count;
+	}
+	if (s->bound && s->value > s->bound)
+		k->why = "more permits free than the bound";
+	else if (shared != s->shared)
+		k->why = "shared holders do not add up";
+	else if (o->type != IPC_SEM && s->value && shared + held)
+		k->why = "free and held at once";
+	else if (o->type > IPC_RLOCK && s->value + held != 1)
+		k->why = "held by nobody, or by two";
+	else if (s->undo > 1 || s->scope >= SCOPES || s->jobserver > 1)
+		k->why = "unknown setting";
+	return k->why ? -EIO : 0;
+}
+
+static int check(struct ipc_obj *o, struct ipc_check *k)
+{
+	return sem_check(o, S(o), k);
+}
+
+const struct ipc_type ipc_sem_type = {
+	.id = IPC_SEM, .name = "sem", .suffix = ".sem", .init = init, .read = read_permit,
+	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
+	.unhold = unhold, .regret = regret, .check = check,
+};
+
+const struct ipc_type ipc_lock_type = {
+	.id = IPC_LOCK, .name = "lock", .suffix = ".lock", .init = init, .read = read_permit,
+	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
+	.unhold = unhold, .regret = regret, .check = check,
+	.entered = fast_entered, .leaving = fast_leaving,
+};

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * value: a text of up to 4096 bytes that is read and changed as a whole.
+ *
+ * The text is one message, and a change makes a new one: answers that show the old text keep it
+ * (ipc_msg.refs). `version` counts the changes; writing the same text again is none. 0 as text
+ * means that it was never set; it is made the empty message when an answer needs one.
+ *
+ * With a typecode (number.h) the text is always as that type prints it, so equal numbers are equal
+ * texts. Only a character may be empty then.
+ *
+ * A write through a handle that can also read puts what it made into the handle as the answer in
+ * hand, at the position where the write left it: so a read there gives it, whatever others have
+ * written since. It is one change with the write, and survives with it. (A handle of libipcfs has
+ * no position: the next read gives it.)
+ *
+ * A handle of `changed` remembers the version that it saw last (ipc_handle.seen), at first the one
+ * at its open; its reader waits in CHANGED for another. The lock is flock's alone (sem.c).
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#include "object/number.h"
+#include "object/fast.h"
+#include "object/type.h"
+
+#define V(o) (&(o)->h->b.value)
+#define SHARES_MAX 60000u	/* ipc_msg.refs has 16 bits */
+
+enum { LINE_CHANGED, LINE_LOCK };
+
+static void value_init(struct ipc_header *h)
+{
+	sem_init(&h->b.value.lock, h->type);
+}
+
+static ref_t text_new(struct ipc_obj *o, const char *text, size_t len)
+{
+	struct iovec iov = { .iov_base = (char *)(len ? text : ""), .iov_len = len };
+
+	return msg_new(o, &iov, 1, len);
+}
+
+size_t ipc_value_text(struct ipc_obj *o, char *buf, size_t size)
+{
+	return V(o)->text ? msg_copy(o, V(o)->text, 0, buf, size) : 0;
+}
+
+/* The text as an answer: one more reference to it. -ENOMEM. */
+static int show(struct ipc_obj *o, struct ipc_answer *a)
+{
+	char buf[IPC_VALUE_MAX];
+	ref_t msg = V(o)->text;
+
+	if (!msg) {
+		msg = text_new(o, "", 0);
+		if (!msg)
+			return -ENOMEM;
+		set32(o, V(o)->text, msg);
+	}
+	if (msg_at(o, msg)->refs < SHARES_MAX) {
+		msg_get(o, msg);
+	} else {
+		msg = text_new(o, buf, ipc_value_text(o, buf, sizeof(buf)));
+		if (!msg)
+			return -ENOMEM;
+	}
+	*a = (struct ipc_answer){ .kind = ANSWER_LINES, .first = msg, .count = 1,
+				  .len = msg_at(o, msg)->len + 1u };
+	return 0;
+}
+
+static int value_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	if (hd->kind != HANDLE_CHANGED)
+		return show(o, &c->got);
+	c->op = OP_CHANGED;
+	if (hd->seen == V(o)->version)
+		return waiter_add(o, c, LINE_CHANGED, 0);
+	set64(o, hd->seen, V(o)->version);
+	return show(o, &c->got);
+}
+
+static void value_opened(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	set64(o, hd->seen, V(o)->version);
+}
+
+/* ---- changing it ---- */
+
+/* As this type prints it, into buf[IPC_VALUE_MAX]. */
+static int normal(uint32_t code, const char *text, size_t len, char *buf, size_t *ret_len)
+{
+	uint64_t item = 0;
+	int r = 0;
+
+	if (code) {
+		r = number_parse(code, text, len, &item);
+		if (r == 0)
+			*ret_len = number_print(code, &item, buf);
+		return r;
+	}
+	if (len > IPC_VALUE_MAX)
+		return -EMSGSIZE;
+	memcpy(buf, text, len);
+	*ret_len = len;
+	return 0;
+}
+
+static bool is_zero(const char *text, size_t len)
+{
+	double x;
+
+	return number_real(text, len, &x) == 0 && x == 0;
+}
+
+/* Is `old` what the value is? */
+static bool same(struct ipc_obj *o, const char *old, size_t old_len, const char *now, size_t len)
+{
+	char buf[IPC_VALUE_MAX];
+	size_t n;
+
+	if (!len)
+		return !old_len || is_zero(old, old_len);
+	return normal(V(o)->typecode, old, old_len, buf, &n) == 0 && n == len &&
+	       !memcmp(buf, now, len);
+}
+
+static int added(struct ipc_obj *o, const struct ipc_cmd *cmd, const char *now, size_t len,
+		 char *buf, size_t *ret_len)
+{
+	const char *other = cmd->text;
+	size_t other_len = cmd->text_len;
+	char n_text[NUMBER_TEXT_MAX];
+	bool negate = other && cmd->n < 0;
+	int r;
+
+	if (!other) {
+		other_len = number_print('q', &cmd->n, n_text);
+		other = n_text;
+	}
+	r = number_add(V(o)->typecode, now, len, other, other_len, negate, buf);
+	if (r == 0)
+		*ret_len = strlen(buf);
+	return r;
+}
+
+/* What the command makes of the value: 0 or -errno. */
+static int made(struct ipc_obj *o, const struct ipc_cmd *cmd, char *buf, size_t *ret_len)
+{
+	char now[IPC_VALUE_MAX];
+	size_t len = ipc_value_text(o, now, sizeof(now));
+
+	switch (cmd->verb) {
+	case CMD_PLUS:
+		return added(o, cmd, now, len, buf, ret_len);
+	case CMD_CAS:
+		if (!same(o, cmd->old, cmd->old_len, now, len))
+			return -EAGAIN;
+		/* fall through */
+	case CMD_TEXT:
+		return normal(V(o)->typecode, cmd->text, cmd->text_len, buf, ret_len);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Set the text, and show it to the handle (NULL: to nobody) at this position. */
+static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, const char *text, size_t len)
+{
+	struct ipc_value *v = V(o);
+	struct ipc_answer got, before = { 0 };
+	char now[IPC_VALUE_MAX];
+	size_t now_len = ipc_value_text(o, now, sizeof(now));
+	ref_t old = 0, msg;
+
+	if (now_len != len || memcmp(now, text, len)) {
+		msg = text_new(o, text, len);
+		if (!msg)
+			return -ENOMEM;
+		old = v->text;
+		set32(o, v->text, msg);
+		set64(o, v->length, len);
+		set64(o, v->version, v->version + 1);
+	}
+	if (hd) {
+		if (show(o, &got) < 0)
+			return -ENOMEM;
+		got.base = base;
+		before = hd->hand;
+		answer_move(o, &hd->hand, &got);
+	}
+	if (old)
+		msg_put(o, old);
+	if (before.count)		/* it is the answer of a read of this value: one message */
+		msg_put(o, before.first);
+	return 0;
+}
+
+static int value_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		      const struct ipc_cmd *cmd)
+{
+	bool reads = hd->kind == HANDLE_OBJECT && (hd->oflags & O_ACCMODE) == O_RDWR;
+	char buf[IPC_VALUE_MAX];
+	size_t len = 0;
+	int r = made(o, cmd, buf, &len);
+
+	if (r == 0 && c->whole)
+		r = number_int64(buf, len, &c->got.number);
+	return r < 0 ? r : set_text(o, reads ? hd : NULL, c->end, buf, len);
+}
+
+int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code)
+{
+	struct ipc_call c = { .unique = unique };
+	char now[IPC_VALUE_MAX], buf[IPC_VALUE_MAX];
+	size_t len = ipc_value_text(o, now, sizeof(now));
+	bool number = code && code != 'c' && code != 'u';
+	int r;
+
+	if (code && !number_size(code))
+		return -EINVAL;
+	if (!len && number)
+		now[len++] = '0';
+	r = len ? normal(code, now, len, buf, &len) : 0;
+	while (r == 0) {
+		set32(o, V(o)->typecode, code);
+		r = set_text(o, NULL, 0, buf, len);
+		if (r == 0)
+			break;
+		obj_rollback(o);
+		r = heap_grow(o, true);
+	}
+	if (r < 0)
+		return r;
+	call_record(o, &c, 0, false);
+	commit(o);
+	o->work = true;
+	return 0;
+}
+
+/* ---- the rest ---- */
+
+static int value_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
+{
+	return sem_flock(o, &V(o)->lock, LINE_LOCK, hd, c, how);
+}
+
+static void value_pump(struct ipc_obj *o)
+{
+	struct ipc_answer got;
+
+	LIST_EACH(o, &o->h->lines[LINE_CHANGED], r) {
+		struct ipc_handle *hd = handle_at(o, waiter_at(o, r)->handle);
+
+		if (hd->seen == V(o)->version)
+			continue;
+		while (show(o, &got) < 0) {
+			obj_rollback(o);
+			if (heap_grow(o, true) < 0)
+				return;
+		}
+		set64(o, hd->seen, V(o)->version);
+		waiter_grant(o, r, (int64_t)got.len, &got);
+	}
+	sem_pump(o, &V(o)->lock, LINE_LOCK);
+}
+
+static unsigned int value_poll(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	if (hd->kind == HANDLE_CHANGED)
+		return hd->seen != V(o)->version ? POLLIN : 0;
+	return POLLIN | POLLOUT;
+}
+
+/* `changed` is for everybody, and each change is news. */
+static uint64_t value_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
+{
+	*ret = !out && hd->kind == HANDLE_CHANGED ? V(o)->version : 0;
+	return 0;
+}
+
+static uint64_t value_size(struct ipc_obj *o)
+{
+	return __atomic_load_n(&V(o)->length, __ATOMIC_RELAXED);
+}
+
+static void value_unhold(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	sem_unhold(o, &V(o)->lock, hold);
+}
+
+static int value_check(struct ipc_obj *o, struct ipc_check *k)
+{
+	const struct ipc_value *v = V(o);
+	char text[IPC_VALUE_MAX], buf[IPC_VALUE_MAX];
+	size_t len, n = 0;
+
+	if (v->text && check_shared(o, v->text, k) < 0)
+		return -EIO;
+	if (v->length > IPC_VALUE_MAX || v->length != (v->text ? msg_at(o, v->text)->len : 0)) {
+		k->why = "length of the text is wrong";
+		return -EIO;
+	}
+	len = ipc_value_text(o, text, sizeof(text));
+	if (v->typecode && !number_size(v->typecode))
+		k->why = "unknown type code";
+	else if (v->typecode && len && (normal(v->typecode, text, len, buf, &n) < 0 || n != len ||
+					memcmp(buf, text, n)))
+		k->why = "text is not of its type";
+	return k->why ? -EIO : sem_check(o, &V(o)->lock, k);
+}
+
+const struct ipc_type ipc_value_type = {
+	.id = IPC_VALUE, .name = "value", .suffix = ".value", .init = value_init,
+	.read = value_read, .give = value_give, .flock = value_flock, .pump = value_pump,
+	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened,
+	.unhold = value_unhold,
+	.check = value_check,
+	.entered = fast_entered, .leaving = fast_leaving,
+};

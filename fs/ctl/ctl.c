@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* .ctl directories, and reading and writing their plain files: see ctl.h. */
+#include "ctl/ctl.h"
+
+#include <inttypes.h>
+
+#include "wait/held.h"
+#include "base/text.h"
+
+#define BIT(t)		(1u << (t))
+
+/* ---- the directory ---- */
+
+const struct ctl_file *ctl_of(unsigned int sub)
+{
+	return sub >= SUB_CTL_FILE && sub - SUB_CTL_FILE < ctl_count ?
+	       &ctl_files[sub - SUB_CTL_FILE] : NULL;
+}
+
+bool ctl_is_dir(unsigned int sub)
+{
+	const struct ctl_file *c = ctl_of(sub);
+
+	return sub == SUB_CTL || (c && c->access == CTL_DIRECTORY);
+}
+
+static uint32_t types_of(const struct target *dir)
+{
+	if (dir->sub != SUB_CTL)
+		return CTL_LIMITS;
+	if (dir->node == fs.root)
+		return CTL_ROOT;
+	return BIT(dir->node->type == IPC_TWOWAY ? IPC_PIPE : dir->node->type);
+}
+
+bool ctl_exists(const struct target *t)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+
+	if (t->node->type == IPC_DIR && t->node != fs.root)
+		return false;
+	if (t->sub == SUB_CTL)
+		return true;
+	if (t->node == fs.root)
+		return c && c->types & (CTL_ROOT | CTL_LIMITS);
+	return c && c->types & BIT(t->node->type == IPC_TWOWAY ? IPC_PIPE : t->node->type);
+}
+
+unsigned int ctl_lookup(const struct target *dir, const char *name, size_t len)
+{
+	uint32_t types = types_of(dir);
+
+	for (unsigned int i = 0; i < ctl_count; i++)
+		if (ctl_files[i].types & types && strlen(ctl_files[i].name) == len &&
+		    !memcmp(ctl_files[i].name, name, len))
+			return SUB_CTL_FILE + i;
+	return 0;
+}
+
+unsigned int ctl_nth(const struct target *dir, unsigned int n)
+{
+	uint32_t types = types_of(dir);
+
+	for (unsigned int i = 0; i < ctl_count; i++)
+		if (ctl_files[i].types & types && !ctl_files[i].unlisted && n-- == 0)
+			return SUB_CTL_FILE + i;
+	return 0;
+}
+
+void ctl_attr(const struct target *t, struct stat *st)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+	mode_t readable = st->st_mode & 0444;
+
+	char target[4200];
+
+	st->st_nlink = 1;
+	st->st_size = CTL_SIZE;
+	if (ctl_is_dir(t->sub)) {
+		/* whoever may read the object may go in */
+		st->st_mode = S_IFDIR | readable | readable >> 2;
+		st->st_nlink = 2;
+		st->st_size = 0;
+		return;
+	}
+	if (!c)
+		return;
+	switch (c->access) {
+	case CTL_SETTING:
+		st->st_mode = S_IFREG | readable | 0200;
+		break;
+	case CTL_DATA:
+		st->st_mode = S_IFREG | (st->st_mode & 0666);
+		break;
+	case CTL_COMMAND:	/* readable, and without text, so that grep has nothing to complain of */
+		st->st_mode = S_IFREG | readable | readable >> 1;
+		break;
+	case CTL_OWNER:
+		st->st_mode = S_IFREG | readable | 0200;
+		break;
+	case CTL_PRIVATE:
+		st->st_mode = S_IFREG | 0400;
+		break;
+	case CTL_LINK:
+		st->st_mode = S_IFLNK | 0777;
+		if (ctl_readlink(t, target, sizeof(target)) == 0)
+			st->st_size = (off_t)strlen(target);
+		break;
+	default:
+		st->st_mode = S_IFREG | readable;
+	}
+}
+
+int ctl_readlink(const struct target *t, char *buf, size_t size)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+
+	if (!c || c->access != CTL_LINK)
+		return -EINVAL;
+	snprintf(buf, size, "%s/objects/%" PRIu64 "%s", fs.opt.state, t->node->id,
+		 strcmp(c->name, "data") ? "" : ".data");
+	return 0;
+}
+
+/* ---- reading and writing ---- */
+
+/* What an object that is only looked at shows. */
+static void show_look(struct object *ob, FILE *f)
+{
+	char text[IPC_VALUE_MAX];
+
+	if (ob->o.type == IPC_QUEUE || ob->o.type == IPC_PIPE)
+		show_peek(ob, f);
+	else if (ob->o.type == IPC_VALUE)
+		fprintf(f, "%.*s\n", (int)ipc_value_text(&ob->o, text, sizeof(text)), text);
+	else
+		fprintf(f, "%" PRIu64 "\n", ipc_size(&ob->o));
+}
+
+/* What is more than a word cannot be seen while somebody keeps the object's lock. */
+static bool needs_lock(const struct object *ob, const struct ctl_file *c)
+{
+	if (c)
+		return !c->in_status && !c->unlocked;
+	return ob->o.type == IPC_QUEUE || ob->o.type == IPC_PIPE || ob->o.type == IPC_VALUE;
+}
+
+static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
+{
+	if (!ob->o.locked && needs_lock(ob, c)) {
+		fprintf(f, "stalled: ");
+		show_stalled(ob, f);
+	} else if (c) {
+		c->show(ob, f);
+	} else {
+		show_look(ob, f);
+	}
+}
+
+int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+	struct object *ob = NULL;
+	FILE *f;
+	int r = 0;
+
+	if (c && !c->show && !c->show_mount) {	/* a command: nothing to show */
+		*ret_text = strdup("");
+		*ret_len = 0;
+		return *ret_text ? 0 : -ENOMEM;
+	}
+	if (!c || !c->show_mount) {
+		ob = object_of(t->node, &r);
+		r = ob ? held_look(ob) : r;
+		if (r < 0)
+			return r;
+	}
+	f = open_memstream(ret_text, ret_len);
+	r = f ? 0 : -ENOMEM;
+	if (f) {
+		if (!ob)
+			c->show_mount(f);
+		else
+			show_object(ob, c, f);
+		if (fclose(f) != 0)
+			r = -ENOMEM;
+	}
+	if (ob) {
+		if (ob->o.damage && r == 0) {
+			free(*ret_text);
+			r = -EIO;
+		}
+		object_unlock(ob);
+	}
+	return r;
+}
+
+static int store_line(const struct ctl_file *c, struct object *ob, const char *s, size_t len,
+		      uint64_t unique)
+{
+	text_trim(&s, &len);
+	if (ob)
+		return c->store(ob, s, len, unique);
+	return c->store_mount(s, len);
+}
+
+/*
+ * Each command of a write is noted by itself, as the write's request and how many were before it:
+ * a write that comes again after a restart goes on behind the last one. (Uniques count requests;
+ * 44 bits last for years.)
+ */
+static uint64_t line_unique(uint64_t unique, unsigned int line)
+{
+	return unique | (uint64_t)line << 44;
+}
+
+/* How many commands of a resent write the last worker had done. */
+static unsigned int lines_done(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	unsigned int n = 1;
+	int64_t result;
+	bool partial;
+
+	for (size_t i = 0; i < len; i++)
+		n += s[i] == '\n';
+	while (n && !ipc_note_find(&ob->o, line_unique(unique, n - 1), 0, &result, &partial))
+		n--;
+	return n;
+}
+
+ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique,
+		  struct object **ret_ob)
+{
+	const struct ctl_file *c = ctl_of(t->sub);
+	struct object *ob = NULL;
+	unsigned int line = 0, before = 0;
+	size_t done = 0;
+	int r = 0;
+
+	*ret_ob = NULL;
+	if (!c || (!c->store && !c->store_mount))
+		return -EACCES;
+	if (c->store) {
+		ob = object_of(t->node, &r);
+		r = ob ? object_enter(ob) : r;
+		if (r < 0)
+			return r;
+		if (raw.resent)
+			before = lines_done(ob, s, len, unique);
+	}
+	/* A setting is one word; of commands there may be one a line. */
+	while (done < len || !len) {
+		const char *nl = c->access == CTL_SETTING ? NULL : memchr(s + done, '\n', len - done);
+		size_t n = nl ? (size_t)(nl - s) + 1 - done : len - done;
+
+		r = line < before ? 0 : store_line(c, ob, s + done, n, line_unique(unique, line));
+		if (r < 0)
+			break;
+		line++;
+		done += n;
+		if (!len)
+			break;
+	}
+	if (ob)
+		object_unlock(ob);
+	*ret_ob = ob;
+	return done ? (ssize_t)done : r;
+}

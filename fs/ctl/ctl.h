@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NAME.ctl/ and the mount's own .ctl/: small text files, one a fact.
+ *
+ * A plain ctl file is shown as it stood when it was opened (a snapshot, kept with the open file);
+ * what is written to it is a command. Those that wait or take (`kind` is not HANDLE_OBJECT) are
+ * handles of the object with another way to read, and no business of this file.
+ */
+#ifndef IPCFS_CTL_H
+#define IPCFS_CTL_H
+
+#include <stdio.h>
+
+#include "state/fs.h"
+
+enum ctl_access {
+	CTL_FACT,		/* readable by whoever may read the object */
+	CTL_SETTING,		/* the same, and its owner's to write */
+	CTL_DATA,		/* as the object itself */
+	CTL_COMMAND,		/* to be written by whoever may read the object */
+	CTL_OWNER,		/* to be written by its owner */
+	CTL_PRIVATE,		/* readable by the owner of the mount: it tells of every object */
+	CTL_LINK,		/* a symbolic link */
+	CTL_DIRECTORY,
+};
+
+struct ctl_file {
+	const char *name;
+	uint32_t types;			/* bits 1 << type; IPC_ROOT: the mount's own */
+	uint8_t access;
+	uint8_t kind;			/* enum ipc_handle_kind; HANDLE_OBJECT: plain */
+	bool unlisted;			/* waits, takes or leads elsewhere */
+	bool in_status;			/* one word or number, and so to be shown without the lock */
+	bool unlocked;			/* `show` knows what to do without the lock */
+	void (*show)(struct object *ob, FILE *f);
+	/* One line of text, with the object locked. 0 or -errno */
+	int (*store)(struct object *ob, const char *s, size_t len, uint64_t unique);
+	/* of the mount's own files: without an object */
+	void (*show_mount)(FILE *f);
+	int (*store_mount)(const char *s, size_t len);
+};
+
+/*
+ * The size of control files, as in sysfs: it is not known before they are read, and programs take
+ * a regular file of size 0 for empty.
+ */
+#define CTL_SIZE	4096
+
+#define CTL_ROOT	(1u << 31)
+#define CTL_LIMITS	(1u << 30)
+
+extern const struct ctl_file ctl_files[];
+extern const unsigned int ctl_count;
+
+/* The file of this name in the .ctl of a node (limits: in .ctl/limits), as sub; 0: none. */
+unsigned int ctl_lookup(const struct target *dir, const char *name, size_t len);
+const struct ctl_file *ctl_of(unsigned int sub);	/* NULL: the directory itself */
+bool ctl_is_dir(unsigned int sub);
+bool ctl_exists(const struct target *t);	/* its node has a file of this kind */
+void ctl_attr(const struct target *t, struct stat *st);
+/* The n-th listed file (from 0) of the directory, as sub; 0: no more. */
+unsigned int ctl_nth(const struct target *dir, unsigned int n);
+/* The text of a plain file, to be freed; or of what a handle that only looks is shown. */
+int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len);
+/*
+ * Bytes that were used (whole lines), or -errno. *ret_ob (NULL: none) is to be settled when that
+ * was answered: what it notes of others would take the place of the note of this request.
+ */
+ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique,
+		  struct object **ret_ob);
+int ctl_readlink(const struct target *t, char *buf, size_t size);
+
+/* ctl_show.c */
+/* Who keeps the object's lock, and for how long already: "pid 12 (command) for 3.4 s". */
+void show_stalled(struct object *ob, FILE *f);
+void show_type(struct object *ob, FILE *f);
+void show_status(struct object *ob, FILE *f);
+void show_waiters(struct object *ob, FILE *f);
+void show_holders(struct object *ob, FILE *f);
+void show_peek(struct object *ob, FILE *f);
+void show_leased(struct object *ob, FILE *f);
+void show_dead(struct object *ob, FILE *f);
+void show_mount_status(FILE *f);
+void show_mount_waiters(FILE *f);
+void show_mount_holders(FILE *f);
+void show_deadlocks(FILE *f);
+
+#endif

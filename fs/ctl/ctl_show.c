@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/* The longer texts of .ctl files: who waits, who holds, what is in a queue, deadlocks. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "wait/held.h"
+#include "object/type.h"
+
+void show_type(struct object *ob, FILE *f)
+{
+	fprintf(f, "%s\n", ob->o.ops->name);
+}
+
+void show_stalled(struct object *ob, FILE *f)
+{
+	char command[200];
+	uint64_t since = ob->held_since;
+	uint32_t pid = held_pid(ob);
+
+	proc_command(pid, command, sizeof(command));
+	fprintf(f, "pid %u (%s) for %.3f s\n", pid, command, (double)(ipc_now() - since) / 1e9);
+}
+
+/* Counted, for its count may be any number: then the object is damaged. */
+static uint32_t length(struct ipc_obj *o, const struct ipc_list *l)
+{
+	uint32_t n = 0;
+
+	if (!o->locked)		/* (stalled) */
+		return __atomic_load_n(&l->count, __ATOMIC_RELAXED);
+	LIST_EACH(o, l, r)
+		n++;
+	if (n != __atomic_load_n(&l->count, __ATOMIC_RELAXED))
+		obj_damage(o, "a list is not as long as its count");
+	return n;
+}
+
+static uint32_t waiters_in(struct ipc_obj *o)
+{
+	uint32_t n = 0;
+
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		n += length(o, &o->h->lines[i]);
+	return n;
+}
+
+/* Its numbers are words of their own, which can be read without the lock. */
+void show_status(struct object *ob, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+
+	if (!ob->o.locked) {
+		fprintf(f, "stalled: ");
+		show_stalled(ob, f);
+	}
+	for (unsigned int i = 0; i < ctl_count; i++) {
+		const struct ctl_file *c = &ctl_files[i];
+
+		if (!c->in_status || !(c->types & 1u << ob->o.type))
+			continue;
+		fprintf(f, "%s: ", c->name);
+		c->show(ob, f);
+	}
+	fprintf(f, "waiters: %u\nholders: %u\nmemory: %" PRIu64 "\nhandles: %u\n", waiters_in(o),
+		length(o, &o->h->holds), object_memory(ob), length(o, &o->h->handles));
+}
+
+static const char *const op_names[OP_OPS] = {
+	[OP_NONE] = "none", [OP_READ] = "read", [OP_WRITE] = "write", [OP_FLOCK] = "flock",
+	[OP_FLOCK_SHARED] = "flock-shared", [OP_JOIN] = "join", [OP_LEASE] = "lease",
+	[OP_STREAM] = "stream", [OP_CHANGED] = "changed",
+};
+
+/* pid, start time, uid, operation, seconds, command */
+static void show_process(FILE *f, const char *path, uint32_t pid, uint32_t uid, const char *op,
+			 uint64_t since)
+{
+	char command[200];
+	double seconds = (double)(ipc_now() - since) / 1e9;
+
+	proc_command(pid, command, sizeof(command));
+	if (path)
+		fprintf(f, "%s\t", path);
+	fprintf(f, "%u\t%" PRIu64 "\t%u\t%s\t%.3f\t%s\n", pid, proc_start(pid), uid, op, seconds,
+		command);
+}
+
+static const char *op_name(uint32_t op)
+{
+	return op < OP_OPS ? op_names[op] : "?";
+}
+
+/* The lists of a stalled object are not to be seen: who keeps its lock stands for all of them. */
+static void show_keeper(struct object *ob, const char *path, FILE *f)
+{
+	uint32_t pid = held_pid(ob);
+
+	show_process(f, path, pid, proc_uid(pid), "stalled", ob->held_since);
+}
+
+static uint32_t waiter_pid(const struct ipc_waiter *w)
+{
+	return w->pid ? w->pid : proc_pid(w->tid);
+}
+
+static void waiters_of(struct object *ob, const char *path, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+
+	if (!o->locked) {
+		show_keeper(ob, path, f);
+		return;
+	}
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &o->h->lines[i], r) {
+			struct ipc_waiter *w = waiter_at(o, r);
+
+			show_process(f, path, waiter_pid(w), w->uid, op_name(w->op), w->since);
+		}
+}
+
+static void holders_of(struct object *ob, const char *path, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+
+	if (!o->locked) {
+		show_keeper(ob, path, f);
+		return;
+	}
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *k = AT(o, ipc_hold, r);
+
+		show_process(f, path, k->pid, k->uid, op_name(k->op), k->since);
+	}
+	if (o->type != IPC_QUEUE)
+		return;
+	LIST_EACH(o, &o->h->b.queue.leased, r) {
+		struct ipc_lease *k = AT(o, ipc_lease, r);
+
+		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, op_name(OP_LEASE), k->since);
+	}
+}
+
+void show_waiters(struct object *ob, FILE *f)
+{
+	waiters_of(ob, NULL, f);
+}
+
+void show_holders(struct object *ob, FILE *f)
+{
+	holders_of(ob, NULL, f);
+}
+
+/* What its messages can come to: no more than the memory they are in, whatever is shared. */
+static uint64_t text_most(const struct ipc_obj *o)
+{
+	return (uint64_t)o->pages * IPC_PAGE;
+}
+
+static void put_msg(struct ipc_obj *o, ref_t msg, uint32_t skip, uint64_t *left, FILE *f)
+{
+	static char buf[MSG_MOST];
+	size_t n = msg_copy(o, msg, skip, buf, sizeof(buf));
+
+	if (n > *left) {
+		obj_damage(o, "more in its messages than it has memory");
+		return;
+	}
+	*left -= n;
+	fwrite(buf, 1, n, f);
+}
+
+struct peek {
+	FILE *f;
+	uint64_t left;
+	uint32_t skip;
+	bool newline;
+};
+
+static bool peek_one(void *arg, struct ipc_obj *o, ref_t msg)
+{
+	struct peek *p = arg;
+
+	put_msg(o, msg, p->skip, &p->left, p->f);
+	p->skip = 0;
+	if (p->newline)
+		fputc('\n', p->f);
+	return true;
+}
+
+void show_peek(struct object *ob, FILE *f)
+{
+	struct ipc_queue *q = &ob->o.h->b.queue;
+
+	for (unsigned int i = 0; i < (ob->o.type == IPC_PIPE ? 2u : 1u); i++) {
+		struct peek p = { f, text_most(&ob->o), q->mq[i].skip, q->framing == FRAMING_LINE };
+
+		ipc_peek(&ob->o, &q->mq[i], peek_one, &p);
+	}
+}
+
+void show_leased(struct object *ob, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+	uint64_t left = text_most(o);
+
+	LIST_EACH(o, &o->h->b.queue.leased, r) {
+		struct ipc_lease *l = AT(o, ipc_lease, r);
+
+		fprintf(f, "%" PRIu64 "\t%u\t%.3f\t%u\t", l->id, msg_at(o, l->msg)->attempts,
+			(double)(ipc_now() - l->since) / 1e9, l->pid);
+		put_msg(o, l->msg, 0, &left, f);
+		fputc('\n', f);
+	}
+}
+
+void show_dead(struct object *ob, FILE *f)
+{
+	struct ipc_obj *o = &ob->o;
+	uint64_t left = text_most(o);
+
+	LIST_EACH(o, &o->h->b.queue.dead, r) {
+		struct ipc_lease *l = AT(o, ipc_lease, r);
+
+		fprintf(f, "%" PRIu64 "\t", l->id);
+		put_msg(o, l->msg, 0, &left, f);
+		fputc('\n', f);
+	}
+}
+
+/* ---- the mount's own ---- */
+
+/* Objects that somebody has open, locked one after the other; those that are stalled, unlocked. */
+static void each_active(void (*fn)(struct object *ob, const char *path, void *arg), void *arg)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob;
+		char path[4200];
+		int e;
+
+		if (n->type == IPC_DIR || !node_block(n)->active)
+			continue;
+		turn_trim();
+		ob = object_of(n, &e);
+		e = ob ? object_lock(ob) : e;
+		if (e < 0 && e != -EBUSY)
+			continue;
+		tree_path(n, path, sizeof(path));
+		fn(ob, path, arg);
+		object_unlock(ob);
+	}
+}
+
+static void each_waiters(struct object *ob, const char *path, void *arg)
+{
+	waiters_of(ob, path, arg);
+}
+
+static void each_holders(struct object *ob, const char *path, void *arg)
+{
+	holders_of(ob, path, arg);
+}
+
+void show_mount_waiters(FILE *f)
+{
+	each_active(each_waiters, f);
+}
+
+void show_mount_holders(FILE *f)
+{
+	each_active(each_holders, f);
+}
+
+struct counts { uint64_t handles, waiters, stalled; };
+
+static void each_count(struct object *ob, const char *path, void *arg)
+{
+	uint32_t handles = length(&ob->o, &ob->o.h->handles), waiters = waiters_in(&ob->o);
+	struct counts *c = arg;
+
+	(void)path;
+	c->stalled += !ob->o.locked;
+	if (ob->o.damage)
+		return;
+	c->handles += handles;
+	c->waiters += waiters;
+}
+
+void show_mount_status(FILE *f)
+{
+	struct ipc_mount *b = mount_body();
+	struct counts c = { 0 };
+
+	each_active(each_count, &c);
+	fprintf(f, "version: %s\npid: %d\nsupervisor: %d\nworker: %d\nrestarts: %u\n"
+		"mountpoint: %s\nstate: %s\nuptime: %.0f\n", IPCFS_VERSION, getpid(), fs.supervisor,
+		getpid(), fs.restarts, fs.mountpoint, fs.opt.state,
+		(double)(ipc_now() - fs.started) / 1e9);
+	fprintf(f, "objects: %" PRIu64 "\nobjects_limit: %" PRIu64 "\nmemory: %" PRIu64
+		"\nmemory_limit: %" PRIu64 "\nmessage_limit: %" PRIu64 "\nhandles: %" PRIu64
+		"\nwaiters: %" PRIu64 "\nstalled: %" PRIu64 "\n", b->objects, b->object_limit, b->memory,
+		b->memory_limit, b->message_limit, c.handles, c.waiters, c.stalled);
+}
+
+/* ---- deadlocks ---- */
+
+#define EDGES_MOST 4096
+
+struct edge {			/* process `from` waits for what `to` holds */
+	uint32_t from, to;
+	uint32_t seen;			/* the walk that came here last, … */
+	uint32_t before;		/* … and by which edge; EDGES_MOST: it is the first */
+	char *path;
+};
+
+struct edges {
+	struct edge *e;
+	size_t n;
+};
+
+static void each_edges(struct object *ob, const char *path, void *arg)
+{
+	struct ipc_obj *o = &ob->o;
+	struct edges *all = arg;
+
+	if (!o->locked)		/* nobody can tell */
+		return;
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &o->h->lines[i], r)
+			LIST_EACH(o, &o->h->holds, k) {
+				struct ipc_waiter *w = waiter_at(o, r);
+				struct ipc_hold *hold = AT(o, ipc_hold, k);
+
+				/* a condition's line 0 waits for a notify, which nobody holds */
+				if (all->n == EDGES_MOST || (o->type == IPC_COND && i == 0) ||
+				    w->op == OP_CHANGED)
+					continue;
+				all->e[all->n++] = (struct edge){
+					.from = waiter_pid(w), .to = hold->pid, .path = strdup(path),
+				};
+			}
+}
+
+static int by_from(const void *a, const void *b)
+{
+	const struct edge *x = a, *y = b;
+
+	return (x->from > y->from) - (x->from < y->from);
+}
+
+/* The first of the edges from `pid`; they lie together. */
+static size_t first_from(const struct edges *all, uint32_t pid)
+{
+	size_t low = 0, high = all->n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (all->e[mid].from < pid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The way that led to edge `last`, from its beginning. */
+static void show_way(const struct edges *all, uint32_t last, FILE *f)
+{
+	const struct edge *e = &all->e[last];
+	char command[100];
+
+	if (e->before != EDGES_MOST) {
+		show_way(all, e->before, f);
+		fputs(", ", f);
+	}
+	proc_command(e->from, command, sizeof(command));
+	fprintf(f, "%u (%s) waits for %s held by %u", e->from, command, e->path, e->to);
+}
+
+/*
+ * Walk from `start` along the edges, to each once, the nearest first; a way back to `start` is a
+ * cycle. Each cycle is told once, by its smallest pid.
+ */
+static void find_cycle(struct edges *all, uint32_t start, uint32_t walk, uint32_t *queue, FILE *f)
+{
+	uint32_t at = start, before = EDGES_MOST;
+	size_t done = 0, n = 0;
+
+	for (;;) {
+		for (size_t i = first_from(all, at); i < all->n && all->e[i].from == at; i++) {
+			struct edge *e = &all->e[i];
+
+			if (e->seen == walk || e->to < start)
+				continue;
+			e->seen = walk;
+			e->before = before;
+			if (e->to == start) {
+				show_way(all, (uint32_t)i, f);
+				fputc('\n', f);
+				return;
+			}
+			queue[n++] = (uint32_t)i;
+		}
+		if (done == n)
+			return;
+		before = queue[done++];
+		at = all->e[before].to;
+	}
+}
+
+void show_deadlocks(FILE *f)
+{
+	struct edges all = { calloc(EDGES_MOST, sizeof(struct edge)), 0 };
+	uint32_t *queue = calloc(EDGES_MOST, sizeof(*queue)), walk = 0;
+
+	if (all.e && queue) {
+		each_active(each_edges, &all);
+		qsort(all.e, all.n, sizeof(*all.e), by_from);
+		for (size_t i = 0; i < all.n; i++)
+			if (!i || all.e[i].from != all.e[i - 1].from)
+				find_cycle(&all, all.e[i].from, ++walk, queue, f);
+	}
+	for (size_t i = 0; i < all.n; i++)
+		free(all.e[i].path);
+	free(all.e);
+	free(queue);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * READs that the kernel makes for its page cache: for sendfile(2) and splice(2), and for who
+ * touches a private mapping. (It refuses a shared one by itself, but fuse_file_mmap() has no way to
+ * refuse a private one.)
+ *
+ * sendfile and splice must be refused: they would stop at st_size, which is no length here, and
+ * programs then use read(2). A mapping must be answered, or its process dies of SIGBUS; it gets
+ * what a look at the object shows, and zeros. Both ask in the very same words. So we look whether
+ * the process has mapped the file: in a thread of its own, for /proc/PID/maps may have to wait for
+ * a lock that the process's own threads hold while they wait for us.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
+
+#include "ctl/ctl.h"
+#include "ops/io.h"
+#include "process/worker.h"
+
+#define LOOKS_MOST 32			/* at a time; who has more of them asks for trouble */
+
+struct look {
+	fuse_req_t req;
+	uint32_t tid;
+	uint64_t ino;			/* as in /proc/PID/maps */
+	int otherwise;			/* what it gets if it has not mapped the file: an error, or the end */
+	size_t size;
+	char *page;			/* what it gets: `size` bytes */
+};
+
+static unsigned int looks;		/* under the daemon lock */
+
+static bool has_mapped(uint32_t tid, dev_t dev, uint64_t ino)
+{
+	unsigned int major, minor;
+	char path[32], *line = NULL;
+	bool found = false;
+	size_t size = 0;
+	uint64_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/maps", tid);
+	f = fopen(path, "re");
+	while (f && !found && getline(&line, &size, f) > 0)
+		found = sscanf(line, "%*s %*s %*s %x:%x %" SCNu64, &major, &minor, &n) == 3 &&
+			makedev(major, minor) == dev && n == ino;
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void *look(void *arg)
+{
+	struct look *l = arg;
+	dev_t dev;
+	bool mapped = resume_mounted(fs.mountpoint, &dev) && has_mapped(l->tid, dev, l->ino);
+
+	pthread_mutex_lock(&fs.lock);
+	if (mapped)
+		fuse_reply_buf(l->req, l->page, l->size);
+	else if (l->otherwise)
+		fuse_reply_err(l->req, l->otherwise);
+	else
+		fuse_reply_buf(l->req, NULL, 0);
+	looks--;
+	pthread_mutex_unlock(&fs.lock);
+	free(l->page);
+	free(l);
+	return NULL;
+}
+
+static int begin(fuse_req_t req, const struct target *t, size_t size, size_t off, int otherwise)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	struct look *l;
+	char *text = NULL;
+	size_t len;
+	int r;
+
+	if (looks == LOOKS_MOST || size > MAX_IO)
+		return -EINVAL;
+	r = ctl_snapshot(t, &text, &len);
+	if (r < 0)
+		return r;
+	l = malloc(sizeof(*l));
+	if (!l)
+		abort();		/* the next worker gets it again */
+	*l = (struct look){
+		.req = req, .tid = (uint32_t)fuse_req_ctx(req)->pid, .ino = t->base,
+		.otherwise = otherwise, .size = size, .page = calloc(1, size + 1),
+	};
+	if (!l->page)
+		abort();
+	if (off < len)
+		memcpy(l->page, text + off, len - off < size ? len - off : size);
+	free(text);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attr, look, l);
+	pthread_attr_destroy(&attr);
+	if (r == 0) {
+		looks++;
+		return 0;
+	}
+	free(l->page);
+	free(l);
+	return -EINVAL;
+}
+
+void mapped_read(fuse_req_t req, const struct target *t, size_t size, off_t off, int otherwise)
+{
+	int r = begin(req, t, size, (size_t)off, otherwise);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plain files: .ctl files that do not wait, and handles that only look. Each open has its text as
+ * it stood at the open. A restarted worker takes it anew, and goes on at the next whole line.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "state/array.h"
+#include "ctl/ctl.h"
+#include "ops/io.h"
+#include "process/worker.h"
+
+struct snapshot {
+	uint64_t fh;
+	char *text;
+	size_t len;
+	int fd;				/* an array's memory, instead; -1 */
+	UT_hash_handle hh;
+};
+
+static struct snapshot *snapshots;
+/* Never one that an earlier worker gave: its files may still be open. */
+uint64_t plain_next(void)
+{
+	static uint32_t opened;
+
+	return FH_PLAIN | (uint64_t)(fs.restarts & 0x7fffff) << 32 | ++opened;
+}
+
+static struct snapshot *snapshot_of(uint64_t fh)
+{
+	struct snapshot *s;
+
+	HASH_FIND(hh, snapshots, &fh, sizeof(fh), s);
+	return s;
+}
+
+/* Of an array the handle looks at the memory itself, which no lock guards. */
+static int open_memory(const struct target *t, int *ret_fd)
+{
+	int r;
+	struct object *ob = object_of(t->node, &r);
+
+	if (ob)
+		r = *ret_fd = array_memory(ob);
+	return r < 0 ? r : 0;
+}
+
+int plain_open(const struct target *t, uint64_t fh)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->fd = -1;
+	if (t->sub == SUB_SELF && t->node->type == IPC_ARRAY)
+		r = open_memory(t, &s->fd);
+	else
+		r = ctl_snapshot(t, &s->text, &s->len);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	s->fh = fh;
+	HASH_ADD(hh, snapshots, fh, sizeof(s->fh), s);
+	return 0;
+}
+
+void plain_close(uint64_t fh)
+{
+	struct snapshot *s = snapshot_of(fh);
+
+	if (!s)
+		return;
+	HASH_DEL(snapshots, s);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->text);
+	free(s);
+}
+
+void io_cleanup(void)
+{
+	while (snapshots)
+		plain_close(snapshots->fh);
+}
+
+/* The text may have become longer or shorter since its first `off` bytes were read. */
+static void go_on_at_a_line(struct snapshot *s, size_t off)
+{
+	char *end;
+
+	if (!off || off >= s->len || s->text[off - 1] == '\n')
+		return;
+	end = memchr(s->text + off, '\n', s->len - off);
+	if (end) {
+		size_t rest = (size_t)(end + 1 - (s->text + off));
+
+		s->len -= rest;
+		memmove(s->text + off, end + 1, s->len - off);
+	} else {
+		s->len = off;
+	}
+}
+
+static void read_memory(fuse_req_t req, int fd, size_t size, off_t off)
+{
+	static char buf[MAX_IO];
+	ssize_t n = pread(fd, buf, size < sizeof(buf) ? size : sizeof(buf), off);
+
+	if (n < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}
+
+void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t off)
+{
+	struct snapshot *s = snapshot_of(fh);
+	struct target t;
+
+	/* Opened when an earlier worker lived, or an object's handle that looks for the first time. */
+	if (!s) {
+		int r = target_of(ino, &t);
+
+		if (r == 0)
+			r = plain_open(&t, fh);
+		if (r < 0) {
+			fuse_reply_err(req, -r);
+			return;
+		}
+		s = snapshot_of(fh);
+		go_on_at_a_line(s, (size_t)off);
+	}
+	if (s->fd >= 0)
+		read_memory(req, s->fd, size, off);
+	else if ((size_t)off >= s->len && raw.by_cache && target_of(ino, &t) == 0)
+		mapped_read(req, &t, size, off, 0);
+	else if ((size_t)off >= s->len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, s->text + off, s->len - (size_t)off < size ?
+			       s->len - (size_t)off : size);
+}
+

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* What names mean, and the attributes of what they mean. */
+#include "state/alias.h"
+#include "state/array.h"
+#include "ctl/ctl.h"
+#include "ops/dir.h"
+#include "ops/io.h"
+#include "base/text.h"
+
+bool ends_in(const char *s, size_t len, const char *suffix)
+{
+	size_t n = strlen(suffix);
+
+	return len >= n && !memcmp(s + len - n, suffix, n);
+}
+
+/* An object, or the end of a two-way pipe, of this name: its nodeid. */
+int find_object(const struct target *dir, const char *name, size_t len, uint64_t *ret)
+{
+	struct node *n;
+
+	if (dir->node->type == IPC_TWOWAY) {
+		bool b = len == 1 && *name == 'b';
+
+		if (len != 1 || (*name != 'a' && !b) ||
+		    node_block(dir->node)->mode & (b ? MODE_NO_B : MODE_NO_A))
+			return -ENOENT;
+		*ret = NODEID(dir->node->id, b ? SUB_END_B : SUB_END_A);
+		return 0;
+	}
+	n = tree_find(dir->node, name, len);
+	if (!n)
+		return -ENOENT;
+	*ret = NODEID(n->id, SUB_SELF);
+	return 0;
+}
+
+static int meaning(const struct target *dir, const char *name, uint64_t *ret_base,
+		   int64_t *ret_timeout)
+{
+	size_t len = strlen(name);
+	const char *at_sign;
+	uint64_t base;
+	unsigned int sub;
+	int r;
+
+	*ret_timeout = -1;
+	if (!dir->node || (dir->sub != SUB_SELF && !ctl_is_dir(dir->sub)))
+		return -ENOENT;
+	if (dir->sub == SUB_SELF) {
+		r = find_object(dir, name, len, ret_base);
+		if (r == 0)
+			return 0;
+		if (dir->node == fs.root && !strcmp(name, CTL_SUFFIX)) {
+			*ret_base = NODEID(IPC_ROOT_ID, SUB_CTL);
+			return 0;
+		}
+		if (ends_in(name, len, CTL_SUFFIX) && dir->node->type == IPC_DIR) {
+			struct node *n = tree_find(dir->node, name, len - strlen(CTL_SUFFIX));
+
+			if (!n || n->type == IPC_DIR)
+				return -ENOENT;
+			*ret_base = NODEID(n->id, SUB_CTL);
+			return 0;
+		}
+	} else if ((sub = ctl_lookup(dir, name, len))) {
+		*ret_base = NODEID(dir->node->id, sub);
+		return 0;
+	}
+	at_sign = memrchr(name, '@', len);
+	if (!at_sign)
+		return -ENOENT;
+	if (dir->sub == SUB_SELF) {
+		r = find_object(dir, name, (size_t)(at_sign - name), &base);
+		if (r < 0)
+			return r;
+		if (base >> 40 == 0) {
+			uint32_t type = tree_by_id(base)->type;
+
+			if (type == IPC_DIR || type == IPC_TWOWAY)
+				return -ENOENT;
+		}
+	} else {
+		sub = ctl_lookup(dir, name, (size_t)(at_sign - name));
+		if (!sub || ctl_of(sub)->kind == HANDLE_OBJECT || ctl_is_dir(sub))
+			return -ENOENT;
+		base = NODEID(dir->node->id, sub);
+	}
+	if (text_limit(at_sign + 1, len - (size_t)(at_sign + 1 - name), ret_timeout) < 0)
+		return -EINVAL;
+	*ret_base = base;
+	return 0;
+}
+
+/* Nothing can ever have this name: it is more than the longest one and what goes with it. */
+static bool too_long(const char *name)
+{
+	size_t len = strlen(name);
+	const char *at_sign = memrchr(name, '@', len);
+	int64_t ns;
+
+	if (ends_in(name, len, CTL_SUFFIX))
+		return len - strlen(CTL_SUFFIX) > IPC_NAME_MAX;
+	if (at_sign && text_limit(at_sign + 1, strlen(at_sign + 1), &ns) == 0)
+		return at_sign - name > IPC_NAME_MAX;
+	return len > IPC_NAME_MAX;
+}
+
+/* What a name means in a directory. *ret_base: without time limit. */
+int resolve(const struct target *dir, const char *name, uint64_t *ret_base, int64_t *ret_timeout)
+{
+	int r = meaning(dir, name, ret_base, ret_timeout);
+
+	return r == -ENOENT && too_long(name) ? -ENAMETOOLONG : r;
+}
+
+int no_such_name(const struct target *dir, const char *name)
+{
+	uint64_t base;
+	int64_t timeout;
+	int r = resolve(dir, name, &base, &timeout);
+
+	return r == 0 ? -EINVAL : r == -ENAMETOOLONG ? r : -ENOENT;
+}
+
+void fill_entry(struct fuse_entry_param *e, uint64_t nodeid, const struct target *t)
+{
+	*e = (struct fuse_entry_param){ .ino = nodeid };
+	target_attr(t, &e->attr);
+	/* NAME@2 and NAME.ctl follow NAME; an alias is for one thread: they are looked up each time. */
+	if (!t->alias && t->timeout < 0 && t->sub != SUB_CTL)
+		e->entry_timeout = ENTRY_TIMEOUT;
+}
+
+int entry_of(uint64_t base, int64_t timeout, pid_t tid, bool opens, struct fuse_entry_param *e)
+{
+	struct target t;
+	uint64_t nodeid;
+	int r = nodeid_for(base, timeout, tid, opens, &nodeid);
+
+	if (r == 0)
+		r = target_of(nodeid, &t);
+	if (r == 0)
+		fill_entry(e, nodeid, &t);
+	return r;
+}
+
+void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param e;
+	struct target dir;
+	uint64_t base;
+	int64_t timeout;
+	int r = target_of(parent, &dir);
+
+	if (r == 0)
+		r = resolve(&dir, name, &base, &timeout);
+	if (r == 0)
+		r = entry_of(base, timeout, fuse_req_ctx(req)->pid, false, &e);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (attr_lend(e.ino))
+		e.attr_timeout = ONE_TICK;
+	fuse_reply_entry(req, &e);
+}
+
+void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	nodeid_forget(ino, n);
+	fuse_reply_none(req);
+}
+
+void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		nodeid_forget(forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+/* ---- attributes ---- */
+
+static void reply_attr(fuse_req_t req, const struct target *t)
+{
+	struct stat st;
+
+	target_attr(t, &st);
+	/* Those of a directory change by requests of the kernel alone. */
+	fuse_reply_attr(req, &st, S_ISDIR(st.st_mode) && t->sub == SUB_SELF ? ENTRY_TIMEOUT : 0);
+}
+
+void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct target t;
+	int r = target_of(ino, &t);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_attr(req, &t);
+}
+
+#define TIME_MOST 9000000000
+
+int64_t time_of(const struct timespec *ts, bool now)
+{
+	struct timespec t = *ts;
+
+	if (now)
+		clock_gettime(CLOCK_REALTIME, &t);
+	if (t.tv_sec > TIME_MOST)	/* utimensat(2) takes any; nanoseconds last for 292 years */
+		t.tv_sec = TIME_MOST;
+	if (t.tv_sec < -TIME_MOST)
+		t.tv_sec = -TIME_MOST;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void set_mode(struct target *t, const struct stat *attr, int to_set)
+{
+	struct ipc_node *b = node_block(t->node);
+	uint32_t mode = b->mode, uid = b->uid, gid = b->gid;
+
+	if (to_set & FUSE_SET_ATTR_MODE) {
+		mode = (mode & ~07777u) | (attr->st_mode & 07777);
+		/* An end's bits are its directory's; being searchable goes with being readable. */
+		if (t->sub == SUB_END_A || t->sub == SUB_END_B)
+			mode = (mode & ~0777u) | (attr->st_mode & 0666) |
+			       (attr->st_mode & 0444) >> 2;
+	}
+	if (to_set & FUSE_SET_ATTR_UID)
+		uid = attr->st_uid;
+	if (to_set & FUSE_SET_ATTR_GID)
+		gid = attr->st_gid;
+	names_chmod(&fs.mount, t->node->ref, mode, uid, gid);
+	store_chmod(t->node);
+}
+
+static int truncate_array(struct node *n, off_t size)
+{
+	int r;
+	struct object *ob = object_of(n, &r);
+
+	r = ob ? object_enter(ob) : r;
+	if (r < 0)
+		return r;
+	r = array_resize(ob, (uint64_t)size);
+	if (r == 0)
+		touch(n, true);
+	settle(ob);
+	return r;
+}
+
+/* truncate(2) is for arrays; ftruncate(2) of a value that was written anew has nothing to cut off. */
+static int set_size(struct node *n, off_t size, bool open)
+{
+	if (n->type == IPC_ARRAY)
+		return truncate_array(n, size);
+	return n->type == IPC_VALUE && open ? 0 : -EINVAL;
+}
+
+void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+			struct fuse_file_info *fi)
+{
+	const struct timespec now = { 0 };
+	struct target t;
+	int r = target_of(ino, &t);
+
+	if (r == 0)
+		attr_recall(t.node);
+	if (r == 0 && t.sub >= SUB_CTL)
+		r = to_set & FUSE_SET_ATTR_SIZE && !(to_set & (FUSE_SET_ATTR_MODE |
+			FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) ? -EINVAL : -EPERM;
+	else if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
+		r = set_size(t.node, attr->st_size, fi != NULL);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		set_mode(&t, attr, to_set);
+	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW))
+		node_block(t.node)->atime = time_of(&attr->st_atim, to_set & FUSE_SET_ATTR_ATIME_NOW);
+	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
+		node_block(t.node)->mtime = time_of(&attr->st_mtim, to_set & FUSE_SET_ATTR_MTIME_NOW);
+	node_block(t.node)->ctime = time_of(&now, true);
+	reply_attr(req, &t);
+}
+
+void ops_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct target t;
+	char buf[4200];
+	int r = target_of(ino, &t);
+
+	if (r == 0)
+		r = ctl_readlink(&t, buf, sizeof(buf));
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_readlink(req, buf);
+}
+
+void ops_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct ipc_mount *b = mount_body();
+	struct statvfs s = {
+		.f_bsize = 4096, .f_frsize = 4096, .f_namemax = IPC_NAME_MAX,
+		.f_blocks = b->memory_limit / 4096, .f_files = b->object_limit,
+	};
+
+	s.f_bfree = b->memory < b->memory_limit ? (b->memory_limit - b->memory) / 4096 : 0;
+	s.f_bavail = s.f_bfree;
+	s.f_ffree = b->objects < b->object_limit ? b->object_limit - b->objects : 0;
+	s.f_favail = s.f_ffree;
+	fuse_reply_statfs(req, &s);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One supervisor follows another: because of SIGHUP, when it executes the program on disk, or
+ * because it died, when its worker starts a new one.
+ *
+ * What goes on in both cases is handed over as open descriptors, named in IPCFS_RESUME: /dev/fuse
+ * (the mount itself), the shared memory, the state directory with its lock, and a pidfd of the
+ * worker, which serves on meanwhile. So a program on disk that cannot even start costs nothing:
+ * the worker sees its supervisor end and starts another one.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "process/worker.h"
+
+#define VARIABLE "IPCFS_RESUME"
+
+extern char **environ;
+static char **saved_argv;
+static int shared_fd = -1;
+
+void resume_init(char **argv)
+{
+	saved_argv = argv;
+}
+
+/* The path by which this program was started: an upgrade may replace a link on the way. */
+static void find_program(char *ret, size_t size)
+{
+	const char *name = saved_argv[0], *path = getenv("PATH");
+	char cwd[2048], real[2048];
+	ssize_t n;
+
+	if (*name == '/') {
+		snprintf(ret, size, "%s", name);
+	} else if (strchr(name, '/')) {
+		if (getcwd(cwd, sizeof(cwd)))
+			snprintf(ret, size, "%s/%.2000s", cwd, name);
+	} else {
+		for (const char *end; path && *path && !*ret; path = *end ? end + 1 : end) {
+			end = strchrnul(path, ':');
+			snprintf(ret, size, "%.*s/%s", (int)(end - path), path, name);
+			if (*ret != '/' || access(ret, X_OK) < 0)
+				*ret = 0;
+		}
+	}
+	if (access(ret, X_OK) == 0)
+		return;
+	n = readlink("/proc/self/exe", real, sizeof(real) - 1);
+	snprintf(ret, size, "%.*s", n > 0 ? (int)n : 0, real);
+}
+
+struct worker_shared *resume_shared_new(int *ret_fd)
+{
+	struct worker_shared *sh;
+
+	shared_fd = memfd_create("ipcfs", MFD_CLOEXEC);
+	if (shared_fd < 0 || ftruncate(shared_fd, sizeof(*sh)) < 0)
+		return NULL;
+	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED, shared_fd, 0);
+	if (sh == MAP_FAILED)
+		return NULL;
+	sh->size = sizeof(*sh);
+	find_program(sh->exe, sizeof(sh->exe));
+	*ret_fd = shared_fd;
+	return sh;
+}
+
+int resume_take(struct resume *r, struct worker_shared **ret_shared)
+{
+	const char *s = getenv(VARIABLE);
+	int worker, restart;
+	struct stat st;
+
+	if (!s)
+		return 0;
+	if (sscanf(s, "%d,%d,%d,%d,%d,%d", &r->fuse_fd, &r->shared_fd, &r->state_fd, &r->worker_fd,
+		   &worker, &restart) != 6)
+		return -1;
+	unsetenv(VARIABLE);
+	r->worker = worker;
+	r->restart = restart;
+	for (int i = 0; i < 4; i++) {
+		int fd = (int[]){ r->fuse_fd, r->shared_fd, r->state_fd, r->worker_fd }[i];
+
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+			return -1;
+	}
+	/* Another version may have another idea of this memory. */
+	if (fstat(r->shared_fd, &st) < 0 || st.st_size != sizeof(**ret_shared))
+		return -1;
+	*ret_shared = mmap(NULL, sizeof(**ret_shared), PROT_READ | PROT_WRITE, MAP_SHARED,
+			   r->shared_fd, 0);
+	if (*ret_shared == MAP_FAILED || (*ret_shared)->size != sizeof(**ret_shared))
+		return -1;
+	shared_fd = r->shared_fd;
+	return 1;
+}
+
+/* The environment with our variable; before a fork, for it allocates. */
+static char **environment(const struct resume *r)
+{
+	size_t n = 0;
+	char **env, *mine;
+
+	while (environ[n])
+		n++;
+	env = malloc((n + 2) * sizeof(*env));
+	if (!env || asprintf(&mine, VARIABLE "=%d,%d,%d,%d,%d,%d", r->fuse_fd, r->shared_fd,
+			     r->state_fd, r->worker_fd, (int)r->worker, r->restart) < 0) {
+		free(env);
+		return NULL;
+	}
+	memcpy(env, environ, n * sizeof(*env));
+	env[n] = mine;
+	env[n + 1] = NULL;
+	return env;
+}
+
+static void free_environment(char **env)
+{
+	size_t n = 0;
+
+	while (env && env[n + 1])
+		n++;
+	if (env)
+		free(env[n]);
+	free(env);
+}
+
+/* Async-signal-safe: it runs in a child of a process with threads. */
+static void keep_open(const struct resume *r, int flags)
+{
+	fcntl(r->fuse_fd, F_SETFD, flags);
+	fcntl(r->shared_fd, F_SETFD, flags);
+	fcntl(r->state_fd, F_SETFD, flags);
+	fcntl(r->worker_fd, F_SETFD, flags);
+}
+
+int resume_exec(const struct worker_shared *sh, const struct resume *r)
+{
+	char **env = environment(r);
+	int e;
+
+	if (!env)
+		return -ENOMEM;
+	keep_open(r, 0);
+	execve(sh->exe, saved_argv, env);
+	e = -errno;
+	keep_open(r, FD_CLOEXEC);
+	free_environment(env);
+	return e;
+}
+
+pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_program, int delay_ms)
+{
+	struct resume r = { .fuse_fd = fuse_fd, .shared_fd = shared_fd, .state_fd = fs.state_fd,
+			    .worker = getpid() };
+	const char *program = same_program ? "/proc/self/exe" : sh->exe;
+	char **env;
+	sigset_t mask;
+	pid_t pid;
+
+	if (shared_fd < 0)
+		return -ENOSYS;
+	r.worker_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	env = environment(&r);
+	if (r.worker_fd < 0 || !env)
+		return -ENOMEM;
+	/* What comes before it is ready for it waits. */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	pid = fork();
+	if (pid == 0) {
+		sigprocmask(SIG_SETMASK, &mask, NULL);
+		poll(NULL, 0, delay_ms);
+		keep_open(&r, 0);
+		execve(program, saved_argv, env);
+		_exit(127);
+	}
+	close(r.worker_fd);
+	free_environment(env);
+	return pid < 0 ? -errno : pid;
+}
+
+/* ---- mounts that libfuse does not know of ---- */
+
+static int unmount_lazily(const char *path)
+{
+	sigset_t none;
+	int status;
+	pid_t pid;
+
+	if (umount2(path, MNT_DETACH) == 0)
+		return 0;
+	pid = fork();
+	if (pid == 0) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", path, NULL);
+		_exit(127);
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return status ? -EPERM : 0;
+}
+
+void resume_unmount(int fuse_fd, const char *mountpoint)
+{
+	struct pollfd p = { .fd = fuse_fd };
+	bool gone = poll(&p, 1, 0) == 1 && p.revents & POLLERR;
+
+	close(fuse_fd);		/* or whoever looks at the mount now would wait for us */
+	if (!gone && unmount_lazily(mountpoint) < 0)
+		log_line(LOG_ERR, "%s could not be unmounted", mountpoint);
+}
+
+/* A path of /proc/self/mountinfo as it is: blanks and the like are \ooo there. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; to++) {
+		unsigned int c;
+
+		if (*s == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
+			*to = (char)c;
+			s += 4;
+		} else {
+			*to = *s++;
+		}
+	}
+	*to = 0;
+}
+
+bool resume_mounted(const char *mountpoint, dev_t *ret_dev)
+{
+	unsigned int major, minor;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, user[32];
+	bool ours = false;
+	size_t size = 0;
+
+	snprintf(user, sizeof(user), ",user_id=%u,", geteuid());
+	while (f && getline(&line, &size, f) > 0) {
+		char *path = line, *rest = strstr(line, " - ");
+
+		if (sscanf(line, "%*s %*s %u:%u", &major, &minor) != 2)
+			continue;
+		for (int i = 0; i < 4 && path; i++)
+			path = strchr(path, ' ') ? strchr(path, ' ') + 1 : NULL;
+		if (!path || !rest || rest < path)
+			continue;
+		path[strcspn(path, " ")] = 0;
+		unescape(path);
+		if (strcmp(path, mountpoint))
+			continue;
+		/* the last one is on top */
+		ours = !strncmp(rest, " - fuse.ipcfs ", 14) && strstr(rest, user);
+		*ret_dev = makedev(major, minor);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return ours;
+}
+
+int resume_clear_dead(const char *mountpoint)
+{
+	struct statfs st;
+	dev_t dev;
+	int r;
+
+	/* stat() may know the answer from before; statfs() asks. */
+	while (resume_mounted(mountpoint, &dev) && statfs(mountpoint, &st) < 0 && errno == ENOTCONN) {
+		r = unmount_lazily(mountpoint);
+		if (r < 0)
+			return r;
+		log_line(LOG_NOTICE, "%s: took away the mount of an ipcfs that is dead", mountpoint);
+	}
+	return 0;
+}

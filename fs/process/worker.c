@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker: serves requests until the file system is unmounted or it is told to stop.
+ *
+ * One loop thread reads requests and deals with each at once, for no request ever waits in here;
+ * so requests are dealt with in the order in which the kernel sent them, and what a close gave
+ * back is there for whatever was asked after it. One event thread waits for everything else:
+ * deadlines, signals, the end of processes.
+ *
+ * A worker that follows a dead one gets the INIT request from the supervisor's memory instead of
+ * from the kernel, keeps its own reply to it, and then asks the kernel to send again what was not
+ * answered (FUSE_NOTIFY_RESEND).
+ */
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "wait/held.h"
+#include "ops/io.h"
+#include "object/type.h"
+#include "process/worker.h"
+
+#define NOTIFY_RESEND	7
+#define UNIQUE_RESENT	(1ull << 63)
+#define INIT_RESEND	(1u << 7)	/* FUSE_HAS_RESEND >> 32 */
+
+struct raw_request raw;
+
+static struct worker_shared *shared;
+static bool replaying;			/* the INIT that is being dealt with is the stored one */
+static bool fresh = true;		/* no request has been read yet */
+static bool catching_up;		/* requests that the last worker had may still come again */
+static uint64_t dealing;		/* the request in shared->request, until it is answered */
+static uint64_t unfetched;		/* the OPEN in which the last worker died, until it comes again */
+static pthread_t loop_thread;
+static int device_fd;
+static size_t left_over;		/* the request in shared->request is to be dealt with again */
+
+/* ---- the device ---- */
+
+/* What libfuse will not tell of the request that is dealt with next. */
+static void note_raw(const void *msg, size_t n, bool again)
+{
+	const struct fuse_in_header *h = msg;
+
+	raw = (struct raw_request){
+		.unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
+		.pid = h->pid, .opcode = h->opcode,
+	};
+	if (raw.unique == unfetched)
+		unfetched = 0;
+	if (h->opcode == FUSE_POLL && n >= (sizeof(*h) + sizeof(struct fuse_poll_in)))
+		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
+	if (h->opcode == FUSE_WRITE && n >= (sizeof(*h) + sizeof(struct fuse_write_in)))
+		raw.unprivileged = ((const struct fuse_write_in *)(h + 1))->write_flags &
+				   FUSE_WRITE_KILL_SUIDGID;
+	if (h->opcode == FUSE_READ && n >= (sizeof(*h) + sizeof(struct fuse_read_in)))
+		raw.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
+				 FUSE_READ_LOCKOWNER);
+}
+
+/*
+ * The kernel copies a request page by page, and faults in what this process has not mapped. A fault
+ * fails when SIGKILL is on its way, and then the kernel gives the caller EIO, and sends the request
+ * to no other worker. What is mapped and writable it finds without a fault, whatever is pending: so
+ * all of the buffer is, before anything is read, and stays so (or at least until memory is short,
+ * where that much must not be locked).
+ */
+static void map_request_buffer(void)
+{
+	volatile char *p = shared->request;
+
+	mlock(shared->request, sizeof(shared->request));
+	for (size_t i = 0; i < sizeof(shared->request); i += 4096)
+		p[i] = p[i];
+}
+
+static void keep_init(const void *msg, size_t n)
+{
+	memcpy(shared->init, msg, n);
+	__atomic_store_n(&shared->init_len, (uint32_t)n, __ATOMIC_RELEASE);
+}
+
+/* The first worker died with the kernel's first request in its hands: it is all that it had read. */
+static void find_init(void)
+{
+	const struct fuse_in_header *h = (const void *)shared->request;
+
+	if (!shared->init_len && h->len && h->len <= sizeof(shared->init))
+		keep_init(h, h->len);
+}
+
+/* Its caller may be killed before it comes again, and nobody would close what it has opened. */
+static void find_open(void)
+{
+	const struct fuse_in_header *h = (const void *)shared->request;
+
+	if (h->len && (h->opcode == FUSE_OPEN || h->opcode == FUSE_CREATE))
+		unfetched = h->unique & ~UNIQUE_RESENT;
+}
+
+static void caught_up(void)
+{
+	catching_up = false;
+	if (unfetched)
+		close_unfetched(unfetched);
+	unfetched = 0;
+	settle_told();
+}
+
+static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
+{
+	const struct fuse_in_header *h = buf;
+	bool again = false;
+	ssize_t n;
+
+	if (fresh && shared->init_len) {
+		n = shared->init_len;
+		memcpy(buf, shared->init, (size_t)n);
+		replaying = true;
+	} else if (left_over) {		/* `buf` is where it is */
+		n = (ssize_t)left_over;
+		left_over = 0;
+		again = true;
+	} else {
+		*(uint32_t *)shared->request = 0;
+		n = read(fd, buf, len);
+	}
+	if (n < (ssize_t)sizeof(*h))
+		return n;
+	if (fresh && h->opcode == FUSE_INIT && !replaying && (size_t)n <= sizeof(shared->init))
+		keep_init(buf, (size_t)n);
+	fresh = false;
+	note_raw(buf, (size_t)n, again);
+	return n;
+}
+
+static ssize_t length(const struct iovec *iov, int count)
+{
+	ssize_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += (ssize_t)iov[i].iov_len;
+	return n;
+}
+
+static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+	ssize_t n;
+
+	/*
+	 * The kernel has this answer already; or perhaps not, if a worker died just then: once too
+	 * often is no harm.
+	 */
+	if (replaying && !shared->begun && writev(fd, iov, count) < 0 && errno != ENOENT)
+		log_line(LOG_ERR, "the answer to the kernel's first request: %m");
+	if (replaying)
+		shared->begun = true;
+	if (replaying || !held_may_reply(((const struct fuse_out_header *)iov[0].iov_base)->unique))
+		return length(iov, count);
+	n = writev(fd, iov, count);
+	shared->begun = true;
+	/*
+	 * Answered: no other worker is to deal with it (and what is noted next is no more about
+	 * it).
+	 */
+	if (dealing && ((const struct fuse_out_header *)iov[0].iov_base)->unique == dealing) {
+		*(uint32_t *)shared->request = 0;
+		dealing = 0;
+	}
+	return n;
+}
+
+static const struct fuse_custom_io device = { .read = device_read, .writev = device_writev };
+
+/* Does the kernel send again what was not answered? It says so in its first request. */
+static bool kernel_resends(void)
+{
+	const struct fuse_init_in *in = (const void *)(shared->init + sizeof(struct fuse_in_header));
+
+	return !fs.opt.no_resend && in->flags & FUSE_INIT_EXT && in->flags2 & INIT_RESEND;
+}
+
+static void ask_again(int fd)
+{
+	struct fuse_out_header out = { .len = sizeof(out), .error = NOTIFY_RESEND };
+
+	if (kernel_resends() && write(fd, &out, sizeof(out)) < 0)
+		log_line(LOG_ERR, "the kernel does not send again what was under way: %m");
+}
+
+/* A restart on a kernel that does not: see abandon.c. */
+static void do_without_resend(int fd)
+{
+	const struct fuse_in_header *h = (const void *)shared->request;
+	struct fuse_out_header out = { .len = sizeof(out), .error = -ECONNABORTED };
+	bool found = abandon_waiters(fd, h->len ? h->unique : 0);
+
+	log_line(LOG_WARNING, "this kernel cannot send requests again (Linux 6.9 can): "
+		 "whoever waited got ECONNABORTED");
+	if (!h->len || found || h->len > sizeof(shared->request) || h->opcode == FUSE_INTERRUPT ||
+	    h->opcode == FUSE_FORGET || h->opcode == FUSE_BATCH_FORGET || h->opcode == FUSE_INIT)
+		return;
+	if (shared->tried != h->unique) {
+		shared->tried = h->unique;
+		left_over = h->len;
+		return;
+	}
+	out.unique = h->unique;		/* two have died of it */
+	if (write(fd, &out, sizeof(out)) < 0)
+		log_line(LOG_WARNING, "the request that the last worker died of: %m");
+}
+
+/* ---- the event thread ---- */
+
+enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_HELD, EVENT_PROCESS, EVENT_SUPERVISOR };
+
+static int epoll_fd = -1, ends_fd = -1, stop_fd = -1;
+static _Atomic bool stopping;		/* set by the event thread */
+
+static void epoll_add_to(int epoll, int fd, uint64_t what)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = what };
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
+		log_line(LOG_ERR, "epoll: %m");
+}
+
+static void epoll_add(int fd, uint64_t what)
+{
+	epoll_add_to(epoll_fd, fd, what);
+}
+
+/* Processes with whose end something returns (ctl/scope): a pidfd each, in ends_fd. */
+struct watch {
+	uint32_t pid;
+	int fd;
+	UT_hash_handle hh;
+};
+
+static struct watch *watches;
+
+static void process_ended(struct watch *w)
+{
+	struct node *n, *tmp;
+	uint32_t pid = w->pid;
+
+	HASH_DEL(watches, w);
+	close(w->fd);
+	free(w);
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob = n->ob;
+
+		if (!ob || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
+			continue;
+		ipc_process_ended(&ob->o, pid);
+		settle(ob);
+	}
+}
+
+static bool is_watched(uint32_t pid)
+{
+	struct watch *w;
+
+	HASH_FIND(hh, watches, &pid, sizeof(pid), w);
+	return w != NULL;
+}
+
+/* false: it has ended already, or cannot be watched. */
+static bool watch(uint32_t pid)
+{
+	struct watch *w;
+	int fd;
+
+	if (is_watched(pid))
+		return true;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	w = fd < 0 ? NULL : calloc(1, sizeof(*w));
+	if (!w) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	w->pid = pid;
+	w->fd = fd;
+	HASH_ADD(hh, watches, pid, sizeof(pid), w);
+	epoll_add_to(ends_fd, fd, pid);
+	return true;
+}
+
+/*
+ * Those that have ended. The event thread would find them too, but a request that was made after
+ * such an end must not be dealt with before it.
+ */
+static void look_for_ends(void)
+{
+	struct epoll_event e;
+
+	while (watches && epoll_wait(ends_fd, &e, 1, 0) == 1) {
+		uint32_t pid = (uint32_t)e.data.u64;
+		struct watch *w;
+
+		HASH_FIND(hh, watches, &pid, sizeof(pid), w);
+		if (!w)
+			return;
+		process_ended(w);
+	}
+}
+
+void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid)
+{
+	if (ipc_scope(&ob->o) != SCOPE_OPENER || watch(hd->opener))
+		return;
+	ipc_adopt(&ob->o, ref_of(&ob->o, hd), pid);
+	watch(pid);
+}
+
+void watch_holder(struct object *ob, uint32_t opener, uint32_t pid)
+{
+	uint32_t scope = ipc_scope(&ob->o);
+
+	if (scope == SCOPE_HANDLE)
+		return;
+	if (scope == SCOPE_OPENER)
+		pid = opener;
+	/* An opener was watched before it was waited for: it has ended since then. */
+	if ((scope == SCOPE_OPENER ? is_watched(pid) : watch(pid)) || object_lock(ob) < 0)
+		return;
+	ipc_process_ended(&ob->o, pid);
+	settle(ob);
+}
+
+/* Of the object's holds, the first process that has ended already; 0. The others are watched. */
+static uint32_t watch_holds(struct object *ob)
+{
+	LIST_EACH(&ob->o, &ob->o.h->holds, r) {
+		uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
+
+		if (pid && !watch(pid))
+			return pid;
+	}
+	return 0;
+}
+
+/* After a restart: the same watches as before, and what ended in between. */
+static void watch_again(void)
+{
+	struct node *n, *tmp;
+	uint32_t pid;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob = n->ob;
+
+		if (!ob || ipc_scope(&ob->o) == SCOPE_HANDLE || object_lock(ob) < 0)
+			continue;
+		while (!ob->o.damage && (pid = watch_holds(ob)))
+			ipc_process_ended(&ob->o, pid);
+		settle(ob);
+	}
+}
+
+/* ---- the supervisor's end ---- */
+
+static struct {
+	int fd;				/* its pidfd */
+	pid_t child;			/* if this worker started it */
+	uint64_t born;
+	unsigned int quick;		/* how many died at once, one after the other */
+} guard = { .fd = -1 };
+
+static void guard_watch(int fd)
+{
+	guard.fd = fd;
+	if (fd >= 0)
+		epoll_add(fd, EVENT_SUPERVISOR);
+}
+
+/* Nobody would start another worker, nor unmount: so there must be another supervisor. */
+static void supervisor_ended(void)
+{
+	pid_t pid;
+
+	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, guard.fd, NULL);
+	close(guard.fd);
+	guard.fd = -1;
+	if (guard.child)
+		waitpid(guard.child, NULL, WNOHANG);
+	guard.quick = guard.child && ipc_now() - guard.born < 1000000000 ? guard.quick + 1 : 0;
+	/* If the program on disk cannot do it, the one that runs here can. */
+	pid = resume_spawn(shared, device_fd, guard.quick % 2,
+			   guard.quick > 7 ? 10000 : guard.quick ? 50 << guard.quick : 0);
+	if (pid < 0) {
+		log_line(LOG_ERR, "supervisor %d is gone, and there is no other: %s", fs.supervisor,
+			 strerror(-pid));
+		return;
+	}
+	log_line(LOG_WARNING, "supervisor %d is gone; process %d takes its place", fs.supervisor, pid);
+	guard.child = pid;
+	guard.born = ipc_now();
+	fs.supervisor = pid;
+	guard_watch((int)syscall(SYS_pidfd_open, pid, 0));
+}
+
+static void on_signal(int fd)
+{
+	struct signalfd_siginfo si;
+
+	if (read(fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	stopping = true;
+	/* Those who wait are sent away: the mount ends. */
+	park_end_all(ECANCELED);
+	pthread_kill(loop_thread, SIGUSR2);
+}
+
+static void *event_loop(void *arg)
+{
+	int signal_fd = *(int *)arg;
+	struct epoll_event e;
+	uint64_t n, nudged = 0;
+
+	for (;;) {
+		bool nudge = stopping || held_any();
+		int events = epoll_wait(epoll_fd, &e, 1, nudge ? RETRY_MS : -1);
+
+		/*
+		 * The loop thread may have looked at `stopping`, and not have read yet; and it is
+		 * to look at objects whose lock somebody keeps.
+		 */
+		if (nudge && ipc_now() - nudged >= RETRY_MS * 1000000ull) {
+			nudged = ipc_now();
+			pthread_kill(loop_thread, SIGUSR2);
+		}
+		if (events < 1)
+			continue;
+		if (e.data.u64 == EVENT_STOP)
+			return NULL;
+		pthread_mutex_lock(&fs.lock);
+		switch (e.data.u64 & 0xff) {
+		case EVENT_TIMER:
+			if (read(fs.timer_fd, &n, sizeof(n)) > 0 || errno == EAGAIN)
+				timers_expire();
+			break;
+		case EVENT_SIGNAL:
+			on_signal(signal_fd);
+			break;
+		case EVENT_HELD:
+			if (read(held_fd, &n, sizeof(n)) < 0)
+				log_line(LOG_ERR, "eventfd: %m");
+			break;
+		case EVENT_SUPERVISOR:
+			supervisor_ended();
+			break;
+		case EVENT_PROCESS:
+			look_for_ends();
+			break;
+		}
+		turn_end();
+		pthread_mutex_unlock(&fs.lock);
+	}
+}
+
+static void interrupted(int sig)
+{
+	(void)sig;		/* the point is that read(2) returns */
+}
+
+/* ---- the loop ---- */
+
+/*
+ * What comes again comes first: the kernel puts it before all that it did not send yet, but for
+ * what has a queue of its own.
+ */
+static bool is_new(const struct fuse_in_header *h)
+{
+	return !(h->unique & UNIQUE_RESENT) && h->opcode != FUSE_INTERRUPT &&
+	       h->opcode != FUSE_FORGET && h->opcode != FUSE_BATCH_FORGET;
+}
+
+/* One that was put aside. */
+static void deal_again(void *msg, size_t len)
+{
+	struct fuse_buf buf = { .mem = msg, .size = len };
+
+	note_raw(msg, len, true);
+	held_begin();
+	fuse_session_process_buf(fs.se, &buf);
+	held_end(msg, len);
+}
+
+static bool for_held(const void *msg)
+{
+	const struct fuse_in_header *h = msg;
+
+	return h->opcode == FUSE_INTERRUPT &&
+	       held_interrupted(((const struct fuse_interrupt_in *)(h + 1))->unique);
+}
+
+static int serve(struct fuse_session *se)
+{
+	/* A replayed INIT must not overwrite what may be left over there. */
+	struct fuse_buf buf = { .mem = shared->init_len ? NULL : shared->request };
+	bool news;
+	int r = 0;
+
+	while (!fuse_session_exited(se) && !stopping) {
+		if (held_any()) {
+			pthread_mutex_lock(&fs.lock);
+			held_retry(deal_again);
+			turn_end();
+			pthread_mutex_unlock(&fs.lock);
+		}
+		r = fuse_session_receive_buf(se, &buf);
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			break;
+		pthread_mutex_lock(&fs.lock);
+		look_for_ends();
+		if (catching_up && is_new(buf.mem))
+			caught_up();
+		held_begin();
+		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
+		news = !replaying && is_new(buf.mem);
+		if (!stopping && !for_held(buf.mem))
+			fuse_session_process_buf(se, &buf);
+		held_end(buf.mem, (size_t)r);
+		shared->served |= news;
+		dealing = 0;
+		if (buf.mem == shared->request)
+			*(uint32_t *)shared->request = 0;
+		if (replaying) {
+			replaying = false;
+			catching_up = true;
+			ask_again(fuse_session_fd(se));
+		}
+		if (buf.mem != shared->request) {
+			free(buf.mem);
+			buf.mem = shared->request;
+		}
+		turn_end();
+		pthread_mutex_unlock(&fs.lock);
+	}
+	if (buf.mem != shared->request)
+		free(buf.mem);
+	return stopping || r >= 0 || r == -ENODEV ? 0 : r;
+}
+
+/* The supervisor decides whether another one is to try. */
+static int start_failed(int error, const char *why)
+{
+	snprintf(shared->why, sizeof(shared->why), "%s", why);
+	shared->error = error;
+	return error;
+}
+
+/* The descriptors of the event thread, and the signals that are for it. */
+static int open_events(int *ret_signal_fd)
+{
+	struct sigaction sa = { .sa_handler = interrupted };
+	struct sigaction bus = { .sa_sigaction = store_bus_error, .sa_flags = SA_SIGINFO };
+	sigset_t mask;
+
+	sigaction(SIGUSR2, &sa, NULL);
+	sigaction(SIGBUS, &bus, NULL);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	*ret_signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* From a terminal they come to all processes; they are the supervisor's. */
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ends_fd = epoll_create1(EPOLL_CLOEXEC);
+	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	stop_fd = eventfd(0, EFD_CLOEXEC);
+	held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (*ret_signal_fd < 0 || epoll_fd < 0 || ends_fd < 0 || fs.timer_fd < 0 || stop_fd < 0 ||
+	    held_fd < 0)
+		return -errno;
+	epoll_add(*ret_signal_fd, EVENT_SIGNAL);
+	epoll_add(fs.timer_fd, EVENT_TIMER);
+	epoll_add(stop_fd, EVENT_STOP);
+	epoll_add(held_fd, EVENT_HELD);
+	epoll_add(ends_fd, EVENT_PROCESS);
+	guard_watch(supervisor_fd);
+	return 0;
+}
+
+static void close_events(int signal_fd)
+{
+	while (watches) {
+		struct watch *w = watches;
+
+		HASH_DEL(watches, w);
+		close(w->fd);
+		free(w);
+	}
+	close(signal_fd);
+	close(epoll_fd);
+	close(ends_fd);
+	close(fs.timer_fd);
+	close(stop_fd);
+	close(held_fd);
+	held_fd = -1;
+}
+
+/* What the last worker left, and who waits since then. */
+static void take_up(int fd)
+{
+	pthread_mutex_lock(&fs.lock);
+	if (shared->init_len && !kernel_resends())
+		do_without_resend(fd);
+	store_sweep();
+	settle_all();
+	watch_again();
+	turn_end();
+	pthread_mutex_unlock(&fs.lock);
+}
+
+int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
+{
+	const char *why = "";
+	pthread_t thread;
+	int signal_fd, r;
+
+	shared = sh;
+	device_fd = fd;
+	find_init();
+	find_open();
+	fs.se = se;
+	fs.restarts = sh->restarts;
+	fs.supervisor = sh->supervisor;
+	fs.started = sh->started;
+	fresh = true;
+	stopping = false;
+	r = store_load(&why);
+	if (r < 0)
+		return start_failed(r, why);
+	r = fuse_session_custom_io(se, &device, fd);
+	if (r == 0)
+		r = open_events(&signal_fd);
+	if (r < 0)
+		return start_failed(r, strerror(-r));
+	take_up(fd);
+	map_request_buffer();
+	loop_thread = pthread_self();
+	r = -pthread_create(&thread, NULL, event_loop, &signal_fd);
+	if (r < 0)
+		return start_failed(r, strerror(-r));
+	r = serve(se);
+	if (eventfd_write(stop_fd, 1) == 0)
+		pthread_join(thread, NULL);
+	pthread_mutex_lock(&fs.lock);
+	park_end_all(ECANCELED);
+	io_cleanup();
+	store_unload();
+	timers_free();
+	pthread_mutex_unlock(&fs.lock);
+	close_events(signal_fd);
+	return r;
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Aliases: inode numbers for one open file each.
+ *
+ * The kernel holds an inode's lock until a WRITE to it is answered, and who waits for that lock
+ * cannot be killed: chmod, truncate and every open with O_TRUNC do, and rm and mv while they hold
+ * the directory's lock. So no name may lead to an inode on which a WRITE can wait. An object's own
+ * inode number (the base), which names lead to for long, is not opened for writing. Who tries is
+ * told ESTALE; the kernel looks the name up once more, and LOOKUP answers with an alias, which only
+ * this thread may open. It is looked up each time, so whoever else comes by the name gets another
+ * inode.
+ *
+ * An alias is
+ *	told	to one thread by LOOKUP. Nobody else is told of it, or may open it for writing.
+ *	open	`fh`. Nobody is told of it.
+ *	free	each of its lookups ended in an open file, and all of these are closed: then nobody
+ *		has it in hand, and it is told to whoever comes next. So the name's next user keeps the
+ *		kernel's entry for the name, and needs no more requests than with the base.
+ *
+ * An array's own inode is written to all the same: its writes never wait (array.c), and what the
+ * kernel keeps of its bytes, for sendfile(2), it drops for the inode that is written to.
+ *
+ * The kernel tries again only once. A descriptor that is opened anew (/proc/self/fd/3, /dev/stdout)
+ * is not looked up in between: so whoever was refused is let in the second time, and that inode is
+ * told to nobody any more.
+ *
+ * Aliases are in the mount file, for the kernel knows them whichever worker runs.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "state/alias.h"
+#include "object/type.h"
+
+#define PENDING_MOST	4096u
+
+struct owner {
+	uint64_t base;
+	int64_t timeout;
+	uint64_t tid;			/* or ALIAS_ANYBODY */
+};
+
+struct alias {
+	uint64_t nodeid;
+	uint64_t seq;			/* when it was looked up last: which one the kernel has */
+	struct owner owner;		/* key, while it is idle */
+	bool idle;			/* neither open nor spoilt, and the newest of its owner */
+	struct alias *prev, *next;	/* pending */
+	UT_hash_handle hh, by_owner;
+};
+
+static struct alias *aliases, *idle, *pending;
+static unsigned int pending_count;
+
+static struct ipc_alias *block(const struct alias *a)
+{
+	return alias_at(&fs.mount, (ref_t)a->nodeid);
+}
+
+static struct alias *find(uint64_t nodeid)
+{
+	struct alias *a = NULL;
+
+	if (nodeid & NODEID_ALIAS)
+		HASH_FIND(hh, aliases, &nodeid, sizeof(nodeid), a);
+	return a;
+}
+
+ref_t alias_ref(uint64_t nodeid)
+{
+	return find(nodeid) ? (ref_t)nodeid : 0;
+}
+
+static bool is_pending(const struct alias *a)
+{
+	return block(a)->flags & ALIAS_PENDING;
+}
+
+/* ---- who may have which ---- */
+
+static struct alias *idle_of(uint64_t base, int64_t timeout, uint32_t tid)
+{
+	struct owner key = { base, timeout, tid };
+	struct alias *a;
+
+	HASH_FIND(by_owner, idle, &key, sizeof(key), a);
+	return a;
+}
+
+static void make_busy(struct alias *a)
+{
+	if (!a->idle)
+		return;
+	HASH_DELETE(by_owner, idle, a);
+	a->idle = false;
+}
+
+/* Of several the kernel has the newest; the others go when it forgets them. */
+static void make_idle(struct alias *a, uint32_t tid)
+{
+	struct ipc_alias *b = block(a);
+	struct alias *other;
+
+	make_busy(a);
+	b->tid = tid;
+	other = idle_of(b->nodeid, b->timeout, tid);
+	if (other && (other->seq > a->seq || is_pending(other)))
+		return;
+	if (other)
+		make_busy(other);
+	a->owner = (struct owner){ b->nodeid, b->timeout, tid };
+	a->idle = true;
+	HASH_ADD(by_owner, idle, owner, sizeof(a->owner), a);
+}
+
+static void pending_remove(struct alias *a)
+{
+	if (!is_pending(a))
+		return;
+	DL_DELETE(pending, a);
+	pending_count--;
+	block(a)->flags &= ~ALIAS_PENDING;
+}
+
+static void count(const struct alias *a, int by)
+{
+	struct node *n = tree_by_id(block(a)->nodeid & 0xffffffffff);
+
+	if (n)
+		n->aliases += (uint32_t)by;
+}
+
+static void gone(struct alias *a)
+{
+	count(a, -1);
+	pending_remove(a);
+	make_busy(a);
+	HASH_DEL(aliases, a);
+	alias_remove(&fs.mount, (ref_t)a->nodeid);
+	free(a);
+}
+
+/* It was closed, or forgotten in part: may it go, or be told to anybody? */
+static void review(struct alias *a)
+{
+	struct ipc_alias *b = block(a);
+
+	if (b->fh || b->flags & ALIAS_PENDING)
+		return;
+	if (!b->lookups)
+		gone(a);
+	else if (!(b->flags & ALIAS_SHARED))
+		make_idle(a, b->lookups == b->opens ? ALIAS_ANYBODY : b->tid);
+}
+
+static struct alias *known(ref_t r)
+{
+	struct alias *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		abort();	/* the next worker finds it in the file */
+	a->nodeid = NODEID_ALIAS | (uint64_t)(alias_at(&fs.mount, r)->gen & 0x7fffffff) << 32 | r;
+	HASH_ADD(hh, aliases, nodeid, sizeof(a->nodeid), a);
+	count(a, 1);
+	return a;
+}
+
+static int alias_new(uint64_t base, int64_t timeout, uint32_t tid, struct alias **ret)
+{
+	ref_t r;
+	int e = alias_add(&fs.mount, base, timeout, tid, &r);
+
+	if (e == 0)
+		*ret = known(r);
+	return e;
+}
+
+void alias_load(void)
+{
+	for (ref_t r = mount_body()->aliases.head; r; r = alias_at(&fs.mount, r)->link.next) {
+		struct ipc_alias *b = alias_at(&fs.mount, r);
+		struct alias *a = known(r);
+
+		if (b->flags & ALIAS_PENDING) {
+			DL_APPEND(pending, a);
+			pending_count++;
+		}
+		if (!b->fh && !(b->flags & ALIAS_SHARED))
+			make_idle(a, b->tid);
+	}
+}
+
+void alias_unload(void)
+{
+	HASH_CLEAR(by_owner, idle);
+	while (aliases) {
+		struct alias *a = aliases;
+
+		HASH_DEL(aliases, a);
+		free(a);
+	}
+	pending = NULL;
+	pending_count = 0;
+}
+
+/* ---- LOOKUP and FORGET ---- */
+
+static void tell(struct alias *a, uint32_t tid)
+{
+	static uint64_t seq;
+	struct ipc_alias *b = block(a);
+
+	a->seq = ++seq;
+	make_idle(a, tid);
+	b->refused = 0;
+	/* One that comes again after a restart was counted. */
+	if (!raw.resent || b->told != raw.unique)
+		b->lookups++;
+	b->told = raw.unique;
+}
+
+int nodeid_for(uint64_t base, int64_t timeout, pid_t pid, bool opens, uint64_t *ret)
+{
+	uint32_t tid = (uint32_t)pid;
+	struct alias *a = idle_of(base, timeout, tid);
+	bool will_open = habit_looked(base, tid) || opens || timeout >= 0;
+	int r = 0;
+
+	/* Threads of other pid namespaces are all called 0, and are not one. */
+	if (a && !tid && !is_pending(a))
+		a = NULL;
+	if (!will_open && !(a && is_pending(a)) && !base_leads_nowhere(base)) {
+		*ret = base;
+		return 0;
+	}
+	if (!a)
+		a = idle_of(base, timeout, ALIAS_ANYBODY);
+	if (!a)
+		r = alias_new(base, timeout, tid, &a);
+	if (r < 0)
+		return r;
+	tell(a, tid);
+	*ret = a->nodeid;
+	return 0;
+}
+
+void nodeid_forget(uint64_t nodeid, uint64_t lookups)
+{
+	struct alias *a = find(nodeid);
+	struct ipc_alias *b;
+
+	if (!a)
+		return;
+	b = block(a);
+	b->lookups -= lookups < b->lookups ? lookups : b->lookups;
+	review(a);
+}
+
+/* ---- OPEN and RELEASE ---- */
+
+/* Those that were refused and never came back: their threads are gone, or there are too many. */
+static void sweep(void)
+{
+	for (unsigned int i = 0; i < 2 && pending; i++) {
+		struct alias *a = pending;
+		uint32_t tid = block(a)->tid;
+
+		if (pending_count <= PENDING_MOST && (!tid || kill((pid_t)tid, 0) == 0 || errno != ESRCH)) {
+			DL_DELETE(pending, a);
+			DL_APPEND(pending, a);
+			continue;
+		}
+		pending_remove(a);
+		review(a);
+	}
+}
+
+static int refuse(const struct target *t, uint32_t tid)
+{
+	struct ipc_alias *b;
+	struct alias *a;
+	int r = 0;
+
+	sweep();
+	a = idle_of(t->base, t->timeout, tid);
+	if (!a)
+		a = idle_of(t->base, t->timeout, ALIAS_ANYBODY);
+	if (!a)
+		r = alias_new(t->base, t->timeout, tid, &a);
+	if (r < 0)
+		return r;
+	b = block(a);
+	make_idle(a, tid);
+	b->refused = t->nodeid;
+	b->unique = raw.unique;
+	if (!(b->flags & ALIAS_PENDING)) {
+		b->flags |= ALIAS_PENDING;
+		DL_APPEND(pending, a);
+		pending_count++;
+	}
+	return -ESTALE;
+}
+
+bool writes_may_wait(const struct target *t, int oflags)
+{
+	return (oflags & O_ACCMODE) != O_RDONLY &&
+	       (t->node->type != IPC_ARRAY || t->sub >= SUB_CTL);
+}
+
+/* It was told to this thread alone. (Those called 0 may be several: what one was told it gets.) */
+static bool may_open(const struct ipc_alias *b, uint32_t tid)
+{
+	if (b->tid != tid)
+		return false;
+	return tid ? !b->fh && !(b->flags & ALIAS_SHARED) : b->lookups > b->opens;
+}
+
+int alias_enter(const struct target *t, pid_t pid, bool write)
+{
+	uint32_t tid = (uint32_t)pid;
+	struct alias *a = find(t->nodeid), *own;
+	struct ipc_alias *b = a ? block(a) : NULL;
+
+	if (!write || (a && may_open(b, tid)))
+		return 0;
+	if (a && raw.resent && b->fh && b->unique == raw.unique)
+		return 0;		/* it was granted */
+	own = idle_of(t->base, t->timeout, tid);
+	if (!own || !is_pending(own))
+		return refuse(t, tid);
+	/* Its first OPEN comes again: it was told so, or would have been. */
+	if (raw.resent && block(own)->unique == raw.unique)
+		return -ESTALE;
+	return block(own)->refused == t->nodeid ? 0 : refuse(t, tid);
+}
+
+void alias_opened(const struct target *t, uint64_t fh, pid_t pid, bool write)
+{
+	uint32_t tid = (uint32_t)pid;
+	struct alias *a = find(t->nodeid), *own;
+	struct ipc_alias *b;
+
+	habit_opened(t->base, tid, write);
+	own = write ? idle_of(t->base, t->timeout, tid) : NULL;
+	if (own && own != a && is_pending(own)) {	/* by descriptor: it needs none */
+		pending_remove(own);
+		review(own);
+	}
+	if (!a)
+		return;
+	b = block(a);
+	pending_remove(a);
+	make_busy(a);
+	if (raw.resent && b->fh && b->unique == raw.unique) {
+		b->fh = fh;
+		return;
+	}
+	if (b->fh || b->tid != tid)
+		b->flags |= ALIAS_SHARED;
+	b->unique = raw.unique;		/* first: then it is known, should we die here */
+	b->refused = 0;
+	if (!b->fh)
+		b->fh = fh;
+	b->opens++;
+}
+
+void alias_closed(uint64_t nodeid, uint64_t fh)
+{
+	struct alias *a = find(nodeid);
+
+	if (!a || block(a)->fh != fh)
+		return;
+	block(a)->fh = 0;
+	review(a);
+}

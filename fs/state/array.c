@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arrays: their bytes are the file STATE/objects/ID.data, read and written by position. Its length
+ * is the engine's `length`; memory is accounted as the file gets longer or shorter.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "state/array.h"
+#include "ops/io.h"
+#include "object/number.h"
+#include "base/text.h"
+#include "object/type.h"
+
+#define A(ob) (&(ob)->o.h->b.array)
+
+static int data_fd(struct object *ob)
+{
+	char name[40];
+
+	if (ob->data_fd < 0) {
+		snprintf(name, sizeof(name), "%llu.data", (unsigned long long)ob->node->id);
+		ob->data_fd = openat(fs.objects_fd, name,
+				     O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		if (ob->data_fd < 0)
+			return -EIO;
+	}
+	return ob->data_fd;
+}
+
+static int64_t blocks(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? 0 : (int64_t)st.st_blocks * 512;
+}
+
+/*
+ * Longer files are allocated at once: a page that is not there would be a SIGBUS for who maps it.
+ */
+int array_resize(struct object *ob, uint64_t length)
+{
+	uint64_t old = A(ob)->length;
+	int fd = data_fd(ob), r = 0;
+	int64_t before, more;
+
+	if (fd < 0)
+		return fd;
+	if (length > INT64_MAX / 2)
+		return -EFBIG;
+	before = blocks(fd);
+	if (length > old) {
+		more = (int64_t)((length + 4095) / 4096 * 4096) - before;
+		if (more > 0)
+			r = fs.env.account(&fs.env, more, false);
+		if (r < 0)
+			return r;
+		r = file_back(&fs.env, fd, (off_t)old, (off_t)(length - old), false);
+		if (r < 0 && ftruncate(fd, (off_t)old) < 0)
+			r = -EIO;
+		fs.env.account(&fs.env, blocks(fd) - before - (more > 0 ? more : 0), true);
+		if (r < 0)
+			return r;
+		ipc_setting64(&ob->o, &A(ob)->length, length);
+		return 0;
+	}
+	/* First the length: what a death leaves behind it is cut off by the next change. */
+	ipc_setting64(&ob->o, &A(ob)->length, length);
+	if (ftruncate(fd, (off_t)length) < 0)
+		return -errno;
+	fs.env.account(&fs.env, blocks(fd) - before, true);
+	return 0;
+}
+
+struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret)
+{
+	struct object *ob = target_of(ino, ret) == 0 && ret->node->type == IPC_ARRAY &&
+			    ret->sub == SUB_SELF ? ret->node->ob : NULL;
+
+	if (!ob || !ob->o.h || !ob->adopted || ob->o.damage ||
+	    !ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32)))
+		return NULL;
+	return ob;
+}
+
+bool array_has(struct object *ob, uint64_t off, size_t size)
+{
+	uint64_t length = A(ob)->length;
+
+	return off <= length && size <= length - off;
+}
+
+int array_memory(struct object *ob)
+{
+	int fd = data_fd(ob);
+
+	if (fd >= 0)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -EIO : fd;
+}
+
+ssize_t array_read(struct object *ob, char *buf, size_t size, uint64_t off)
+{
+	uint64_t length = A(ob)->length;
+	int fd = data_fd(ob);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	if (off >= length)
+		return 0;
+	n = pread(fd, buf, size < length - off ? size : length - off, (off_t)off);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t array_write(struct object *ob, const char *buf, size_t size, uint64_t off)
+{
+	int fd = data_fd(ob), r;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	if (off + size > A(ob)->length) {
+		r = array_resize(ob, off + size);
+		if (r < 0)
+			return r;
+	}
+	n = pwrite(fd, buf, size, (off_t)off);
+	return n < 0 ? -errno : n;
+}
+
+/* ---- the text view ---- */
+
+void show_items(struct object *ob, FILE *f)
+{
+	uint32_t code = A(ob)->typecode;
+	size_t size = number_size(code);
+	char buf[4096], text[NUMBER_TEXT_MAX];
+	uint64_t off = 0;
+	ssize_t n;
+
+	while (size && (n = array_read(ob, buf, sizeof(buf), off)) >= (ssize_t)size) {
+		n -= n % (ssize_t)size;
+		for (ssize_t i = 0; i < n; i += (ssize_t)size) {
+			size_t len = number_print(code, buf + i, text);
+
+			fwrite(text, 1, len, f);
+			fputc('\n', f);
+		}
+		off += (uint64_t)n;
+	}
+}
+
+int store_items(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	uint32_t code = A(ob)->typecode;
+	size_t size = number_size(code);
+	const char *blank = memchr(s, ' ', len);
+	char item[16];
+	uint64_t i;
+	ssize_t n;
+	int r;
+
+	if (!size)
+		return -EIO;		/* the type code is none: somebody has scribbled in the file */
+	if (!blank)
+		return -EINVAL;
+	r = number_count(s, (size_t)(blank - s), &i);
+	if (r < 0)
+		return r;
+	len -= (size_t)(blank - s);
+	s = blank;
+	text_trim(&s, &len);
+	if (i >= A(ob)->length / size)
+		return -ERANGE;
+	r = number_parse(code, s, len, item);
+	if (r < 0)
+		return r;
+	n = array_write(ob, item, size, i * size);
+	return n < 0 ? (int)n : 0;
+}
+
+void show_length(struct object *ob, FILE *f)
+{
+	size_t size = number_size(A(ob)->typecode);
+
+	fprintf(f, "%llu\n", (unsigned long long)(size ? A(ob)->length / size : 0));
+}
+
+int store_length(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	size_t size = number_size(A(ob)->typecode);
+	uint64_t n;
+	int r = number_count(s, len, &n);
+
+	if (r == 0 && n > INT64_MAX / 32)
+		r = -ERANGE;
+	return r < 0 ? r : array_resize(ob, n * size);
+}

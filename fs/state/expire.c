@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A name is to lead to another inode from now on.
+ *
+ * A file that was opened to read has the object's own inode, where the kernel lets its name lead
+ * for long. Opened anew to write, through /proc/self/fd, that inode must be granted (alias.c); but
+ * before a write can wait there, the kernel has to forget the name. It is told so by a notification,
+ * for which it takes the directory's lock: the holder of that may be waiting for an answer of ours,
+ * so a thread of its own tells it, and the OPEN is dealt with again when that is done.
+ */
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <syslog.h>
+
+#include "state/alias.h"
+
+#define STALE_NS 1000000000ull
+
+struct expiring {
+	uint64_t base, parent;
+	uint64_t since;
+	bool done;
+	UT_hash_handle hh;
+	size_t len;
+	char name[IPC_NAME_MAX + 1];
+};
+
+static struct expiring *expiring;
+
+static struct expiring *find(uint64_t base)
+{
+	struct expiring *x;
+
+	HASH_FIND(hh, expiring, &base, sizeof(base), x);
+	return x;
+}
+
+bool name_expires(uint64_t base)
+{
+	return expiring && find(base);
+}
+
+static void drop(struct expiring *x)
+{
+	HASH_DEL(expiring, x);
+	free(x);
+}
+
+void name_expired(uint64_t base)
+{
+	struct expiring *x = expiring ? find(base) : NULL;
+
+	if (x && x->done)
+		drop(x);
+}
+
+/* Where the kernel finds it: an object in its directory, or the end of a two-way pipe. */
+static void place(const struct target *t, struct expiring *x)
+{
+	const char *name = t->sub == SUB_END_A ? "a" : t->sub == SUB_END_B ? "b" : node_name(t->node);
+
+	x->base = t->base;
+	x->parent = t->sub == SUB_SELF ? t->node->parent->id : t->node->id;
+	x->len = t->sub == SUB_SELF ? t->node->key_len - sizeof(uint64_t) : 1;
+	memcpy(x->name, name, x->len);
+	x->name[x->len] = 0;
+}
+
+static void *tell(void *arg)
+{
+	struct expiring *x = arg;
+	struct fuse_notify_inval_entry_out out = {
+		.parent = x->parent, .namelen = (uint32_t)x->len,
+	};
+	struct fuse_out_header h = {
+		.len = (uint32_t)(sizeof(h) + sizeof(out) + x->len + 1), .error = FUSE_NOTIFY_INVAL_ENTRY,
+	};
+	struct iovec iov[3] = { { &h, sizeof(h) }, { &out, sizeof(out) }, { x->name, x->len + 1 } };
+
+	if (writev(fuse_session_fd(fs.se), iov, 3) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "notification: %m");
+	pthread_mutex_lock(&fs.lock);
+	x->done = true;
+	pthread_mutex_unlock(&fs.lock);
+	return NULL;
+}
+
+/* Whose OPEN was interrupted meanwhile. */
+static void drop_stale(void)
+{
+	struct expiring *x, *tmp;
+
+	HASH_ITER(hh, expiring, x, tmp)
+		if (x->done && ipc_now() - x->since > STALE_NS)
+			drop(x);
+}
+
+bool name_expire(const struct target *t)
+{
+	struct expiring *x = find(t->base), now;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	if (t->sub > SUB_END_B || !t->node->parent)
+		return true;
+	place(t, &now);
+	if (x && (!x->done || (x->parent == now.parent && !strcmp(x->name, now.name))))
+		return x->done;
+	if (x)			/* it was renamed meanwhile */
+		drop(x);
+	drop_stale();
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		abort();
+	place(t, x);
+	x->since = ipc_now();
+	HASH_ADD(hh, expiring, base, sizeof(x->base), x);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attr, tell, x);
+	pthread_attr_destroy(&attr);
+	if (r) {
+		log_line(LOG_WARNING, "thread: %s", strerror(r));
+		x->done = true;
+	}
+	return x->done;
+}
+
+/* ---- whose own inode is open for writing ---- */
+
+struct writers {
+	uint64_t nodeid;
+	uint32_t count;
+	UT_hash_handle hh;
+};
+
+static struct writers *writers;
+
+static struct writers *writers_of(uint64_t nodeid)
+{
+	struct writers *w;
+
+	HASH_FIND(hh, writers, &nodeid, sizeof(nodeid), w);
+	return w;
+}
+
+bool base_is_open(uint64_t base)
+{
+	return writers && writers_of(base);
+}
+
+bool base_leads_nowhere(uint64_t base)
+{
+	return base_is_open(base) || name_expires(base);
+}
+
+void writer_add(uint64_t nodeid)
+{
+	struct writers *w;
+
+	if (nodeid & NODEID_ALIAS)
+		return;
+	w = writers_of(nodeid);
+	if (!w) {
+		w = calloc(1, sizeof(*w));
+		if (!w)
+			abort();
+		w->nodeid = nodeid;
+		HASH_ADD(hh, writers, nodeid, sizeof(nodeid), w);
+	}
+	w->count++;
+}
+
+void writer_leave(uint64_t nodeid)
+{
+	struct writers *w = NULL;
+
+	if (!(nodeid & NODEID_ALIAS))
+		w = writers_of(nodeid);
+	if (!w || --w->count)
+		return;
+	HASH_DEL(writers, w);
+	free(w);
+}
+
+void writers_unload(void)
+{
+	while (writers) {
+		struct writers *w = writers;
+
+		HASH_DEL(writers, w);
+		free(w);
+	}
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's own structs. Everything in here is an index over the engine files, or a request
+ * that has not been answered yet; a restarted worker builds it anew.
+ *
+ * Locking: one daemon lock (fs.lock) is held by whichever thread works: the loop thread from the
+ * moment that it has a request until it has dealt with it, the event thread while it deals with a
+ * deadline. Nothing waits under it: replies are written, engine mutexes are taken with a time
+ * limit. Order: fs.lock, then libfuse's own locks, then one object's mutex, then the
+ * mount file's mutex.
+ */
+#ifndef IPCFS_FS_H
+#define IPCFS_FS_H
+
+#define FUSE_USE_VERSION 314
+
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "object/engine.h"
+#include "names/names.h"
+
+#define ENTRY_TIMEOUT	3600.0		/* names change through this mount alone */
+#define PLUS_TIMEOUT	0.01		/* attributes handed out by READDIRPLUS */
+#define ONE_TICK	1e-9			/* the kernel rounds up */
+#define MAX_IO		(1024u * 1024)	/* bytes of one READ or WRITE */
+
+/* ---- inode numbers: what the kernel calls a file ---- */
+
+/*
+ * nodeid = sub << 40 | id for the object itself (sub 0), the ends of a two-way pipe and the files
+ * of its .ctl; with bit 63 set it is an alias: generation << 32 | its block in the mount file.
+ */
+#define NODEID_ALIAS	(1ull << 63)
+#define FH_GEN		0x7fffffffu	/* of a handle's generation: see call.c */
+#define NODEID(id, sub)	((uint64_t)(sub) << 40 | (id))
+
+enum sub {
+	SUB_SELF,
+	SUB_END_A,
+	SUB_END_B,
+	SUB_CTL,			/* the directory NAME.ctl */
+	SUB_CTL_FILE,			/* + index into the table of ctl.c */
+};
+
+struct options {
+	char *state;			/* state directory */
+	char *memory, *objects, *message, *framing, *take;
+	uint64_t memory_limit, object_limit, message_limit;
+	uint32_t new_framing, new_take;
+	int debug, foreground;
+	int no_resend;			/* tests: as on a kernel without FUSE_NOTIFY_RESEND */
+};
+
+struct parked;
+struct poller;
+struct object;
+
+/* A name. */
+struct node {
+	uint64_t id;
+	ref_t ref;			/* its block in the mount file */
+	uint32_t type;
+	struct node *parent;		/* NULL: the root, or removed */
+	struct node *first, *last;	/* directories: entries by cookie */
+	struct node *next, *prev;
+	uint32_t subdirs, entries;
+	uint64_t cookie;
+	struct object *ob;		/* mapped; NULL */
+	uint64_t size;			/* the size column when it was last mapped */
+	bool size_known;
+	uint64_t lent;			/* as which inode the kernel has attributes of it: lent.c; 0 */
+	uint32_t aliases;		/* that there are of it */
+	uint64_t listed;		/* until then it may have those of a READDIRPLUS; 0 */
+	bool refused;			/* its engine file cannot be used, as the log says */
+	UT_hash_handle by_id, by_name, by_cookie;
+	uint32_t key_len;
+	char key[];			/* parent's id, then the name */
+};
+
+/* Something that is to happen at a time: timer.c. */
+struct timer {
+	int64_t deadline;		/* CLOCK_MONOTONIC ns */
+	uint32_t heap_at;		/* place in the heap of deadlines, + 1; 0: it is not set */
+	void (*fire)(struct timer *t);	/* removes it or sets it anew */
+};
+
+/* An object that is mapped. */
+struct object {
+	struct ipc_obj o;
+	struct node *node;
+	struct parked *parked;		/* by waiter */
+	struct object *lru_next, *lru_prev;
+	/* memory.c: somebody waits for memory with it */
+	bool hungry;
+	struct object *hungry_next, *hungry_prev;
+	/* turn.c: to be looked at when the turn ends */
+	bool look;
+	struct object *look_next;
+	/* damaged.c */
+	bool told;			/* whoever waited knows that it is damaged */
+	struct poller *pollers;
+	bool adopted;			/* checked, and its handles are this mount's */
+	bool direct;			/* direct clients may change it at any time */
+	int data_fd;			/* array: its memory; -1 */
+	unsigned int pins;		/* who needs it beyond the turn: requests that wait in another object */
+	struct timer timer;		/* poll.c: limits and pollers of what does not wait */
+	/* held.c */
+	uint64_t held;			/* since when somebody who is not stopped keeps its lock; 0: nobody */
+	uint64_t held_since;		/* since when it is this one */
+	uint32_t held_word;		/* who */
+	bool held_failed;		/* for too long */
+	bool untold;			/* settle_told_in() was not possible */
+	bool late_polls;		/* some handles polled while it was: poll.c */
+	struct object *held_next, *held_prev;
+	struct kept *kept;		/* its requests that are put aside */
+	struct to_finish *to_finish;
+};
+
+/*
+ * A request that waits. Whoever takes it out of its object's table answers it. Many: keep it
+ * small.
+ */
+struct parked {
+	ref_t waiter;			/* key */
+	ref_t cond_waiter;
+	fuse_req_t req;			/* key, for interrupts */
+	struct object *ob;
+	struct object *cond;		/* waits in `ob` for the lock of this condition's waiter */
+	uint64_t unique;
+	uint64_t pos;
+	union {
+		size_t max;		/* read: bytes wanted */
+		size_t len;		/* write: bytes of data */
+	};
+	char *data;			/* write */
+	struct timer timer;		/* its time limit */
+	int16_t why;			/* it is to end with this, as soon as its object can be locked; 0 */
+	uint8_t op;
+	bool more;
+	UT_hash_handle hh, hh_req;
+};
+
+/* What a nodeid means. */
+struct target {
+	struct node *node;
+	unsigned int sub;
+	int64_t timeout;		/* ns, -1 none */
+	ref_t alias;			/* 0: no alias */
+	uint64_t nodeid;
+	uint64_t base;			/* the same without the alias */
+};
+
+struct fs {
+	pthread_mutex_t lock;
+	struct options opt;
+	const char *mountpoint;
+	struct fuse_session *se;
+	int state_fd, objects_fd;
+	struct ipc_env env, mount_env;
+	struct ipc_obj mount;
+	struct node *root, *by_id, *by_name, *by_cookie;
+	struct object *lru;		/* least recently used first */
+	unsigned int mapped;
+	struct object *hungry;		/* the longest waiting first */
+	struct object *look;
+	uint64_t memory;		/* as in the mount file, to look at without its lock */
+	uint64_t started;
+	int timer_fd;
+	/* what main.c and the supervisor say for .ctl/status */
+	pid_t supervisor;
+	uint32_t restarts;
+};
+
+extern struct fs fs;
+
+static inline struct ipc_mount *mount_body(void)
+{
+	return &fs.mount.h->b.mount;
+}
+
+static inline struct ipc_node *node_block(const struct node *n)
+{
+	return node_at(&fs.mount, n->ref);
+}
+
+static inline const char *node_name(const struct node *n)
+{
+	return n->key + sizeof(uint64_t);
+}
+
+/*
+ * What an operation came to, as an engine file says: an error as the kernel takes it. (Another one
+ * it refuses, and whoever waits for the reply would wait for ever.)
+ */
+static inline int error_of(int64_t result)
+{
+	return result >= 0 ? 0 : result > -512 ? (int)-result : EIO;
+}
+
+/* ---- log.c ---- */
+void log_init(bool syslog);
+void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- store.c: the files of the state directory, which state.c opens ---- */
+/* The mount file and the index; in the worker. A sentence in *ret_why when refused. */
+int store_load(const char **ret_why);
+void store_unload(void);
+void store_bus_error(int sig, siginfo_t *si, void *context);
+struct object *object_of(struct node *n, int *ret_error);	/* mapped now; to the end of the turn at least */
+void object_unmap(struct object *ob);		/* turn.c only: it is freed */
+/*
+ * 0; -EIO damaged; -EBUSY: somebody keeps it; then settle() will be called for it when it can be
+ * locked again (held.c). No longer than some ms.
+ */
+int object_lock(struct object *ob);
+/* For what cannot be done later: some 200 ms. */
+int object_lock_patiently(struct object *ob);
+int object_try(struct object *ob);		/* now, or -EBUSY */
+/*
+ * For a request that is being dealt with: on -EBUSY it will be dealt with again, whatever is
+ * replied to it now.
+ */
+int object_enter(struct object *ob);
+void object_unlock(struct object *ob);
+void store_remove(struct node *n);		/* a node without a name, that is not mapped: with its files */
+int object_create(uint64_t id, uint32_t type);
+void object_remove_files(uint64_t id, uint32_t type);
+uint64_t store_recount(void);
+void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
+uint64_t object_memory(struct object *ob);
+/*
+ * After a start: what a dead worker had begun to remove, no name leads to it and nobody has it
+ * open.
+ */
+void store_sweep(void);
+
+/* ---- turn.c: what is done after each request and each event ---- */
+/* See to what came up in it; objects that nobody needs any more are freed, here and nowhere else. */
+void turn_end(void);
+void turn_look(struct object *ob);		/* then look at this one */
+/* After handles of it were opened or closed: note whether it is in use. */
+void object_used(struct object *ob);
+/*
+ * Unmap what is not in use, if too much is mapped. For those who go through all objects, and have no
+ * pointer to one between two steps.
+ */
+void turn_trim(void);
+
+/* ---- tree.c: names ---- */
+int tree_load(void);
+void tree_unload(void);
+struct node *tree_by_id(uint64_t id);
+struct node *tree_find(const struct node *dir, const char *name, size_t len);
+struct node *tree_after(struct node *dir, uint64_t cookie);
+struct node *tree_insert(ref_t ref);
+void tree_detach(struct node *n);		/* out of its directory; stays known by id */
+void tree_forget(struct node *n);
+void tree_moved(struct node **n, ref_t ref);	/* its block and name are new */
+/* The target of a nodeid: -ESTALE if there is none any more. */
+int target_of(uint64_t nodeid, struct target *ret);
+void target_attr(const struct target *t, struct stat *st);
+/* The path of a node inside the mount. */
+void tree_path(const struct node *n, char *buf, size_t size);
+
+/* ---- park.c: requests that wait ---- */
+/* The request now waits for c->waiter. Takes over `data`. */
+void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data);
+/* Answer whoever has been granted; wake pollers. With the object locked; unlocks it. Never frees it. */
+void settle(struct object *ob);
+void parked_interrupted(fuse_req_t req, void *data);
+/* Register for interrupts; before anything is locked. */
+void interruptible(fuse_req_t req);
+void park_end_all(int error);			/* the worker ends: every waiter gets this */
+/* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
+void park_end_handle(struct object *ob, ref_t handle);
+/* EIO to all who wait for this object, or hold it up in another one. */
+void park_damaged(struct object *ob);
+void notify_poll(uint64_t kh);
+void settle_all(void);				/* after a start: look at every object in use */
+/*
+ * After a restart, when all requests that come again have come: a waiter that has none is done. In
+ * all objects; in one that could not be locked then.
+ */
+void settle_told(void);
+void settle_told_in(struct object *ob);
+
+/* ---- timer.c ---- */
+void timer_set(struct timer *t, int64_t deadline);	/* IPC_NEVER: not */
+void timer_remove(struct timer *t);
+void timers_expire(void);			/* event thread: deadlines that have passed */
+void timers_free(void);
+
+/* ---- names.c, io.c ---- */
+extern const struct fuse_lowlevel_ops fs_ops;
+void reply_read(fuse_req_t req, struct object *ob, const struct ipc_handle *hd,
+		const struct ipc_answer *a, size_t size);
+void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a, size_t off,
+		  size_t size);
+
+/* ---- worker.c ---- */
+/* What libfuse does not tell of the request that the loop thread works on. */
+struct raw_request {
+	uint64_t unique;		/* without the bit that says it was sent again */
+	bool resent;
+	uint32_t pid, opcode;
+	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
+	bool by_cache;			/* READ: the page cache reads: mapped.c */
+	bool unprivileged;		/* WRITE: by one who does not keep setuid and setgid bits */
+};
+
+extern struct raw_request raw;
+
+/* ---- proc.c ---- */
+uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */
+bool proc_killed(uint32_t tid);			/* it is ending because of a signal */
+bool proc_dying(uint32_t tid);			/* it is gone, or will end as soon as it runs */
+char proc_state(uint32_t tid);		/* R, S, T …; 0: gone */
+uint64_t proc_start(uint32_t pid);		/* start time in clock ticks; 0: gone */
+uint32_t proc_uid(uint32_t pid);
+void proc_command(uint32_t pid, char *buf, size_t size);
+uint64_t proc_memory_total(void);
+
+#endif

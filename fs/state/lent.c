@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attributes that are lent to the kernel for a moment.
+ *
+ * In general they are valid for no time, so that no size is ever stale. In the answer to a LOOKUP
+ * with an alias they are valid for one tick, which saves the GETATTR before the OPEN. Those that a
+ * READDIRPLUS hands out are valid for PLUS_TIMEOUT, so that `ls -l` needs no GETATTR for each. They
+ * are recalled when the alias is opened, and before anything changes: the change may be made by
+ * another inode of the object than the one whose attributes the kernel has.
+ */
+#include <linux/fuse.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "state/alias.h"
+
+#define TICK_MOST	10000000u	/* ns of a tick of the kernel's, at the most: it rounds up */
+
+static void attributes_change(uint64_t nodeid)
+{
+	struct {
+		struct fuse_out_header h;
+		struct fuse_notify_inval_inode_out out;
+	} msg = {
+		.h = { .len = sizeof(msg), .error = FUSE_NOTIFY_INVAL_INODE },
+		.out = { .ino = nodeid, .off = -1 },	/* attributes alone: that takes no lock */
+	};
+
+	if (write(fuse_session_fd(fs.se), &msg, sizeof(msg)) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "notification: %m");
+}
+
+bool attr_lend(uint64_t nodeid)
+{
+	struct target t;
+
+	/* Of an inode that the kernel does not have yet they could not be recalled. */
+	if (target_of(nodeid, &t) < 0 || !t.alias || alias_at(&fs.mount, t.alias)->lookups < 2)
+		return false;
+	if (t.node->ob && t.node->ob->direct)
+		return false;
+	if (t.node->lent != nodeid)
+		attr_recall(t.node);
+	t.node->lent = nodeid;
+	alias_at(&fs.mount, t.alias)->flags |= ALIAS_LENT;
+	return true;
+}
+
+void attr_listed(struct node *n)
+{
+	n->listed = ipc_now() + (uint64_t)(PLUS_TIMEOUT * 1e9) + 2 * TICK_MOST;
+}
+
+static void recall_listed(struct node *n)
+{
+	bool twoway = n->type == IPC_TWOWAY;
+
+	for (unsigned int sub = SUB_SELF; sub <= (twoway ? SUB_END_B : SUB_SELF); sub++)
+		attributes_change(NODEID(n->id, sub));
+}
+
+void attr_recall(struct node *n)
+{
+	if (n->lent)
+		attributes_change(n->lent);
+	if (n->listed && ipc_now() < n->listed)
+		recall_listed(n);
+	n->lent = n->listed = 0;
+}
+
+void alias_recall(const struct target *t)
+{
+	struct ipc_alias *b = t->alias ? alias_at(&fs.mount, t->alias) : NULL;
+
+	if (!b || !(b->flags & ALIAS_LENT))
+		return;
+	b->flags &= ~ALIAS_LENT;
+	if (t->node->lent == t->nodeid)
+		t->node->lent = 0;
+	attributes_change(t->nodeid);
+}

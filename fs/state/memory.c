@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mount's memory: what the engine files take, counted in the mount file in steps of heap
+ * growth, and those who wait for some of it.
+ *
+ * An object is hungry while the first in one of its lines waits for memory (WAITER_MEMORY), or a
+ * grant could not be made for lack of it. The hungry ones stand in a list, the longest waiting first,
+ * and are tried again, all in that order, when less is in use than when they were last refused. What
+ * they take and give back while they try is no news: so a round in which nobody succeeds is followed
+ * by none.
+ *
+ * There may be no memory because the mount's limit is reached, or because the file system of the state
+ * directory is full. The one is changed by ourselves only; in the other whoever shares it may make
+ * room, and nothing tells of that: so then they are tried again from time to time.
+ *
+ * Who is to wait needs some memory for that, and so does whoever opens the object to drain it. The
+ * limit leaves a part for these (`essential`). In the file system it is the file STATE/spare, which is
+ * made shorter by what they need when there is nothing else, and filled up again later.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "state/memory.h"
+#include "object/type.h"
+
+#define STEP	65536			/* a heap grows by multiples of it */
+#define SPARE_MOST (1 << 20)
+#define RETRY_NS 100000000		/* how often those who wait for others to make room try … */
+#define SPARE_NS 1000000000		/* the same, if it is only the spare file */
+#define RETRY_SHARE 20			/* … unless that takes more than this part of the time */
+
+static uint64_t refused_at;		/* bytes in use when the hungry were last refused */
+static bool forced;			/* try in any case: there may be more, whatever is in use */
+
+static bool full;			/* the file system had no room when it was last asked */
+static struct { int fd; int64_t size, want; } spare = { .fd = -1 };
+static struct timer retry;
+
+/* What all other objects have free goes back. false: nothing. */
+static bool reclaim(void)
+{
+	static bool busy;		/* locking one may check it, and that may ask for memory */
+	uint64_t before = mount_body()->memory;
+	struct object *ob;
+
+	if (busy)
+		return false;
+	busy = true;
+	DL_FOREACH2(fs.lru, ob, lru_next) {
+		if (ob->o.damage || ob->o.locked || !ob->o.h->free_top || object_try(ob) < 0)
+			continue;
+		heap_trim(&ob->o, true);
+		object_unlock(ob);
+	}
+	busy = false;
+	return mount_body()->memory < before;
+}
+
+int memory_account(struct ipc_env *env, int64_t bytes, bool essential)
+{
+	struct ipc_mount *b = mount_body();
+	uint64_t limit = b->memory_limit;
+
+	(void)env;
+	/* Who waits must be able to: some more than the limit for waiters and handles. */
+	if (essential)
+		limit += limit / 4 + (1 << 20);
+	if (bytes > 0 && b->memory + (uint64_t)bytes > limit) {
+		reclaim();
+		if (b->memory + (uint64_t)bytes > limit)
+			return -ENOSPC;
+	}
+	/* A damaged file may give back more than it ever took. */
+	if (bytes < 0 && b->memory < (uint64_t)-bytes)
+		bytes = -(int64_t)b->memory;
+	/* One aligned word, written by this worker alone: it needs no undo record. */
+	__atomic_store_n(&b->memory, b->memory + (uint64_t)bytes, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* ---- a file system that is full ---- */
+
+static uint64_t disk_size(void)		/* 0: without a limit, or nobody knows */
+{
+	struct statvfs s;
+
+	return fstatvfs(fs.state_fd, &s) < 0 ? 0 : (uint64_t)s.f_blocks * s.f_frsize;
+}
+
+static void spare_fill(void)
+{
+	struct ipc_env alone = { .dirfd = -1 };		/* nobody is to make room for it */
+
+	if (spare.fd >= 0 && spare.size < spare.want &&
+	    file_back(&alone, spare.fd, 0, spare.want, false) == 0)
+		spare.size = spare.want;
+}
+
+static bool spare_give(int64_t bytes)
+{
+	int64_t size = spare.size > bytes ? spare.size - bytes : 0;
+
+	if (!spare.size || ftruncate(spare.fd, size) < 0)
+		return false;
+	spare.size = size;
+	return true;
+}
+
+void memory_begin(void)
+{
+	uint64_t disk = disk_size(), want = mount_body()->memory_limit / 64;
+	struct stat st;
+
+	if (disk && disk / 16 < want)
+		want = disk / 16;
+	want = want < STEP ? STEP : want > SPARE_MOST ? SPARE_MOST : want / STEP * STEP;
+	full = false;
+	spare.fd = openat(fs.state_fd, "spare", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	spare.want = (int64_t)want;
+	spare.size = spare.fd < 0 || fstat(spare.fd, &st) < 0 ? 0 : (int64_t)st.st_size;
+	spare_fill();
+	if (spare.size < spare.want)
+		log_line(LOG_WARNING, "%s: the file system is full; whoever has to wait may get ENOSPC "
+			 "instead", fs.opt.state);
+}
+
+void memory_end(void)
+{
+	timer_remove(&retry);
+	if (spare.fd >= 0)
+		close(spare.fd);
+	spare.fd = -1;
+	spare.size = 0;
+}
+
+bool memory_full(struct ipc_env *env, int64_t bytes, bool essential)
+{
+	(void)env;
+	full = true;
+	return reclaim() || (essential && spare_give(bytes));
+}
+
+static void try_again(struct timer *t)
+{
+	timer_remove(t);
+	full = false;
+	spare_fill();
+	forced = true;			/* at the end of the turn */
+}
+
+/* Others may make room. took: how long it took to try. */
+static void retry_later(uint64_t took)
+{
+	bool waits = fs.hungry && full;
+	int64_t least = waits ? RETRY_NS : SPARE_NS, wait = (int64_t)took * RETRY_SHARE;
+	int64_t t = (int64_t)ipc_now() + (wait > least ? wait : least);
+
+	if ((waits || spare.size < spare.want) && (!retry.heap_at || t < retry.deadline)) {
+		retry.fire = try_again;
+		timer_set(&retry, t);
+	}
+}
+
+/* ---- the hungry ---- */
+
+/* Direct clients tell of what comes free while anybody waits for it. */
+static void wanted(bool yes)
+{
+	struct object *ob;
+
+	DL_FOREACH2(fs.lru, ob, lru_next)
+		if (!ob->o.damage)
+			__atomic_store_n(&ob->o.h->wanted, yes, __ATOMIC_RELAXED);
+}
+
+void memory_hungry(struct object *ob, bool hungry)
+{
+	if (hungry) {
+		uint64_t now = mount_body()->memory;
+
+		if (!fs.hungry || now > refused_at)
+			refused_at = now;
+	}
+	if (ob->hungry == hungry)
+		return;
+	ob->hungry = hungry;
+	if (!hungry) {
+		DL_DELETE2(fs.hungry, ob, hungry_prev, hungry_next);
+		if (!fs.hungry)
+			wanted(false);
+		return;
+	}
+	if (!fs.hungry)
+		wanted(true);
+	DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
+}
+
+/* All of them once, in their order. */
+static void try_all(void)
+{
+	struct object *ob;
+	unsigned int n = 0;
+
+	DL_FOREACH2(fs.hungry, ob, hungry_next)
+		n++;
+	while (n-- && (ob = fs.hungry)) {
+		DL_DELETE2(fs.hungry, ob, hungry_prev, hungry_next);	/* others may come and go meanwhile */
+		DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
+		if (object_lock(ob) < 0)	/* it is tried when it can be locked again (held.c) */
+			continue;
+		ob->o.freed = true;
+		settle(ob);
+	}
+}
+
+void memory_feed(void)
+{
+	uint64_t start = 0;
+
+	while (fs.hungry && (forced || mount_body()->memory < refused_at)) {
+		start = start ? start : ipc_now();
+		forced = false;
+		refused_at = mount_body()->memory;
+		try_all();
+	}
+	retry_later(start ? ipc_now() - start : 0);
+}
+
+void memory_limit_changed(void)
+{
+	forced = true;
+}
+
+/* Bytes that an object's messages may take: all but the few pages of its handles and waiters. */
+static uint64_t can_go(const struct node *n)
+{
+	uint64_t held = 0, few = 17 * (uint64_t)IPC_PAGE;
+	struct stat st;
+	char name[24];
+
+	if (n->type != IPC_QUEUE && n->type != IPC_PIPE && n->type != IPC_TWOWAY)
+		return 0;
+	if (n->ob) {
+		held = n->ob->o.damage ? 0 : heap_held(&n->ob->o);
+	} else {
+		snprintf(name, sizeof(name), "%llu", (unsigned long long)n->id);
+		if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			held = (uint64_t)st.st_blocks * 512;
+	}
+	return held > few ? held - few : 0;
+}
+
+bool memory_may_come(size_t bytes)
+{
+	struct ipc_mount *b = mount_body();
+	uint64_t least = b->memory, need = bytes + STEP, disk = disk_size();
+
+	/* Whatever fills a file system, somebody may remove it. */
+	if (disk && need > disk)
+		return false;
+	for (const struct node *n = fs.by_id; n && least + need > b->memory_limit; n = n->by_id.next) {
+		uint64_t go = can_go(n);
+
+		least -= go < least ? go : least;
+	}
+	return least + need <= b->memory_limit;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The mount's memory, and who waits for it: memory.c. */
+#ifndef IPCFS_MEMORY_H
+#define IPCFS_MEMORY_H
+
+#include "state/fs.h"
+
+/* An engine file takes so many bytes more (negative: less). For struct ipc_env. */
+int memory_account(struct ipc_env *env, int64_t bytes, bool essential);
+/* The file system has no room for so many bytes. true: it may have now. For struct ipc_env. */
+bool memory_full(struct ipc_env *env, int64_t bytes, bool essential);
+/* With the mount file open. */
+void memory_begin(void);
+void memory_end(void);
+/* Somebody waits for memory with this object, and was just refused; or nobody does any more. */
+void memory_hungry(struct object *ob, bool hungry);
+/* Let the hungry try again, if there is less in use now. Settles them. */
+void memory_feed(void);
+void memory_limit_changed(void);
+/*
+ * Could readers of what there is, and whoever else has files where ours are, make room for so many
+ * bytes? false: waiting would be for ever.
+ */
+bool memory_may_come(size_t bytes);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state directory as a whole: where it is, whose it is, that no other mount uses it, and that
+ * it is complete. What is in its files is store.c's business.
+ *
+ *	mount		the names, permissions and limits
+ *	objects/	one engine file an object
+ *
+ * Both are made when the directory is empty, and never after: where one of them is missing the
+ * other is worth nothing, so a new one would hide that everything is lost. A refusal is a sentence
+ * that begins with the path that it is about.
+ *
+ * The directory itself is what is locked: a file in it could be removed and made again, and a
+ * second mount would lock the new one. Its descriptor goes from one supervisor to the next, so that
+ * neither the lock nor the directory is ever looked for again by name.
+ */
+#include "state/state.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "object/type.h"
+
+int state_refuse(int error, const char **ret_why, const char *fmt, ...)
+{
+	static char text[PATH_MAX + 256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	*ret_why = text;
+	return error;
+}
+
+/* ---- where it is ---- */
+
+/* One folder for each user, and in it one for each mount point. */
+static void default_folder(char *buf, size_t size)
+{
+	snprintf(buf, size, STATE_SHM "/ipcfs-%u", geteuid());
+}
+
+/* The mount point as one name; a hash of it (FNV-1a) where that is too long for a directory. */
+static char *default_path(const char *mountpoint)
+{
+	uint64_t hash = 14695981039346656037u;
+	char path[PATH_MAX + 64];
+	size_t start, n;
+
+	default_folder(path, sizeof(path));
+	start = n = strlen(path);
+	path[n++] = '/';
+	for (const char *p = mountpoint; *p && n + 4 < sizeof(path); p++) {
+		if (*p == '/' && p == mountpoint)
+			continue;
+		if (*p == '/' || *p == '%')
+			n += (size_t)snprintf(path + n, sizeof(path) - n, "%%%02X", *p);
+		else
+			path[n++] = *p;
+	}
+	path[n] = 0;
+	if (n > 250) {
+		for (const char *p = mountpoint; *p; p++)
+			hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+		snprintf(path + start, sizeof(path) - start, "/%016llx", (unsigned long long)hash);
+	}
+	return strdup(path);
+}
+
+/* ---- whose it is ---- */
+
+static int is_private(const char *path, const struct stat *st, const char **ret_why)
+{
+	if (S_ISLNK(st->st_mode))
+		return state_refuse(-ENOTDIR, ret_why, "%s: is a symbolic link, which anybody might "
+				    "point elsewhere; -o state=DIR chooses a directory", path);
+	if (!S_ISDIR(st->st_mode))
+		return state_refuse(-ENOTDIR, ret_why, "%s: is not a directory; -o state=DIR chooses one",
+				    path);
+	if (st->st_uid != geteuid())
+		return state_refuse(-EPERM, ret_why, "%s: belongs to uid %u, not to you (uid %u); "
+				    "-o state=DIR chooses another directory", path, st->st_uid,
+				    geteuid());
+	if (st->st_mode & 077)
+		return state_refuse(-EPERM, ret_why, "%s: is open to others (mode %03o); close it "
+				    "(chmod 700), or choose another directory (-o state=DIR)", path,
+				    st->st_mode & 07777);
+	return 0;
+}
+
+/* A private directory, made if there is none. */
+static int open_dir(const char *path, const char **ret_why)
+{
+	struct stat st;
+	int fd, r;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return state_refuse(-errno, ret_why, "%s: cannot be made: %s", path, strerror(errno));
+	/* By its name first: another's cannot even be opened, and the reason is not "denied". */
+	if (lstat(path, &st) < 0)
+		return state_refuse(-errno, ret_why, "%s: %s", path, strerror(errno));
+	r = is_private(path, &st, ret_why);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return state_refuse(-errno, ret_why, "%s: cannot be opened: %s", path, strerror(errno));
+	r = fstat(fd, &st) < 0 ? -errno : is_private(path, &st, ret_why);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* ---- what is in it ---- */
+
+static bool is_there(const char *name)
+{
+	return faccessat(fs.state_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool has_objects(void)
+{
+	int fd = openat(fs.state_fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool found = false;
+
+	while (dir && !found && (e = readdir(dir)))
+		found = e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	return found;
+}
+
+/* Under another name first: a mount file is either whole or not there. */
+static int make_mount_file(void)
+{
+	struct ipc_env env = { .dirfd = fs.state_fd };
+	int r;
+
+	unlinkat(fs.state_fd, "mount.new", 0);
+	r = obj_create(&env, fs.state_fd, "mount.new", 0, IPC_MOUNT, obj_reserve(IPC_MOUNT, 4ull << 30), NULL);
+	if (r == 0 && renameat(fs.state_fd, "mount.new", fs.state_fd, "mount") < 0)
+		r = -errno;
+	return r;
+}
+
+static int make_files(const char *path, const char **ret_why)
+{
+	int r;
+
+	if (is_there("mount"))
+		return 0;
+	if (has_objects())
+		return state_refuse(-ENOENT, ret_why, "%s/mount: is missing, and with it the names of "
+				    "the objects; put it back, or have them named anew by: "
+				    "ipcctl check --repair %s", path, path);
+	if (mkdirat(fs.state_fd, "objects", 0700) < 0 && errno != EEXIST)
+		return state_refuse(-errno, ret_why, "%s/objects: cannot be made: %s", path,
+				    strerror(errno));
+	r = make_mount_file();
+	if (r < 0)
+		return state_refuse(r, ret_why, "%s/mount: cannot be made: %s", path, strerror(-r));
+	return 0;
+}
+
+int state_open(struct options *opt, const char *mountpoint, const char **ret_why)
+{
+	char folder[64];
+	int fd;
+
+	if (!opt->state) {
+		default_folder(folder, sizeof(folder));
+		fd = open_dir(folder, ret_why);
+		if (fd < 0)
+			return fd;
+		close(fd);
+		opt->state = default_path(mountpoint);
+	}
+	fd = open_dir(opt->state, ret_why);
+	if (fd < 0)
+		return fd;
+	fs.state_fd = fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ?
+			state_refuse(-EBUSY, ret_why, "%s: is in use by another mount", opt->state) :
+			state_refuse(-errno, ret_why, "%s: cannot be locked: %s", opt->state,
+				     strerror(errno));
+	return make_files(opt->state, ret_why);
+}
+
+void state_close(void)
+{
+	if (fs.objects_fd >= 0)
+		close(fs.objects_fd);
+	if (fs.state_fd >= 0)
+		close(fs.state_fd);
+	fs.objects_fd = fs.state_fd = -1;
+}
+
+/* Opened again by each worker: an earlier one's may have been removed, and be a dead end. */
+static int open_objects(const char **ret_why)
+{
+	const char *path = fs.opt.state;
+	int fd = openat(fs.state_fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT && !is_there("mount") &&
+	    (fstat(fs.state_fd, &st) < 0 || !st.st_nlink || lstat(path, &st) < 0))
+		return state_refuse(-ENOENT, ret_why, "%s: the state directory has been removed", path);
+	if (fd < 0 && errno == ENOENT)
+		return state_refuse(-ENOENT, ret_why, "%s/objects: is missing, and with it all objects; "
+				    "put it back, or begin anew without %s/mount", path, path);
+	if (fd < 0)
+		return state_refuse(-errno, ret_why, "%s/objects: cannot be opened: %s", path,
+				    strerror(errno));
+	if (fs.objects_fd >= 0)
+		close(fs.objects_fd);
+	fs.objects_fd = fd;
+	return 0;
+}
+
+int state_open_files(const char **ret_why)
+{
+	int r = open_objects(ret_why), fd;
+
+	if (r < 0)
+		return r;
+	fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return state_refuse(-ENOENT, ret_why, "%s/mount: is missing, and with it the names of "
+				    "the objects", fs.opt.state);
+	if (fd < 0)
+		return state_refuse(-errno, ret_why, "%s/mount: cannot be opened: %s", fs.opt.state,
+				    strerror(errno));
+	return fd;
+}
+
+int state_refuse_mount_file(int error, const char *damage, const char **ret_why)
+{
+	const char *path = fs.opt.state;
+
+	if (error == -EPROTO)
+		return state_refuse(error, ret_why, "%s/mount: was made by another version of ipcfs",
+				    path);
+	if (error == -EIO)
+		return state_refuse(error, ret_why, "%s/mount: is damaged (%s); put back a sound one, or "
+				    "have the objects named anew by: ipcctl check --repair %s", path,
+				    damage ? damage : "it does not begin as it should, or was cut short",
+				    path);
+	return state_refuse(error, ret_why, "%s/mount: cannot be used: %s", path, strerror(-error));
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a request to the engine's call: whose handle, who asks, how long it may wait, and whether it
+ * was dealt with before a restart.
+ *
+ * fh is generation << 32 | block of the handle in the object's file, so that it means the same to
+ * a restarted worker; plain files (plain.c) have bit 63 set and no record.
+ */
+
+#include <sys/stat.h>
+
+#include "ops/direct.h"
+#include "wait/held.h"
+#include "ops/io.h"
+#include "object/type.h"
+
+bool is_stream_type(uint32_t type)
+{
+	return type == IPC_QUEUE || type == IPC_PIPE;
+}
+
+static int find(uint64_t ino, struct target *t, struct object **ret_ob)
+{
+	int r;
+
+	/* The node of an open file stays, but for one that is damaged and was removed. */
+	if (target_of(ino, t) < 0)
+		return -EIO;
+	*ret_ob = object_of(t->node, &r);
+	return *ret_ob ? 0 : r;
+}
+
+static int find_handle(struct object *ob, uint64_t fh, struct ipc_handle **ret_hd)
+{
+	*ret_hd = fh & FH_PLAIN ? NULL : ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	return *ret_hd ? 0 : -EBADF;
+}
+
+static int enter_by(int (*lock)(struct object *ob), uint64_t ino, uint64_t fh, struct target *t,
+		    struct object **ret_ob, struct ipc_handle **ret_hd)
+{
+	struct object *ob;
+	int r = find(ino, t, &ob), locked;
+
+	if (r < 0)
+		return r;
+	locked = lock(ob);
+	if (locked < 0)
+		return locked;
+	*ret_ob = ob;
+	r = find_handle(ob, fh, ret_hd);
+	if (r < 0)
+		object_unlock(ob);
+	return r < 0 ? r : locked;
+}
+
+int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+	  struct ipc_handle **ret_hd)
+{
+	return enter_by(object_enter, ino, fh, t, ret_ob, ret_hd);
+}
+
+int enter_to_look(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+		  struct ipc_handle **ret_hd)
+{
+	return enter_by(held_look, ino, fh, t, ret_ob, ret_hd);
+}
+
+int enter_unlocked(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+		   struct ipc_handle **ret_hd)
+{
+	int r = find(ino, t, ret_ob);
+
+	if (r == 0 && (*ret_ob)->o.damage)
+		r = -EIO;
+	return r < 0 ? r : find_handle(*ret_ob, fh, ret_hd);
+}
+
+bool enter_to_wait(fuse_req_t req, uint64_t ino, uint64_t fh, struct target *t,
+		   struct object **ret_ob, struct ipc_handle **ret_hd)
+{
+	int r;
+
+	interruptible(req);
+	r = enter(ino, fh, t, ret_ob, ret_hd);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	return r == 0;
+}
+
+void fill_call(struct ipc_call *c, fuse_req_t req, struct ipc_obj *o, struct ipc_handle *hd,
+		      int flags)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	*c = (struct ipc_call){
+		.handle = ref_of(o, hd), .tid = (uint32_t)ctx->pid, .uid = ctx->uid,
+		.unique = raw.unique, .limit = mount_body()->message_limit,
+		.deadline = ipc_deadline(hd, flags & O_NONBLOCK ? 0 : IPC_NEVER),
+	};
+}
+
+/* Who makes a hold, a lease or an unfinished line is to be known as a process. */
+void fill_pid(struct ipc_call *c, struct ipc_handle *hd)
+{
+	if (hd->tid != c->tid || !hd->pid) {
+		hd->pid = proc_pid(c->tid);
+		hd->tid = c->tid;
+	}
+	c->pid = hd->pid;
+}
+
+/* What libipcfs says with the offset: a time limit of this call's own, and what is special. */
+uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off,
+			 bool *ret_special)
+{
+	int64_t timeout;
+
+	*ret_special = false;
+	if (!(hd->flags & HANDLE_LIB))
+		return off;
+	timeout = lib_timeout(off);
+	*ret_special = off & LIB_SPECIAL;
+	if (timeout == 0)
+		c->deadline = 0;
+	else if (timeout > 0 && (int64_t)ipc_now() + timeout < c->deadline)
+		c->deadline = (int64_t)ipc_now() + timeout;
+	return off & LIB_OFFSET;
+}
+
+static int64_t now_coarse(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* As write(2) does on every file system; the kernel leaves it to us. */
+static void drop_privileges(struct node *n)
+{
+	struct ipc_node *b = node_block(n);
+	uint32_t mode = b->mode & ~(uint32_t)S_ISUID;
+
+	if (mode & S_IXGRP)
+		mode &= ~(uint32_t)S_ISGID;
+	if (mode != b->mode)
+		names_chmod(&fs.mount, n->ref, mode, b->uid, b->gid);
+}
+
+void touch(struct node *n, bool written)
+{
+	struct ipc_node *b = node_block(n);
+
+	if (written && raw.unprivileged)
+		drop_privileges(n);
+	*(written ? &b->mtime : &b->atime) = now_coarse();
+	if (written)
+		b->ctime = b->mtime;
+}
+
+/*
+ * Was this request, sent again after a restart, dealt with before? A parked one goes on waiting in
+ * its place; one that was done at once is in the header. true: *c is filled as if it had just
+ * been done, and *ret what it returned then.
+ */
+bool done_before(struct object *ob, struct ipc_call *c, int *ret)
+{
+	bool partial;
+	ref_t w;
+
+	if (!raw.resent)
+		return false;
+	w = ipc_find_waiter(&ob->o, c->unique);
+	if (w) {
+		c->waiter = w;
+		c->done = waiter_at(&ob->o, w)->arg;
+		*ret = IPC_WAIT;
+		return true;
+	}
+	if (!ipc_note_find(&ob->o, c->unique, c->handle, &c->result, &partial))
+		return false;
+	if (partial) {
+		c->done = (uint32_t)c->result;
+		if (c->op == OP_WRITE)
+			c->pos = (uint64_t)c->result >> 32;
+		return false;
+	}
+	*ret = -error_of(c->result);
+	return true;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Objects that are found damaged, and those who wait for them.
+ *
+ * There are many ways to notice: any operation of any request, a look at the object, the end of a
+ * process, memory that comes free, a SIGBUS, or a direct client that has noticed and says so. All of
+ * them end in obj_damage(), and that in damage_found(). When the turn ends, everybody who waits is
+ * told, once: parked requests get EIO; pollers are woken, and see POLLERR; direct clients are woken,
+ * and get EIO. Requests that are put aside are dealt with again by the loop thread, and meet the
+ * damage (held.c). From then on nobody can begin to wait, since the object cannot be locked.
+ *
+ * Nothing in the file is trusted for that. So the daemon remembers by itself who has polled.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "file/damage.h"
+#include "state/memory.h"
+#include "wait/damaged.h"
+#include "object/type.h"
+
+/* ---- who polls ---- */
+
+struct poller {
+	uint64_t kh;			/* the kernel's name for an open file that was polled */
+	UT_hash_handle hh;
+};
+
+void pollers_add(struct object *ob, uint64_t kh)
+{
+	struct poller *p;
+
+	HASH_FIND(hh, ob->pollers, &kh, sizeof(kh), p);
+	if (p)
+		return;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		abort();		/* the next worker finds it in the file */
+	p->kh = kh;
+	HASH_ADD(hh, ob->pollers, kh, sizeof(p->kh), p);
+}
+
+static void drop(struct object *ob, struct poller *p)
+{
+	HASH_DEL(ob->pollers, p);
+	free(p);
+}
+
+void pollers_remove(struct object *ob, uint64_t kh)
+{
+	struct poller *p;
+
+	HASH_FIND(hh, ob->pollers, &kh, sizeof(kh), p);
+	if (p)
+		drop(ob, p);
+}
+
+void pollers_forget(struct object *ob)
+{
+	while (ob->pollers)
+		drop(ob, ob->pollers);
+}
+
+void pollers_find(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	LIST_EACH(o, &o->h->polls, r)
+		pollers_add(ob, handle_at(o, r - 1)->poll_kh);
+}
+
+/* ---- telling ---- */
+
+void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why)
+{
+	struct object *ob = o->user;
+	char path[512] = "the mount file";
+
+	(void)env;
+	if (ob)
+		tree_path(ob->node, path, sizeof(path));
+	log_line(LOG_ERR, "%s: engine file %llu is damaged: %s", path, (unsigned long long)o->id, why);
+	if (ob)
+		turn_look(ob);
+}
+
+static void tell_direct(struct object *ob)
+{
+	char name[24];
+	int fd;
+
+	damage_mark(&ob->o);
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)ob->node->id);
+	fd = ob->direct ? openat(fs.objects_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+	if (fd < 0)
+		return;
+	damage_wake(&ob->o, fd);
+	close(fd);
+}
+
+void damage_tell(struct object *ob)
+{
+	if (ob->told)
+		return;
+	ob->told = true;
+	park_damaged(ob);
+	for (struct poller *p = ob->pollers; p; p = p->hh.next)
+		notify_poll(p->kh);
+	memory_hungry(ob, false);
+	tell_direct(ob);
+}

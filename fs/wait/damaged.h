@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Who waits for an object that is found damaged is told: damaged.c. */
+#ifndef IPCFS_DAMAGED_H
+#define IPCFS_DAMAGED_H
+
+#include "state/fs.h"
+
+/* For struct ipc_env. */
+void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why);
+/* For the end of the turn. */
+void damage_tell(struct object *ob);
+
+/* An open file, by the kernel's name for it, polls the object; and does no more, as it is closed. */
+void pollers_add(struct object *ob, uint64_t kh);
+void pollers_remove(struct object *ob, uint64_t kh);
+void pollers_forget(struct object *ob);		/* all of them: the object goes */
+void pollers_find(struct object *ob);		/* after a restart: what its file says */
+
+#endif

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Objects whose lock somebody keeps.
+ *
+ * A direct client may be stopped at any instruction (Ctrl-Z, a debugger, a frozen container), and
+ * so while it has the lock of an engine file. Nobody can do anything with that object until it
+ * goes on or dies, but all others are none of its business: so the daemon waits for a lock only as
+ * long as an operation may take on a busy machine (store.c). Then the object is held up: the
+ * request is put aside as the kernel sent it, later ones for the object go behind it at once, and
+ * all of them are dealt with again, in their order, when the lock is to be had. The event thread
+ * has the loop thread look every RETRY_MS.
+ *
+ * A request that is put aside has changed nothing yet, or what can be told from the object's
+ * notes: it is dealt with as one that the kernel sends again after a restart. A signal ends its
+ * wait; so do the time limits that it has (held_limit.c). A restart forgets it, and the kernel
+ * sends it again.
+ *
+ * Who only looks (.ctl, poll) is told what can be seen without the lock, and that the object is
+ * stalled: at once if the holder is stopped. If it runs it may only have lost the processor, and
+ * then the true answer is worth waiting for, but not for long.
+ *
+ * A close() is not held up either: when it has waited long enough it is told that it is done, and
+ * stays in line to be done.
+ *
+ * One who keeps the lock and is not stopped is broken, or means harm. After LIMIT_NS the object's
+ * requests get EIO until the lock is free.
+ */
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "wait/held.h"
+#include "ops/io.h"
+#include "file/lock.h"
+#include "object/type.h"
+
+#define LIMIT_NS	5000000000
+#define RESENT		(1ull << 63)	/* in a request's number */
+
+struct kept {				/* a request that is put aside */
+	struct kept *next, *prev;
+	struct held_limit limit;
+	bool later;			/* it waits for something else than the lock: without a limit */
+	bool looks;			/* when it is late it is dealt with, without the lock */
+	bool told;			/* a FLUSH whose caller waits no longer */
+	bool killed;			/* a FLUSH: its process was ending by a signal, … */
+	uint32_t closer;		/* … and is this one; 0: not known */
+	size_t len;
+	_Alignas(8) char msg[];
+};
+
+struct to_finish {			/* what the lock was missing for, after the answer was given */
+	struct to_finish *next;
+	ref_t waiter;
+	size_t max;
+	uint64_t pos;
+	bool forsaken;			/* the waiter's caller is not there any more */
+	uint64_t fh;			/* a handle to be closed, instead of a waiter: */
+	uint64_t id, back;		/* the companion of this one */
+};
+
+static struct object *held;
+static _Atomic bool any;		/* there are some */
+int held_fd = -1;
+
+/* The request that is dealt with now. */
+static struct object *aside;		/* it has to wait for this one; NULL */
+static struct kept *current;		/* it was put aside before; NULL */
+static struct kept aside_as;		/* how it is put aside */
+static bool unlocked;			/* it has waited long enough, and is dealt with without the lock */
+
+static uint32_t holder(const struct object *ob)
+{
+	return __atomic_load_n(&ob->o.h->m.lock, __ATOMIC_RELAXED) & LOCK_TID;
+}
+
+bool held_any(void)
+{
+	return any;
+}
+
+void held_add(struct object *ob)
+{
+	if (ob->held)
+		return;
+	ob->held = ob->held_since = ipc_now();
+	ob->held_word = holder(ob);
+	DL_APPEND2(held, ob, held_prev, held_next);
+	if (!any && held_fd >= 0 && eventfd_write(held_fd, 1) < 0)
+		log_line(LOG_ERR, "eventfd: %m");
+	any = true;
+}
+
+void held_remove(struct object *ob)
+{
+	if (!ob->held)
+		return;
+	ob->held = 0;
+	ob->held_failed = false;
+	DL_DELETE2(held, ob, held_prev, held_next);
+	any = held != NULL;
+}
+
+void held_put_aside(struct object *ob)
+{
+	aside = ob;
+}
+
+void held_later(struct object *ob)
+{
+	held_add(ob);
+	held_put_aside(ob);
+	aside_as.later = true;
+}
+
+static bool is_close(uint32_t opcode)
+{
+	return opcode == FUSE_FLUSH || opcode == FUSE_RELEASE;
+}
+
+/* What fails at once when the lock was kept for too long. A close does not: it is done later. */
+bool held_refuses(const struct object *ob)
+{
+	return ob->held_failed && !is_close(raw.opcode);
+}
+
+void held_begin(void)
+{
+	aside = NULL;
+	aside_as = (struct kept){ 0 };
+}
+
+bool held_may_reply(uint64_t unique)
+{
+	return (!aside && !(current && current->told)) || (unique & ~RESENT) != raw.unique;
+}
+
+bool held_first(const struct object *ob)
+{
+	return ob->kept || ob->to_finish;
+}
+
+/* ---- who keeps it ---- */
+
+uint32_t held_pid(const struct object *ob)
+{
+	return proc_pid(ob->held_word);
+}
+
+bool held_stopped(const struct object *ob)
+{
+	char state = proc_state(holder(ob));
+
+	return state == 'T' || state == 't';
+}
+
+int held_look(struct object *ob)
+{
+	int r = object_lock(ob);
+
+	if (r == 0 && held_first(ob)) {	/* what came first is to be seen */
+		object_unlock(ob);
+		r = -EBUSY;
+	} else if (r == -EBUSY && (unlocked || ob->held_failed || held_stopped(ob))) {
+		return HELD_STALLED;
+	}
+	if (r == -EBUSY) {
+		held_put_aside(ob);
+		aside_as.looks = true;
+	}
+	return r;
+}
+
+/* ---- closing ---- */
+
+void held_closer(uint32_t tid, uint32_t *ret_pid, bool *ret_killed)
+{
+	if (current && current->closer) {
+		*ret_pid = current->closer;
+		*ret_killed = current->killed;
+		return;
+	}
+	*ret_pid = aside_as.closer = proc_pid(tid);
+	*ret_killed = aside_as.killed = proc_killed(tid);
+}
+
+/* ---- keeping requests ---- */
+
+void held_end(const void *msg, size_t len)
+{
+	struct object *ob = aside;
+	struct kept *k = current;
+
+	aside = NULL;
+	if (!ob)
+		return;
+	current = NULL;
+	if (!k) {
+		k = malloc(sizeof(*k) + len);
+		if (!k)
+			abort();	/* the next worker gets it again */
+		*k = aside_as;
+		k->len = len;
+		k->limit.deadline = IPC_NEVER;
+		k->later = true;
+		memcpy(k->msg, msg, len);
+	}
+	if (k->later && !aside_as.later)	/* the first time: its limit counts from now */
+		held_limit(ob, msg, len, k->looks, &k->limit);
+	k->later &= aside_as.later;
+	DL_APPEND(ob->kept, k);
+}
+
+static const struct fuse_in_header *header_of(const struct kept *k)
+{
+	return (const void *)k->msg;
+}
+
+static void tell(struct kept *k, int error)
+{
+	struct fuse_out_header out = {
+		.len = sizeof(out), .error = -error, .unique = header_of(k)->unique,
+	};
+	struct iovec iov = { &out, sizeof(out) };
+
+	if (!k->told && writev(fuse_session_fd(fs.se), &iov, 1) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "reply: %m");
+}
+
+static void answer(struct object *ob, struct kept *k, int error)
+{
+	DL_DELETE(ob->kept, k);
+	tell(k, error);
+	free(k);
+}
+
+/*
+ * It waits no longer. A close is done nevertheless, as soon as it can be. (Nobody waits for a
+ * RELEASE, and until it is answered the kernel does not forget the inode.)
+ */
+static void give_up(struct object *ob, struct kept *k, int error)
+{
+	if (!is_close(header_of(k)->opcode)) {
+		answer(ob, k, error);
+		return;
+	}
+	k->limit.deadline = IPC_NEVER;
+	if (header_of(k)->opcode == FUSE_RELEASE)
+		return;
+	tell(k, error);
+	k->told = true;
+}
+
+bool held_interrupted(uint64_t unique)
+{
+	struct object *ob;
+	struct kept *k;
+
+	DL_FOREACH2(held, ob, held_next)
+		DL_FOREACH(ob->kept, k) {
+			if ((header_of(k)->unique & ~RESENT) != (unique & ~RESENT))
+				continue;
+			if (k->looks)		/* poll(2) knows no EINTR: it gets its answer now */
+				k->limit.deadline = 0;
+			else
+				give_up(ob, k, EINTR);
+			return true;
+		}
+	return false;
+}
+
+bool held_has(uint64_t unique)
+{
+	struct object *ob;
+	struct kept *k;
+
+	DL_FOREACH2(held, ob, held_next)
+		DL_FOREACH(ob->kept, k)
+			if ((header_of(k)->unique & ~RESENT) == unique)
+				return true;
+	return false;
+}
+
+void held_end_all(int error)
+{
+	struct object *ob;
+
+	DL_FOREACH2(held, ob, held_next)
+		while (ob->kept)
+			answer(ob, ob->kept, error);
+}
+
+static void finish_later(struct object *ob, const struct to_finish *what)
+{
+	struct to_finish *f = malloc(sizeof(*f));
+
+	if (!f)
+		abort();
+	*f = *what;
+	f->next = ob->to_finish;
+	ob->to_finish = f;
+}
+
+void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c)
+{
+	finish_later(ob, &(struct to_finish){ .waiter = waiter, .max = c->max, .pos = c->pos });
+}
+
+void held_forsake(struct object *ob, ref_t waiter)
+{
+	held_add(ob);
+	finish_later(ob, &(struct to_finish){ .waiter = waiter, .forsaken = true });
+}
+
+void held_close(struct object *ob, uint64_t fh, uint64_t id, uint64_t back)
+{
+	finish_later(ob, &(struct to_finish){ .fh = fh, .id = id, .back = back });
+}
+
+static void finish_nothing(struct object *ob)
+{
+	while (ob->to_finish) {
+		struct to_finish *f = ob->to_finish;
+
+		ob->to_finish = f->next;
+		free(f);
+	}
+}
+
+void held_forget(struct object *ob)
+{
+	held_remove(ob);
+	finish_nothing(ob);
+}
+
+/* ---- trying again ---- */
+
+/* Somebody who runs has kept it for too long. */
+static void look_at_holder(struct object *ob)
+{
+	uint32_t word = holder(ob);
+	uint64_t now = ipc_now();
+	char path[512];
+
+	if (word != ob->held_word)
+		ob->held_since = now;
+	if (word != ob->held_word || held_stopped(ob))
+		ob->held = now;
+	ob->held_word = word;
+	if (ob->held_failed || now - ob->held < LIMIT_NS)
+		return;
+	tree_path(ob->node, path, sizeof(path));
+	log_line(LOG_ERR, "%s: process %u keeps the lock of engine file %llu", path, word,
+		 (unsigned long long)ob->o.id);
+	ob->held_failed = true;
+}
+
+/* Deal with one that was put aside, and is in no list now. */
+static void deal_with(struct kept *k, void (*again)(void *msg, size_t len))
+{
+	current = k;
+	again(k->msg, k->len);
+	if (current)		/* not put aside once more */
+		free(current);
+	current = NULL;
+}
+
+static void expire(struct object *ob, void (*again)(void *msg, size_t len))
+{
+	int64_t now = (int64_t)ipc_now();
+	struct kept *k, *tmp;
+
+	DL_FOREACH_SAFE(ob->kept, k, tmp) {
+		if (!ob->held_failed && k->limit.deadline > now)
+			continue;
+		if (k->looks) {
+			DL_DELETE(ob->kept, k);
+			unlocked = true;
+			deal_with(k, again);
+			unlocked = false;
+		} else {
+			give_up(ob, k, ob->held_failed ? EIO : k->limit.error);
+		}
+	}
+}
+
+static struct ipc_handle *handle_of(struct object *ob, uint64_t fh)
+{
+	return ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+}
+
+/* Processes that ended meanwhile. (One may have several holds, which all go at once.) */
+static void end_dead(struct object *ob)
+{
+	uint32_t dead;
+
+	do {
+		dead = 0;
+		LIST_EACH(&ob->o, &ob->o.h->holds, r) {
+			uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
+
+			if (!pid || proc_start(pid))
+				continue;
+			dead = 1;
+			ipc_process_ended(&ob->o, pid);
+			break;
+		}
+	} while (dead && !ob->o.damage);
+}
+
+/* It is locked: what was left undone. Unlocks it. */
+static void catch_up(struct object *ob)
+{
+	while (ob->to_finish) {
+		struct to_finish *f = ob->to_finish;
+		struct ipc_call c = { .max = f->max, .pos = f->pos };
+
+		ob->to_finish = f->next;
+		struct ipc_handle *hd = f->fh ? handle_of(ob, f->fh) : NULL;
+
+		if (f->forsaken)
+			ipc_forsake(&ob->o, f->waiter);
+		else if (!f->fh)
+			ipc_finish(&ob->o, f->waiter, &c);
+		else if (hd && hd->nodeid == f->id && hd->companion == f->back)
+			ipc_close(&ob->o, (ref_t)f->fh);
+		free(f);
+	}
+	end_dead(ob);
+	ob->o.work = ob->o.freed = true;
+	settle(ob);
+}
+
+/* Its requests, in their order. Those that find it held up again stay the first. */
+static void deal_again(struct object *ob, void (*again)(void *msg, size_t len))
+{
+	struct kept *list = ob->kept, *k;
+
+	ob->kept = NULL;
+	while (list && !ob->kept) {
+		k = list;
+		DL_DELETE(list, k);
+		deal_with(k, again);
+	}
+	DL_CONCAT(ob->kept, list);
+}
+
+static void look_again(struct object *ob, void (*again)(void *msg, size_t len))
+{
+	int r;
+
+	ob->pins++;		/* one of its requests may end the turn (turn.c), and we are not done */
+	r = object_try(ob);
+	if (r == -EBUSY) {
+		look_at_holder(ob);
+		expire(ob, again);
+	} else {
+		held_remove(ob);
+		if (r == 0)
+			catch_up(ob);
+		else
+			finish_nothing(ob);
+		deal_again(ob, again);
+		if (ob->untold && !ob->held)
+			settle_told_in(ob);
+	}
+	ob->pins--;
+	object_used(ob);
+}
+
+void held_retry(void (*again)(void *msg, size_t len))
+{
+	static uint64_t looked;
+	struct object *ob;
+	unsigned int n = 0;
+	uint64_t now = ipc_now();
+
+	if (!held || now - looked < RETRY_MS * 1000000ull / 2)
+		return;
+	looked = now;
+	DL_FOREACH2(held, ob, held_next)
+		n++;
+	while (n-- && (ob = held)) {
+		DL_DELETE2(held, ob, held_prev, held_next);	/* others may come and go meanwhile */
+		DL_APPEND2(held, ob, held_prev, held_next);
+		look_again(ob, again);
+	}
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl/lock: a condition, value or array whose lock is another object, a .lock or .rlock.
+ *
+ * flock on its handle takes that lock, through a companion: a handle of the lock that is opened
+ * for it and closed with it. A condition's read gives the lock up and takes it back in the steps
+ * that core/object/lend.c describes; each can be done again, so a restarted worker goes through them
+ * from the first that it cannot see done.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+
+#include "wait/held.h"
+#include "ops/io.h"
+#include "wait/monitor.h"
+#include "object/type.h"
+
+static uint64_t *lock_field(struct object *ob)
+{
+	switch (ob->o.type) {
+	case IPC_COND:
+		return &ob->o.h->b.cond.lock_id;
+	case IPC_VALUE:
+		return &ob->o.h->b.value.lock_id;
+	case IPC_ARRAY:
+		return &ob->o.h->b.array.lock_id;
+	default:
+		return NULL;
+	}
+}
+
+/* The other object; NULL: it uses its own lock (also when the other one is gone). */
+struct object *lock_object(struct object *ob)
+{
+	uint64_t *id = lock_field(ob);
+	struct node *n = id && *id ? tree_by_id(*id) : NULL;
+	int e;
+
+	if (!n || (n->type != IPC_LOCK && n->type != IPC_RLOCK))
+		return NULL;
+	return object_of(n, &e);
+}
+
+void show_lock(struct object *ob, FILE *f)
+{
+	uint64_t *id = lock_field(ob);
+	struct node *n = id && *id ? tree_by_id(*id) : NULL;
+
+	fprintf(f, "%s\n", n && n->parent ? node_name(n) : "own");
+}
+
+int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	struct node *n = NULL;
+
+	if (len && !(len == 3 && !memcmp(s, "own", 3))) {
+		uint32_t type = ipc_type_by_name(s, len);
+
+		if (type != IPC_LOCK && type != IPC_RLOCK)
+			return -EINVAL;
+		if (memchr(s, '/', len) || !ob->node->parent)
+			return -EINVAL;
+		n = tree_find(ob->node->parent, s, len);
+		if (!n)
+			return -ENOENT;
+	}
+	/* Who holds or waits would be left with the other lock. */
+	if (ob->o.h->holds.count || ob->o.h->lines[0].count || ob->o.h->lines[1].count)
+		return -EBUSY;
+	ipc_setting64(&ob->o, lock_field(ob), n ? n->id : 0);
+	return 0;
+}
+
+/*
+ * May the caller take that lock? Whoever may write the object says which one it is, so this is
+ * asked for each use; the kernel has only looked at the object.
+ */
+bool monitor_may(fuse_req_t req, const struct object *lock)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct ipc_node *b = node_block(lock->node);
+	gid_t groups[256];
+	int n;
+
+	if (ctx->uid == 0)
+		return true;
+	if (ctx->uid == b->uid)
+		return (b->mode >> 6 & 6) == 6;
+	if (ctx->gid == b->gid)
+		return (b->mode >> 3 & 6) == 6;
+	n = fuse_req_getgroups(req, 256, groups);
+	for (int i = 0; i < n && i < 256; i++)
+		if (groups[i] == b->gid)
+			return (b->mode >> 3 & 6) == 6;
+	return (b->mode & 6) == 6;
+}
+
+/* ---- flock ---- */
+
+/* What says that a handle of the lock is that of this handle: its `companion` leads back. */
+static uint64_t back_of(struct object *ob, const struct ipc_handle *hd)
+{
+	return (uint64_t)hd->gen << 32 | ref_of(&ob->o, hd);
+}
+
+/* (Who may write the object may have set any number; the lock's own handles are not theirs.) */
+static struct ipc_handle *companion_of(struct object *lock, uint64_t fh, uint64_t id, uint64_t back)
+{
+	struct ipc_handle *c = ipc_handle_from_outside(&lock->o, (ref_t)fh, (uint32_t)(fh >> 32));
+
+	return c && c->nodeid == id && c->companion == back ? c : NULL;
+}
+
+/* The handle of the lock that stands for this one; 0: there is none yet. */
+static uint64_t companion_find(struct object *lock, uint64_t known, uint64_t id, uint64_t back)
+{
+	if (known && companion_of(lock, known, id, back))
+		return known;
+	LIST_EACH(&lock->o, &lock->o.h->handles, r) {
+		const struct ipc_handle *c = handle_at(&lock->o, r);
+
+		if (c->nodeid == id && c->companion == back)
+			return (uint64_t)(c->gen & FH_GEN) << 32 | r;
+	}
+	return 0;
+}
+
+/* It is made when it is first needed. */
+static int companion_make(struct object *lock, const struct ipc_call *c, uint64_t id, uint64_t back,
+			  uint32_t opener, uint64_t *ret_fh)
+{
+	struct ipc_opening how = {
+		.oflags = O_RDWR, .tid = c->tid, .pid = c->pid, .uid = c->uid, .timeout = -1,
+		.nodeid = id, .gen = names_next_gen(&fs.mount) & FH_GEN,
+	};
+	ref_t handle;
+	int r = ipc_open(&lock->o, &how, &handle);
+
+	if (r < 0)
+		return r;
+	set64(&lock->o, handle_at(&lock->o, handle)->companion, back);
+	ipc_adopt(&lock->o, handle, opener);
+	*ret_fh = (uint64_t)how.gen << 32 | handle;
+	return 0;
+}
+
+int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock, int how,
+		  const struct ipc_call *c, uint64_t *ret_fh)
+{
+	uint64_t id = ob->node->id, back = back_of(ob, hd);
+	int r = 0;
+
+	*ret_fh = 0;
+	/* An unlock also gives up a wait that a signal has interrupted. */
+	if (how == LOCK_UN) {
+		struct ipc_call un = { .handle = ref_of(&ob->o, hd), .op = OP_FLOCK };
+
+		r = ipc_flock(&ob->o, &un, LOCK_UN);
+		ipc_pump(&ob->o);
+		if (!hd->companion)
+			return r;
+	}
+	if (r == 0)
+		r = object_enter(lock);
+	if (r < 0)
+		return r;
+	*ret_fh = companion_find(lock, hd->companion, id, back);
+	if (!*ret_fh && how != LOCK_UN)
+		r = companion_make(lock, c, id, back, hd->opener, ret_fh);
+	settle(lock);
+	if (r == 0) {
+		set64(&ob->o, hd->companion, *ret_fh);
+		commit(&ob->o);
+	}
+	return r;
+}
+
+uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd)
+{
+	return back_of(ob, hd);
+}
+
+void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
+{
+	struct node *n = tree_by_id(lock_id);
+	int e;
+	struct object *lock = n && (n->type == IPC_LOCK || n->type == IPC_RLOCK) ? object_of(n, &e) : NULL;
+
+	if (!fh || !lock)
+		return;
+	e = object_lock(lock);
+	if (e == -EBUSY)
+		held_close(lock, fh, id, back);
+	if (e < 0)
+		return;
+	if (companion_of(lock, fh, id, back))
+		ipc_close(&lock->o, (ref_t)fh);
+	settle(lock);
+}
+
+uint64_t monitor_lock_id(struct object *ob)
+{
+	uint64_t *id = lock_field(ob);
+
+	return id ? *id : 0;
+}
+
+/* ---- a condition's read ---- */
+
+int monitor_find(struct object *lock, struct ipc_call *c)
+{
+	int r = object_enter(lock);
+
+	if (r < 0)
+		return r == -EBUSY ? r : 0;	/* a damaged one is as none */
+	c->pid = proc_pid(c->tid);
+	ipc_lent_find(&lock->o, c->pid, &c->lent);
+	object_unlock(lock);
+	return 0;
+}
+
+/* The waiter stands in line: now the lock is given up. */
+void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
+{
+	struct object *lock = lock_object(ob);
+	struct ipc_lent lent;
+
+	if (waiter_at(&ob->o, w)->state != WAITER_WAITING || !lock ||
+	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock_patiently(lock) < 0)
+		return;
+	ipc_lend(&lock->o, &lent, proc_pid(tid));
+	settle(lock);
+}
+
+/*
+ * The waiter's outcome is settled: take the lock back. 0: it has it (or never had it, or its handle
+ * there is closed), and can be answered. IPC_WAIT: *c waits in the lock, which is locked. -EBUSY:
+ * not now, settle() is called again. Another error: it cannot have it, and is told so.
+ */
+int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c)
+{
+	struct object *lock = lock_object(ob);
+	struct ipc_lent lent;
+	int r;
+
+	*ret_lock = lock;
+	if (ob->o.type != IPC_COND || !lock || !ipc_cond_lent(&ob->o, w, &lent))
+		return 0;
+	r = object_lock(lock);
+	if (r == -EBUSY)
+		held_add(ob);
+	if (r < 0)
+		return r;
+	c->pid = proc_pid(c->tid);
+	/* Does it stand there already, from before a restart? */
+	c->waiter = ipc_find_waiter(&lock->o, c->unique);
+	r = c->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, c, &lent);
+	if (r != IPC_WAIT)
+		settle(lock);
+	return r == -EBADF ? 0 : r;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Pollers, and operations with O_NONBLOCK. */
+#ifndef IPCFS_NONBLOCK_H
+#define IPCFS_NONBLOCK_H
+
+#include "state/fs.h"
+
+/*
+ * How long a poller that was notified has for itself what is for one, before the others are told
+ * of it too; at the most twice as long. For the tests to change.
+ */
+extern unsigned int poll_interval_ms;
+
+/* With the object locked. */
+void wake_pollers(struct object *ob);
+void wake_late_pollers(struct object *ob);
+void poll_rearm(struct object *ob);		/* after a start */
+/* A read of a condition or barrier with O_NONBLOCK stands in line. */
+void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags);
+/* What it is to be told: EAGAIN, until the handle's time limit has passed. dir: 0 read, 1 write. */
+int nonblock_ended(struct object *ob, struct ipc_call *c, unsigned int dir, int flags, int r);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * POLL, and what a program that polls does besides: reads and writes with O_NONBLOCK.
+ *
+ * An object has one timer for all of them. It is set to the earliest of
+ *	time limits of what got EAGAIN (handle.clock; a standing waiter's deadline)
+ *	the next look at pollers that were notified of what is for one (core/object/poll.c)
+ * and when it goes off the pollers are told. All that it goes by is in the object's file.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "wait/damaged.h"
+#include "wait/held.h"
+#include "ops/io.h"
+#include "wait/nonblock.h"
+#include "object/type.h"
+
+unsigned int poll_interval_ms = 50;
+
+void notify_poll(uint64_t kh)
+{
+	/*
+	 * What libfuse's fuse_lowlevel_notify_poll() sends, but for a kh that a dead worker was
+	 * given.
+	 */
+	struct { uint32_t len; int32_t error; uint64_t unique; uint64_t kh; } msg = {
+		.len = sizeof(msg), .error = 1 /* FUSE_NOTIFY_POLL */, .kh = kh,
+	};
+
+	if (write(fuse_session_fd(fs.se), &msg, sizeof(msg)) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "poll notification: %m");
+}
+
+static void timer_fired(struct timer *t);
+
+static void timer_by(struct object *ob, int64_t deadline)
+{
+	ob->timer.fire = timer_fired;
+	if (!ob->timer.heap_at || ob->timer.deadline > deadline)
+		timer_set(&ob->timer, deadline);
+}
+
+static void wake(struct object *ob, bool all)
+{
+	struct ipc_obj *o = &ob->o;
+	bool any = false;
+	ref_t r;
+
+	while (!o->damage && (r = ipc_poll_next(o, all))) {
+		/* First: told twice is no harm, and after a death in between the next one tells it. */
+		notify_poll(handle_at(o, r)->poll_kh);
+		ipc_poll_sent(o, r);
+		any = true;
+	}
+	if (any && ipc_poll_pending(o))
+		timer_by(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
+}
+
+void wake_pollers(struct object *ob)
+{
+	wake(ob, false);
+}
+
+/*
+ * Those that asked while somebody kept the object's lock, in this worker's time or an earlier one's:
+ * they are in no list. They ask again.
+ */
+void wake_late_pollers(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	ob->late_polls = false;
+	LIST_EACH(o, &o->h->handles, r) {
+		struct ipc_handle *hd = handle_at(o, r);
+
+		if (!hd->poll_late)
+			continue;
+		notify_poll(hd->poll_kh);	/* first, as in wake() */
+		if (hd->poll_events)
+			ipc_poll_sent(o, r);
+		set32(o, hd->poll_late, 0);
+		commit(o);
+	}
+	if (ipc_poll_pending(o))
+		timer_by(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
+}
+
+void poll_rearm(struct object *ob)
+{
+	int64_t now = (int64_t)ipc_now(), t = ipc_next_limit(&ob->o, now);
+
+	if (ob->o.h->polls.count && ipc_poll_pending(&ob->o) &&
+	    t > now + poll_interval_ms * 1000000ll)
+		t = now + poll_interval_ms * 1000000ll;
+	ob->timer.fire = timer_fired;
+	timer_set(&ob->timer, t);
+}
+
+static void timer_fired(struct timer *t)
+{
+	struct object *ob = (struct object *)((char *)t - offsetof(struct object, timer));
+	int r = object_lock(ob);
+
+	timer_remove(t);
+	if (r == -EBUSY)
+		timer_set(t, (int64_t)ipc_now() + RETRY_MS * 1000000);
+	if (r < 0)
+		return;
+	ipc_expire(&ob->o, (int64_t)ipc_now());
+	if (ipc_poll_overdue(&ob->o))
+		wake(ob, true);
+	poll_rearm(ob);
+	settle(ob);
+}
+
+void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags)
+{
+	int64_t limit = ipc_deadline(hd, IPC_NEVER);
+
+	if (!(flags & O_NONBLOCK) || hd->flags & HANDLE_LIB || hd->kind != HANDLE_OBJECT || !limit ||
+	    (ob->o.type != IPC_BARRIER && ob->o.type != IPC_COND))
+		return;
+	/* A lock in another object would have to be taken back without a request. */
+	if (c->lent.handle)
+		return;
+	c->stand = true;
+	c->deadline = limit;
+}
+
+int nonblock_ended(struct object *ob, struct ipc_call *c, unsigned int dir, int flags, int r)
+{
+	struct ipc_handle *hd = handle_at(&ob->o, c->handle);
+
+	if (r == IPC_WAIT) {
+		if (c->stand)
+			timer_by(ob, waiter_at(&ob->o, c->waiter)->deadline);
+		return r;
+	}
+	if (ob->o.damage || hd->flags & HANDLE_LIB || c->stand)
+		return r;
+	r = ipc_clock(&ob->o, c, dir, flags & O_NONBLOCK ? ipc_deadline(hd, IPC_NEVER) : 0, r);
+	if (hd->clock[dir])
+		timer_by(ob, hd->clock[dir]);
+	return r;
+}
+
+static unsigned int poll_now(struct object *ob, struct ipc_handle *hd, bool asks, uint32_t events)
+{
+	unsigned int ready;
+
+	/* What a direct client did is not told to this one alone. */
+	if (asks && ob->direct && ob->o.h->polls.count)
+		wake_pollers(ob);
+	ready = ipc_ready(&ob->o, hd);
+	events |= (events & POLLRDNORM ? POLLIN : 0) | (events & POLLWRNORM ? POLLOUT : 0);
+	if (asks)
+		pollers_add(ob, raw.poll_kh);
+	if (asks && ipc_poll_asked(&ob->o, ref_of(&ob->o, hd), raw.poll_kh, events, ready))
+		wake_pollers(ob);
+	object_unlock(ob);
+	return ready;
+}
+
+/* Somebody keeps the object's lock: whatever one could call now would wait. */
+static unsigned int poll_stalled(struct object *ob, struct ipc_handle *hd, bool asks)
+{
+	if (asks) {			/* the daemon alone writes these words */
+		pollers_add(ob, raw.poll_kh);
+		__atomic_store_n(&hd->poll_kh, raw.poll_kh, __ATOMIC_RELAXED);
+		__atomic_store_n(&hd->poll_late, 1, __ATOMIC_RELAXED);
+		ob->late_polls = true;
+	}
+	return ob->held_failed ? POLLERR : 0;
+}
+
+void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	unsigned int ready;
+	int r;
+
+	if (ph)
+		fuse_pollhandle_destroy(ph);	/* its kh is all that we need: see raw_request */
+	if (fi->fh & FH_PLAIN) {
+		fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+		return;
+	}
+	r = enter_to_look(ino, fi->fh, &t, &ob, &hd);
+	if (r < 0)
+		ready = POLLERR;
+	else if (r == HELD_STALLED)
+		ready = poll_stalled(ob, hd, ph != NULL);
+	else
+		ready = poll_now(ob, hd, ph != NULL, fi->poll_events);
+	fuse_reply_poll(req, ready | (ready & POLLIN ? POLLRDNORM : 0) |
+			(ready & POLLOUT ? POLLWRNORM : 0));
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A turn: the dealing with one request or one event, under the daemon lock. And how long an object
+ * (struct object: what the daemon knows of a mapped engine file) lives.
+ *
+ * Nobody frees an object, or a node, but the end of a turn. So whoever has got a pointer to one may
+ * use it for the rest of the turn, whatever he calls meanwhile: settle() above all, which may
+ * answer any number of requests on any number of objects.
+ *
+ * (A handler that has done all that it does may end the turn before it replies, so that what a call
+ * removes is gone when the call returns.)
+ *
+ * What outlasts a turn either needs the object, and is counted by object_needed(): a handle, a
+ * parked request, a request that is put aside, one that waits in another object (pins). Or it only
+ * lists the object (fs.lru, fs.hungry, fs.look, those that are held up), and the object leaves the
+ * list when it is freed.
+ */
+#include <utlist.h>
+
+#include "wait/damaged.h"
+#include "wait/held.h"
+#include "state/memory.h"
+
+#define MAPPED_MOST	8192u
+
+static bool object_needed(const struct object *ob)
+{
+	return ob->parked || ob->kept || ob->held || ob->pins || ob->o.locked ||
+	       (!ob->o.damage && ob->o.h->handles.count);
+}
+
+static bool has_name(const struct node *n)
+{
+	return n->parent || n == fs.root;
+}
+
+void turn_look(struct object *ob)
+{
+	if (ob->look)
+		return;
+	ob->look = true;
+	LL_PREPEND2(fs.look, ob, look_next);
+}
+
+void object_used(struct object *ob)
+{
+	struct node *n = ob->node;
+	bool active = !ob->o.damage && ob->o.h->handles.count;
+
+	/* At once: the next worker removes what has no name and is not in use. */
+	if (node_block(n)->active != active)
+		names_active(&fs.mount, n->ref, active);
+	if (!has_name(n) && !object_needed(ob))
+		turn_look(ob);
+}
+
+static void look_at(struct object *ob)
+{
+	struct node *n = ob->node;
+
+	if (ob->o.damage)
+		damage_tell(ob);
+	else if (object_needed(ob) && object_lock(ob) == 0)
+		settle(ob);
+	if (!has_name(n) && !object_needed(ob)) {
+		object_unmap(ob);
+		store_remove(n);
+	}
+}
+
+void turn_trim(void)
+{
+	struct object *ob, *next;
+	unsigned int tries = 64;
+
+	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
+		if (fs.mapped <= MAPPED_MOST || !tries--)
+			return;
+		if (!object_needed(ob) && !ob->look) {	/* (or it is to be looked at first) */
+			object_unmap(ob);
+			continue;
+		}
+		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
+		DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
+	}
+}
+
+void turn_end(void)
+{
+	struct object *ob;
+
+	do {
+		while ((ob = fs.look)) {
+			LL_DELETE2(fs.look, ob, look_next);
+			ob->look = false;
+			/* A SIGBUS puts objects into the list, and what follows can meet one. */
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
+			look_at(ob);
+		}
+		memory_feed();
+	} while (fs.look);
+	turn_trim();
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command of ipcctl is. To add one: write cmd_NAME.c with a
+ * `const struct command cmd_NAME`, declare it below, and name it in the table
+ * in ipcctl.c and in meson.build.
+ */
+#ifndef IPCCTL_H
+#define IPCCTL_H
+
+#include "print/table.h"
+
+enum {
+	EXIT_USAGE	= 2,
+	EXIT_RUN_FAILED	= 125,	/* run: the next three as timeout(1), env(1), nohup(1) */
+	EXIT_NO_EXEC	= 126,
+	EXIT_NO_COMMAND	= 127,
+};
+
+/* One option: this table drives getopt_long and --help. Ends with code 0. */
+struct opt {
+	int code;		/* a letter, or from OPT_LONG on for one without a letter */
+	const char *name;
+	const char *arg;	/* NULL: takes none */
+	const char *help;
+};
+
+enum { OPT_LONG = 256, OPT_NO_HEADINGS };
+
+struct command {
+	const char *name;
+	const char *args;			/* after the options, for the usage line */
+	const char *summary;			/* one line, for the list of commands */
+	const char *details;			/* for its own --help; may be NULL */
+	const struct opt *options;		/* its own; -h and -V are everybody's */
+	const struct column *columns;		/* what it prints; may be NULL */
+	size_t n_columns;
+	int usage_status;			/* exit status for a wrong command line */
+	bool options_first;			/* all after the first operand is not ours */
+	int (*run)(const struct command *cmd, int argc, char **argv);	/* the exit status */
+};
+
+extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_create, cmd_run,
+	cmd_doctor, cmd_restart, cmd_check;
+
+/* The rows for a command's options that prints a table. */
+#define TABLE_OPTIONS \
+	{ 'J', "json", NULL, "JSON, with every column" }, \
+	{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" }, \
+	{ 'b', "bytes", NULL, "sizes in bytes" }, \
+	{ 'o', "output", "LIST", "these columns, separated by commas" }, \
+	{ OPT_NO_HEADINGS, "noheadings", NULL, "no line of headings" }
+
+/* As getopt: an option's code (its argument in optarg), or -1. Mistakes, -h and -V end here. */
+int next_option(const struct command *cmd, int argc, char **argv);
+/* Takes one of TABLE_OPTIONS. */
+void table_option(const struct command *cmd, struct table_options *o, int code);
+/* What is wrong with the command line, and the end. */
+void usage_error(const struct command *cmd, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+void print_command_help(const struct command *cmd, FILE *out);
+void print_version(FILE *out);
+
+#endif

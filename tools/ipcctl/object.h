@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Objects and mounts as their ctl files show them: which type a name has, where
+ * its ctl directory is, and what `status`, `waiters` and `holders` say.
+ */
+#ifndef IPCCTL_OBJECT_H
+#define IPCCTL_OBJECT_H
+
+#include "print/table.h"
+#include "util.h"
+
+enum type {
+	TYPE_NONE,
+	TYPE_QUEUE,
+	TYPE_PIPE,
+	TYPE_EVENT,
+	TYPE_SEM,
+	TYPE_LOCK,
+	TYPE_RLOCK,
+	TYPE_COND,
+	TYPE_BARRIER,
+	TYPE_VALUE,
+	TYPE_ARRAY,
+	N_TYPES,
+};
+
+enum type type_of(const char *name);		/* by the suffix; TYPE_NONE for other names */
+const char *type_name(enum type t);		/* "queue"; the suffix is a dot and this */
+const char *type_suffixes(void);		/* all of them, for messages */
+
+/* `key: value` lines, as of a status file. */
+struct facts {
+	char *text;		/* the lines, cut into the strings below */
+	struct fact {
+		const char *key, *value;
+	} *list;
+	size_t n;
+};
+
+void facts_parse(struct facts *f, char *text);	/* takes TEXT */
+int facts_read(int dirfd, const char *path, struct facts *ret);
+const char *facts_get(const struct facts *f, const char *key);		/* or NULL */
+uint64_t facts_number(const struct facts *f, const char *key);		/* or 0 */
+void facts_free(struct facts *f);
+
+enum target_kind {
+	TARGET_OBJECT,
+	TARGET_MOUNT,		/* the root of a mount */
+	TARGET_DIR,		/* a directory somewhere below it */
+};
+
+/* What a path on the command line means. */
+struct target {
+	enum target_kind kind;
+	enum type type;
+	char *name;		/* without time limit and trailing slashes */
+	char *inside;		/* TARGET_DIR: its path inside the mount, "sub/dir" */
+	int ctl;		/* the ctl directory, of the object or of the mount's root */
+};
+
+#define TARGET_INIT	{ .ctl = -1 }
+
+/* -ENOENT: no such object; -ENOTTY: it is there, but on no ipcfs. */
+int target_open(const char *path, struct target *ret);
+void target_close(struct target *t);
+/* Says on standard error why target_open() failed. */
+void target_complain(const char *path, int error);
+
+/* The columns of `waiters` and `holders`, in the files' order; USER is ours. */
+enum {
+	WHO_OBJECT,
+	WHO_PID,
+	WHO_START,
+	WHO_UID,
+	WHO_USER,
+	WHO_OPERATION,
+	WHO_SECONDS,
+	WHO_COMMAND,
+	N_WHO,
+};
+
+extern const struct column who_columns[N_WHO];
+
+/*
+ * The lines of the file WHICH ("waiters" or "holders") of T added to TABLE, whose
+ * columns are who_columns.
+ */
+int who_read(const struct target *t, const char *which, struct table *table);
+
+#endif

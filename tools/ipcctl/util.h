@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small things that every command of ipcctl needs: cleanup attributes, a byte
+ * buffer, whole-file reads, and text for people.
+ *
+ * Functions return 0 or more, or a negative errno; only the commands print.
+ * The exception is memory: a command-line tool that gets none says so and ends.
+ */
+#ifndef IPCCTL_UTIL_H
+#define IPCCTL_UTIL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "object/number.h"
+
+#define CLEANUP(f)	__attribute__((cleanup(f)))
+#define PRINTF(f, a)	__attribute__((format(printf, f, a)))
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define NSEC_PER_SEC	INT64_C(1000000000)
+
+/* Always followed by a NUL that is not counted, once anything was added. */
+struct buf {
+	char *data;
+	size_t len;
+	size_t size;
+};
+
+void buf_add(struct buf *b, const void *data, size_t len);
+void buf_puts(struct buf *b, const char *s);
+void buf_free(struct buf *b);
+/* The bytes as a string of their own; the buffer is empty afterwards. */
+char *buf_steal(struct buf *b);
+
+static inline void close_fd(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	errno = saved;
+}
+
+static inline void free_string(char **s)
+{
+	free(*s);
+}
+
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+char *str(const char *fmt, ...) PRINTF(1, 2);	/* asprintf that never fails */
+
+bool ends_with(const char *s, const char *suffix);
+const char *base_name(const char *path);	/* after the last slash */
+
+/*
+ * All that a file says, with O_NONBLOCK so that nothing here can wait for
+ * another process. At most LIMIT bytes: more is -EFBIG.
+ */
+int read_file_at(int dirfd, const char *path, int extra_flags, size_t limit, struct buf *ret);
+
+/* "2.5" to nanoseconds; digits and nothing else: the engine's own parsers, for whole strings. */
+static inline int parse_seconds(const char *s, int64_t *ret_ns)
+{
+	return number_seconds(s, strlen(s), ret_ns);
+}
+
+static inline int parse_u64(const char *s, uint64_t *ret)
+{
+	return number_count(s, strlen(s), ret);
+}
+
+bool is_number(const char *s);			/* by the grammar of JSON */
+
+int64_t now_ns(void);				/* CLOCK_MONOTONIC */
+
+char *format_bytes(uint64_t n);			/* "1.5 MiB" */
+
+/*
+ * Bytes of unknown origin for a terminal: what is printable in this locale
+ * stays, all else becomes \xNN, so that no name and no command line can move
+ * the cursor or break a line. RAW: spaces and backslashes too, for scripts that
+ * split at blanks.
+ */
+char *printable(const char *s, bool raw);
+size_t display_width(const char *s);		/* of a printable() string */
+
+/* "ipcctl: WHAT: reason" to standard error; WHAT made printable. */
+void complain(const char *what, const char *fmt, ...) PRINTF(2, 3);
+
+#endif
