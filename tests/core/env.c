@@ -39,10 +39,11 @@ static void damaged(struct ipc_env *e, struct ipc_obj *o, const char *why)
 	((struct test_env *)e)->damage = why;
 }
 
-void env_begin(void)
+static void begin(const char *test)
 {
 	const char *shm = getenv("IPCFS_TEST_SHM");
 
+	(void)test;
 	env = (struct test_env){ .env = { .account = account, .damaged = damaged } };
 	snprintf(folder, sizeof(folder), "%s/ipcfs-core.XXXXXX", shm ? shm : "/dev/shm");
 	if (!mkdtemp(folder)) {
@@ -56,14 +57,15 @@ void env_begin(void)
 	n_fillers = 0;
 }
 
-void env_verify(void)
+/* All objects are sound. */
+static void verify(void)
 {
 	for (int i = 0; i < n_objs; i++)
 		if (!objs[i]->damage && objs[i]->locked)
 			obj_ok(objs[i], "at the end");
 }
 
-void env_end(void)
+static void end(void)
 {
 	char name[300];
 
@@ -80,6 +82,17 @@ void env_end(void)
 	n_objs = 0;
 	close(env.env.dirfd);
 	rmdir(folder);
+}
+
+const struct fixture fixture = { .begin = begin, .verify = verify, .end = end };
+
+jmp_buf *fault_jump;
+
+void ipc_fault(void)
+{
+	if (fault_jump)
+		longjmp(*fault_jump, 1);
+	_exit(FAULT_EXIT);
 }
 
 static struct ipc_obj *map_it(uint64_t id)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The harness of the core tests: TEST(name) { … } registers itself; CHECK ends the test that it
- * fails in. Objects come from obj_new() and live in a fresh folder of shared memory; after each
- * test every one of them is checked (ipc_check) and taken away.
+ * What the core tests stand on, beside ../kit/runner.h. Objects come from obj_new() and live in a
+ * fresh folder of shared memory; after each test every one of them is checked (ipc_check) and taken
+ * away.
  *
  * Text is the language of the tests: get(), finish() and the like give what a reader would see, or
  * "!EAGAIN" for an error, so that one CHECK_STR says all.
@@ -10,52 +10,8 @@
 #ifndef TEST_H
 #define TEST_H
 
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "object/type.h"
-
-struct test {
-	const char *name;
-	void (*run)(const void *arg);
-	const void *arg;		/* for tests that are made from a table: see ops.h */
-	struct test *next;
-};
-
-void test_add(struct test *t);
-_Noreturn void test_fail(const char *file, int line, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-#define TEST(id)							\
-	static void test_##id(const void *arg);				\
-	static struct test entry_##id = { #id, test_##id, NULL, NULL };	\
-	__attribute__((constructor)) static void add_##id(void)	\
-	{								\
-		test_add(&entry_##id);					\
-	}								\
-	static void test_##id(__attribute__((unused)) const void *arg)
-
-#define CHECK(x)							\
-	do {								\
-		if (!(x))						\
-			test_fail(__FILE__, __LINE__, "%s", #x);	\
-	} while (0)
-
-#define CHECK_INT(x, want)						\
-	do {								\
-		long long got_ = (long long)(x), want_ = (long long)(want);	\
-		if (got_ != want_)					\
-			test_fail(__FILE__, __LINE__, "%s is %lld, not %lld", #x, got_, want_);	\
-	} while (0)
-
-#define CHECK_STR(x, want)						\
-	do {								\
-		const char *got_ = (x), *want_ = (want);		\
-		if (strcmp(got_, want_))				\
-			test_fail(__FILE__, __LINE__, "%s is \"%s\", not \"%s\"", #x, got_, want_);	\
-	} while (0)
+#include "runner.h"
 
 /* ---- the process's side of the engine ---- */
 

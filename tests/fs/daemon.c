@@ -466,3 +466,10 @@ void daemon_clean(void)
 	if (nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0)
 		perror(folder);
 }
+
+static void end(void)
+{
+	daemon_clean();
+}
+
+const struct fixture fixture = { .end = end };

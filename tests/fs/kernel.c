@@ -11,9 +11,7 @@ struct kernel k = { .fd = -1, .worker_fd = -1, .pidfd = -1 };
 
 int k_patience(void)
 {
-	const char *slow = getenv("IPCFS_SLOW");
-
-	return 30000 * (slow && atoi(slow) > 0 ? atoi(slow) : 1);
+	return (int)patience(30) * 1000;
 }
 
 /* ---- sending ---- */

@@ -14,7 +14,7 @@
 
 #include <linux/fuse.h>
 
-#include "test.h"
+#include "runner.h"
 #include "process/worker.h"
 
 #define RESENT	(1ull << 63)		/* in a unique: it was sent to another worker before */
@@ -54,7 +54,6 @@ struct kernel {
 };
 
 extern struct kernel k;
-extern char test_where[128];		/* main.c: for the message of a failure; "" nowhere special */
 
 /* ---- daemon.c ---- */
 

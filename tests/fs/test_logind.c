@@ -5,7 +5,7 @@
 #include <ftw.h>
 #include <sys/stat.h>
 
-#include "test.h"
+#include "runner.h"
 
 static char root[64];
 

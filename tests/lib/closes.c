@@ -23,15 +23,15 @@ static ipcfs_obj *holdable(const char *type)
 
 	if (!strcmp(type, "sem")) {
 		setting(o, "undo", "1");
-		IS(ipcfs_release(o, 1), 0);
+		CHECK_INT(ipcfs_release(o, 1), 0);
 	}
 	return o;
 }
 
 static void is_free(ipcfs_obj *o, int64_t limit)
 {
-	IS(ipcfs_acquire(o, limit), 0);
-	IS(ipcfs_release(o, 1), 0);
+	CHECK_INT(ipcfs_acquire(o, limit), 0);
+	CHECK_INT(ipcfs_release(o, 1), 0);
 }
 
 static int open_file(ipcfs_obj *o, const char *behind, int oflags)
@@ -60,9 +60,9 @@ static void close_and_try(const char *type)
 	for (int i = 0; i < ROUNDS; i++) {
 		ipcfs_obj *h = again(o, O_RDWR);
 
-		IS(ipcfs_acquire(h, 0), 0);
+		CHECK_INT(ipcfs_acquire(h, 0), 0);
 		if (i % 2)		/* makes the holder a hold, if it was only the fast word */
-			IS(ipcfs_acquire(o, 0), -EAGAIN);
+			CHECK_INT(ipcfs_acquire(o, 0), -EAGAIN);
 		ipcfs_close(h);
 		is_free(i % 3 ? o : limited, i % 3 ? 0 : IPCFS_FOREVER);
 	}
@@ -80,9 +80,9 @@ static void file_and_try(const char *type)
 		int fd = open_file(o, "", O_RDWR);
 
 		if (permits && i % 2)
-			IS(read(fd, buf, sizeof(buf)), 2);
+			CHECK_INT(read(fd, buf, sizeof(buf)), 2);
 		else
-			IS(flock(fd, LOCK_EX | LOCK_NB), 0);
+			CHECK_INT(flock(fd, LOCK_EX | LOCK_NB), 0);
 		close(fd);
 		is_free(o, i % 3 ? 0 : 1);	/* 1 ns is over at once */
 	}
@@ -97,21 +97,21 @@ static void value_after_close(const char *type)
 		int fd = open_file(o, "", O_RDWR);
 		ipcfs_obj *h = again(o, O_RDWR);
 
-		IS(flock(fd, LOCK_EX | LOCK_NB), 0);
-		IS(ipcfs_value(o), 0);
+		CHECK_INT(flock(fd, LOCK_EX | LOCK_NB), 0);
+		CHECK_INT(ipcfs_value(o), 0);
 		close(fd);
-		IS(ipcfs_value(o), 1);
-		IS(ipcfs_acquire(h, 0), 0);
-		IS(ipcfs_value(o), 0);
+		CHECK_INT(ipcfs_value(o), 1);
+		CHECK_INT(ipcfs_acquire(h, 0), 0);
+		CHECK_INT(ipcfs_value(o), 0);
 		ipcfs_close(h);
-		IS(ipcfs_value(o), 1);
+		CHECK_INT(ipcfs_value(o), 1);
 	}
 	ipcfs_close(o);
 }
 
 #define OF(type) \
-	static void close_##type(void) { close_and_try(#type); } \
-	static void file_##type(void) { file_and_try(#type); }
+	TEST(close_##type) { close_and_try(#type); } \
+	TEST(file_##type) { file_and_try(#type); }
 OF(lock)
 OF(rlock)
 OF(sem)
@@ -119,7 +119,7 @@ OF(cond)
 OF(value)
 OF(array)
 
-static void size_of_closed(void)
+TEST(size_of_closed)
 {
 	value_after_close("lock");
 	value_after_close("rlock");
@@ -142,7 +142,7 @@ static pid_t holder(ipcfs_obj *o, int ret_fd[2], void (*then)(int in))
 	if (pid == 0) {
 		alarm(30);
 		close(in[1]);
-		IS(ipcfs_acquire(o, 0), 0);
+		CHECK_INT(ipcfs_acquire(o, 0), 0);
 		dup2(out[1], 1);
 		then(in[0]);
 		_exit(0);
@@ -164,7 +164,7 @@ static void then_waits(int in)
 	char c;
 
 	if (write(1, "\n", 1) == 1)
-		IS(read(in, &c, 1), 0);
+		CHECK_INT(read(in, &c, 1), 0);
 }
 
 /* The program that takes its place says when it runs. */
@@ -186,10 +186,10 @@ static void told(int fd)
 {
 	char c;
 
-	IS(read(fd, &c, 1), 1);
+	CHECK_INT(read(fd, &c, 1), 1);
 }
 
-static void exits(void)
+TEST(exits)
 {
 	for (int i = 0; i < DEATHS; i++) {
 		ipcfs_obj *o = holdable(types[i % 6]);
@@ -198,18 +198,18 @@ static void exits(void)
 
 		if (i % 2 == 0) {
 			told(fd[0]);
-			IS(ipcfs_acquire(o, 0), -EAGAIN);
+			CHECK_INT(ipcfs_acquire(o, 0), -EAGAIN);
 			kill(pid, SIGKILL);
 		}
 		waitpid(pid, NULL, 0);
-		IS(ipcfs_acquire(o, i % 3 ? 0 : 1), 0);
+		CHECK_INT(ipcfs_acquire(o, i % 3 ? 0 : 1), 0);
 		close(fd[0]);
 		close(fd[1]);
 		ipcfs_close(o);
 	}
 }
 
-static void execs(void)
+TEST(execs)
 {
 	for (int i = 0; i < DEATHS / 2; i++) {
 		ipcfs_obj *o = holdable(types[i % 6]);
@@ -217,7 +217,7 @@ static void execs(void)
 		pid_t pid = holder(o, fd, i % 2 ? then_executes : then_closes_all);
 
 		told(fd[0]);
-		IS(ipcfs_acquire(o, 0), 0);
+		CHECK_INT(ipcfs_acquire(o, 0), 0);
 		close(fd[0]);
 		close(fd[1]);
 		waitpid(pid, NULL, 0);
@@ -226,7 +226,7 @@ static void execs(void)
 }
 
 /* With scope `process`, of one whose descriptor lives on. */
-static void process_ends(void)
+TEST(process_ends)
 {
 	ipcfs_obj *o = make("lock");
 	int fd = open_file(o, "", O_RDWR);
@@ -236,12 +236,12 @@ static void process_ends(void)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			IS(flock(fd, LOCK_EX | LOCK_NB), 0);
+			CHECK_INT(flock(fd, LOCK_EX | LOCK_NB), 0);
 			_exit(0);
 		}
 		ends_well(pid);
 		if (i % 2)
-			IS(ipcfs_value(o), 1);
+			CHECK_INT(ipcfs_value(o), 1);
 		is_free(o, i % 4 < 2 ? 0 : 1);
 	}
 	close(fd);
@@ -250,7 +250,7 @@ static void process_ends(void)
 
 /* ---- what else a close makes possible ---- */
 
-static void pipe_ends(void)
+TEST(pipe_ends)
 {
 	ipcfs_obj *r = make("pipe"), *w = again(r, O_WRONLY), *p = r;
 	char buf[8];
@@ -258,16 +258,16 @@ static void pipe_ends(void)
 	r = again(p, O_RDONLY);
 	ipcfs_close(p);
 	for (int i = 0; i < ROUNDS; i++) {
-		IS(ipcfs_put(w, "x", 1, 0), 0);
-		IS(ipcfs_get(r, buf, 8, 0), 1);
+		CHECK_INT(ipcfs_put(w, "x", 1, 0), 0);
+		CHECK_INT(ipcfs_get(r, buf, 8, 0), 1);
 		if (i % 2) {
-			IS(ipcfs_get(r, buf, 8, 0), -EAGAIN);
+			CHECK_INT(ipcfs_get(r, buf, 8, 0), -EAGAIN);
 			ipcfs_close(w);
-			IS(ipcfs_get(r, buf, 8, i % 3 ? 0 : 1), -EPIPE);
+			CHECK_INT(ipcfs_get(r, buf, 8, i % 3 ? 0 : 1), -EPIPE);
 			w = again(r, O_WRONLY);
 		} else {
 			ipcfs_close(r);
-			IS(ipcfs_put(w, "x", 1, 0), -EPIPE);
+			CHECK_INT(ipcfs_put(w, "x", 1, 0), -EPIPE);
 			r = again(w, O_RDONLY);
 		}
 	}
@@ -275,7 +275,7 @@ static void pipe_ends(void)
 	ipcfs_close(w);
 }
 
-static void leases(void)
+TEST(leases)
 {
 	ipcfs_obj *q = make("queue");
 	char buf[64];
@@ -283,29 +283,29 @@ static void leases(void)
 	for (int i = 0; i < ROUNDS; i++) {
 		int fd;
 
-		IS(ipcfs_put(q, "job", 3, 0), 0);
+		CHECK_INT(ipcfs_put(q, "job", 3, 0), 0);
 		fd = open_file(q, ".ctl/lease", O_RDONLY);
 		if (read(fd, buf, sizeof(buf)) < 3)
 			FAIL("lease: %s", strerror(errno));
-		IS(ipcfs_get(q, buf, sizeof(buf), 0), -EAGAIN);
-		IS(ipcfs_value(q), 0);
+		CHECK_INT(ipcfs_get(q, buf, sizeof(buf), 0), -EAGAIN);
+		CHECK_INT(ipcfs_value(q), 0);
 		close(fd);
 		if (i % 2)
-			IS(ipcfs_value(q), 1);
-		IS(ipcfs_get(q, buf, sizeof(buf), i % 3 ? 0 : 1), 3);
-		IS(ipcfs_done(q, 1), 0);
+			CHECK_INT(ipcfs_value(q), 1);
+		CHECK_INT(ipcfs_get(q, buf, sizeof(buf), i % 3 ? 0 : 1), 3);
+		CHECK_INT(ipcfs_done(q, 1), 0);
 	}
 	setting(q, "max_attempts", "1");		/* a dead letter counts as done */
 	for (int i = 0; i < ROUNDS / 4; i++) {
 		int fd;
 
-		IS(ipcfs_put(q, "job", 3, 0), 0);
+		CHECK_INT(ipcfs_put(q, "job", 3, 0), 0);
 		fd = open_file(q, ".ctl/lease", O_RDONLY);
 		if (read(fd, buf, sizeof(buf)) < 3)
 			FAIL("lease: %s", strerror(errno));
-		IS(ipcfs_join(q, 0), -EAGAIN);
+		CHECK_INT(ipcfs_join(q, 0), -EAGAIN);
 		close(fd);
-		IS(ipcfs_join(q, i % 3 ? 0 : 1), 0);
+		CHECK_INT(ipcfs_join(q, i % 3 ? 0 : 1), 0);
 	}
 	ipcfs_close(q);
 }
@@ -321,27 +321,27 @@ static void takes(ipcfs_obj *o)
 }
 
 /* One who had begun to wait dies: that breaks a barrier, and is in nobody's way in a line. */
-static void dead_waiters(void)
+TEST(dead_waiters)
 {
 	ipcfs_obj *b = make("barrier"), *s = holdable("sem");
 
 	setting(b, "parties", "3");
-	IS(ipcfs_acquire(s, 0), 0);
+	CHECK_INT(ipcfs_acquire(s, 0), 0);
 	for (int i = 0; i < DEATHS / 4; i++) {
 		pid_t pid = in_child(waits, b);
 
 		await_value(b, 1);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		IS(ipcfs_wait(b, i % 2 ? 0 : 1), -ECANCELED);
+		CHECK_INT(ipcfs_wait(b, i % 2 ? 0 : 1), -ECANCELED);
 		write_text(b, "reset");
 
 		pid = in_child(takes, s);
 		await_waiters(s, 1);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		IS(ipcfs_release(s, 1), 0);
-		IS(ipcfs_acquire(s, 0), 0);
+		CHECK_INT(ipcfs_release(s, 1), 0);
+		CHECK_INT(ipcfs_acquire(s, 0), 0);
 	}
 	ipcfs_close(b);
 	ipcfs_close(s);
@@ -354,7 +354,7 @@ static void just_closes(ipcfs_obj *o)
 	ipcfs_close(o);
 }
 
-static void copies(void)
+TEST(copies)
 {
 	ipcfs_obj *o = holdable("lock"), *h = again(o, O_RDWR);
 	int fd[2];
@@ -362,18 +362,18 @@ static void copies(void)
 	char c;
 
 	for (int i = 0; i < DEATHS / 4; i++) {
-		IS(ipcfs_acquire(h, 0), 0);
+		CHECK_INT(ipcfs_acquire(h, 0), 0);
 		ends_well(in_child(just_closes, h));
-		IS(ipcfs_acquire(o, 0), -EAGAIN);	/* a copy is closed, not what it is a copy of */
-		IS(ipcfs_release(h, 1), 0);
+		CHECK_INT(ipcfs_acquire(o, 0), -EAGAIN);	/* a copy is closed, not what it is a copy of */
+		CHECK_INT(ipcfs_release(h, 1), 0);
 	}
-	IS(ipcfs_acquire(h, 0), 0);
+	CHECK_INT(ipcfs_acquire(h, 0), 0);
 	if (pipe(fd) < 0)
 		FAIL("pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0) {				/* has one, and uses it later */
 		close(fd[1]);
-		IS(read(fd[0], &c, 1), 0);
+		CHECK_INT(read(fd[0], &c, 1), 0);
 		is_free(h, 0);
 		_exit(0);
 	}
@@ -386,7 +386,7 @@ static void copies(void)
 }
 
 /* The end of a pipe stays open as long as somebody has it. */
-static void copies_of_a_pipe(void)
+TEST(copies_of_a_pipe)
 {
 	ipcfs_obj *p = make("pipe"), *r = again(p, O_RDONLY), *w = again(p, O_WRONLY);
 	char buf[8];
@@ -394,34 +394,23 @@ static void copies_of_a_pipe(void)
 	pid_t pid;
 
 	ipcfs_close(p);
-	IS(ipcfs_put(w, "1", 1, 0), 0);
-	IS(ipcfs_get(r, buf, 8, 0), 1);
+	CHECK_INT(ipcfs_put(w, "1", 1, 0), 0);
+	CHECK_INT(ipcfs_get(r, buf, 8, 0), 1);
 	if (pipe(fd) < 0)
 		FAIL("pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0) {
 		close(fd[1]);
-		IS(read(fd[0], buf, 1), 0);
-		IS(ipcfs_put(w, "2", 1, 0), 0);
+		CHECK_INT(read(fd[0], buf, 1), 0);
+		CHECK_INT(ipcfs_put(w, "2", 1, 0), 0);
 		_exit(0);
 	}
 	close(fd[0]);
 	ipcfs_close(w);
-	IS(ipcfs_get(r, buf, 8, 0), -EAGAIN);
+	CHECK_INT(ipcfs_get(r, buf, 8, 0), -EAGAIN);
 	close(fd[1]);
-	IS(ipcfs_get(r, buf, 8, 20 * SECOND), 1);
+	CHECK_INT(ipcfs_get(r, buf, 8, 20 * SECOND), 1);
 	ends_well(pid);
-	IS(ipcfs_get(r, buf, 8, 0), -EPIPE);
+	CHECK_INT(ipcfs_get(r, buf, 8, 0), -EPIPE);
 	ipcfs_close(r);
 }
-
-const struct test close_tests[] = {
-	{ "close_lock", close_lock }, { "close_rlock", close_rlock }, { "close_sem", close_sem },
-	{ "close_cond", close_cond }, { "close_value", close_value }, { "close_array", close_array },
-	{ "file_lock", file_lock }, { "file_rlock", file_rlock }, { "file_sem", file_sem },
-	{ "file_cond", file_cond }, { "file_value", file_value }, { "file_array", file_array },
-	{ "size_of_closed", size_of_closed }, { "exits", exits }, { "execs", execs },
-	{ "process_ends", process_ends }, { "pipe_ends", pipe_ends }, { "leases", leases },
-	{ "dead_waiters", dead_waiters }, { "copies", copies },
-	{ "copies_of_a_pipe", copies_of_a_pipe }, { NULL, NULL },
-};

@@ -53,23 +53,19 @@ static struct ipc_header *engine_of(ipcfs_obj *o)
 }
 
 /* Whoever has asked for memory in vain gives no lock back: it has done so before. */
-static void refused(void)
+TEST(grow_refused)
 {
 	ipcfs_obj *q = make("queue");
 	static char large[200000];
 
 	if (ipcfs_is_direct(q)) {
 		lock_word = &engine_of(q)->m.lock;
-		IS(ipcfs_put(q, large, sizeof(large), 0), -EAGAIN);
-		IS(__atomic_load_n(lock_word, __ATOMIC_ACQUIRE) & 0x3fffffff, getppid());
+		CHECK_INT(ipcfs_put(q, large, sizeof(large), 0), -EAGAIN);
+		CHECK_INT(__atomic_load_n(lock_word, __ATOMIC_ACQUIRE) & 0x3fffffff, getppid());
 		__atomic_store_n(lock_word, 0, __ATOMIC_RELEASE);
 		lock_word = NULL;
 	}
-	IS(ipcfs_put(q, large, sizeof(large), IPCFS_FOREVER), 0);
-	IS(ipcfs_value(q), 1);
+	CHECK_INT(ipcfs_put(q, large, sizeof(large), IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_value(q), 1);
 	ipcfs_close(q);
 }
-
-const struct test grow_tests[] = {
-	{ "grow_refused", refused }, { NULL, NULL },
-};

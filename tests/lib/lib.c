@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libipcfs against a real mount: IPCFS_MOUNT=DIR. With IPCFS_NO_DIRECT=1 the same through files.
- * lib [NAME...] runs the tests of these names, else all; lib -COMMAND is a client for
- * tests/mount/test_lib.py.
+ * lib -COMMAND is a client for tests/mount/test_lib.py.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -118,13 +117,6 @@ double seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-double patience(double s)
-{
-	const char *slow = getenv("IPCFS_SLOW");
-
-	return s * (slow && atof(slow) > 1 ? atof(slow) : 1);
-}
-
 void await_value(ipcfs_obj *o, int64_t n)
 {
 	double end = seconds() + patience(10);
@@ -181,48 +173,21 @@ void ends_well(pid_t pid)
 		FAIL("child %d: status %x", (int)pid, status);
 }
 
-static int run_all(const struct test *t, int argc, char **argv)
+/* A mount, or a client's command. */
+static int program(int argc, char **argv)
 {
-	int failed = 0;
-
-	for (; t->name; t++) {
-		bool wanted = argc == 1;
-		int status;
-		pid_t pid;
-
-		for (int i = 1; i < argc; i++)
-			wanted |= !strcmp(argv[i], t->name);
-		if (!wanted)
-			continue;
-		test_name = t->name;
-		fflush(stdout);
-		pid = fork();		/* a test each, so that one that hangs is told by its name */
-		if (pid == 0) {
-			alarm((unsigned int)patience(40));
-			t->run();
-			exit(0);
-		}
-		waitpid(pid, &status, 0);
-		printf("%s %s\n", status ? "FAIL" : "ok", t->name);
-		failed |= status;
-	}
-	return failed;
-}
-
-int main(int argc, char **argv)
-{
-	int failed = 0;
-
 	if (argc > 1 && argv[1][0] == '-')
 		return client(argc - 1, argv + 1);
 	mount_dir = getenv("IPCFS_MOUNT");
-	if (!mount_dir) {
-		puts("IPCFS_MOUNT is not set: skipped");
-		return 77;
-	}
-	failed |= run_all(tests, argc, argv);
-	failed |= run_all(mode_tests, argc, argv);
-	failed |= run_all(close_tests, argc, argv);
-	failed |= run_all(grow_tests, argc, argv);
-	return failed ? 1 : 0;
+	if (mount_dir)
+		return -1;
+	puts("IPCFS_MOUNT is not set: skipped");
+	return EXIT_SKIPPED;
 }
+
+static void begin(const char *test)
+{
+	test_name = test;
+}
+
+const struct fixture fixture = { .program = program, .begin = begin, .limit = 40 };

@@ -3,18 +3,11 @@
 #ifndef TEST_LIB_H
 #define TEST_LIB_H
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/types.h>
 
 #include "ipcfs.h"
+#include "runner.h"
 
-struct test {
-	const char *name;
-	void (*run)(void);
-};
-
-extern const struct test tests[], mode_tests[], close_tests[], grow_tests[];
 int client(int argc, char **argv);
 
 const char *path_of(const char *name);
@@ -24,24 +17,10 @@ void name_of(ipcfs_obj *o, char *path, size_t size);
 void setting(ipcfs_obj *o, const char *file, const char *value);
 void write_text(ipcfs_obj *o, const char *text);	/* by a file handle */
 double seconds(void);
-double patience(double s);	/* a time limit, stretched by IPCFS_SLOW */
 void await_value(ipcfs_obj *o, int64_t n);
 void await_waiters(ipcfs_obj *o, int n);
 pid_t in_child(void (*f)(ipcfs_obj *o), ipcfs_obj *o);
 void ends_well(pid_t pid);
-
-#define FAIL(...) do {							\
-	fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);			\
-	fprintf(stderr, __VA_ARGS__);					\
-	fputc('\n', stderr);						\
-	_exit(1);							\
-} while (0)
-
-#define IS(a, b) do {							\
-	long long a_ = (long long)(a), b_ = (long long)(b);		\
-	if (a_ != b_)							\
-		FAIL("%s is %lld, not %lld", #a, a_, b_);		\
-} while (0)
 
 #define SECOND 1000000000ll
 #define AMPLE ((int64_t)patience(20) * SECOND)	/* for what must come */

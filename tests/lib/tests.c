@@ -16,74 +16,74 @@ static void is_next(ipcfs_obj *q, const char *text)
 	char buf[64];
 	ssize_t n = ipcfs_get(q, buf, sizeof(buf), AMPLE);
 
-	IS(n, strlen(text));
+	CHECK_INT(n, strlen(text));
 	if (memcmp(buf, text, (size_t)n))
 		FAIL("got %.*s, not %s", (int)n, buf, text);
 }
 
-static void queue(void)
+TEST(queue)
 {
 	ipcfs_obj *q = make("queue");
 	char buf[64];
 	double t;
 
-	IS(ipcfs_get(q, buf, sizeof(buf), 0), -EAGAIN);
+	CHECK_INT(ipcfs_get(q, buf, sizeof(buf), 0), -EAGAIN);
 	t = seconds();
-	IS(ipcfs_get(q, buf, sizeof(buf), SECOND / 10), -ETIMEDOUT);
+	CHECK_INT(ipcfs_get(q, buf, sizeof(buf), SECOND / 10), -ETIMEDOUT);
 	if (seconds() - t < 0.099 || seconds() - t > 1)
 		FAIL("timed out after %f s", seconds() - t);
-	IS(ipcfs_put(q, "one", 3, IPCFS_FOREVER), 0);
-	IS(ipcfs_put(q, "a\nb\n", 4, IPCFS_FOREVER), 0);
-	IS(ipcfs_put(q, "", 0, IPCFS_FOREVER), 0);
-	IS(ipcfs_put(q, "four", 4, 0), 0);
-	IS(ipcfs_value(q), 4);
+	CHECK_INT(ipcfs_put(q, "one", 3, IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_put(q, "a\nb\n", 4, IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_put(q, "", 0, IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_put(q, "four", 4, 0), 0);
+	CHECK_INT(ipcfs_value(q), 4);
 	is_next(q, "one");
 	is_next(q, "a\nb\n");
 	is_next(q, "");
-	IS(ipcfs_get(q, buf, 3, 0), 3);		/* and its rest */
-	IS(ipcfs_join(q, 0), -EAGAIN);
-	IS(ipcfs_get(q, buf, 3, 0), 1);
-	IS(buf[0], 'r');
-	IS(ipcfs_join(q, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_done(q, 3), 0);
-	IS(ipcfs_done(q, 2), -ERANGE);
-	IS(ipcfs_done(q, 1), 0);
-	IS(ipcfs_join(q, IPCFS_FOREVER), 0);
-	IS(ipcfs_get(q, buf, 0, 0), -EINVAL);
-	IS(ipcfs_acquire(q, 0), -EOPNOTSUPP);
-	IS(ipcfs_set(q), -EINVAL);
+	CHECK_INT(ipcfs_get(q, buf, 3, 0), 3);		/* and its rest */
+	CHECK_INT(ipcfs_join(q, 0), -EAGAIN);
+	CHECK_INT(ipcfs_get(q, buf, 3, 0), 1);
+	CHECK_INT(buf[0], 'r');
+	CHECK_INT(ipcfs_join(q, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_done(q, 3), 0);
+	CHECK_INT(ipcfs_done(q, 2), -ERANGE);
+	CHECK_INT(ipcfs_done(q, 1), 0);
+	CHECK_INT(ipcfs_join(q, IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_get(q, buf, 0, 0), -EINVAL);
+	CHECK_INT(ipcfs_acquire(q, 0), -EOPNOTSUPP);
+	CHECK_INT(ipcfs_set(q), -EINVAL);
 	setting(q, "closed", "1");
-	IS(ipcfs_put(q, "x", 1, IPCFS_FOREVER), -EPIPE);
-	IS(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -EPIPE);
+	CHECK_INT(ipcfs_put(q, "x", 1, IPCFS_FOREVER), -EPIPE);
+	CHECK_INT(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -EPIPE);
 	ipcfs_close(q);
 }
 
-static void full(void)
+TEST(full)
 {
 	static char big[3 << 20];
 	ipcfs_obj *q = make("queue");
 	char *buf = malloc(1 << 20);
 
 	setting(q, "maxsize", "2");
-	IS(ipcfs_put(q, "1", 1, 0), 0);
-	IS(ipcfs_put(q, "2", 1, 0), 0);
-	IS(ipcfs_put(q, "3", 1, 0), -EAGAIN);
-	IS(ipcfs_put(q, "3", 1, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_put(q, "", 0, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_put(q, "1", 1, 0), 0);
+	CHECK_INT(ipcfs_put(q, "2", 1, 0), 0);
+	CHECK_INT(ipcfs_put(q, "3", 1, 0), -EAGAIN);
+	CHECK_INT(ipcfs_put(q, "3", 1, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_put(q, "", 0, SECOND / 20), -ETIMEDOUT);
 	is_next(q, "1");
-	IS(ipcfs_put(q, "3", 1, SECOND / 20), 0);
+	CHECK_INT(ipcfs_put(q, "3", 1, SECOND / 20), 0);
 	is_next(q, "2");
 	is_next(q, "3");
-	IS(ipcfs_put(q, big, sizeof(big), 0), -EMSGSIZE);
+	CHECK_INT(ipcfs_put(q, big, sizeof(big), 0), -EMSGSIZE);
 	memset(big, 'x', 1 << 20);
-	IS(ipcfs_put(q, big, (1 << 20) - 4096, 0), 0);
-	IS(ipcfs_get(q, buf, 1 << 20, 0), (1 << 20) - 4096);
-	IS(memcmp(buf, big, (1 << 20) - 4096), 0);
+	CHECK_INT(ipcfs_put(q, big, (1 << 20) - 4096, 0), 0);
+	CHECK_INT(ipcfs_get(q, buf, 1 << 20, 0), (1 << 20) - 4096);
+	CHECK_INT(memcmp(buf, big, (1 << 20) - 4096), 0);
 	free(buf);
 	ipcfs_close(q);
 }
 
-static void many(void)
+TEST(many)
 {
 	enum { N = 1000 };
 	static char in[N][8], out[N + 1][8];
@@ -95,26 +95,26 @@ static void many(void)
 
 		v[i] = (struct iovec){ in[i], (size_t)(i % 10 ? n : 0) };
 	}
-	IS(ipcfs_put_many(q, v, N, IPCFS_FOREVER), N);
-	IS(ipcfs_value(q), N);
+	CHECK_INT(ipcfs_put_many(q, v, N, IPCFS_FOREVER), N);
+	CHECK_INT(ipcfs_value(q), N);
 	for (int i = 0; i <= N; i++)
 		v[i] = (struct iovec){ out[i], 8 };
-	IS(ipcfs_get_many(q, v, 10, 0), 10);
-	IS(ipcfs_get_many(q, v + 10, N - 9, IPCFS_FOREVER), N - 10);
+	CHECK_INT(ipcfs_get_many(q, v, 10, 0), 10);
+	CHECK_INT(ipcfs_get_many(q, v + 10, N - 9, IPCFS_FOREVER), N - 10);
 	for (int i = 0; i < N; i++)
 		if (v[i].iov_len != (i % 10 ? strlen(in[i]) : 0) ||
 		    memcmp(in[i], out[i], v[i].iov_len))
 			FAIL("message %d is wrong", i);
 	v[0].iov_len = 8;
-	IS(ipcfs_get_many(q, v, 1, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_get_many(q, v, 1, SECOND / 20), -ETIMEDOUT);
 	setting(q, "maxsize", "3");
 	v[0].iov_len = v[1].iov_len = v[2].iov_len = v[3].iov_len = 2;
-	IS(ipcfs_put_many(q, v, 4, 0), 3);
-	IS(ipcfs_put_many(q, v, 4, 0), -EAGAIN);
+	CHECK_INT(ipcfs_put_many(q, v, 4, 0), 3);
+	CHECK_INT(ipcfs_put_many(q, v, 4, 0), -EAGAIN);
 	ipcfs_close(q);
 }
 
-static void pipes(void)
+TEST(pipes)
 {
 	ipcfs_obj *w = make("pipe"), *r;
 	char buf[64];
@@ -122,119 +122,119 @@ static void pipes(void)
 	r = again(w, O_RDONLY);
 	ipcfs_close(w);
 	w = again(r, O_WRONLY);
-	IS(ipcfs_put(r, "x", 1, 0), -EBADF);
-	IS(ipcfs_get(w, buf, 1, 0), -EBADF);
-	IS(ipcfs_put(w, "hello", 5, 0), 0);
-	IS(ipcfs_put(w, " world", 6, 0), 0);
-	IS(ipcfs_value(r), 11);
-	IS(ipcfs_get(r, buf, 8, 0), 8);
-	IS(ipcfs_get(r, buf, 8, 0), 3);
-	IS(ipcfs_get(r, buf, 8, 0), -EAGAIN);
+	CHECK_INT(ipcfs_put(r, "x", 1, 0), -EBADF);
+	CHECK_INT(ipcfs_get(w, buf, 1, 0), -EBADF);
+	CHECK_INT(ipcfs_put(w, "hello", 5, 0), 0);
+	CHECK_INT(ipcfs_put(w, " world", 6, 0), 0);
+	CHECK_INT(ipcfs_value(r), 11);
+	CHECK_INT(ipcfs_get(r, buf, 8, 0), 8);
+	CHECK_INT(ipcfs_get(r, buf, 8, 0), 3);
+	CHECK_INT(ipcfs_get(r, buf, 8, 0), -EAGAIN);
 	ipcfs_close(w);
-	IS(ipcfs_get(r, buf, 8, IPCFS_FOREVER), -EPIPE);
+	CHECK_INT(ipcfs_get(r, buf, 8, IPCFS_FOREVER), -EPIPE);
 	ipcfs_close(r);
 }
 
 /* ---- the others ---- */
 
-static void sem(void)
+TEST(sem)
 {
 	ipcfs_obj *s = make("sem");
 
-	IS(ipcfs_acquire(s, 0), -EAGAIN);
-	IS(ipcfs_acquire(s, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_release(s, 2), 0);
-	IS(ipcfs_value(s), 2);
-	IS(ipcfs_acquire(s, IPCFS_FOREVER), 0);
-	IS(ipcfs_acquire(s, 0), 0);
-	IS(ipcfs_acquire(s, 0), -EAGAIN);
+	CHECK_INT(ipcfs_acquire(s, 0), -EAGAIN);
+	CHECK_INT(ipcfs_acquire(s, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_release(s, 2), 0);
+	CHECK_INT(ipcfs_value(s), 2);
+	CHECK_INT(ipcfs_acquire(s, IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_acquire(s, 0), 0);
+	CHECK_INT(ipcfs_acquire(s, 0), -EAGAIN);
 	setting(s, "bound", "1");
-	IS(ipcfs_release(s, 2), -ERANGE);
+	CHECK_INT(ipcfs_release(s, 2), -ERANGE);
 	ipcfs_close(s);
 }
 
-static void lock(void)
+TEST(lock)
 {
 	ipcfs_obj *a = make("lock"), *b = again(a, O_RDWR);
 
-	IS(ipcfs_acquire(a, 0), 0);
-	IS(ipcfs_value(a), 0);
-	IS(ipcfs_acquire(b, 0), -EAGAIN);
-	IS(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_release(a, 1), 0);
-	IS(ipcfs_release(a, 1), -ERANGE);
-	IS(ipcfs_acquire(b, 0), 0);
+	CHECK_INT(ipcfs_acquire(a, 0), 0);
+	CHECK_INT(ipcfs_value(a), 0);
+	CHECK_INT(ipcfs_acquire(b, 0), -EAGAIN);
+	CHECK_INT(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_release(a, 1), 0);
+	CHECK_INT(ipcfs_release(a, 1), -ERANGE);
+	CHECK_INT(ipcfs_acquire(b, 0), 0);
 	ipcfs_close(b);			/* which gives it back */
-	IS(ipcfs_acquire(a, AMPLE), 0);
+	CHECK_INT(ipcfs_acquire(a, AMPLE), 0);
 	setting(a, "scope", "process");	/* not directly from here on */
-	IS(ipcfs_release(a, 1), 0);
-	IS(ipcfs_acquire(a, AMPLE), 0);
+	CHECK_INT(ipcfs_release(a, 1), 0);
+	CHECK_INT(ipcfs_acquire(a, AMPLE), 0);
 	ipcfs_close(a);
 	a = make("rlock");
 	b = again(a, O_RDWR);
-	IS(ipcfs_acquire(a, 0), 0);
-	IS(ipcfs_acquire(a, 0), 0);
-	IS(ipcfs_release(b, 1), -EPERM);
-	IS(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_release(a, 1), 0);
-	IS(ipcfs_acquire(b, 0), -EAGAIN);
-	IS(ipcfs_release(a, 1), 0);
-	IS(ipcfs_acquire(b, 0), 0);
+	CHECK_INT(ipcfs_acquire(a, 0), 0);
+	CHECK_INT(ipcfs_acquire(a, 0), 0);
+	CHECK_INT(ipcfs_release(b, 1), -EPERM);
+	CHECK_INT(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_release(a, 1), 0);
+	CHECK_INT(ipcfs_acquire(b, 0), -EAGAIN);
+	CHECK_INT(ipcfs_release(a, 1), 0);
+	CHECK_INT(ipcfs_acquire(b, 0), 0);
 	ipcfs_close(a);
 	ipcfs_close(b);
 }
 
 static void wait_event(ipcfs_obj *o)
 {
-	IS(ipcfs_wait(o, AMPLE), 0);
+	CHECK_INT(ipcfs_wait(o, AMPLE), 0);
 }
 
-static void event(void)
+TEST(event)
 {
 	ipcfs_obj *e = make("event");
 	pid_t pids[8];
 
-	IS(ipcfs_wait(e, 0), -EAGAIN);
-	IS(ipcfs_wait(e, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_wait(e, 0), -EAGAIN);
+	CHECK_INT(ipcfs_wait(e, SECOND / 20), -ETIMEDOUT);
 	for (int i = 0; i < 8; i++)
 		pids[i] = in_child(wait_event, e);
 	await_waiters(e, 8);
-	IS(ipcfs_set(e), 0);
-	IS(ipcfs_clear(e), 0);
+	CHECK_INT(ipcfs_set(e), 0);
+	CHECK_INT(ipcfs_clear(e), 0);
 	for (int i = 0; i < 8; i++)
 		ends_well(pids[i]);
-	IS(ipcfs_value(e), 0);
-	IS(ipcfs_set(e), 0);
-	IS(ipcfs_wait(e, IPCFS_FOREVER), 0);
-	IS(ipcfs_wait(e, 0), 0);
+	CHECK_INT(ipcfs_value(e), 0);
+	CHECK_INT(ipcfs_set(e), 0);
+	CHECK_INT(ipcfs_wait(e, IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_wait(e, 0), 0);
 	ipcfs_close(e);
 }
 
 static void wait_notified(ipcfs_obj *c)
 {
-	IS(ipcfs_acquire(c, IPCFS_FOREVER), 0);
-	IS(ipcfs_wait(c, AMPLE), 0);
-	IS(ipcfs_release(c, 1), 0);
+	CHECK_INT(ipcfs_acquire(c, IPCFS_FOREVER), 0);
+	CHECK_INT(ipcfs_wait(c, AMPLE), 0);
+	CHECK_INT(ipcfs_release(c, 1), 0);
 }
 
-static void cond(void)
+TEST(cond)
 {
 	ipcfs_obj *c = make("cond");
 	pid_t pids[4];
 
-	IS(ipcfs_acquire(c, 0), 0);
-	IS(ipcfs_acquire(c, 0), 0);
-	IS(ipcfs_wait(c, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_acquire(c, 0), 0);
+	CHECK_INT(ipcfs_acquire(c, 0), 0);
+	CHECK_INT(ipcfs_wait(c, SECOND / 20), -ETIMEDOUT);
 	for (int i = 0; i < 4; i++)
 		pids[i] = in_child(wait_notified, c);
-	IS(ipcfs_release(c, 1), 0);
+	CHECK_INT(ipcfs_release(c, 1), 0);
 	await_value(c, 4);
-	IS(ipcfs_notify(c, 1), 0);
+	CHECK_INT(ipcfs_notify(c, 1), 0);
 	await_value(c, 3);
-	IS(ipcfs_notify(c, IPCFS_ALL), 0);
+	CHECK_INT(ipcfs_notify(c, IPCFS_ALL), 0);
 	for (int i = 0; i < 4; i++)
 		ends_well(pids[i]);
-	IS(ipcfs_acquire(c, AMPLE), 0);
+	CHECK_INT(ipcfs_acquire(c, AMPLE), 0);
 	ipcfs_close(c);
 }
 
@@ -247,7 +247,7 @@ static void arrive(ipcfs_obj *b)
 	_exit(0);
 }
 
-static void barrier(void)
+TEST(barrier)
 {
 	ipcfs_obj *b = make("barrier");
 	pid_t pids[2];
@@ -256,97 +256,97 @@ static void barrier(void)
 	for (int i = 0; i < 2; i++)
 		pids[i] = in_child(arrive, b);
 	await_value(b, 2);
-	IS(ipcfs_wait(b, AMPLE), 2);
+	CHECK_INT(ipcfs_wait(b, AMPLE), 2);
 	for (int i = 0; i < 2; i++)
 		ends_well(pids[i]);
-	IS(ipcfs_wait(b, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_wait(b, AMPLE), -ECANCELED);
+	CHECK_INT(ipcfs_wait(b, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_wait(b, AMPLE), -ECANCELED);
 	ipcfs_close(b);
 }
 
-static void value(void)
+TEST(value)
 {
 	ipcfs_obj *v = make("value");
 	int64_t n = 0;
 
-	IS(ipcfs_value(v), 0);
-	IS(ipcfs_add(v, 5, &n), 0);
-	IS(n, 5);
-	IS(ipcfs_add(v, -7, NULL), 0);
-	IS(ipcfs_value(v), -2);
-	IS(ipcfs_cas(v, 0, 1), -EAGAIN);
-	IS(ipcfs_cas(v, -2, INT64_MAX), 0);
-	IS(ipcfs_add(v, 1, &n), -ERANGE);
-	IS(ipcfs_value(v), INT64_MAX);
-	IS(ipcfs_acquire(v, AMPLE), 0);
-	IS(ipcfs_release(v, 1), 0);
+	CHECK_INT(ipcfs_value(v), 0);
+	CHECK_INT(ipcfs_add(v, 5, &n), 0);
+	CHECK_INT(n, 5);
+	CHECK_INT(ipcfs_add(v, -7, NULL), 0);
+	CHECK_INT(ipcfs_value(v), -2);
+	CHECK_INT(ipcfs_cas(v, 0, 1), -EAGAIN);
+	CHECK_INT(ipcfs_cas(v, -2, INT64_MAX), 0);
+	CHECK_INT(ipcfs_add(v, 1, &n), -ERANGE);
+	CHECK_INT(ipcfs_value(v), INT64_MAX);
+	CHECK_INT(ipcfs_acquire(v, AMPLE), 0);
+	CHECK_INT(ipcfs_release(v, 1), 0);
 	ipcfs_close(v);
 }
 
 /* Numbers that are not whole, and what no int64_t can say: told, and nothing is changed. */
-static void numbers(void)
+TEST(numbers)
 {
 	ipcfs_obj *v = make("value"), *r = again(v, O_RDONLY), *w = again(v, O_WRONLY);
 	int64_t n = 0;
 
 	write_text(v, "41.5");
-	IS(ipcfs_value(v), 41);
-	IS(ipcfs_add(v, 1, &n), 0);
-	IS(n, 42);
-	IS(ipcfs_value(r), 42);
-	IS(ipcfs_cas(v, 42, 7), -EAGAIN);
-	IS(ipcfs_add(w, 1, NULL), 0);
-	IS(ipcfs_add(w, 1, &n), -EBADF);
-	IS(ipcfs_add(r, 1, NULL), -EBADF);
-	IS(ipcfs_value(v), 43);
+	CHECK_INT(ipcfs_value(v), 41);
+	CHECK_INT(ipcfs_add(v, 1, &n), 0);
+	CHECK_INT(n, 42);
+	CHECK_INT(ipcfs_value(r), 42);
+	CHECK_INT(ipcfs_cas(v, 42, 7), -EAGAIN);
+	CHECK_INT(ipcfs_add(w, 1, NULL), 0);
+	CHECK_INT(ipcfs_add(w, 1, &n), -EBADF);
+	CHECK_INT(ipcfs_add(r, 1, NULL), -EBADF);
+	CHECK_INT(ipcfs_value(v), 43);
 	n = 99;
 	write_text(v, "1e300");
-	IS(ipcfs_add(v, 1, &n), -ERANGE);
-	IS(ipcfs_value(v), INT64_MIN);
-	IS(errno, ERANGE);
-	IS(ipcfs_add(v, 1, NULL), 0);
+	CHECK_INT(ipcfs_add(v, 1, &n), -ERANGE);
+	CHECK_INT(ipcfs_value(v), INT64_MIN);
+	CHECK_INT(errno, ERANGE);
+	CHECK_INT(ipcfs_add(v, 1, NULL), 0);
 	write_text(v, "41,5");
-	IS(ipcfs_add(v, 1, &n), -EINVAL);
-	IS(ipcfs_value(v), INT64_MIN);
-	IS(errno, EINVAL);
-	IS(ipcfs_cas(v, 41, 7), -EAGAIN);
+	CHECK_INT(ipcfs_add(v, 1, &n), -EINVAL);
+	CHECK_INT(ipcfs_value(v), INT64_MIN);
+	CHECK_INT(errno, EINVAL);
+	CHECK_INT(ipcfs_cas(v, 41, 7), -EAGAIN);
 	write_text(v, "0");
 	setting(v, "typecode", "Q");
 	write_text(v, "9223372036854775807");
-	IS(ipcfs_add(v, 1, &n), -ERANGE);
-	IS(ipcfs_value(v), INT64_MAX);
-	IS(ipcfs_add(v, 1, NULL), 0);
-	IS(ipcfs_value(v), INT64_MIN);
-	IS(errno, ERANGE);
-	IS(n, 99);
-	IS(ipcfs_add(v, -1, &n), 0);
-	IS(n, INT64_MAX);
+	CHECK_INT(ipcfs_add(v, 1, &n), -ERANGE);
+	CHECK_INT(ipcfs_value(v), INT64_MAX);
+	CHECK_INT(ipcfs_add(v, 1, NULL), 0);
+	CHECK_INT(ipcfs_value(v), INT64_MIN);
+	CHECK_INT(errno, ERANGE);
+	CHECK_INT(n, 99);
+	CHECK_INT(ipcfs_add(v, -1, &n), 0);
+	CHECK_INT(n, INT64_MAX);
 	ipcfs_close(v);
 	ipcfs_close(r);
 	ipcfs_close(w);
 }
 
-static void array(void)
+TEST(array)
 {
 	ipcfs_obj *a = make("array"), *b = again(a, O_RDWR);
 	size_t n = 0, m = 0;
 	char *p, *q;
 
-	IS(ipcfs_data(a, &n) == NULL, 1);
-	IS(errno, ENODATA);
+	CHECK_INT(ipcfs_data(a, &n) == NULL, 1);
+	CHECK_INT(errno, ENODATA);
 	setting(a, "length", "5000");
 	p = ipcfs_data(a, &n);
 	q = ipcfs_data(b, &m);
 	if (!p || !q)
 		FAIL("data: %s", strerror(errno));
-	IS(n, 5000);
-	IS(m, 5000);
+	CHECK_INT(n, 5000);
+	CHECK_INT(m, 5000);
 	p[4999] = 'z';
-	IS(q[4999], 'z');
-	IS(ipcfs_value(a), 5000);
-	IS(ipcfs_acquire(a, 0), 0);
-	IS(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
-	IS(ipcfs_release(a, 1), 0);
+	CHECK_INT(q[4999], 'z');
+	CHECK_INT(ipcfs_value(a), 5000);
+	CHECK_INT(ipcfs_acquire(a, 0), 0);
+	CHECK_INT(ipcfs_acquire(b, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_release(a, 1), 0);
 	ipcfs_close(a);
 	ipcfs_close(b);
 }
@@ -358,7 +358,7 @@ static void ignore(int sig)
 	(void)sig;
 }
 
-static void signals(void)
+TEST(signals)
 {
 	struct sigaction sa = { .sa_handler = ignore, .sa_flags = SA_RESTART };
 	ipcfs_obj *q = make("queue"), *s = make("sem");
@@ -374,10 +374,10 @@ static void signals(void)
 		}
 		_exit(0);
 	}
-	IS(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -EINTR);
-	IS(ipcfs_acquire(s, AMPLE), -EINTR);
-	IS(ipcfs_release(s, 1), 0);
-	IS(ipcfs_value(s), 1);
+	CHECK_INT(ipcfs_get(q, buf, 8, IPCFS_FOREVER), -EINTR);
+	CHECK_INT(ipcfs_acquire(s, AMPLE), -EINTR);
+	CHECK_INT(ipcfs_release(s, 1), 0);
+	CHECK_INT(ipcfs_value(s), 1);
 	ends_well(pid);
 	ipcfs_close(q);
 	ipcfs_close(s);
@@ -385,22 +385,22 @@ static void signals(void)
 
 static void child_takes(ipcfs_obj *l)
 {
-	IS(ipcfs_acquire(l, 0), -EAGAIN);	/* the parent has it */
-	IS(ipcfs_acquire(l, AMPLE), 0);
+	CHECK_INT(ipcfs_acquire(l, 0), -EAGAIN);	/* the parent has it */
+	CHECK_INT(ipcfs_acquire(l, AMPLE), 0);
 	_exit(0);				/* with it, which returns it */
 }
 
-static void forks(void)
+TEST(forks)
 {
 	ipcfs_obj *l = make("lock");
 	pid_t pid;
 
-	IS(ipcfs_acquire(l, 0), 0);
+	CHECK_INT(ipcfs_acquire(l, 0), 0);
 	pid = in_child(child_takes, l);
 	await_waiters(l, 1);
-	IS(ipcfs_release(l, 1), 0);
+	CHECK_INT(ipcfs_release(l, 1), 0);
 	ends_well(pid);
-	IS(ipcfs_acquire(l, AMPLE), 0);
+	CHECK_INT(ipcfs_acquire(l, AMPLE), 0);
 	ipcfs_close(l);
 }
 
@@ -412,13 +412,13 @@ static void *work(void *arg)
 	int x;
 
 	for (int i = 0; i < EACH; i++) {
-		IS(ipcfs_put(q, &i, sizeof(i), i % 3 ? IPCFS_FOREVER : 5 * SECOND), 0);
-		IS(ipcfs_get(q, &x, sizeof(x), i % 2 ? IPCFS_FOREVER : 5 * SECOND), sizeof(x));
+		CHECK_INT(ipcfs_put(q, &i, sizeof(i), i % 3 ? IPCFS_FOREVER : 5 * SECOND), 0);
+		CHECK_INT(ipcfs_get(q, &x, sizeof(x), i % 2 ? IPCFS_FOREVER : 5 * SECOND), sizeof(x));
 	}
 	return NULL;
 }
 
-static void threads(void)
+TEST(threads)
 {
 	ipcfs_obj *q = make("queue");
 	pthread_t t[THREADS];
@@ -428,7 +428,7 @@ static void threads(void)
 		pthread_create(&t[i], NULL, work, q);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
-	IS(ipcfs_value(q), 0);
+	CHECK_INT(ipcfs_value(q), 0);
 	ipcfs_close(q);
 }
 
@@ -437,11 +437,11 @@ static void *add(void *arg)
 	int64_t n;
 
 	for (int i = 0; i < 500; i++)
-		IS(ipcfs_add(arg, 1, &n), 0);
+		CHECK_INT(ipcfs_add(arg, 1, &n), 0);
 	return NULL;
 }
 
-static void adders(void)
+TEST(adders)
 {
 	ipcfs_obj *v = make("value");
 	pthread_t t[THREADS];
@@ -450,7 +450,7 @@ static void adders(void)
 		pthread_create(&t[i], NULL, add, v);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
-	IS(ipcfs_value(v), THREADS * 500);
+	CHECK_INT(ipcfs_value(v), THREADS * 500);
 	ipcfs_close(v);
 }
 
@@ -461,8 +461,8 @@ static void use_for_ever(ipcfs_obj *o)
 	ipcfs_obj *l = again(o, O_RDWR);
 
 	for (;;) {
-		IS(ipcfs_acquire(l, IPCFS_FOREVER), 0);
-		IS(ipcfs_release(l, 1), 0);
+		CHECK_INT(ipcfs_acquire(l, IPCFS_FOREVER), 0);
+		CHECK_INT(ipcfs_release(l, 1), 0);
 	}
 }
 
@@ -472,7 +472,7 @@ static void pass_for_ever(ipcfs_obj *o)
 	char buf[300] = "";
 
 	for (unsigned int i = 0;; i++) {
-		IS(ipcfs_put(q, buf, i * 7 % sizeof(buf), IPCFS_FOREVER), 0);
+		CHECK_INT(ipcfs_put(q, buf, i * 7 % sizeof(buf), IPCFS_FOREVER), 0);
 		if (ipcfs_get(q, buf, sizeof(buf), IPCFS_FOREVER) < 0)
 			FAIL("get");
 	}
@@ -500,25 +500,18 @@ static void kill_some(ipcfs_obj *o, void (*f)(ipcfs_obj *o))
 	}
 }
 
-static void deaths(void)
+TEST(deaths)
 {
 	ipcfs_obj *l = make("lock"), *q = make("queue");
 	char buf[300];
 
 	kill_some(l, use_for_ever);
-	IS(ipcfs_acquire(l, AMPLE), 0);
+	CHECK_INT(ipcfs_acquire(l, AMPLE), 0);
 	kill_some(q, pass_for_ever);
-	IS(ipcfs_put(q, "x", 1, AMPLE), 0);
+	CHECK_INT(ipcfs_put(q, "x", 1, AMPLE), 0);
 	while (ipcfs_get(q, buf, sizeof(buf), 0) >= 0)
 		;
-	IS(ipcfs_value(q), 0);
+	CHECK_INT(ipcfs_value(q), 0);
 	ipcfs_close(q);
 	ipcfs_close(l);
 }
-
-const struct test tests[] = {
-	{ "queue", queue }, { "full", full }, { "many", many }, { "pipes", pipes }, { "sem", sem },
-	{ "lock", lock }, { "event", event }, { "cond", cond }, { "barrier", barrier },
-	{ "value", value }, { "numbers", numbers }, { "array", array }, { "signals", signals }, { "forks", forks },
-	{ "threads", threads }, { "adders", adders }, { "deaths", deaths }, { NULL, NULL },
-};
