@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "file/obj.h"
+#include "file/clock.h"
 
 #define SPINS		600		/* pauses before the first sleep; some 10 to 20 µs */
 #define CROWD_SPINS	40		/* the same, when somebody sleeps already */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Engine files: making, mapping and locking them, recovery, lists. See obj.h.
+ * Engine files: making, mapping and locking them, recovery. See obj.h.
  */
 #define _GNU_SOURCE
 #include "file/obj.h"
@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "file/layout.h"
@@ -25,14 +24,6 @@ char ipc_nowhere[65536];
 #ifdef IPC_FAULTS
 long ipc_fault_after;
 #endif
-
-uint64_t ipc_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 #define RESERVE_SMALL	(256ull << 20)
 #define RESERVE_MOST	(32ull << 30)
@@ -274,61 +265,4 @@ void obj_unlock(struct ipc_obj *o)
 		o->ops->leaving(o);
 	o->locked = false;
 	ipc_lock_release(&o->h->m.lock);
-}
-
-/* ---- lists ---- */
-
-static struct ipc_link *link_at(struct ipc_obj *o, ref_t r)
-{
-	return AT(o, ipc_link, r);
-}
-
-void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r)
-{
-	struct ipc_link *k = link_at(o, r);
-
-	set32(o, k->next, 0);
-	set32(o, k->prev, l->tail);
-	if (l->tail)
-		set32(o, link_at(o, l->tail)->next, r);
-	else
-		set32(o, l->head, r);
-	set32(o, l->tail, r);
-	set32(o, l->count, l->count + 1);
-}
-
-void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r)
-{
-	struct ipc_link *k = link_at(o, r);
-
-	set32(o, k->prev, 0);
-	set32(o, k->next, l->head);
-	if (l->head)
-		set32(o, link_at(o, l->head)->prev, r);
-	else
-		set32(o, l->tail, r);
-	set32(o, l->head, r);
-	set32(o, l->count, l->count + 1);
-}
-
-void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r)
-{
-	struct ipc_link *k = link_at(o, r);
-	ref_t next = k->next, prev = k->prev;
-
-	/* Else who takes the head of a bent list would meet it again, for ever. */
-	if ((prev ? link_at(o, prev)->next : l->head) != r ||
-	    (next ? link_at(o, next)->prev : l->tail) != r || !l->count) {
-		obj_damage(o, "a list does not lead back");
-		return;
-	}
-	if (prev)
-		set32(o, link_at(o, prev)->next, next);
-	else
-		set32(o, l->head, next);
-	if (next)
-		set32(o, link_at(o, next)->prev, prev);
-	else
-		set32(o, l->tail, prev);
-	set32(o, l->count, l->count - 1);
 }

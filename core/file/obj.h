@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "file/clock.h"
 #include "file/format.h"
 
 struct ipc_obj;
@@ -94,8 +95,6 @@ void obj_unlock(struct ipc_obj *o);
 void obj_damage(struct ipc_obj *o, const char *why);
 
 void obj_rollback(struct ipc_obj *o);
-
-uint64_t ipc_now(void);		/* CLOCK_MONOTONIC, ns */
 
 /* ---- blocks by reference ---- */
 

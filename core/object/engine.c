@@ -2,43 +2,7 @@
 /*
  * The operations of engine.h: each is one change of one object, done by its type's table.
  */
-#include <string.h>
-
 #include "object/type.h"
-
-static const struct ipc_type *const types[] = {
-	&ipc_queue_type, &ipc_pipe_type, &ipc_event_type, &ipc_sem_type, &ipc_lock_type,
-	&ipc_rlock_type, &ipc_cond_type, &ipc_barrier_type, &ipc_value_type, &ipc_array_type,
-	&ipc_mount_type,
-};
-
-#define TYPES (sizeof(types) / sizeof(types[0]))
-
-const struct ipc_type *ipc_type_of(uint32_t id)
-{
-	for (size_t i = 0; i < TYPES; i++)
-		if (types[i]->id == id)
-			return types[i];
-	return NULL;
-}
-
-enum ipc_type_id ipc_type_by_name(const char *name, size_t len)
-{
-	for (size_t i = 0; i < TYPES; i++) {
-		size_t n = types[i]->suffix ? strlen(types[i]->suffix) : 0;
-
-		if (n && len > n && !memcmp(name + len - n, types[i]->suffix, n))
-			return types[i]->id;
-	}
-	return IPC_NONE;
-}
-
-const char *ipc_type_name(uint32_t id)
-{
-	const struct ipc_type *t = ipc_type_of(id);
-
-	return t ? t->name : id == IPC_TWOWAY ? "pipe" : "directory";
-}
 
 /*
  * End a step of an operation: 1 to begin it again (the heap has grown), else its result. A step

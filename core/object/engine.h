@@ -70,12 +70,13 @@ struct ipc_cmd {
 
 #define CMD_ALL INT64_MAX
 
-/* ---- types ---- */
+/* ---- types (registry.c) ---- */
 
 const struct ipc_type *ipc_type_of(uint32_t id);		/* NULL: no such type */
-/* The type that a name's suffix says; IPC_NONE. */
-enum ipc_type_id ipc_type_by_name(const char *name, size_t len);
-const char *ipc_type_name(uint32_t id);
+/* Of what a node of this kind is; NULL: a plain directory, or no type that is known. */
+const struct ipc_type *ipc_type_of_node(uint32_t kind);
+/* The type that a name's suffix says; NULL. */
+const struct ipc_type *ipc_type_by_name(const char *name, size_t len);
 
 /* ---- handles ---- */
 

@@ -24,6 +24,7 @@ struct ipc_type {
 	enum ipc_type_id id;
 	const char *name;
 	const char *suffix;
+	uint32_t folder;		/* the node that mkdir makes of such a name; 0: it makes none */
 
 	void (*init)(struct ipc_header *h);
 	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);

@@ -417,7 +417,8 @@ static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_pipe_type = {
-	.id = IPC_PIPE, .name = "pipe", .suffix = ".pipe", .init = init,
+	.id = IPC_PIPE, .name = "pipe", .suffix = ".pipe", .folder = IPC_TWOWAY,
+	.init = init,
 	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll, .units = pipe_units,
 	.size = pipe_size, .opened = opened, .closed = closed, .regret = pipe_regret,
 	.back = pipe_back, .check = pipe_check,

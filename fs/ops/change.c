@@ -12,6 +12,7 @@
 #include "ctl/ctl.h"
 #include "ops/dir.h"
 #include "ops/io.h"
+#include "object/type.h"
 
 /* The answer to a change that was made before the last worker died: 0, and the node. */
 static bool namespace_done(struct node **ret)
@@ -48,15 +49,15 @@ static int writable_dir(uint64_t ino, struct target *dir)
 static int type_of_name(const char *name, bool directory)
 {
 	size_t len = strlen(name);
-	uint32_t type = ipc_type_by_name(name, len);
+	const struct ipc_type *type = ipc_type_by_name(name, len);
 
 	if (strchr(name, '@') || ends_in(name, len, CTL_SUFFIX))
 		return -EINVAL;
 	if (!directory)
-		return type == IPC_NONE ? -EINVAL : (int)type;
-	if (type == IPC_PIPE)
-		return IPC_TWOWAY;
-	return type == IPC_NONE ? IPC_DIR : -EINVAL;
+		return type ? (int)type->id : -EINVAL;
+	if (!type)
+		return IPC_DIR;
+	return type->folder ? (int)type->folder : -EINVAL;
 }
 
 static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, bool directory,
@@ -93,7 +94,7 @@ static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 		if (mount_body()->objects >= mount_body()->object_limit)
 			return -ENOSPC;
 		r = object_create(names_next_id(&fs.mount),
-				  new.type == IPC_TWOWAY ? IPC_PIPE : new.type);
+				  ipc_type_of_node(new.type)->id);
 		if (r < 0)
 			return r == -EDQUOT ? -ENOSPC : r;
 	}

@@ -55,9 +55,9 @@ int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
 	struct node *n = NULL;
 
 	if (len && !(len == 3 && !memcmp(s, "own", 3))) {
-		uint32_t type = ipc_type_by_name(s, len);
+		const struct ipc_type *type = ipc_type_by_name(s, len);
 
-		if (type != IPC_LOCK && type != IPC_RLOCK)
+		if (!type || (type->id != IPC_LOCK && type->id != IPC_RLOCK))
 			return -EINVAL;
 		if (memchr(s, '/', len) || !ob->node->parent)
 			return -EINVAL;

@@ -97,14 +97,13 @@ TEST(generations_never_zero)
 
 TEST(type_names)
 {
-	CHECK_INT(ipc_type_by_name("a.queue", 7), IPC_QUEUE);
-	CHECK_INT(ipc_type_by_name("a.lock", 6), IPC_LOCK);
-	CHECK_INT(ipc_type_by_name(".queue", 6), IPC_NONE);	/* nothing but a suffix */
-	CHECK_INT(ipc_type_by_name("queue", 5), IPC_NONE);
-	CHECK_INT(ipc_type_by_name("a.queue.x", 9), IPC_NONE);
-	CHECK_INT(ipc_type_by_name("", 0), IPC_NONE);
-	CHECK_STR(ipc_type_name(IPC_SEM), "sem");
-	CHECK_STR(ipc_type_name(IPC_TWOWAY), "pipe");
-	CHECK_STR(ipc_type_name(IPC_DIR), "directory");
+	CHECK(ipc_type_by_name("a.queue", 7) == &ipc_queue_type);
+	CHECK(ipc_type_by_name("a.lock", 6) == &ipc_lock_type);
+	CHECK(!ipc_type_by_name(".queue", 6));	/* nothing but a suffix */
+	CHECK(!ipc_type_by_name("queue", 5) && !ipc_type_by_name("a.queue.x", 9) && !ipc_type_by_name("", 0));
+	CHECK(ipc_type_of_node(IPC_TWOWAY) == &ipc_pipe_type);
+	CHECK(!ipc_type_of_node(IPC_DIR) && !ipc_type_of_node(IPC_MOUNT) && !ipc_type_of_node(1000));
 	CHECK(!ipc_type_of(0) && !ipc_type_of(1000));
+	for (uint32_t id = 0; id < 100; id++)
+		CHECK(!ipc_type_of(id) || ipc_type_of(id)->id == id);
 }
