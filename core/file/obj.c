@@ -28,14 +28,15 @@ long ipc_fault_after;
 #define RESERVE_SMALL	(256ull << 20)
 #define RESERVE_MOST	(32ull << 30)
 
-static bool is_small(uint32_t type)	/* only handles and waiters, and a value's text */
+/* Those of which the heap has only handles and waiters, and a value's text. */
+static bool is_small(const struct ipc_type *t)
 {
-	return type != IPC_QUEUE && type != IPC_PIPE && type != IPC_MOUNT;
+	return !t || !(t->traits & TYPE_LARGE);
 }
 
 uint64_t obj_reserve(uint32_t type, uint64_t limit)
 {
-	if (is_small(type))
+	if (is_small(ipc_type_of(type)))
 		return RESERVE_SMALL;
 	if (limit > RESERVE_MOST / 2)
 		return RESERVE_MOST;
@@ -94,12 +95,9 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 	h->type = type;
 	h->reserve = reserve;
 	if (ops && ops->init)
-		ops->init(h);
-	if (defaults) {
+		ops->init(h, defaults);
+	if (defaults)
 		h->take = defaults->take;
-		if (type == IPC_QUEUE)
-			h->b.queue.framing = defaults->framing;
-	}
 	/* Magic last: a file that was not finished is none. */
 	__atomic_store_n(&h->magic, IPC_MAGIC, __ATOMIC_RELEASE);
 	munmap(h, IPC_PAGE);
@@ -134,7 +132,7 @@ static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
 	*ret_pages = (uint64_t)st.st_size / IPC_PAGE - 1;
 	if (h->pages > *ret_pages)	/* cut short */
 		return -EIO;
-	if (h->reserve > (is_small(h->type) ? RESERVE_SMALL : RESERVE_MOST) || h->reserve % IPC_PAGE)
+	if (h->reserve > (is_small(ipc_type_of(h->type)) ? RESERVE_SMALL : RESERVE_MOST) || h->reserve % IPC_PAGE)
 		return -EIO;
 	return 0;
 }

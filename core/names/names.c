@@ -20,8 +20,9 @@ static int64_t now_real(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void init(struct ipc_header *h)
+static void init(struct ipc_header *h, const struct ipc_defaults *d)
 {
+	(void)d;
 	h->b.mount.next_id = IPC_ROOT_ID;
 	h->b.mount.next_cookie = 16;
 	h->b.mount.next_gen = 1;
@@ -112,7 +113,7 @@ int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
 	list_push(m, &M(m)->nodes, r);
 	set64(m, M(m)->next_id, M(m)->next_id + 1);
 	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
-	if (n->type < IPC_TYPES || n->type == IPC_TWOWAY)
+	if (n->type != IPC_DIR)
 		set64(m, M(m)->objects, M(m)->objects + 1);
 	note(m, n->unique, 0, node->id);
 	commit(m);
@@ -124,7 +125,7 @@ static void forget(struct ipc_obj *m, ref_t r)
 {
 	struct ipc_node *node = node_at(m, r);
 
-	if (node->type < IPC_TYPES || node->type == IPC_TWOWAY)
+	if (node->type != IPC_DIR)
 		set64(m, M(m)->objects, M(m)->objects - 1);
 	list_remove(m, &M(m)->nodes, r);
 	heap_free(m, r);
@@ -240,7 +241,7 @@ static int names_check(struct ipc_obj *m, struct ipc_check *k)
 		if (heap_size(m, r) < sizeof(*node) + node->name_len + 1 ||
 		    node->name_len > IPC_NAME_MAX || memchr(node->name, 0, node->name_len))
 			return k->why = "node with an impossible name", -EIO;
-		objects += node->type < IPC_TYPES || node->type == IPC_TWOWAY;
+		objects += node->type != IPC_DIR;
 		id_max = node->id > id_max ? node->id : id_max;
 		k->blocks++;
 	}
@@ -255,5 +256,5 @@ static int names_check(struct ipc_obj *m, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_mount_type = {
-	.id = IPC_MOUNT, .name = "mount", .init = init, .check = names_check,
+	.id = IPC_MOUNT, .name = "mount", .traits = TYPE_LARGE, .init = init, .check = names_check,
 };

@@ -202,10 +202,7 @@ void ipc_wake_send(const struct ipc_wakes *wakes);
  */
 void ipc_wake_again(struct ipc_obj *o);
 /* A semaphore that speaks make's protocol: each byte read or written is a permit. */
-static inline bool ipc_is_jobserver(const struct ipc_obj *o)
-{
-	return o->type == IPC_SEM && o->h->b.sem.jobserver;
-}
+bool ipc_is_jobserver(const struct ipc_obj *o);
 /* What ctl/scope comes to: enum ipc_scope. */
 uint32_t ipc_scope(const struct ipc_obj *o);
 /* The process with whose end a hold returns (ctl/scope); 0: none, it is its handle's. */
@@ -280,6 +277,10 @@ int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 
 /* ---- a condition with a lock of another object (lend.c) ---- */
 
+/* The object whose lock it uses instead of its own; 0: its own, or it has none. */
+uint64_t ipc_lock_id(const struct ipc_obj *o);
+/* -EBUSY: somebody holds or waits for the one that it has now. Committed. */
+int ipc_set_lock_id(struct ipc_obj *o, uint64_t id);
 /* What this process has the lock with, as whoever opened or took it. false: it has not. */
 bool ipc_lent_find(struct ipc_obj *lock, uint32_t pid, struct ipc_lent *ret);
 /*
@@ -321,6 +322,7 @@ struct ipc_check {
 	uint64_t blocks;		/* that something refers to */
 	uint64_t met;			/* messages, each as often as something refers to it */
 	uint64_t shares;		/* times that a message with more references was met */
+	uint64_t leases;		/* that handles have */
 	uint64_t parts;			/* their blocks, in parts of one */
 	bool uncounted;			/* there are some with too many references to count */
 };

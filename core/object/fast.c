@@ -21,13 +21,13 @@ static void make_hold(struct ipc_obj *o, ref_t handle, struct ipc_handle *hd)
 	}
 	*AT(o, ipc_hold, r) = (struct ipc_hold){
 		.handle = handle, .count = 1, .since = ipc_now(),
-		.op = o->type == IPC_LOCK || o->type == IPC_RLOCK ? OP_READ : OP_FLOCK,
+		.op = ipc_is(o, TYPE_INNER_LOCK) ? OP_FLOCK : OP_READ,
 		.tid = __atomic_load_n(&S(o)->fast_tid, __ATOMIC_RELAXED), .pid = hd->opener,
 		.uid = hd->uid,
 	};
 	set32(o, S(o)->spare, 0);
 	set64(o, S(o)->value, 0);
-	if (o->type == IPC_RLOCK)
+	if (ipc_is(o, TYPE_OWNED))
 		set32(o, S(o)->owner, handle);
 	list_push(o, &o->h->holds, r);
 	set32(o, hd->holds, hd->holds + 1);
@@ -67,9 +67,8 @@ static bool quiet(const struct ipc_obj *o)
 		n |= h->lines[i].count;
 	if (n || S(o)->value != 1)
 		return false;
-	if (o->type == IPC_LOCK || o->type == IPC_RLOCK)
-		return S(o)->undo && S(o)->scope == SCOPE_HANDLE;
-	return !h->b.cond.lock_id;
+	return ipc_is(o, TYPE_INNER_LOCK) ? !h->b.cond.lock_id :
+					    S(o)->undo && S(o)->scope == SCOPE_HANDLE;
 }
 
 /* Put a block aside for the hold. */

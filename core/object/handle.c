@@ -91,14 +91,6 @@ uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n)
 	return k;
 }
 
-uint32_t ipc_scope(const struct ipc_obj *o)
-{
-	if (o->type != IPC_SEM && o->type != IPC_LOCK && o->type != IPC_RLOCK)
-		return SCOPE_HANDLE;
-	/* The jobs share descriptors, so that a close says nothing of one job. */
-	return ipc_is_jobserver(o) ? SCOPE_PROCESS : o->h->b.sem.scope;
-}
-
 uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold)
 {
 	switch (ipc_scope(o)) {

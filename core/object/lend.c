@@ -21,6 +21,22 @@
  */
 #include "object/type.h"
 
+uint64_t ipc_lock_id(const struct ipc_obj *o)
+{
+	return ipc_is(o, TYPE_INNER_LOCK) ? o->h->b.cond.lock_id : 0;
+}
+
+int ipc_set_lock_id(struct ipc_obj *o, uint64_t id)
+{
+	/* Who holds or waits would be left with the other lock. */
+	if (o->h->holds.count || o->h->lines[0].count || o->h->lines[1].count)
+		return -EBUSY;
+	set64(o, o->h->b.cond.lock_id, id);
+	commit(o);
+	o->work = true;
+	return 0;
+}
+
 static bool belongs_to(const struct ipc_handle *hd, const struct ipc_hold *hold, uint32_t pid)
 {
 	return hold->pid == pid || hd->opener == pid;

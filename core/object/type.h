@@ -20,13 +20,58 @@ enum ipc_left {
 	LEFT_WAITS,		/* its caller is not told yet: it goes on waiting, now without a deadline */
 };
 
+/* What others ask about a type, so that nobody has to ask which one it is. */
+enum {
+	TYPE_LARGE	= 1 << 0,	/* its heap holds what users put, however much that is */
+	TYPE_MESSAGES	= 1 << 1,	/* libipcfs puts and gets whole messages, whatever the framing */
+	TYPE_SHORT_CUT	= 1 << 2,	/* queue_put_now() and queue_get_now() are for it */
+	TYPE_LINES	= 1 << 3,	/* a handle may have an unfinished line, which a close completes */
+	TYPE_JOIN	= 1 << 4,	/* counts what is unfinished: done, join */
+	TYPE_WAITED_FOR	= 1 << 5,	/* a read waits for something to happen: ipcfs_wait() */
+	TYPE_INDEX	= 1 << 6,	/* … and its answer says which one the caller is */
+	TYPE_GOES_ROUND	= 1 << 7,	/* what is taken mostly comes back soon */
+	TYPE_LASTING	= 1 << 8,	/* its size is the same whoever closes a handle */
+	TYPE_MEMORY	= 1 << 9,	/* its bytes are a file of their own, with a place for each */
+	TYPE_TEXT	= 1 << 10,	/* one text: read at a position, written as a whole */
+	TYPE_LOCK	= 1 << 11,	/* may be the lock of another object: ctl/lock, lend.c */
+	TYPE_INNER_LOCK	= 1 << 12,	/* has a lock for flock beside what it is, or another object's */
+	TYPE_OWNED	= 1 << 13,	/* its lock notes the handle that holds it */
+	TYPE_SHARED	= 1 << 14,	/* LOCK_SH shares its lock; elsewhere it is as LOCK_EX */
+	TYPE_MONITOR	= 1 << 15,	/* its read gives the lock up and takes it back; notify */
+	TYPE_STANDS	= 1 << 16,	/* a reader that may not wait stands in line all the same */
+	TYPE_PID	= 1 << 17,	/* its readers are to be known as processes */
+};
+
+/* A word of the header that anybody may look at without the lock. at 0: there is none. */
+struct ipc_word {
+	uint16_t at, size;
+};
+
+#define IPC_WORD(field)	{ offsetof(struct ipc_header, field), \
+			  sizeof(((struct ipc_header *)NULL)->field) }
+
+static inline uint64_t ipc_word(const struct ipc_header *h, struct ipc_word w)
+{
+	const char *p = (const char *)h + w.at;
+
+	return w.size == sizeof(uint32_t) ? __atomic_load_n((const uint32_t *)p, __ATOMIC_ACQUIRE) :
+					    __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
+}
+
+#define VERB(v)	(1u << (v))
+
 struct ipc_type {
 	enum ipc_type_id id;
 	const char *name;
 	const char *suffix;
 	uint32_t folder;		/* the node that mkdir makes of such a name; 0: it makes none */
+	uint32_t traits;		/* TYPE_* */
+	uint32_t verbs;			/* the commands that `give` understands: VERB() of each */
+	unsigned int lock_line;		/* in which line those stand who want what holders hold */
+	struct ipc_word ready;		/* a read would find something while it is not 0 … */
+	struct ipc_word most;		/* … and a put has room while that is less; 0: always */
 
-	void (*init)(struct ipc_header *h);
+	void (*init)(struct ipc_header *h, const struct ipc_defaults *d);	/* d may be NULL */
 	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 	int (*give)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		    const struct ipc_cmd *cmd);
@@ -68,12 +113,27 @@ struct ipc_type {
 	 */
 	int (*back)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun);
 	int (*check)(struct ipc_obj *o, struct ipc_check *k);
+	/* What ctl/scope comes to: enum ipc_scope. NULL: SCOPE_HANDLE. */
+	uint32_t (*scope)(const struct ipc_obj *o);
+	/* Each byte written, or read, is one permit. NULL: never. */
+	bool (*bytes)(const struct ipc_obj *o);
 	/*
 	 * The object's lock was taken; is about to be given back: see fast.h. NULL: nothing to do.
 	 */
 	void (*entered)(struct ipc_obj *o);
 	void (*leaving)(struct ipc_obj *o);
 };
+
+static inline bool ipc_is(const struct ipc_obj *o, uint32_t trait)
+{
+	return o->ops->traits & trait;
+}
+
+/* Messages or bytes go through it; all others answer once, and understand commands. */
+static inline bool ipc_is_stream(const struct ipc_type *t)
+{
+	return t->put != NULL;
+}
 
 extern const struct ipc_type ipc_queue_type, ipc_pipe_type, ipc_event_type, ipc_sem_type,
 	ipc_lock_type, ipc_rlock_type, ipc_cond_type, ipc_barrier_type, ipc_value_type,
@@ -235,7 +295,8 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ip
 	      struct ipc_call *c, int how);
 void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line);
 void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
-void sem_init(struct ipc_sem *s, uint32_t type);
+void sem_init_lock(struct ipc_sem *s);	/* free, for one at a time, returned at the close */
+uint32_t sem_scope(const struct ipc_obj *o);
 int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
 /* Re-make the holds of a WAITER_RETAKE that is granted: -ENOMEM. */
 int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w);

@@ -14,9 +14,10 @@
 #define A(o) (&(o)->h->b.array)
 #define LINE_LOCK 0
 
-static void array_init(struct ipc_header *h)
+static void array_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
-	sem_init(&h->b.array.lock, h->type);
+	(void)d;
+	sem_init_lock(&h->b.array.lock);
 	h->b.array.typecode = 'B';
 }
 
@@ -57,7 +58,9 @@ static int array_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_array_type = {
-	.id = IPC_ARRAY, .name = "array", .suffix = ".array", .init = array_init,
+	.id = IPC_ARRAY, .name = "array", .suffix = ".array",
+	.traits = TYPE_MEMORY | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID, .lock_line = LINE_LOCK,
+	.init = array_init,
 	.flock = array_flock, .pump = array_pump, .poll = array_poll, .size = array_size,
 	.unhold = array_unhold, .check = array_check,
 	.entered = fast_entered, .leaving = fast_leaving,

@@ -36,9 +36,10 @@
 #define C(o) (&(o)->h->b.cond)
 enum { LINE_WAIT, LINE_LOCK };
 
-static void cond_init(struct ipc_header *h)
+static void cond_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
-	sem_init(&h->b.cond.lock, h->type);
+	(void)d;
+	sem_init_lock(&h->b.cond.lock);
 }
 
 static bool settled(const struct ipc_waiter *w)
@@ -371,7 +372,9 @@ static int cond_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_cond_type = {
-	.id = IPC_COND, .name = "cond", .suffix = ".cond", .init = cond_init, .read = cond_read,
+	.id = IPC_COND, .name = "cond", .suffix = ".cond",
+	.traits = TYPE_WAITED_FOR | TYPE_INNER_LOCK | TYPE_MONITOR | TYPE_STANDS | TYPE_PID,
+	.verbs = VERB(CMD_NOTIFY), .lock_line = LINE_LOCK, .init = cond_init, .read = cond_read,
 	.give = cond_give, .flock = cond_flock, .pump = cond_pump, .poll = cond_poll,
 	.size = cond_size, .unhold = cond_unhold, .left = cond_left, .regret = cond_regret,
 	.check = cond_check,

@@ -22,8 +22,9 @@
 
 enum { READER, WRITER };
 
-static void init(struct ipc_header *h)
+static void init(struct ipc_header *h, const struct ipc_defaults *d)
 {
+	(void)d;
 	h->b.queue.framing = FRAMING_BYTES;
 	h->b.queue.maxbytes = 1 << 20;
 }
@@ -418,7 +419,7 @@ static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
 
 const struct ipc_type ipc_pipe_type = {
 	.id = IPC_PIPE, .name = "pipe", .suffix = ".pipe", .folder = IPC_TWOWAY,
-	.init = init,
+	.traits = TYPE_LARGE, .init = init,
 	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll, .units = pipe_units,
 	.size = pipe_size, .opened = opened, .closed = closed, .regret = pipe_regret,
 	.back = pipe_back, .check = pipe_check,

@@ -33,9 +33,9 @@
 
 #define Q(o) (&(o)->h->b.queue)
 
-static void init(struct ipc_header *h)
+static void init(struct ipc_header *h, const struct ipc_defaults *d)
 {
-	h->b.queue.framing = FRAMING_LINE;
+	h->b.queue.framing = d ? d->framing : FRAMING_LINE;
 	h->b.queue.next_id = 1;
 }
 
@@ -488,7 +488,9 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 	if (check_mq(o, &q->mq[0], k) < 0 || check_leases(o, &q->leased, true, k) < 0 ||
 	    check_leases(o, &q->dead, false, k) < 0)
 		return -EIO;
-	if (q->framing > FRAMING_RECORD)
+	if (k->leases != q->leased.count)
+		k->why = "handles' leases do not add up";
+	else if (q->framing > FRAMING_RECORD)
 		k->why = "unknown framing";
 	else if (q->unfinished > (uint64_t)q->mq[0].count + q->leased.count + q->next_id + UINT32_MAX)
 		k->why = "more unfinished than there can be";
@@ -496,7 +498,9 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_queue_type = {
-	.id = IPC_QUEUE, .name = "queue", .suffix = ".queue", .init = init,
+	.id = IPC_QUEUE, .name = "queue", .suffix = ".queue",
+	.traits = TYPE_LARGE | TYPE_MESSAGES | TYPE_SHORT_CUT | TYPE_LINES | TYPE_JOIN,
+	.ready = IPC_WORD(b.queue.mq[0].count), .most = IPC_WORD(b.queue.maxsize), .init = init,
 	.read = queue_read, .put = queue_put, .pump = queue_pump, .poll = queue_poll, .units = queue_units,
 	.size = queue_size, .unlease = lease_return_all, .regret = queue_regret, .back = queue_back,
 	.check = queue_check,

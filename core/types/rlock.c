@@ -26,9 +26,10 @@
 #define S(o) (&(o)->h->b.sem)
 #define LINE 0
 
-static void rlock_init(struct ipc_header *h)
+static void rlock_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
-	sem_init(&h->b.sem, h->type);
+	(void)d;
+	sem_init_lock(&h->b.sem);
 }
 
 static uint64_t depth_of(struct ipc_obj *o, ref_t handle)
@@ -220,8 +221,9 @@ static int rlock_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_rlock_type = {
-	.id = IPC_RLOCK, .name = "rlock", .suffix = ".rlock", .init = rlock_init,
-	.read = rlock_read, .give = rlock_give, .flock = rlock_flock, .pump = rlock_pump,
+	.id = IPC_RLOCK, .name = "rlock", .suffix = ".rlock",
+	.traits = TYPE_LOCK | TYPE_OWNED | TYPE_PID, .verbs = VERB(CMD_ADD), .init = rlock_init,
+	.scope = sem_scope, .read = rlock_read, .give = rlock_give, .flock = rlock_flock, .pump = rlock_pump,
 	.poll = rlock_poll, .units = rlock_units, .size = rlock_size, .unhold = rlock_unhold, .check = rlock_check,
 	.entered = fast_entered, .leaving = fast_leaving,
 };

@@ -20,12 +20,9 @@
 
 #define LINE 0
 
-void sem_init(struct ipc_sem *s, uint32_t type)
+void sem_init_lock(struct ipc_sem *s)
 {
-	bool lock = type != IPC_SEM;
-
-	s->value = s->bound = lock;
-	s->undo = lock;
+	s->value = s->bound = s->undo = 1;
 }
 
 /* Is what is taken by reading returned at the latest when its handle closes? */
@@ -42,11 +39,6 @@ static void answer_permit(struct ipc_obj *o, const struct ipc_sem *s, ref_t hand
 		answer_token(a);
 	else
 		answer_number(a, 1);
-}
-
-static bool sharable(const struct ipc_obj *o)
-{
-	return o->type == IPC_LOCK;
 }
 
 static bool grantable(const struct ipc_sem *s, bool shared)
@@ -102,7 +94,7 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ip
 	      struct ipc_call *c, int how)
 {
 	struct ipc_hold *hold = flock_of(o, c->handle);
-	bool shared = how == LOCK_SH && sharable(o);
+	bool shared = how == LOCK_SH && ipc_is(o, TYPE_SHARED);
 
 	(void)hd;
 	c->op = shared ? OP_FLOCK_SHARED : OP_FLOCK;
@@ -175,9 +167,10 @@ int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w)
 
 #define S(o) (&(o)->h->b.sem)
 
-static void init(struct ipc_header *h)
+static void lock_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
-	sem_init(&h->b.sem, h->type);
+	(void)d;
+	sem_init_lock(&h->b.sem);
 }
 
 static int read_permit(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
@@ -224,11 +217,6 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 	(void)hd;
 	if (cmd->verb != CMD_ADD || cmd->n < 0)
 		return -EINVAL;
-	if (o->type == IPC_LOCK) {
-		if (cmd->n != 1)
-			return cmd->n ? -ERANGE : 0;
-		return release_lock(o, c);
-	}
 	n = (uint64_t)cmd->n - c->done;
 	if (n > INT64_MAX - s->value || (s->bound && s->value + n > s->bound))
 		return -ERANGE;
@@ -248,6 +236,17 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 	return 0;
 }
 
+static int lock_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		     const struct ipc_cmd *cmd)
+{
+	(void)hd;
+	if (cmd->verb != CMD_ADD || cmd->n < 0)
+		return -EINVAL;
+	if (cmd->n != 1)
+		return cmd->n ? -ERANGE : 0;
+	return release_lock(o, c);
+}
+
 static int flock_it(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
 {
 	return sem_flock(o, S(o), LINE, hd, c, how);
@@ -260,12 +259,13 @@ static void pump(struct ipc_obj *o)
 
 static unsigned int poll_it(struct ipc_obj *o, struct ipc_handle *hd)
 {
-	bool free = S(o)->value && !line_first(o, LINE);
-
 	(void)hd;
-	if (o->type == IPC_LOCK)
-		return (free ? POLLIN : 0) | (S(o)->value ? 0 : POLLOUT);
-	return (free ? POLLIN : 0) | POLLOUT;
+	return (S(o)->value && !line_first(o, LINE) ? POLLIN : 0) | POLLOUT;
+}
+
+static unsigned int lock_poll(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	return S(o)->value ? poll_it(o, hd) & ~(unsigned int)POLLOUT : POLLOUT;
 }
 
 static uint64_t units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
@@ -285,6 +285,17 @@ static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
 	sem_unhold(o, S(o), hold);
 }
 
+uint32_t sem_scope(const struct ipc_obj *o)
+{
+	/* The jobs share descriptors, so that a close says nothing of one job. */
+	return S(o)->jobserver ? SCOPE_PROCESS : S(o)->scope;
+}
+
+static bool gives_tokens(const struct ipc_obj *o)
+{
+	return S(o)->jobserver;
+}
+
 /*
  * A permit that a dead direct client was given: its hold returns it; without undo it was not
  * taken.
@@ -295,7 +306,8 @@ static void regret(struct ipc_obj *o, struct ipc_waiter *w)
 		put_back(o, S(o), 1);
 }
 
-int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
+/* What holds of permits and locks alike. *ret_held: how many are held. */
+static int check_permits(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k, uint64_t *ret_held)
 {
 	uint64_t shared = 0, held = 0;
 
@@ -313,29 +325,48 @@ int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
 		k->why = "more permits free than the bound";
 	else if (shared != s->shared)
 		k->why = "shared holders do not add up";
-	else if (o->type != IPC_SEM && s->value && shared + held)
-		k->why = "free and held at once";
-	else if (o->type > IPC_RLOCK && s->value + held != 1)
-		k->why = "held by nobody, or by two";
 	else if (s->undo > 1 || s->scope >= SCOPES || s->jobserver > 1)
 		k->why = "unknown setting";
+	*ret_held = shared + held;
+	return k->why ? -EIO : 0;
+}
+
+int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
+{
+	uint64_t held;
+
+	if (check_permits(o, s, k, &held) < 0)
+		return -EIO;
+	if (s->value && held)
+		k->why = "free and held at once";
+	else if (ipc_is(o, TYPE_INNER_LOCK) && s->value + held != 1)
+		k->why = "held by nobody, or by two";
 	return k->why ? -EIO : 0;
 }
 
 static int check(struct ipc_obj *o, struct ipc_check *k)
 {
+	uint64_t held;
+
+	return check_permits(o, S(o), k, &held);
+}
+
+static int lock_check(struct ipc_obj *o, struct ipc_check *k)
+{
 	return sem_check(o, S(o), k);
 }
 
 const struct ipc_type ipc_sem_type = {
-	.id = IPC_SEM, .name = "sem", .suffix = ".sem", .init = init, .read = read_permit,
+	.id = IPC_SEM, .name = "sem", .suffix = ".sem", .traits = TYPE_GOES_ROUND | TYPE_PID,
+	.verbs = VERB(CMD_ADD), .ready = IPC_WORD(b.sem.value), .read = read_permit,
 	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
-	.unhold = unhold, .regret = regret, .check = check,
+	.unhold = unhold, .regret = regret, .check = check, .scope = sem_scope, .bytes = gives_tokens,
 };
 
 const struct ipc_type ipc_lock_type = {
-	.id = IPC_LOCK, .name = "lock", .suffix = ".lock", .init = init, .read = read_permit,
-	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
-	.unhold = unhold, .regret = regret, .check = check,
-	.entered = fast_entered, .leaving = fast_leaving,
+	.id = IPC_LOCK, .name = "lock", .suffix = ".lock",
+	.traits = TYPE_LOCK | TYPE_SHARED | TYPE_PID, .verbs = VERB(CMD_ADD), .init = lock_init,
+	.read = read_permit, .give = lock_give, .flock = flock_it, .pump = pump, .poll = lock_poll,
+	.units = units, .size = size, .unhold = unhold, .regret = regret, .check = lock_check,
+	.scope = sem_scope, .entered = fast_entered, .leaving = fast_leaving,
 };

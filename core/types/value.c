@@ -30,9 +30,10 @@
 
 enum { LINE_CHANGED, LINE_LOCK };
 
-static void value_init(struct ipc_header *h)
+static void value_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
-	sem_init(&h->b.value.lock, h->type);
+	(void)d;
+	sem_init_lock(&h->b.value.lock);
 }
 
 static ref_t text_new(struct ipc_obj *o, const char *text, size_t len)
@@ -313,7 +314,10 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_value_type = {
-	.id = IPC_VALUE, .name = "value", .suffix = ".value", .init = value_init,
+	.id = IPC_VALUE, .name = "value", .suffix = ".value",
+	.traits = TYPE_TEXT | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
+	.verbs = VERB(CMD_TEXT) | VERB(CMD_PLUS) | VERB(CMD_CAS), .lock_line = LINE_LOCK,
+	.init = value_init,
 	.read = value_read, .give = value_give, .flock = value_flock, .pump = value_pump,
 	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened,
 	.unhold = value_unhold,
