@@ -46,7 +46,9 @@ static int attach(int fd, struct lib_attach *a)
 	memset(a, 0, sizeof(*a));
 	a->magic = LIB_MAGIC;
 	a->direct = !getenv("IPCFS_NO_DIRECT");
-	return ioctl(fd, LIB_IOC_ATTACH, a) < 0 ? -errno : 0;
+	if (ioctl(fd, LIB_IOC_ATTACH, a) < 0)
+		return -errno;
+	return ipc_type_of(a->type) ? 0 : -EPROTO;
 }
 
 int client_reopen(const struct ipcfs_obj *o)
@@ -120,6 +122,7 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 	r = o->fd < 0 ? -errno : attach(o->fd, &o->at);
 	if (r == 0 && oflags & O_NONBLOCK)	/* that was for the open alone */
 		r = fcntl(o->fd, F_SETFL, o->oflags | O_ASYNC) < 0 ? -errno : 0;
+	o->type = r == 0 ? ipc_type_of(o->at.type) : NULL;
 	if (r < 0) {
 		if (o->fd >= 0)
 			close(o->fd);
@@ -138,7 +141,7 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 static void give_back(ipcfs_obj *o)
 {
 	/* An end of a pipe is open as long as anybody has it. */
-	int64_t whole = o->at.type == IPC_PIPE &&
+	int64_t whole = o->type->closed &&
 			o->copied == __atomic_load_n(&own_forks, __ATOMIC_RELAXED);
 
 	if (o->forks != client_forks || o->pid != getpid() ||
@@ -186,7 +189,7 @@ int ipcfs_fd(const ipcfs_obj *o)
 
 static bool too_long(const struct ipcfs_obj *o, size_t len)
 {
-	return o->at.type == IPC_QUEUE && len > IPC_MESSAGE_MAX;
+	return o->type->traits & TYPE_MESSAGES && len > IPC_MESSAGE_MAX;
 }
 
 int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
@@ -197,7 +200,7 @@ int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
 
 	if (r < 0)
 		return r;
-	if (!is_messages(o->at.type))
+	if (!ipc_is_stream(o->type))
 		return -EINVAL;
 	if (too_long(o, len))
 		return -EMSGSIZE;
@@ -213,7 +216,7 @@ int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeou
 
 	if (r < 0)
 		return r;
-	if (!is_messages(o->at.type) || n < 0)
+	if (!ipc_is_stream(o->type) || n < 0)
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
 	while (done < n && r == 0) {
@@ -239,7 +242,7 @@ ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)
 
 	if (r < 0)
 		return r;
-	if (!is_messages(o->at.type) || !size)
+	if (!ipc_is_stream(o->type) || !size)
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
 	r = direct_get(o, &v, 1, deadline, &got);
@@ -256,7 +259,7 @@ int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns)
 
 	if (r < 0)
 		return (int)r;
-	if (!is_messages(o->at.type) || n < 0)
+	if (!ipc_is_stream(o->type) || n < 0)
 		return -EINVAL;
 	for (int i = 0; i < n; i++)
 		if (!bufs[i].iov_len)
@@ -282,7 +285,7 @@ int ipcfs_done(ipcfs_obj *o, unsigned int n)
 
 	if (r < 0)
 		return r;
-	if (o->at.type != IPC_QUEUE)
+	if (!(o->type->traits & TYPE_JOIN))
 		return -EINVAL;
 	r = direct_done(o, n);
 	return r != USE_FILE ? r : file_done(o, n);
@@ -296,7 +299,7 @@ int ipcfs_join(ipcfs_obj *o, int64_t timeout_ns)
 
 	if (r < 0)
 		return r;
-	if (o->at.type != IPC_QUEUE)
+	if (!(o->type->traits & TYPE_JOIN))
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
 	r = direct_number(o, OP_JOIN, deadline, &zero);
@@ -318,13 +321,13 @@ static int read_number(struct ipcfs_obj *o, int64_t timeout_ns, int64_t *ret)
 int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
 {
 	int64_t deadline, depth;
-	int r = enter(o, is_permits(o->at.type) ? O_RDONLY : O_RDWR);
+	int r = enter(o, is_permits(o->type) ? O_RDONLY : O_RDWR);
 
 	if (r < 0)
 		return r;
 	if (o->fast && direct_take(o, timeout_ns != 0))
 		return 0;
-	if (is_permits(o->at.type))
+	if (is_permits(o->type))
 		return read_number(o, timeout_ns, &depth);
 	deadline = deadline_of(timeout_ns);
 	r = direct_flock(o, LOCK_EX, deadline);
@@ -351,10 +354,10 @@ int ipcfs_release(ipcfs_obj *o, unsigned int n)
 {
 	int r;
 
-	if (o->fast && (n == 1 || !is_permits(o->at.type)) && enter(o, O_WRONLY) == 0 &&
+	if (o->fast && (n == 1 || !is_permits(o->type)) && enter(o, O_WRONLY) == 0 &&
 	    direct_release(o))
 		return 0;
-	if (is_permits(o->at.type))
+	if (is_permits(o->type))
 		return command(o, &(struct ipc_cmd){ .verb = CMD_ADD, .n = n }, NULL);
 	r = enter(o, O_RDWR);
 	if (r < 0)
@@ -370,29 +373,34 @@ int ipcfs_wait(ipcfs_obj *o, int64_t timeout_ns)
 
 	if (r < 0)
 		return r;
-	if (o->at.type != IPC_EVENT && o->at.type != IPC_COND && o->at.type != IPC_BARRIER)
+	if (!(o->type->traits & TYPE_WAITED_FOR))
 		return -EINVAL;
 	r = read_number(o, timeout_ns, &n);
-	return r < 0 || o->at.type != IPC_BARRIER ? r : (int)n;
+	return r < 0 || !(o->type->traits & TYPE_INDEX) ? r : (int)n;
+}
+
+static bool understands(const struct ipcfs_obj *o, enum ipc_verb verb)
+{
+	return o->type->verbs & VERB(verb);
 }
 
 int ipcfs_set(ipcfs_obj *o)
 {
-	if (o->at.type != IPC_EVENT)
+	if (!understands(o, CMD_SET))
 		return -EINVAL;
 	return command(o, &(struct ipc_cmd){ .verb = CMD_SET }, "set");
 }
 
 int ipcfs_clear(ipcfs_obj *o)
 {
-	if (o->at.type != IPC_EVENT)
+	if (!understands(o, CMD_CLEAR))
 		return -EINVAL;
 	return command(o, &(struct ipc_cmd){ .verb = CMD_CLEAR }, "clear");
 }
 
 int ipcfs_notify(ipcfs_obj *o, unsigned int n)
 {
-	if (o->at.type != IPC_COND)
+	if (!understands(o, CMD_NOTIFY))
 		return -EINVAL;
 	if (n == IPCFS_ALL)
 		return command(o, &(struct ipc_cmd){ .verb = CMD_NOTIFY, .n = CMD_ALL }, "all");
@@ -406,7 +414,7 @@ static int enter_value(struct ipcfs_obj *o, const int64_t *ret)
 {
 	int r;
 
-	if (o->at.type != IPC_VALUE)
+	if (!(o->type->traits & TYPE_TEXT))
 		return -EINVAL;
 	r = enter(o, ret ? O_RDONLY : O_WRONLY);
 	return r < 0 ? r : enter(o, O_WRONLY);
@@ -442,12 +450,12 @@ int64_t ipcfs_value(const ipcfs_obj *object)
 	struct ipcfs_obj *o = (struct ipcfs_obj *)(uintptr_t)object;	/* the lock is in it */
 	struct stat st;
 	int64_t n = 0;
-	int r = enter(o, o->at.type == IPC_VALUE ? O_RDONLY : O_RDWR);
+	int r = enter(o, o->type->traits & TYPE_TEXT ? O_RDONLY : O_RDWR);
 
 	if (r == 0)
 		r = direct_value(o, &n);
 	if (r == USE_FILE) {
-		if (o->at.type == IPC_VALUE)
+		if (o->type->traits & TYPE_TEXT)
 			r = file_value(o, &n);
 		else if ((r = fstat(o->fd, &st) < 0 ? -errno : 0) == 0)
 			n = st.st_size;
@@ -505,7 +513,7 @@ void *ipcfs_data(ipcfs_obj *o, size_t *length)
 	void *data;
 	int r = enter(o, O_RDWR);
 
-	if (r == 0 && o->at.type != IPC_ARRAY)
+	if (r == 0 && !(o->type->traits & TYPE_MEMORY))
 		r = -EINVAL;
 	if (r == 0 && (o->oflags & O_ACCMODE) != O_RDWR)
 		r = -EBADF;

@@ -19,6 +19,7 @@
 #include "object/engine.h"
 #include "client/ipcfs.h"
 #include "client/lib.h"
+#include "object/type.h"
 
 #define USE_FILE	INT_MIN		/* cannot be done directly: go through the file */
 
@@ -29,6 +30,7 @@ struct ipcfs_obj {
 	pid_t pid;			/* and by whom */
 	unsigned int copied;		/* own_forks then: does any other process have the descriptor? */
 	struct lib_attach at;
+	const struct ipc_type *type;
 	bool direct;			/* map may be used */
 	struct ipc_sem *fast;		/* its lock, if it may be taken by the fast word; NULL */
 	bool damaged;			/* atomic */
@@ -73,15 +75,10 @@ static inline int64_t left_of(int64_t deadline)
 	return t > 0 ? t : 1;
 }
 
-static inline bool is_messages(uint32_t type)
+/* Permits are taken by reading and given by number; the locks of other types are for flock. */
+static inline bool is_permits(const struct ipc_type *t)
 {
-	return type == IPC_QUEUE || type == IPC_PIPE;
-}
-
-/* The permits of these are taken by reading, the locks of the others by flock. */
-static inline bool is_permits(uint32_t type)
-{
-	return type == IPC_SEM || type == IPC_LOCK || type == IPC_RLOCK;
+	return t->verbs & VERB(CMD_ADD);
 }
 
 /* Open the same file once more, with a handle of its own. Its fd or -errno. */

@@ -176,9 +176,9 @@ void session_sync(struct ipcfs_obj *c)
 /* Would its close make a difference to others? */
 static bool matters(const struct ipc_obj *o, const struct ipc_handle *hd)
 {
-	if (o->type == IPC_PIPE || hd->holds || hd->waiters || hd->rests || hd->leases || hd->line)
+	if (o->ops->closed || hd->holds || hd->waiters || hd->rests || hd->leases || hd->line)
 		return true;
-	return o->type == IPC_QUEUE && answer_left(&hd->hand);
+	return o->ops->back && answer_left(&hd->hand);
 }
 
 /*
@@ -189,7 +189,7 @@ static int who_matters(struct ipc_obj *o, const struct ipc_handle *me, uint32_t 
 {
 	int n = 0;
 
-	if (o->type == IPC_EVENT)		/* no close sets it */
+	if (ipc_is(o, TYPE_LASTING) && !o->ops->unhold)	/* no close sets an event */
 		return 0;
 	if (o->h->handles.count > HANDLES_LOOK)
 		return -1;
@@ -257,7 +257,7 @@ static bool nobody(const struct ipcfs_obj *c)
 
 	for (unsigned int i = 0; i < IPC_LINES; i++)
 		n |= __atomic_load_n(&h->lines[i].count, __ATOMIC_RELAXED);
-	return !n && (c->at.type != IPC_QUEUE || __atomic_load_n(&h->handles.count, __ATOMIC_RELAXED) < 2);
+	return !n && (!c->type->back || __atomic_load_n(&h->handles.count, __ATOMIC_RELAXED) < 2);
 }
 
 void session_sync_size(struct ipcfs_obj *c)
@@ -271,7 +271,7 @@ void session_sync_size(struct ipcfs_obj *c)
 			session_sync(c);
 		return;
 	}
-	if (c->at.type == IPC_EVENT || c->at.type == IPC_ARRAY || nobody(c))
+	if (c->type->traits & TYPE_LASTING || nobody(c))
 		return;
 	n = -1;
 	if (session_begin(c, &s, 0) == 0) {

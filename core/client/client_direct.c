@@ -115,7 +115,7 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 
 static unsigned int get_now(struct ipcfs_obj *c, struct session *s, struct iovec *bufs, int n)
 {
-	if (c->at.type != IPC_QUEUE || s->hd->hand.kind != ANSWER_NONE || s->hd->rests)
+	if (!(c->type->traits & TYPE_SHORT_CUT) || s->hd->hand.kind != ANSWER_NONE || s->hd->rests)
 		return 0;
 	return queue_get_now(s->o, bufs, (unsigned int)n);
 }
@@ -152,11 +152,7 @@ static bool for_file(const struct session *s)
 {
 	const struct ipc_obj *o = s->o;
 
-	if (is_permits(o->type))
-		return ipc_scope(o) != SCOPE_HANDLE;
-	return (o->type == IPC_COND && o->h->b.cond.lock_id) ||
-	       (o->type == IPC_VALUE && o->h->b.value.lock_id) ||
-	       (o->type == IPC_ARRAY && o->h->b.array.lock_id);
+	return ipc_scope(o) != SCOPE_HANDLE || ipc_lock_id(o);
 }
 
 int direct_number(struct ipcfs_obj *c, uint32_t op, int64_t deadline, int64_t *ret)
@@ -182,7 +178,7 @@ static unsigned int put_now(struct ipcfs_obj *c, struct session *s, const struct
 {
 	unsigned int k, done = 0;
 
-	if (c->at.type != IPC_QUEUE)
+	if (!(c->type->traits & TYPE_SHORT_CUT))
 		return 0;
 	while (done < (unsigned int)n &&
 	       (k = queue_put_now(s->o, c->at.message_limit, msgs + done, (unsigned int)n - done)))
@@ -303,7 +299,7 @@ int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_val
 		if (r < 0)
 			break;
 	}
-	if (s.hd && s.o->type == IPC_VALUE) {
+	if (s.hd && ipc_is(s.o, TYPE_TEXT)) {
 		/* What came of it is said now, and is no answer for a later read. */
 		if (r == 0 && answer_left(&s.hd->hand))
 			answer_drop(s.o, &s.hd->hand);
@@ -361,7 +357,7 @@ int direct_value(struct ipcfs_obj *c, int64_t *ret)
 		return USE_FILE;
 	if (damage_marked(&c->map))
 		return -EIO;
-	if (c->at.type != IPC_VALUE) {
+	if (!(c->type->traits & TYPE_TEXT)) {
 		session_sync_size(c);
 		*ret = (int64_t)ipc_size(&c->map);	/* one word, atomic */
 		return 0;

@@ -12,25 +12,18 @@
 #define ROUNDS		400		/* of looking out for what goes round: some 0.2 ms */
 #define ROUNDS_YIELD	8		/* after which others get the CPU */
 
-static bool has_message(struct ipcfs_obj *c, void *unused)
+static bool is_ready(struct ipcfs_obj *c, void *unused)
 {
 	(void)unused;
-	return __atomic_load_n(&c->map.h->b.queue.mq[0].count, __ATOMIC_ACQUIRE) != 0;
+	return ipc_word(c->map.h, c->type->ready) != 0;
 }
 
 static bool has_room(struct ipcfs_obj *c, void *unused)
 {
-	const struct ipc_queue *q = &c->map.h->b.queue;
-	uint64_t most = __atomic_load_n(&q->maxsize, __ATOMIC_RELAXED);
+	uint64_t most = ipc_word(c->map.h, c->type->most);
 
 	(void)unused;
-	return !most || __atomic_load_n(&q->mq[0].count, __ATOMIC_ACQUIRE) < most;
-}
-
-static bool is_set(struct ipcfs_obj *c, void *unused)
-{
-	(void)unused;
-	return __atomic_load_n(&c->map.h->b.event.set, __ATOMIC_ACQUIRE) != 0;
+	return !most || ipc_word(c->map.h, c->type->ready) < most;
 }
 
 /* Who would have to wait first looks for a while whether it has to. true: it has looked. */
@@ -90,7 +83,7 @@ static bool goes_round(struct ipcfs_obj *c, enum look (*look)(struct ipcfs_obj *
 static enum look permit(struct ipcfs_obj *c, uint64_t *ret_sight)
 {
 	*ret_sight = sight(c->map.h);
-	return __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_ACQUIRE) ? NOW : NOT_YET;
+	return ipc_word(c->map.h, c->type->ready) ? NOW : NOT_YET;
 }
 
 /* It is taken at once. */
@@ -112,30 +105,24 @@ bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
 {
 	if (op == OP_JOIN)
 		return false;
-	switch (c->at.type) {
-	case IPC_QUEUE:
-		return look_first(c, has_message, deadline);
-	case IPC_SEM:
-		if (!c->direct || !deadline ||
-		    __atomic_load_n(&c->map.h->b.sem.value, __ATOMIC_RELAXED))
-			return false;
-		goes_round(c, permit);
-		return true;
-	case IPC_EVENT:
-		return look_first(c, is_set, deadline);
-	default:
-		return c->fast && is_permits(c->at.type);	/* direct_take() has */
-	}
+	if (!c->type->ready.at)
+		return c->fast && is_permits(c->type);	/* direct_take() has */
+	if (!(c->type->traits & TYPE_GOES_ROUND))
+		return look_first(c, is_ready, deadline);
+	if (!c->direct || !deadline || is_ready(c, NULL))
+		return false;
+	goes_round(c, permit);
+	return true;
 }
 
 bool is_full(const struct ipcfs_obj *c)
 {
-	return c->at.type == IPC_QUEUE && !has_room((struct ipcfs_obj *)(uintptr_t)c, NULL);
+	return c->type->most.at && !has_room((struct ipcfs_obj *)(uintptr_t)c, NULL);
 }
 
 bool look_before_putting(struct ipcfs_obj *c, int64_t deadline)
 {
-	return c->at.type == IPC_QUEUE && look_first(c, has_room, deadline);
+	return c->type->most.at && look_first(c, has_room, deadline);
 }
 
 /* ---- the fast word ---- */
