@@ -57,7 +57,7 @@ struct ipc_call {
 	struct ipc_answer got;		/* read */
 };
 
-/* A command written to an object that is no queue, pipe or array: see fs/base/text.h. */
+/* A command written to an object that is no queue, pipe or array: see command.h. */
 enum ipc_verb { CMD_ADD, CMD_SET, CMD_CLEAR, CMD_NOTIFY, CMD_PARTIES, CMD_RESET, CMD_ABORT,
 		CMD_TEXT, CMD_PLUS, CMD_CAS };
 

@@ -66,13 +66,18 @@ struct ipc_type {
 	const char *suffix;
 	uint32_t folder;		/* the node that mkdir makes of such a name; 0: it makes none */
 	uint32_t traits;		/* TYPE_* */
-	uint32_t verbs;			/* the commands that `give` understands: VERB() of each */
+	uint32_t verbs;			/* the commands that `give` takes: VERB() of each */
 	unsigned int lock_line;		/* in which line those stand who want what holders hold */
 	struct ipc_word ready;		/* a read would find something while it is not 0 … */
 	struct ipc_word most;		/* … and a put has room while that is less; 0: always */
 
 	void (*init)(struct ipc_header *h, const struct ipc_defaults *d);	/* d may be NULL */
 	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+	/*
+	 * Understand a command: s is without blanks around it; *ret is it as a text, as it was
+	 * written (but for the newline at its end). -EINVAL, -ERANGE.
+	 */
+	int (*parse)(const char *s, size_t len, struct ipc_cmd *ret);
 	int (*give)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		    const struct ipc_cmd *cmd);
 	/* Put the bytes of a write(). Commits as it goes; call->done says how far it came. */
@@ -296,6 +301,7 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ip
 void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line);
 void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
 void sem_init_lock(struct ipc_sem *s);	/* free, for one at a time, returned at the close */
+int lock_parse(const char *s, size_t len, struct ipc_cmd *ret);
 uint32_t sem_scope(const struct ipc_obj *o);
 int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
 /* Re-make the holds of a WAITER_RETAKE that is granted: -ENOMEM. */

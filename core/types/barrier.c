@@ -26,7 +26,7 @@
  */
 #include <poll.h>
 
-#include "object/type.h"
+#include "object/command.h"
 
 #define B(o) (&(o)->h->b.barrier)
 #define LINE 0
@@ -101,6 +101,17 @@ static int barrier_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_cal
 	if (parked && r >= 0)
 		waiter_done(o, parked);
 	return r;
+}
+
+static int barrier_parse(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	if (text_is(s, len, "reset"))
+		*ret = (struct ipc_cmd){ .verb = CMD_RESET };
+	else if (text_is(s, len, "abort"))
+		*ret = (struct ipc_cmd){ .verb = CMD_ABORT };
+	else
+		return len ? command_count(s, len, CMD_PARTIES, ret) : -EINVAL;
+	return 0;
 }
 
 static int barrier_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
@@ -185,6 +196,6 @@ const struct ipc_type ipc_barrier_type = {
 	.id = IPC_BARRIER, .name = "barrier", .suffix = ".barrier",
 	.traits = TYPE_WAITED_FOR | TYPE_INDEX | TYPE_STANDS | TYPE_PID,
 	.verbs = VERB(CMD_PARTIES) | VERB(CMD_RESET) | VERB(CMD_ABORT), .read = barrier_read,
-	.give = barrier_give, .pump = barrier_pump, .poll = barrier_poll, .size = barrier_size,
+	.parse = barrier_parse, .give = barrier_give, .pump = barrier_pump, .poll = barrier_poll, .size = barrier_size,
 	.left = barrier_left, .check = barrier_check,
 };

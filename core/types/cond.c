@@ -30,8 +30,8 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/command.h"
 #include "object/fast.h"
-#include "object/type.h"
 
 #define C(o) (&(o)->h->b.cond)
 enum { LINE_WAIT, LINE_LOCK };
@@ -230,6 +230,14 @@ void ipc_cond_park(struct ipc_obj *o, ref_t r)
 
 /* ---- the rest ---- */
 
+static int cond_parse(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	if (!text_is(s, len, "all"))
+		return command_count(s, len, CMD_NOTIFY, ret);
+	*ret = (struct ipc_cmd){ .verb = CMD_NOTIFY, .n = CMD_ALL };
+	return 0;
+}
+
 static int cond_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *call,
 		     const struct ipc_cmd *cmd)
 {
@@ -375,7 +383,7 @@ const struct ipc_type ipc_cond_type = {
 	.id = IPC_COND, .name = "cond", .suffix = ".cond",
 	.traits = TYPE_WAITED_FOR | TYPE_INNER_LOCK | TYPE_MONITOR | TYPE_STANDS | TYPE_PID,
 	.verbs = VERB(CMD_NOTIFY), .lock_line = LINE_LOCK, .init = cond_init, .read = cond_read,
-	.give = cond_give, .flock = cond_flock, .pump = cond_pump, .poll = cond_poll,
+	.parse = cond_parse, .give = cond_give, .flock = cond_flock, .pump = cond_pump, .poll = cond_poll,
 	.size = cond_size, .unhold = cond_unhold, .left = cond_left, .regret = cond_regret,
 	.check = cond_check,
 	.entered = fast_entered, .leaving = fast_leaving,

@@ -5,7 +5,7 @@
  */
 #include <poll.h>
 
-#include "object/type.h"
+#include "object/command.h"
 
 #define E(o) (&(o)->h->b.event)
 #define LINE 0
@@ -16,6 +16,17 @@ static int event_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	if (!E(o)->set)
 		return waiter_add(o, c, LINE, 0);
 	answer_number(&c->got, 1);
+	return 0;
+}
+
+static int event_parse(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	if (text_is(s, len, "1") || text_is(s, len, "set"))
+		*ret = (struct ipc_cmd){ .verb = CMD_SET };
+	else if (text_is(s, len, "0") || text_is(s, len, "clear"))
+		*ret = (struct ipc_cmd){ .verb = CMD_CLEAR };
+	else
+		return -EINVAL;
 	return 0;
 }
 
@@ -63,6 +74,6 @@ const struct ipc_type ipc_event_type = {
 	.id = IPC_EVENT, .name = "event", .suffix = ".event",
 	.traits = TYPE_WAITED_FOR | TYPE_LASTING, .verbs = VERB(CMD_SET) | VERB(CMD_CLEAR),
 	.ready = IPC_WORD(b.event.set), .read = event_read,
-	.give = event_give, .pump = event_pump, .poll = event_poll, .size = event_size,
+	.parse = event_parse, .give = event_give, .pump = event_pump, .poll = event_poll, .size = event_size,
 	.check = event_check,
 };

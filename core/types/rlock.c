@@ -223,7 +223,7 @@ static int rlock_check(struct ipc_obj *o, struct ipc_check *k)
 const struct ipc_type ipc_rlock_type = {
 	.id = IPC_RLOCK, .name = "rlock", .suffix = ".rlock",
 	.traits = TYPE_LOCK | TYPE_OWNED | TYPE_PID, .verbs = VERB(CMD_ADD), .init = rlock_init,
-	.scope = sem_scope, .read = rlock_read, .give = rlock_give, .flock = rlock_flock, .pump = rlock_pump,
+	.scope = sem_scope, .read = rlock_read, .parse = lock_parse, .give = rlock_give, .flock = rlock_flock, .pump = rlock_pump,
 	.poll = rlock_poll, .units = rlock_units, .size = rlock_size, .unhold = rlock_unhold, .check = rlock_check,
 	.entered = fast_entered, .leaving = fast_leaving,
 };

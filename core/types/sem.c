@@ -15,8 +15,8 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/command.h"
 #include "object/fast.h"
-#include "object/type.h"
 
 #define LINE 0
 
@@ -181,6 +181,16 @@ static int read_permit(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call
 	take(o, S(o), false);
 	answer_permit(o, S(o), c->handle, &c->got);
 	return has_undo(S(o)) ? hold_add(o, c, OP_READ, 1) : 0;
+}
+
+static int parse(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	return command_count(s, len, CMD_ADD, ret);
+}
+
+int lock_parse(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	return command_count(s, text_is(s, len, "release") ? 0 : len, CMD_ADD, ret);
 }
 
 /* A release: of this handle's own if it has one, else of somebody's. */
@@ -359,14 +369,14 @@ static int lock_check(struct ipc_obj *o, struct ipc_check *k)
 const struct ipc_type ipc_sem_type = {
 	.id = IPC_SEM, .name = "sem", .suffix = ".sem", .traits = TYPE_GOES_ROUND | TYPE_PID,
 	.verbs = VERB(CMD_ADD), .ready = IPC_WORD(b.sem.value), .read = read_permit,
-	.give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
+	.parse = parse, .give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
 	.unhold = unhold, .regret = regret, .check = check, .scope = sem_scope, .bytes = gives_tokens,
 };
 
 const struct ipc_type ipc_lock_type = {
 	.id = IPC_LOCK, .name = "lock", .suffix = ".lock",
 	.traits = TYPE_LOCK | TYPE_SHARED | TYPE_PID, .verbs = VERB(CMD_ADD), .init = lock_init,
-	.read = read_permit, .give = lock_give, .flock = flock_it, .pump = pump, .poll = lock_poll,
+	.read = read_permit, .parse = lock_parse, .give = lock_give, .flock = flock_it, .pump = pump, .poll = lock_poll,
 	.units = units, .size = size, .unhold = unhold, .regret = regret, .check = lock_check,
 	.scope = sem_scope, .entered = fast_entered, .leaving = fast_leaving,
 };

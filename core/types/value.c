@@ -22,8 +22,8 @@
 #include <string.h>
 
 #include "object/number.h"
+#include "object/command.h"
 #include "object/fast.h"
-#include "object/type.h"
 
 #define V(o) (&(o)->h->b.value)
 #define SHARES_MAX 60000u	/* ipc_msg.refs has 16 bits */
@@ -199,6 +199,45 @@ static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, con
 	return 0;
 }
 
+/* "+=N", "-=N" */
+static int parse_plus(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	*ret = (struct ipc_cmd){ .verb = CMD_PLUS, .n = s[0] == '-' ? -1 : 1, .text = s + 2,
+				 .text_len = len - 2 };
+	text_trim(&ret->text, &ret->text_len);
+	return ret->text_len ? 0 : -EINVAL;
+}
+
+/* "cas OLD NEW" */
+static int parse_cas(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	const char *p = s + 4, *end = s + len, *q;
+
+	while (p < end && *p == ' ')
+		p++;
+	q = memchr(p, ' ', (size_t)(end - p));
+	if (!q)
+		return -EINVAL;
+	ret->verb = CMD_CAS;
+	ret->old = p;
+	ret->old_len = (size_t)(q - p);
+	while (q < end && *q == ' ')
+		q++;
+	ret->text = q;
+	ret->text_len = (size_t)(end - q);
+	return ret->text_len && !memchr(q, ' ', ret->text_len) ? 0 : -EINVAL;
+}
+
+static int value_parse(const char *s, size_t len, struct ipc_cmd *ret)
+{
+	if (len >= 2 && s[1] == '=' && (s[0] == '+' || s[0] == '-'))
+		return parse_plus(s, len, ret);
+	if (len > 4 && !memcmp(s, "cas ", 4))
+		return parse_cas(s, len, ret);
+	ret->verb = CMD_TEXT;
+	return text_is(s, len, "cas") ? -EINVAL : 0;
+}
+
 static int value_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		      const struct ipc_cmd *cmd)
 {
@@ -318,7 +357,7 @@ const struct ipc_type ipc_value_type = {
 	.traits = TYPE_TEXT | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
 	.verbs = VERB(CMD_TEXT) | VERB(CMD_PLUS) | VERB(CMD_CAS), .lock_line = LINE_LOCK,
 	.init = value_init,
-	.read = value_read, .give = value_give, .flock = value_flock, .pump = value_pump,
+	.read = value_read, .parse = value_parse, .give = value_give, .flock = value_flock, .pump = value_pump,
 	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened,
 	.unhold = value_unhold,
 	.check = value_check,

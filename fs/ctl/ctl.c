@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "wait/held.h"
-#include "base/text.h"
+#include "object/text.h"
 
 #define BIT(t)		(1u << (t))
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of .ctl files: how each is shown, and what may be written to it. */
 #include "state/array.h"
+#include "object/command.h"
 #include "ctl/ctl.h"
 #include "state/memory.h"
 #include "wait/monitor.h"
@@ -8,7 +9,7 @@
 
 #include <inttypes.h>
 
-#include "base/text.h"
+#include "object/text.h"
 #include "object/type.h"
 
 #define BIT(t)		(1u << (t))
@@ -194,7 +195,7 @@ static int store_parties(struct object *ob, const char *s, size_t len, uint64_t 
 {
 	struct ipc_call c = { .unique = unique };
 	struct ipc_cmd cmd;
-	int r = text_command(IPC_BARRIER, s, len, &cmd);
+	int r = ipc_command(ob->o.ops, s, len, &cmd);
 
 	if (r == 0 && cmd.verb != CMD_PARTIES)
 		r = -EINVAL;

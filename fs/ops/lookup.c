@@ -5,7 +5,7 @@
 #include "ctl/ctl.h"
 #include "ops/dir.h"
 #include "ops/io.h"
-#include "base/text.h"
+#include "object/text.h"
 
 bool ends_in(const char *s, size_t len, const char *suffix)
 {

@@ -4,10 +4,10 @@
 #include "state/alias.h"
 #include "state/array.h"
 #include "ctl/ctl.h"
+#include "object/command.h"
 #include "ops/io.h"
 #include "state/memory.h"
 #include "wait/nonblock.h"
-#include "base/text.h"
 #include "object/type.h"
 
 /* Commands, one a line; a value's text is one command. All are understood before one is done. */
@@ -29,7 +29,7 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 			struct ipc_cmd cmd;
 
 			cmd = (struct ipc_cmd){ .verb = CMD_ADD, .n = (int64_t)n };
-			r = bytes ? 0 : text_command(ob->o.type, buf + done, n, &cmd);
+			r = bytes ? 0 : ipc_command(ob->o.ops, buf + done, n, &cmd);
 			if (r == 0 && pass) {
 				c->pos = done;
 				c->len = done + n;

@@ -16,7 +16,7 @@
 #include "ops/io.h"
 #include "base/logind.h"
 #include "state/state.h"
-#include "base/text.h"
+#include "object/text.h"
 #include "object/type.h"
 #include "process/worker.h"
 

@@ -11,7 +11,7 @@
 #include "state/array.h"
 #include "ops/io.h"
 #include "object/number.h"
-#include "base/text.h"
+#include "object/text.h"
 #include "object/type.h"
 
 #define A(ob) (&(ob)->o.h->b.array)

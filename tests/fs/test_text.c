@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* fs/base/text.c: tables, and whatever else may come. */
+/* Text and commands: tables, and whatever else may come. */
 #include <inttypes.h>
 
+#include "object/command.h"
 #include "kernel.h"
 #include "object/number.h"
-#include "base/text.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -78,7 +78,8 @@ static void print_command(char *buf, size_t size, uint32_t type, const char *tex
 	static const char *const verbs[] = { "add", "set", "clear", "notify", "parties", "reset",
 					     "abort", "text", "plus", "cas" };
 	struct ipc_cmd c;
-	int r = text_command(type, text, len, &c);
+	const struct ipc_type *t = ipc_type_of(type);
+	int r = t ? ipc_command(t, text, len, &c) : -EINVAL;
 
 	if (r < 0)
 		snprintf(buf, size, "%s", strerrorname_np(-r));
@@ -90,7 +91,7 @@ static void print_command(char *buf, size_t size, uint32_t type, const char *tex
 		snprintf(buf, size, "%s %" PRId64, verbs[c.verb], c.n);
 }
 
-TEST(text_command)
+TEST(text_commands)
 {
 	static const struct { uint32_t type; const char *text, *want; } table[] = {
 		{ IPC_EVENT, "1", "set 0" }, { IPC_EVENT, "set\n", "set 0" }, { IPC_EVENT, " 0 ", "clear 0" },
@@ -113,7 +114,7 @@ TEST(text_command)
 		{ IPC_VALUE, "cas 1 2", "cas <1> <2>" }, { IPC_VALUE, "cas  1   2\n", "cas <1> <2>" },
 		{ IPC_VALUE, "cas 1", "EINVAL" }, { IPC_VALUE, "cas", "EINVAL" },
 		{ IPC_VALUE, "cas 1 2 3", "EINVAL" }, { IPC_VALUE, "cascade", "text 0 <cascade>" },
-		{ IPC_QUEUE, "x", "EINVAL" }, { IPC_NONE, "1", "EINVAL" }, { 12345, "1", "EINVAL" },
+		{ IPC_QUEUE, "x", "EINVAL" }, { IPC_ARRAY, "1", "EINVAL" }, { IPC_MOUNT, "1", "EINVAL" },
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
@@ -156,7 +157,7 @@ TEST(text_fuzz)
 		own = malloc(len + !len);
 		CHECK(own);
 		memcpy(own, text, len);
-		r = text_command((uint32_t)rand_r(&seed) % (IPC_TYPES + 1), own, len, &c);
+		r = ipc_command(ipc_type_of(1 + (uint32_t)rand_r(&seed) % IPC_ARRAY), own, len, &c);
 		CHECK(r == 0 || r == -EINVAL || r == -ERANGE);
 		if (r == 0 && c.text) {
 			CHECK(c.text >= own && c.text + c.text_len <= own + len);
