@@ -135,6 +135,8 @@ unsigned int ipc_poll(struct ipc_obj *o, ref_t handle);
 /* The same with what the handle itself has: an answer in hand, its mode, a clock that ran out. */
 unsigned int ipc_ready(struct ipc_obj *o, struct ipc_handle *hd);
 uint64_t ipc_size(struct ipc_obj *o);
+/* The size of one end of a two-way pipe (b, or else a): what is to be read there. */
+uint64_t ipc_end_size(struct ipc_obj *o, bool b);
 
 /* ---- waiters ---- */
 

@@ -406,6 +406,11 @@ static uint64_t pipe_size(struct ipc_obj *o)
 	       __atomic_load_n(&P(o)->mq[1].bytes, __ATOMIC_RELAXED);
 }
 
+uint64_t ipc_end_size(struct ipc_obj *o, bool b)
+{
+	return __atomic_load_n(&P(o)->mq[!b].bytes, __ATOMIC_RELAXED);
+}
+
 static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
 {
 	struct ipc_queue *p = P(o);

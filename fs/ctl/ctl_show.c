@@ -329,20 +329,15 @@ static void each_edges(struct object *ob, const char *path, void *arg)
 
 	if (!o->locked)		/* nobody can tell */
 		return;
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		LIST_EACH(o, &o->h->lines[i], r)
-			LIST_EACH(o, &o->h->holds, k) {
-				struct ipc_waiter *w = waiter_at(o, r);
-				struct ipc_hold *hold = AT(o, ipc_hold, k);
-
-				/* a condition's line 0 waits for a notify, which nobody holds */
-				if (all->n == EDGES_MOST || (o->type == IPC_COND && i == 0) ||
-				    w->op == OP_CHANGED)
-					continue;
-				all->e[all->n++] = (struct edge){
-					.from = waiter_pid(w), .to = hold->pid, .path = strdup(path),
-				};
-			}
+	LIST_EACH(o, &o->h->lines[o->ops->lock_line], r)
+		LIST_EACH(o, &o->h->holds, k) {
+			if (all->n == EDGES_MOST)
+				return;
+			all->e[all->n++] = (struct edge){
+				.from = waiter_pid(waiter_at(o, r)), .to = AT(o, ipc_hold, k)->pid,
+				.path = strdup(path),
+			};
+		}
 }
 
 static int by_from(const void *a, const void *b)

@@ -55,7 +55,7 @@ int plain_open(const struct target *t, uint64_t fh)
 	if (!s)
 		return -ENOMEM;
 	s->fd = -1;
-	if (t->sub == SUB_SELF && t->node->type == IPC_ARRAY)
+	if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY))
 		r = open_memory(t, &s->fd);
 	else
 		r = ctl_snapshot(t, &s->text, &s->len);

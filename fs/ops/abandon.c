@@ -49,7 +49,7 @@ static void end_granted(struct ipc_obj *o, ref_t r, int fd)
 	size_t size;
 	char *buf;
 
-	if (o->type == IPC_COND && w->flags & WAITER_LENT) {
+	if (ipc_is(o, TYPE_MONITOR) && w->flags & WAITER_LENT) {
 		reply(fd, w->unique, -ECONNABORTED, NULL, 0);
 		ipc_cond_park(o, r);
 		return;

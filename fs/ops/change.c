@@ -93,14 +93,13 @@ static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	if (new.type != IPC_DIR) {
 		if (mount_body()->objects >= mount_body()->object_limit)
 			return -ENOSPC;
-		r = object_create(names_next_id(&fs.mount),
-				  ipc_type_of_node(new.type)->id);
+		r = object_create(names_next_id(&fs.mount), ipc_type_of_node(new.type));
 		if (r < 0)
 			return r == -EDQUOT ? -ENOSPC : r;
 	}
 	r = names_add(&fs.mount, &new, &ref);
 	if (r < 0) {
-		object_remove_files(names_next_id(&fs.mount), new.type);
+		object_remove_files(names_next_id(&fs.mount), ipc_type_of_node(new.type));
 		return r;
 	}
 	*ret = tree_insert(ref);
@@ -259,7 +258,7 @@ static int unlink_name(fuse_ino_t parent, const char *name)
 	n = tree_find(dir.node, name, strlen(name));
 	if (!n)
 		return no_such_name(&dir, name);
-	if (n->type == IPC_DIR || n->type == IPC_TWOWAY)
+	if (node_is_dir(n))
 		return -EISDIR;
 	touch_dir(dir.node);
 	return remove_node(n);
@@ -287,7 +286,7 @@ static int rmdir_name(fuse_ino_t parent, const char *name)
 	n = dir.sub == SUB_SELF ? tree_find(dir.node, name, strlen(name)) : NULL;
 	if (!n)
 		return no_such_name(&dir, name);
-	if (n->type != IPC_DIR && n->type != IPC_TWOWAY)
+	if (!node_is_dir(n))
 		return -ENOTDIR;
 	if (n->first)
 		return -ENOTEMPTY;
@@ -331,7 +330,7 @@ static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent
 			return -EINVAL;
 	if (strlen(newname) > IPC_NAME_MAX)
 		return -ENAMETOOLONG;
-	type = type_of_name(newname, n->type == IPC_DIR || n->type == IPC_TWOWAY);
+	type = type_of_name(newname, node_is_dir(n));
 	if (type < 0)	/* a directory under an object's name is a change of type */
 		return ipc_type_by_name(newname, strlen(newname)) && !strchr(newname, '@') ?
 		       -EPERM : -EINVAL;

@@ -56,7 +56,7 @@ static int done(struct object *ob, struct ipc_handle *hd, int64_t n)
 	int64_t result;
 	bool partial;
 
-	if (ob->o.type != IPC_QUEUE || n < 0)
+	if (!ipc_is(&ob->o, TYPE_JOIN) || n < 0)
 		return -EINVAL;
 	if ((hd->oflags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
@@ -72,7 +72,7 @@ static int add(struct object *ob, struct ipc_handle *hd, fuse_req_t req, struct 
 	struct ipc_call c;
 	bool partial;
 
-	if (ob->o.type != IPC_VALUE || hd->kind != HANDLE_OBJECT)
+	if (!ipc_is(&ob->o, TYPE_TEXT) || hd->kind != HANDLE_OBJECT)
 		return -EINVAL;
 	if (mode == O_RDONLY || (a->wanted && mode != O_RDWR))
 		return -EBADF;

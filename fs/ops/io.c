@@ -94,7 +94,7 @@ static int64_t next_length(struct object *ob, struct ipc_handle *hd)
 		return (int64_t)answer_left(&hd->hand);
 	if (!(ready & POLLIN))
 		return -1;
-	if (hd->kind == HANDLE_OBJECT && is_stream_type(o->type)) {
+	if (hd->kind == HANDLE_OBJECT && ipc_is_stream(o->ops)) {
 		struct ipc_mq *q = ipc_reads_from(o, hd);
 		uint32_t framing = ipc_framing(o, hd);
 
@@ -231,11 +231,11 @@ static int seek_extent(uint64_t ino, off_t off, int whence, off_t *ret)
 
 	if (r < 0)
 		return r;
-	if (t.sub != SUB_SELF || (t.node->type != IPC_ARRAY && t.node->type != IPC_VALUE))
+	if (t.sub != SUB_SELF || !node_is(t.node, TYPE_MEMORY | TYPE_TEXT))
 		return -EINVAL;
 	t.timeout = -1;		/* NAME@SECONDS may show another size */
 	target_attr(&t, &st);
-	end = st.st_size + (t.node->type == IPC_VALUE);	/* a value is read with a newline */
+	end = st.st_size + node_is(t.node, TYPE_TEXT);	/* a value is read with a newline */
 	if (off < 0 || off >= end)
 		return -ENXIO;
 	*ret = whence == SEEK_HOLE ? end : off;

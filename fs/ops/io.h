@@ -31,7 +31,6 @@ void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fus
 
 /* ---- call.c ---- */
 
-bool is_stream_type(uint32_t type);
 /* The object and handle of a request; the object is locked. 0 or -errno */
 int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
 	  struct ipc_handle **ret_hd);

@@ -66,8 +66,7 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t size, const char *name
 			}
 		} else {		/* (of what has no nodeid the kernel keeps nothing) */
 			e.attr.st_mode = t.sub >= SUB_CTL ? (ctl_is_dir(t.sub) ? S_IFDIR : S_IFREG) :
-				t.sub == SUB_SELF && (t.node->type == IPC_DIR ||
-						      t.node->type == IPC_TWOWAY) ? S_IFDIR : S_IFREG;
+				t.sub == SUB_SELF && node_is_dir(t.node) ? S_IFDIR : S_IFREG;
 		}
 		e.attr.st_ino = base;
 	} else {

@@ -74,12 +74,8 @@ static int meaning(const struct target *dir, const char *name, uint64_t *ret_bas
 		r = find_object(dir, name, (size_t)(at_sign - name), &base);
 		if (r < 0)
 			return r;
-		if (base >> 40 == 0) {
-			uint32_t type = tree_by_id(base)->type;
-
-			if (type == IPC_DIR || type == IPC_TWOWAY)
-				return -ENOENT;
-		}
+		if (base >> 40 == SUB_SELF && node_is_dir(tree_by_id(base)))
+			return -ENOENT;
 	} else {
 		sub = ctl_lookup(dir, name, (size_t)(at_sign - name));
 		if (!sub || ctl_of(sub)->kind == HANDLE_OBJECT || ctl_is_dir(sub))
@@ -254,9 +250,9 @@ static int truncate_array(struct node *n, off_t size)
 /* truncate(2) is for arrays; ftruncate(2) of a value that was written anew has nothing to cut off. */
 static int set_size(struct node *n, off_t size, bool open)
 {
-	if (n->type == IPC_ARRAY)
+	if (node_is(n, TYPE_MEMORY))
 		return truncate_array(n, size);
-	return n->type == IPC_VALUE && open ? 0 : -EINVAL;
+	return node_is(n, TYPE_TEXT) && open ? 0 : -EINVAL;
 }
 
 void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,

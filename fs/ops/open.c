@@ -31,29 +31,28 @@ static int reply_open(fuse_req_t req, uint64_t fh, uint32_t flags)
 /* Arrays and values are the same to whoever looks and to whoever reads. */
 static bool only_looks(const struct object *ob, uint32_t kind, int flags)
 {
-	return ob->o.h->take == TAKE_RW && kind == HANDLE_OBJECT && ob->o.type != IPC_ARRAY &&
-	       ob->o.type != IPC_VALUE && (flags & (O_ACCMODE | O_ASYNC)) == O_RDONLY;
+	return ob->o.h->take == TAKE_RW && kind == HANDLE_OBJECT &&
+	       !ipc_is(&ob->o, TYPE_MEMORY | TYPE_TEXT) && (flags & (O_ACCMODE | O_ASYNC)) == O_RDONLY;
 }
 
 /* A value is a plain file; what is opened read-only is a file of answers, but for make's tokens. */
 static bool has_position(const struct ipc_obj *o, uint32_t kind, int flags)
 {
-	if (kind == HANDLE_OBJECT && o->type == IPC_VALUE)
+	if (kind == HANDLE_OBJECT && ipc_is(o, TYPE_TEXT))
 		return true;
 	return (flags & O_ACCMODE) == O_RDONLY && !(kind == HANDLE_OBJECT && ipc_is_jobserver(o));
 }
 
 static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, uint32_t kind, int flags)
 {
-	uint32_t type = o->type;
 	int mode = flags & O_ACCMODE;
 	uint32_t f = 0;
 
-	if (flags & O_ASYNC && kind == HANDLE_OBJECT && type != IPC_ARRAY)
-		f |= HANDLE_LIB | (type == IPC_QUEUE ? HANDLE_RECORD : 0);
+	if (flags & O_ASYNC && kind == HANDLE_OBJECT && !ipc_is(o, TYPE_MEMORY))
+		f |= HANDLE_LIB | (ipc_is(o, TYPE_MESSAGES) ? HANDLE_RECORD : 0);
 	if (!(f & HANDLE_LIB) && has_position(o, kind, flags))
 		f |= HANDLE_POSITION;
-	if (mode != O_RDONLY && is_stream_type(type) && kind == HANDLE_OBJECT)
+	if (mode != O_RDONLY && ipc_is_stream(o->ops) && kind == HANDLE_OBJECT)
 		f |= HANDLE_WRITER;
 	if (flags & O_DIRECT)
 		f |= HANDLE_RECORD;
@@ -64,16 +63,16 @@ static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, ui
 	return f;
 }
 
-static uint32_t open_flags(uint32_t type, const struct ipc_opening *how)
+static uint32_t open_flags(const struct ipc_obj *o, const struct ipc_opening *how)
 {
 	uint32_t f = FOPEN_DIRECT_IO;
 
-	if (type == IPC_ARRAY && how->kind == HANDLE_OBJECT)
+	if (ipc_is(o, TYPE_MEMORY) && how->kind == HANDLE_OBJECT)
 		return f | FOPEN_NOFLUSH;
 	if (!(how->flags & (HANDLE_POSITION | HANDLE_LIB)))
 		f |= FOPEN_STREAM;
 	/* Only an unfinished line has to be dealt with before close() returns. */
-	if (type != IPC_QUEUE || !(how->flags & HANDLE_WRITER) || how->flags & HANDLE_RECORD)
+	if (!ipc_is(o, TYPE_LINES) || !(how->flags & HANDLE_WRITER) || how->flags & HANDLE_RECORD)
 		f |= FOPEN_NOFLUSH;
 	return f;
 }
@@ -128,7 +127,7 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 	}
 	/* (Whatever generation the file says: bit 63 is that of plain files.) */
 	*ret_fh = (uint64_t)(handle_at(&ob->o, handle)->gen & FH_GEN) << 32 | handle;
-	*ret_flags = open_flags(ob->o.type, &how);
+	*ret_flags = open_flags(&ob->o, &how);
 	settle(ob);
 	return 0;
 }
@@ -182,8 +181,7 @@ static int leave_names(const struct target *t)
 
 static bool is_dir(const struct target *t)
 {
-	return ctl_is_dir(t->sub) || (t->sub == SUB_SELF &&
-	       (t->node->type == IPC_DIR || t->node->type == IPC_TWOWAY));
+	return ctl_is_dir(t->sub) || (t->sub == SUB_SELF && node_is_dir(t->node));
 }
 
 void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -234,7 +232,7 @@ static int enter_to_close(uint64_t ino, uint64_t fh, struct target *t, struct ob
 static void give_back(struct object *ob, struct ipc_handle *hd,
 		      void (*how)(struct ipc_obj *o, ref_t handle))
 {
-	uint64_t companion = hd->companion, lock_id = monitor_lock_id(ob);
+	uint64_t companion = hd->companion, lock_id = ipc_lock_id(&ob->o);
 	uint64_t back = monitor_back(ob, hd), id = ob->node->id;
 
 	how(&ob->o, ref_of(&ob->o, hd));

@@ -51,7 +51,7 @@ static bool in_hand(struct object *ob, struct ipc_handle *hd, uint64_t pos, size
 			return false;
 		*ret_off = pos - a->base;
 		/* Types that answer once: the end, until somebody seeks to 0 and asks again. */
-		if (!is_stream_type(ob->o.type) || hd->kind == HANDLE_JOIN)
+		if (!ipc_is_stream(ob->o.ops) || hd->kind == HANDLE_JOIN)
 			return pos != 0;
 		return *ret_off < a->len;
 	}
@@ -129,7 +129,7 @@ static bool read_unlocked(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off
 		return false;
 	if (hd->flags & HANDLE_LOOK)
 		plain_read(req, ino, fi->fh, size, off);
-	else if (ob->o.type == IPC_ARRAY)
+	else if (ipc_is(&ob->o, TYPE_MEMORY))
 		read_array(req, ob, size, (uint64_t)off);
 	else
 		return false;
@@ -153,13 +153,13 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		plain_read(req, ino, fi->fh, size, off);
 		return;
 	}
-	if (raw.by_cache && target_of(ino, &t) == 0 && t.node->type != IPC_ARRAY) {
+	if (raw.by_cache && target_of(ino, &t) == 0 && !node_is(t.node, TYPE_MEMORY)) {
 		mapped_read(req, &t, size, off, EINVAL);
 		return;
 	}
 	if (read_unlocked(req, ino, size, off, fi) || !enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
-	if (hd->flags & HANDLE_LOOK || ob->o.type == IPC_ARRAY) {	/* not looked at before */
+	if (hd->flags & HANDLE_LOOK || ipc_is(&ob->o, TYPE_MEMORY)) {	/* not looked at before */
 		object_unlock(ob);
 		if (!read_unlocked(req, ino, size, off, fi))
 			fuse_reply_err(req, EIO);
@@ -169,16 +169,16 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	kind = __atomic_load_n(&hd->kind, __ATOMIC_RELAXED);
 	c.op = op_of_kind[kind <= HANDLE_CHANGED ? kind : 0];
 	off = (off_t)lib_call(&c, hd, (uint64_t)off, &special);
-	if (special && ob->o.type == IPC_QUEUE)
+	if (special && ipc_is(&ob->o, TYPE_JOIN))
 		c.op = OP_JOIN;
 	c.max = usable(size);
 	c.pos = (uint64_t)off;
-	if (ob->o.type == IPC_VALUE && hd->kind == HANDLE_OBJECT && hd->flags & HANDLE_POSITION) {
+	if (ipc_is(&ob->o, TYPE_TEXT) && hd->kind == HANDLE_OBJECT && hd->flags & HANDLE_POSITION) {
 		touch(t.node, false);
 		read_value(req, ob, hd, &c);
 		return;
 	}
-	if (ob->o.ops->unhold || c.op == OP_LEASE || ob->o.type == IPC_BARRIER)
+	if (ipc_is(&ob->o, TYPE_PID) || c.op == OP_LEASE)
 		fill_pid(&c, hd);
 	watch_opener(ob, hd, c.pid);
 	opener = hd->opener;
@@ -197,7 +197,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		fuse_reply_buf(req, NULL, 0);
 		return;
 	} else {
-		lock = ob->o.type == IPC_COND ? lock_object(ob) : NULL;
+		lock = ipc_is(&ob->o, TYPE_MONITOR) ? lock_object(ob) : NULL;
 		r = lock ? monitor_find(lock, &c) : 0;
 		nonblock_stand(ob, hd, &c, fi->flags);
 		if (r == 0)
@@ -206,7 +206,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	if (r == IPC_WAIT && waiter_at(&ob->o, c.waiter)->flags & WAITER_STANDS)
 		r = -EAGAIN;
 	if (r == IPC_WAIT) {
-		if (ob->o.type == IPC_COND)
+		if (ipc_is(&ob->o, TYPE_MONITOR))
 			monitor_lend(ob, c.waiter, c.tid);
 		park(req, ob, &c, NULL);
 		return;

@@ -15,7 +15,7 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 {
 	const struct ipc_handle *hd = handle_at(&ob->o, c->handle);
 	bool bytes = ipc_is_jobserver(&ob->o) && !(hd->flags & HANDLE_LIB);
-	bool whole = ob->o.type == IPC_VALUE || bytes;
+	bool whole = ipc_is(&ob->o, TYPE_TEXT) || bytes;
 	int r = 0;
 
 	if (c->pos > size)		/* says the object's file, after a restart */
@@ -97,7 +97,7 @@ static int allocate(struct object *ob, int mode, off_t off, off_t len)
 {
 	uint64_t end = (uint64_t)off + (uint64_t)len;
 
-	if (ob->o.type != IPC_ARRAY)
+	if (!ipc_is(&ob->o, TYPE_MEMORY))
 		return -EINVAL;
 	if (mode)
 		return -EOPNOTSUPP;
@@ -148,7 +148,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	if (write_in_place(req, ino, buf, size, off, fi) ||
 	    !enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
 		return;
-	if (ob->o.type == IPC_ARRAY) {
+	if (ipc_is(&ob->o, TYPE_MEMORY)) {
 		ssize_t n = array_write(ob, buf, size, fi->flags & O_APPEND ?
 					ob->o.h->b.array.length : (uint64_t)off);
 
@@ -158,7 +158,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 	fill_call(&c, req, &ob->o, hd, fi->flags);
 	c.op = OP_WRITE;
 	lib_call(&c, hd, (uint64_t)off, &special);
-	if (special && is_stream_type(ob->o.type))
+	if (special && ipc_is_stream(ob->o.ops))
 		size = 0;
 	c.data = buf;
 	c.len = size;
@@ -168,7 +168,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 			c.done = (size_t)c.result;
 	} else if (hd->kind != HANDLE_OBJECT) {
 		r = -EBADF;
-	} else if (is_stream_type(ob->o.type)) {
+	} else if (ipc_is_stream(ob->o.ops)) {
 		if (hd->line || !size || buf[size - 1] != '\n')
 			fill_pid(&c, hd);
 		r = nonblock_ended(ob, &c, 1, fi->flags, ipc_put(&ob->o, &c));
@@ -195,5 +195,5 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off
 		park(req, ob, &c, copy);
 		return;
 	}
-	reply_write(req, ob, t.node, r, is_stream_type(ob->o.type) && r == 0 ? (size_t)c.result : c.done);
+	reply_write(req, ob, t.node, r, ipc_is_stream(ob->o.ops) && r == 0 ? (size_t)c.result : c.done);
 }

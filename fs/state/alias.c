@@ -305,7 +305,7 @@ static int refuse(const struct target *t, uint32_t tid)
 bool writes_may_wait(const struct target *t, int oflags)
 {
 	return (oflags & O_ACCMODE) != O_RDONLY &&
-	       (t->node->type != IPC_ARRAY || t->sub >= SUB_CTL);
+	       (!node_is(t->node, TYPE_MEMORY) || t->sub >= SUB_CTL);
 }
 
 /* It was told to this thread alone. (Those called 0 may be several: what one was told it gets.) */

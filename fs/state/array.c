@@ -76,7 +76,7 @@ int array_resize(struct object *ob, uint64_t length)
 
 struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret)
 {
-	struct object *ob = target_of(ino, ret) == 0 && ret->node->type == IPC_ARRAY &&
+	struct object *ob = target_of(ino, ret) == 0 && node_is(ret->node, TYPE_MEMORY) &&
 			    ret->sub == SUB_SELF ? ret->node->ob : NULL;
 
 	if (!ob || !ob->o.h || !ob->adopted || ob->o.damage ||

@@ -23,6 +23,7 @@
 
 #include "object/engine.h"
 #include "names/names.h"
+#include "object/type.h"
 
 #define ENTRY_TIMEOUT	3600.0		/* names change through this mount alone */
 #define PLUS_TIMEOUT	0.01		/* attributes handed out by READDIRPLUS */
@@ -65,6 +66,7 @@ struct node {
 	uint64_t id;
 	ref_t ref;			/* its block in the mount file */
 	uint32_t type;
+	const struct ipc_type *ops;	/* NULL: a plain directory */
 	struct node *parent;		/* NULL: the root, or removed */
 	struct node *first, *last;	/* directories: entries by cookie */
 	struct node *next, *prev;
@@ -188,6 +190,17 @@ static inline struct ipc_node *node_block(const struct node *n)
 	return node_at(&fs.mount, n->ref);
 }
 
+static inline bool node_is(const struct node *n, uint32_t trait)
+{
+	return n->ops && n->ops->traits & trait;
+}
+
+/* Also the folder that a two-way pipe is. */
+static inline bool node_is_dir(const struct node *n)
+{
+	return n->type == IPC_DIR || n->type == IPC_TWOWAY;
+}
+
 static inline const char *node_name(const struct node *n)
 {
 	return n->key + sizeof(uint64_t);
@@ -228,8 +241,8 @@ int object_try(struct object *ob);		/* now, or -EBUSY */
 int object_enter(struct object *ob);
 void object_unlock(struct object *ob);
 void store_remove(struct node *n);		/* a node without a name, that is not mapped: with its files */
-int object_create(uint64_t id, uint32_t type);
-void object_remove_files(uint64_t id, uint32_t type);
+int object_create(uint64_t id, const struct ipc_type *t);
+void object_remove_files(uint64_t id, const struct ipc_type *t);	/* NULL: a directory, without any */
 uint64_t store_recount(void);
 void store_chmod(struct node *n);		/* the engine file's mode follows the object's */
 uint64_t object_memory(struct object *ob);

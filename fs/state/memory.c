@@ -243,7 +243,7 @@ static uint64_t can_go(const struct node *n)
 	struct stat st;
 	char name[24];
 
-	if (n->type != IPC_QUEUE && n->type != IPC_PIPE && n->type != IPC_TWOWAY)
+	if (!node_is(n, TYPE_LARGE))
 		return 0;
 	if (n->ob) {
 		held = n->ob->o.damage ? 0 : heap_held(&n->ob->o);

@@ -67,7 +67,7 @@ uint64_t store_recount(void)
 		if (n->type != IPC_DIR && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
 		id_name(n->id, ".data", name, sizeof(name));
-		if (n->type == IPC_ARRAY && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		if (node_is(n, TYPE_MEMORY) && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
 	}
 	return sum;
@@ -117,16 +117,16 @@ static void remove_file(uint64_t id, const char *suffix)
 	unlinkat(fs.objects_fd, name, 0);
 }
 
-void object_remove_files(uint64_t id, uint32_t type)
+void object_remove_files(uint64_t id, const struct ipc_type *t)
 {
-	if (type == IPC_DIR)
+	if (!t)
 		return;
 	remove_file(id, "");
-	if (type == IPC_ARRAY)
+	if (t->traits & TYPE_MEMORY)
 		remove_file(id, ".data");
 }
 
-int object_create(uint64_t id, uint32_t type)
+int object_create(uint64_t id, const struct ipc_type *t)
 {
 	struct ipc_defaults defaults = { mount_body()->framing, mount_body()->take };
 	char name[24];
@@ -134,9 +134,9 @@ int object_create(uint64_t id, uint32_t type)
 
 	id_name(id, "", name, sizeof(name));
 	unlinkat(fs.objects_fd, name, 0);	/* left by a death between file and name */
-	r = obj_create(&fs.env, fs.objects_fd, name, id, type,
-		       obj_reserve(type, mount_body()->memory_limit), &defaults);
-	if (r == 0 && type == IPC_ARRAY) {
+	r = obj_create(&fs.env, fs.objects_fd, name, id, t->id,
+		       obj_reserve(t->id, mount_body()->memory_limit), &defaults);
+	if (r == 0 && t->traits & TYPE_MEMORY) {
 		int fd;
 
 		id_name(id, ".data", name, sizeof(name));
@@ -144,7 +144,7 @@ int object_create(uint64_t id, uint32_t type)
 		fd = openat(fs.objects_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0) {
 			r = -errno;
-			object_remove_files(id, type);
+			object_remove_files(id, t);
 			return r;
 		}
 		close(fd);
@@ -154,7 +154,7 @@ int object_create(uint64_t id, uint32_t type)
 
 void store_remove(struct node *n)
 {
-	object_remove_files(n->id, n->type);
+	object_remove_files(n->id, n->ops);
 	names_remove(&fs.mount, n->ref, false, 0);
 	tree_forget(n);
 }
@@ -171,7 +171,7 @@ void store_chmod(struct node *n)
 			mode |= 6u << shift;
 	if (n->type == IPC_DIR)
 		return;
-	for (int i = 0; i < 1 + (n->type == IPC_ARRAY); i++) {
+	for (int i = 0; i < 1 + node_is(n, TYPE_MEMORY); i++) {
 		id_name(n->id, i ? ".data" : "", name, sizeof(name));
 		if (fchownat(fs.objects_fd, name, b->uid, b->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
 		    geteuid() == 0)
@@ -216,8 +216,7 @@ static int map_file(struct object *ob)
 	r = obj_map(&fs.env, fd, &ob->o);
 	close(fd);
 	ob->o.user = ob;
-	if (r == 0 && (ob->o.id != ob->node->id ||
-		       ob->o.type != (ob->node->type == IPC_TWOWAY ? IPC_PIPE : ob->node->type))) {
+	if (r == 0 && (ob->o.id != ob->node->id || ob->o.ops != ob->node->ops)) {
 		obj_unmap(&ob->o);
 		r = -EIO;
 	}
@@ -252,7 +251,7 @@ static void adopt(struct object *ob)
 			struct ipc_handle *hd = AT(o, ipc_handle, h);
 
 			/* (It must not be another object's, which others would find taken.) */
-			if (o->type != IPC_ARRAY && (hd->oflags & O_ACCMODE) != O_RDONLY &&
+			if (!ipc_is(o, TYPE_MEMORY) && (hd->oflags & O_ACCMODE) != O_RDONLY &&
 			    target_of(hd->nodeid, &t) == 0 && t.node == ob->node)
 				writer_add(t.nodeid);
 			ob->direct |= (hd->flags & HANDLE_DIRECT) != 0;

@@ -48,11 +48,6 @@ struct node *tree_after(struct node *dir, uint64_t cookie)
 	return n;
 }
 
-static bool is_dir(const struct node *n)
-{
-	return n->type == IPC_DIR || n->type == IPC_TWOWAY;
-}
-
 static void attach(struct node *n, struct node *dir)
 {
 	n->parent = dir;
@@ -64,7 +59,7 @@ static void attach(struct node *n, struct node *dir)
 		dir->first = n;
 	dir->last = n;
 	dir->entries++;
-	dir->subdirs += is_dir(n);
+	dir->subdirs += node_is_dir(n);
 	HASH_ADD_KEYPTR(by_name, fs.by_name, n->key, n->key_len, n);
 	HASH_ADD(by_cookie, fs.by_cookie, cookie, sizeof(n->cookie), n);
 }
@@ -84,7 +79,7 @@ void tree_detach(struct node *n)
 	else
 		dir->last = n->prev;
 	dir->entries--;
-	dir->subdirs -= is_dir(n);
+	dir->subdirs -= node_is_dir(n);
 	HASH_DELETE(by_name, fs.by_name, n);
 	HASH_DELETE(by_cookie, fs.by_cookie, n);
 	n->parent = NULL;
@@ -100,6 +95,7 @@ static struct node *node_new(ref_t ref)
 	n->id = b->id;
 	n->ref = ref;
 	n->type = b->type;
+	n->ops = ipc_type_of_node(b->type);
 	n->cookie = b->cookie;
 	n->key_len = (uint32_t)sizeof(uint64_t) + b->name_len;
 	memcpy(n->key, &b->parent, sizeof(uint64_t));
@@ -201,7 +197,7 @@ int tree_load(void)
 		uint64_t parent = node_block(all[i])->parent;
 		struct node *dir = parent ? tree_by_id(parent) : NULL;
 
-		if (dir && is_dir(dir))
+		if (dir && node_is_dir(dir))
 			attach(all[i], dir);
 	}
 	free(all);
@@ -314,7 +310,7 @@ void target_attr(const struct target *t, struct stat *st)
 		ctl_attr(t, st);
 		return;
 	}
-	if (t->sub == SUB_SELF && is_dir(n)) {
+	if (t->sub == SUB_SELF && node_is_dir(n)) {
 		st->st_mode |= S_IFDIR;
 		st->st_nlink = n->parent || n == fs.root ? 2 + n->subdirs : 0;
 		st->st_size = n->type == IPC_DIR ? n->entries : 0;
@@ -324,9 +320,9 @@ void target_attr(const struct target *t, struct stat *st)
 	st->st_size = (off_t)object_size(n);
 	/* An end of a two-way pipe shows what is to be read there. */
 	if (n->ob && !n->ob->o.damage && n->type == IPC_TWOWAY)
-		st->st_size = (off_t)n->ob->o.h->b.queue.mq[t->sub == SUB_END_A].bytes;
+		st->st_size = (off_t)ipc_end_size(&n->ob->o, t->sub == SUB_END_B);
 	/* A program that asks for the size first would not even try to read one of size 0. */
-	if (t->timeout >= 0 && !st->st_size && n->type != IPC_ARRAY)
+	if (t->timeout >= 0 && !st->st_size && !node_is(n, TYPE_MEMORY))
 		st->st_size = CTL_SIZE;
 	if (n->ob)
 		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);

@@ -14,11 +14,6 @@
 #include "ops/io.h"
 #include "object/type.h"
 
-bool is_stream_type(uint32_t type)
-{
-	return type == IPC_QUEUE || type == IPC_PIPE;
-}
-
 static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 {
 	int r;

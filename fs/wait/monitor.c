@@ -16,36 +16,27 @@
 #include "wait/monitor.h"
 #include "object/type.h"
 
-static uint64_t *lock_field(struct object *ob)
+/* The node of the lock object of this id; NULL: there is none, or it is no lock. */
+static struct node *lock_node(uint64_t id)
 {
-	switch (ob->o.type) {
-	case IPC_COND:
-		return &ob->o.h->b.cond.lock_id;
-	case IPC_VALUE:
-		return &ob->o.h->b.value.lock_id;
-	case IPC_ARRAY:
-		return &ob->o.h->b.array.lock_id;
-	default:
-		return NULL;
-	}
+	struct node *n = id ? tree_by_id(id) : NULL;
+
+	return n && node_is(n, TYPE_LOCK) ? n : NULL;
 }
 
 /* The other object; NULL: it uses its own lock (also when the other one is gone). */
 struct object *lock_object(struct object *ob)
 {
-	uint64_t *id = lock_field(ob);
-	struct node *n = id && *id ? tree_by_id(*id) : NULL;
+	struct node *n = lock_node(ipc_lock_id(&ob->o));
 	int e;
 
-	if (!n || (n->type != IPC_LOCK && n->type != IPC_RLOCK))
-		return NULL;
-	return object_of(n, &e);
+	return n ? object_of(n, &e) : NULL;
 }
 
 void show_lock(struct object *ob, FILE *f)
 {
-	uint64_t *id = lock_field(ob);
-	struct node *n = id && *id ? tree_by_id(*id) : NULL;
+	uint64_t id = ipc_lock_id(&ob->o);
+	struct node *n = id ? tree_by_id(id) : NULL;
 
 	fprintf(f, "%s\n", n && n->parent ? node_name(n) : "own");
 }
@@ -57,7 +48,7 @@ int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
 	if (len && !(len == 3 && !memcmp(s, "own", 3))) {
 		const struct ipc_type *type = ipc_type_by_name(s, len);
 
-		if (!type || (type->id != IPC_LOCK && type->id != IPC_RLOCK))
+		if (!type || !(type->traits & TYPE_LOCK))
 			return -EINVAL;
 		if (memchr(s, '/', len) || !ob->node->parent)
 			return -EINVAL;
@@ -65,11 +56,7 @@ int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
 		if (!n)
 			return -ENOENT;
 	}
-	/* Who holds or waits would be left with the other lock. */
-	if (ob->o.h->holds.count || ob->o.h->lines[0].count || ob->o.h->lines[1].count)
-		return -EBUSY;
-	ipc_setting64(&ob->o, lock_field(ob), n ? n->id : 0);
-	return 0;
+	return ipc_set_lock_id(&ob->o, n ? n->id : 0);
 }
 
 /*
@@ -183,9 +170,9 @@ uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd)
 
 void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 {
-	struct node *n = tree_by_id(lock_id);
+	struct node *n = lock_node(lock_id);
 	int e;
-	struct object *lock = n && (n->type == IPC_LOCK || n->type == IPC_RLOCK) ? object_of(n, &e) : NULL;
+	struct object *lock = n ? object_of(n, &e) : NULL;
 
 	if (!fh || !lock)
 		return;
@@ -197,13 +184,6 @@ void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 	if (companion_of(lock, fh, id, back))
 		ipc_close(&lock->o, (ref_t)fh);
 	settle(lock);
-}
-
-uint64_t monitor_lock_id(struct object *ob)
-{
-	uint64_t *id = lock_field(ob);
-
-	return id ? *id : 0;
 }
 
 /* ---- a condition's read ---- */
@@ -245,7 +225,7 @@ int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct 
 	int r;
 
 	*ret_lock = lock;
-	if (ob->o.type != IPC_COND || !lock || !ipc_cond_lent(&ob->o, w, &lent))
+	if (!ipc_is(&ob->o, TYPE_MONITOR) || !lock || !ipc_cond_lent(&ob->o, w, &lent))
 		return 0;
 	r = object_lock(lock);
 	if (r == -EBUSY)

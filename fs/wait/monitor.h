@@ -8,7 +8,6 @@
 #include "state/fs.h"
 
 struct object *lock_object(struct object *ob);
-uint64_t monitor_lock_id(struct object *ob);
 /* flock: *ret_fh is the handle of `lock` that is to be locked; 0: nothing is left to do. */
 int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock, int how,
 		  const struct ipc_call *c, uint64_t *ret_fh);

@@ -121,7 +121,7 @@ void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c
 	int64_t limit = ipc_deadline(hd, IPC_NEVER);
 
 	if (!(flags & O_NONBLOCK) || hd->flags & HANDLE_LIB || hd->kind != HANDLE_OBJECT || !limit ||
-	    (ob->o.type != IPC_BARRIER && ob->o.type != IPC_COND))
+	    !ipc_is(&ob->o, TYPE_STANDS))
 		return;
 	/* A lock in another object would have to be taken back without a request. */
 	if (c->lent.handle)
