@@ -2,6 +2,8 @@
 /*
  * The operations of engine.h: each is one change of one object, done by its type's table.
  */
+#include <poll.h>
+
 #include "object/type.h"
 
 /*
@@ -98,6 +100,18 @@ int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how)
 unsigned int ipc_poll(struct ipc_obj *o, ref_t handle)
 {
 	return o->ops->poll ? o->ops->poll(o, handle_at(o, handle)) : 0;
+}
+
+int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	unsigned int ready = ipc_poll(o, ref_of(o, hd));
+
+	ipc_next_rest(o, hd);
+	if (answer_left(&hd->hand))
+		return (int64_t)answer_left(&hd->hand);
+	if (!(ready & POLLIN))
+		return -1;
+	return o->ops->next ? (int64_t)o->ops->next(o, hd) : 2;
 }
 
 bool ipc_is_jobserver(const struct ipc_obj *o)

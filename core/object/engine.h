@@ -266,7 +266,21 @@ static inline uint64_t answer_left(const struct ipc_answer *a)
 void ipc_peek(struct ipc_obj *o, struct ipc_mq *q, bool (*f)(void *arg, struct ipc_obj *o, ref_t msg),
 	      void *arg);
 
+/* ---- looking (look.c) ---- */
+
+/* Where text goes. */
+struct ipc_sink {
+	void (*put)(struct ipc_sink *to, const char *text, size_t len);
+};
+
+/* What the object shows to whoever only looks: its messages, its text, or a number. */
+void ipc_look(struct ipc_obj *o, struct ipc_sink *to);
+/* The length of what a read through this handle would give now; -1: it would wait. */
+int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd);
+
 /* ---- queue ---- */
+
+struct ipc_list *ipc_leased(struct ipc_obj *o);		/* of a type with `unlease` */
 
 struct ipc_mq *ipc_reads_from(struct ipc_obj *o, const struct ipc_handle *hd);
 struct ipc_mq *ipc_writes_to(struct ipc_obj *o, const struct ipc_handle *hd);

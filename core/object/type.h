@@ -94,8 +94,10 @@ struct ipc_type {
 	 */
 	uint64_t (*units)(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret);
 	uint64_t (*size)(struct ipc_obj *o);
-	/* The length of the answer that a read would get now; NULL: two bytes. */
+	/* The length of the answer that a read would get now, without waiting; NULL: two bytes. */
 	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* What whoever only looks is shown, of which more than a word is needed; NULL: its size. */
+	void (*look)(struct ipc_obj *o, struct ipc_sink *to);
 	/* Of handles of the object itself, and of its `changed`. */
 	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* What the handle has leased returns. Commits. */
@@ -255,6 +257,14 @@ static inline bool msg_again(struct ipc_obj *o, struct msg_walk *w, ref_t r)
 	}
 	return false;
 }
+
+/* ---- looking (look.c) ---- */
+
+/* All that its messages can come to: no more than the memory they are in, whatever is shared. */
+uint64_t look_most(const struct ipc_obj *o);
+/* A message from `skip` on; more than *left (which goes down) damages the object. */
+void look_message(struct ipc_obj *o, ref_t msg, size_t skip, uint64_t *left, struct ipc_sink *to);
+void look_messages(struct ipc_obj *o, struct ipc_mq *q, bool newline, struct ipc_sink *to);
 
 /* ---- putting (put.c) ---- */
 

@@ -9,6 +9,11 @@
 
 #define Q(o) (&(o)->h->b.queue)
 
+struct ipc_list *ipc_leased(struct ipc_obj *o)
+{
+	return &o->h->b.queue.leased;
+}
+
 ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid)
 {
 	struct ipc_queue *q = Q(o);

@@ -411,6 +411,12 @@ uint64_t ipc_end_size(struct ipc_obj *o, bool b)
 	return __atomic_load_n(&P(o)->mq[!b].bytes, __ATOMIC_RELAXED);
 }
 
+static void pipe_look(struct ipc_obj *o, struct ipc_sink *to)
+{
+	look_messages(o, &P(o)->mq[0], P(o)->framing == FRAMING_LINE, to);
+	look_messages(o, &P(o)->mq[1], P(o)->framing == FRAMING_LINE, to);
+}
+
 static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
 {
 	struct ipc_queue *p = P(o);
@@ -427,5 +433,5 @@ const struct ipc_type ipc_pipe_type = {
 	.traits = TYPE_LARGE, .init = init,
 	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll, .units = pipe_units,
 	.size = pipe_size, .opened = opened, .closed = closed, .regret = pipe_regret,
-	.back = pipe_back, .check = pipe_check,
+	.back = pipe_back, .next = queue_next, .look = pipe_look, .check = pipe_check,
 };

@@ -481,6 +481,25 @@ static uint64_t queue_size(struct ipc_obj *o)
 	return __atomic_load_n(&Q(o)->mq[0].count, __ATOMIC_RELAXED);
 }
 
+uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_mq *q = ipc_reads_from(o, hd);
+	uint32_t framing = ipc_framing(o, hd);
+
+	if (hd->kind != HANDLE_OBJECT)
+		return 2;
+	if (!q->count)
+		return 0;
+	if (framing == FRAMING_BYTES)
+		return q->bytes;
+	return msg_at(o, q->head)->len - q->skip + (framing == FRAMING_LINE);
+}
+
+static void queue_look(struct ipc_obj *o, struct ipc_sink *to)
+{
+	look_messages(o, &Q(o)->mq[0], Q(o)->framing == FRAMING_LINE, to);
+}
+
 static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 {
 	struct ipc_queue *q = Q(o);
@@ -503,5 +522,5 @@ const struct ipc_type ipc_queue_type = {
 	.ready = IPC_WORD(b.queue.mq[0].count), .most = IPC_WORD(b.queue.maxsize), .init = init,
 	.read = queue_read, .put = queue_put, .pump = queue_pump, .poll = queue_poll, .units = queue_units,
 	.size = queue_size, .unlease = lease_return_all, .regret = queue_regret, .back = queue_back,
-	.check = queue_check,
+	.next = queue_next, .look = queue_look, .check = queue_check,
 };

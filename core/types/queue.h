@@ -18,6 +18,9 @@ void queue_grant(struct ipc_obj *o);
 unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs, unsigned int n);
 unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
 
+/* Of queues and pipes: `next` in type.h. */
+uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd);
+
 /* lease.c */
 ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid);
 void lease_return_all(struct ipc_obj *o, ref_t handle);

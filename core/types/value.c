@@ -331,6 +331,15 @@ static void value_unhold(struct ipc_obj *o, struct ipc_hold *hold)
 	sem_unhold(o, &V(o)->lock, hold);
 }
 
+static void value_look(struct ipc_obj *o, struct ipc_sink *to)
+{
+	char text[IPC_VALUE_MAX + 1];
+	size_t len = ipc_value_text(o, text, IPC_VALUE_MAX);
+
+	text[len] = '\n';
+	to->put(to, text, len + 1);
+}
+
 static int value_check(struct ipc_obj *o, struct ipc_check *k)
 {
 	const struct ipc_value *v = V(o);
@@ -359,7 +368,7 @@ const struct ipc_type ipc_value_type = {
 	.init = value_init,
 	.read = value_read, .parse = value_parse, .give = value_give, .flock = value_flock, .pump = value_pump,
 	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened,
-	.unhold = value_unhold,
+	.unhold = value_unhold, .look = value_look,
 	.check = value_check,
 	.entered = fast_entered, .leaving = fast_leaving,
 };

@@ -124,25 +124,12 @@ int ctl_readlink(const struct target *t, char *buf, size_t size)
 
 /* ---- reading and writing ---- */
 
-/* What an object that is only looked at shows. */
-static void show_look(struct object *ob, FILE *f)
-{
-	char text[IPC_VALUE_MAX];
-
-	if (ob->o.type == IPC_QUEUE || ob->o.type == IPC_PIPE)
-		show_peek(ob, f);
-	else if (ob->o.type == IPC_VALUE)
-		fprintf(f, "%.*s\n", (int)ipc_value_text(&ob->o, text, sizeof(text)), text);
-	else
-		fprintf(f, "%" PRIu64 "\n", ipc_size(&ob->o));
-}
-
 /* What is more than a word cannot be seen while somebody keeps the object's lock. */
 static bool needs_lock(const struct object *ob, const struct ctl_file *c)
 {
 	if (c)
 		return !c->in_status && !c->unlocked;
-	return ob->o.type == IPC_QUEUE || ob->o.type == IPC_PIPE || ob->o.type == IPC_VALUE;
+	return ob->o.ops->look != NULL;
 }
 
 static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)

@@ -77,7 +77,7 @@ void show_type(struct object *ob, FILE *f);
 void show_status(struct object *ob, FILE *f);
 void show_waiters(struct object *ob, FILE *f);
 void show_holders(struct object *ob, FILE *f);
-void show_peek(struct object *ob, FILE *f);
+void show_look(struct object *ob, FILE *f);	/* what an object that is only looked at shows */
 void show_leased(struct object *ob, FILE *f);
 void show_dead(struct object *ob, FILE *f);
 void show_mount_status(FILE *f);

@@ -134,9 +134,9 @@ static void holders_of(struct object *ob, const char *path, FILE *f)
 
 		show_process(f, path, k->pid, k->uid, op_name(k->op), k->since);
 	}
-	if (o->type != IPC_QUEUE)
+	if (!o->ops->unlease)
 		return;
-	LIST_EACH(o, &o->h->b.queue.leased, r) {
+	LIST_EACH(o, ipc_leased(o), r) {
 		struct ipc_lease *k = AT(o, ipc_lease, r);
 
 		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, op_name(OP_LEASE), k->since);
@@ -153,65 +153,34 @@ void show_holders(struct object *ob, FILE *f)
 	holders_of(ob, NULL, f);
 }
 
-/* What its messages can come to: no more than the memory they are in, whatever is shared. */
-static uint64_t text_most(const struct ipc_obj *o)
-{
-	return (uint64_t)o->pages * IPC_PAGE;
-}
-
-static void put_msg(struct ipc_obj *o, ref_t msg, uint32_t skip, uint64_t *left, FILE *f)
-{
-	static char buf[MSG_MOST];
-	size_t n = msg_copy(o, msg, skip, buf, sizeof(buf));
-
-	if (n > *left) {
-		obj_damage(o, "more in its messages than it has memory");
-		return;
-	}
-	*left -= n;
-	fwrite(buf, 1, n, f);
-}
-
-struct peek {
+struct file_sink {
+	struct ipc_sink sink;
 	FILE *f;
-	uint64_t left;
-	uint32_t skip;
-	bool newline;
 };
 
-static bool peek_one(void *arg, struct ipc_obj *o, ref_t msg)
+static void to_file(struct ipc_sink *to, const char *text, size_t len)
 {
-	struct peek *p = arg;
-
-	put_msg(o, msg, p->skip, &p->left, p->f);
-	p->skip = 0;
-	if (p->newline)
-		fputc('\n', p->f);
-	return true;
+	fwrite(text, 1, len, ((struct file_sink *)to)->f);
 }
 
-void show_peek(struct object *ob, FILE *f)
+#define SINK(f) (struct file_sink){ { to_file }, f }
+
+void show_look(struct object *ob, FILE *f)
 {
-	struct ipc_queue *q = &ob->o.h->b.queue;
-
-	for (unsigned int i = 0; i < (ob->o.type == IPC_PIPE ? 2u : 1u); i++) {
-		struct peek p = { f, text_most(&ob->o), q->mq[i].skip, q->framing == FRAMING_LINE };
-
-		ipc_peek(&ob->o, &q->mq[i], peek_one, &p);
-	}
+	ipc_look(&ob->o, &SINK(f).sink);
 }
 
 void show_leased(struct object *ob, FILE *f)
 {
 	struct ipc_obj *o = &ob->o;
-	uint64_t left = text_most(o);
+	uint64_t left = look_most(o);
 
 	LIST_EACH(o, &o->h->b.queue.leased, r) {
 		struct ipc_lease *l = AT(o, ipc_lease, r);
 
 		fprintf(f, "%" PRIu64 "\t%u\t%.3f\t%u\t", l->id, msg_at(o, l->msg)->attempts,
 			(double)(ipc_now() - l->since) / 1e9, l->pid);
-		put_msg(o, l->msg, 0, &left, f);
+		look_message(o, l->msg, 0, &left, &SINK(f).sink);
 		fputc('\n', f);
 	}
 }
@@ -219,13 +188,13 @@ void show_leased(struct object *ob, FILE *f)
 void show_dead(struct object *ob, FILE *f)
 {
 	struct ipc_obj *o = &ob->o;
-	uint64_t left = text_most(o);
+	uint64_t left = look_most(o);
 
 	LIST_EACH(o, &o->h->b.queue.dead, r) {
 		struct ipc_lease *l = AT(o, ipc_lease, r);
 
 		fprintf(f, "%" PRIu64 "\t", l->id);
-		put_msg(o, l->msg, 0, &left, f);
+		look_message(o, l->msg, 0, &left, &SINK(f).sink);
 		fputc('\n', f);
 	}
 }

@@ -374,7 +374,7 @@ const struct ctl_file ctl_files[] = {
 	FACT("unfinished", QUEUE, show_unfinished),
 	COMMAND("done", QUEUE, store_done),
 	TAKES("join", QUEUE, HANDLE_JOIN),
-	LIST("peek", QUEUE | PIPE, show_peek),
+	LIST("peek", QUEUE | PIPE, show_look),
 	TAKES("drain", QUEUE, HANDLE_DRAIN),
 	TAKES("stream", QUEUE, HANDLE_STREAM),
 	TAKES("lease", QUEUE, HANDLE_LEASE),

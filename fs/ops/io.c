@@ -83,30 +83,6 @@ void ops_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct
 
 /* ---- ioctl ---- */
 
-/* The length of what the next read would give; -1: it would wait. */
-static int64_t next_length(struct object *ob, struct ipc_handle *hd)
-{
-	struct ipc_obj *o = &ob->o;
-	unsigned int ready = ipc_poll(o, ref_of(o, hd));
-
-	ipc_next_rest(o, hd);
-	if (answer_left(&hd->hand))
-		return (int64_t)answer_left(&hd->hand);
-	if (!(ready & POLLIN))
-		return -1;
-	if (hd->kind == HANDLE_OBJECT && ipc_is_stream(o->ops)) {
-		struct ipc_mq *q = ipc_reads_from(o, hd);
-		uint32_t framing = ipc_framing(o, hd);
-
-		if (!q->count)
-			return 0;
-		if (framing == FRAMING_BYTES)
-			return (int64_t)q->bytes;
-		return msg_at(o, q->head)->len - q->skip + (framing == FRAMING_LINE);
-	}
-	return (int64_t)(o->ops->next ? o->ops->next(o, hd) : 2);
-}
-
 static int64_t number_in(const void *in, size_t in_size)
 {
 	int64_t v = 0;
@@ -156,7 +132,7 @@ static int ioctl_next(uint64_t ino, uint64_t fh, int64_t *ret)
 	plain = hd->flags & HANDLE_LOOK;
 	*ret = -1;		/* stalled: a read would wait */
 	if (r == 0 && !plain)
-		*ret = next_length(ob, hd);
+		*ret = ipc_next_length(&ob->o, hd);
 	if (r == 0)
 		settle(ob);
 	return plain ? -ENOTTY : 0;	/* as of any plain file */

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* What an object shows to whoever only looks: nothing is taken, and nothing waits. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "object/type.h"
+
+uint64_t look_most(const struct ipc_obj *o)
+{
+	return (uint64_t)o->pages * IPC_PAGE;
+}
+
+void look_message(struct ipc_obj *o, ref_t msg, size_t skip, uint64_t *left, struct ipc_sink *to)
+{
+	char buf[16384];
+	size_t n;
+
+	while ((n = msg_copy(o, msg, skip, buf, sizeof(buf)))) {
+		if (n > *left) {
+			obj_damage(o, "more in its messages than it has memory");
+			return;
+		}
+		*left -= n;
+		skip += n;
+		to->put(to, buf, n);
+	}
+}
+
+struct peek {
+	struct ipc_sink *to;
+	uint64_t left;
+	uint32_t skip;
+	bool newline;
+};
+
+static bool peek_one(void *arg, struct ipc_obj *o, ref_t msg)
+{
+	struct peek *p = arg;
+
+	look_message(o, msg, p->skip, &p->left, p->to);
+	p->skip = 0;
+	if (p->newline)
+		p->to->put(p->to, "\n", 1);
+	return true;
+}
+
+void look_messages(struct ipc_obj *o, struct ipc_mq *q, bool newline, struct ipc_sink *to)
+{
+	struct peek p = { to, look_most(o), q->skip, newline };
+
+	ipc_peek(o, q, peek_one, &p);
+}
+
+void ipc_look(struct ipc_obj *o, struct ipc_sink *to)
+{
+	char text[24];
+
+	if (o->ops->look)
+		o->ops->look(o, to);
+	else
+		to->put(to, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64 "\n", ipc_size(o)));
+}
