@@ -13,10 +13,6 @@
 
 #include "util.h"
 
-#ifndef IPCFS_VERSION
-#define IPCFS_VERSION	"unknown"
-#endif
-
 static const struct command *const commands[] = {
 	&cmd_ls,
 	&cmd_show,
