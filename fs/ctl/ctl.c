@@ -7,76 +7,71 @@
 #include "wait/held.h"
 #include "object/text.h"
 
-#define BIT(t)		(1u << (t))
-
 /* ---- the directory ---- */
 
-const struct ctl_file *ctl_of(unsigned int sub)
+/* The row behind c (NULL: the first) of those that are in this directory; NULL: no more. */
+static const struct ctl_file *next_in(const struct target *dir, const struct ctl_file *c)
 {
-	return sub >= SUB_CTL_FILE && sub - SUB_CTL_FILE < ctl_count ?
-	       &ctl_files[sub - SUB_CTL_FILE] : NULL;
+	c = c ? c + 1 : ctl_table(dir->node);
+	while (c && c->name && c->limit != (dir->sub != SUB_CTL))
+		c++;
+	return c && c->name ? c : NULL;
 }
 
-bool ctl_is_dir(unsigned int sub)
+const struct ctl_file *ctl_of(const struct target *t)
 {
-	const struct ctl_file *c = ctl_of(sub);
+	const struct ctl_file *c = t->sub >= SUB_CTL_FILE ? ctl_table(t->node) : NULL;
 
-	return sub == SUB_CTL || (c && c->access == CTL_DIRECTORY);
+	while (c && c->name && ctl_sub(c) != t->sub)
+		c++;
+	return c && c->name ? c : NULL;
 }
 
-static uint32_t types_of(const struct target *dir)
+bool ctl_is_dir(const struct target *t)
 {
-	if (dir->sub != SUB_CTL)
-		return CTL_LIMITS;
-	if (dir->node == fs.root)
-		return CTL_ROOT;
-	return BIT(dir->node->type == IPC_TWOWAY ? IPC_PIPE : dir->node->type);
+	const struct ctl_file *c = ctl_of(t);
+
+	return t->sub == SUB_CTL || (c && c->access == CTL_DIRECTORY);
 }
 
 bool ctl_exists(const struct target *t)
 {
-	const struct ctl_file *c = ctl_of(t->sub);
-
-	if (t->node->type == IPC_DIR && t->node != fs.root)
-		return false;
-	if (t->sub == SUB_CTL)
-		return true;
-	if (t->node == fs.root)
-		return c && c->types & (CTL_ROOT | CTL_LIMITS);
-	return c && c->types & BIT(t->node->type == IPC_TWOWAY ? IPC_PIPE : t->node->type);
+	return t->sub == SUB_CTL ? ctl_table(t->node) != NULL : ctl_of(t) != NULL;
 }
 
-unsigned int ctl_lookup(const struct target *dir, const char *name, size_t len)
+const struct ctl_file *ctl_lookup(const struct target *dir, const char *name, size_t len)
 {
-	uint32_t types = types_of(dir);
+	const struct ctl_file *c = NULL;
 
-	for (unsigned int i = 0; i < ctl_count; i++)
-		if (ctl_files[i].types & types && strlen(ctl_files[i].name) == len &&
-		    !memcmp(ctl_files[i].name, name, len))
-			return SUB_CTL_FILE + i;
-	return 0;
+	while ((c = next_in(dir, c)))
+		if (text_is(name, len, c->name))
+			break;
+	return c;
 }
 
-unsigned int ctl_nth(const struct target *dir, unsigned int n)
+const struct ctl_file *ctl_next(const struct target *dir, unsigned int after)
 {
-	uint32_t types = types_of(dir);
+	const struct target t = { .node = dir->node, .sub = after };
+	const struct ctl_file *c = after ? ctl_of(&t) : NULL;
 
-	for (unsigned int i = 0; i < ctl_count; i++)
-		if (ctl_files[i].types & types && !ctl_files[i].unlisted && n-- == 0)
-			return SUB_CTL_FILE + i;
-	return 0;
+	if (after && !c)
+		return NULL;
+	do
+		c = next_in(dir, c);
+	while (c && c->unlisted);
+	return c;
 }
 
 void ctl_attr(const struct target *t, struct stat *st)
 {
-	const struct ctl_file *c = ctl_of(t->sub);
+	const struct ctl_file *c = ctl_of(t);
 	mode_t readable = st->st_mode & 0444;
 
 	char target[4200];
 
 	st->st_nlink = 1;
 	st->st_size = CTL_SIZE;
-	if (ctl_is_dir(t->sub)) {
+	if (ctl_is_dir(t)) {
 		/* whoever may read the object may go in */
 		st->st_mode = S_IFDIR | readable | readable >> 2;
 		st->st_nlink = 2;
@@ -113,7 +108,7 @@ void ctl_attr(const struct target *t, struct stat *st)
 
 int ctl_readlink(const struct target *t, char *buf, size_t size)
 {
-	const struct ctl_file *c = ctl_of(t->sub);
+	const struct ctl_file *c = ctl_of(t);
 
 	if (!c || c->access != CTL_LINK)
 		return -EINVAL;
@@ -146,7 +141,7 @@ static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
 
 int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len)
 {
-	const struct ctl_file *c = ctl_of(t->sub);
+	const struct ctl_file *c = ctl_of(t);
 	struct object *ob = NULL;
 	FILE *f;
 	int r = 0;
@@ -218,7 +213,7 @@ static unsigned int lines_done(struct object *ob, const char *s, size_t len, uin
 ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique,
 		  struct object **ret_ob)
 {
-	const struct ctl_file *c = ctl_of(t->sub);
+	const struct ctl_file *c = ctl_of(t);
 	struct object *ob = NULL;
 	unsigned int line = 0, before = 0;
 	size_t done = 0;

@@ -25,10 +25,11 @@ enum ctl_access {
 };
 
 struct ctl_file {
-	const char *name;
-	uint32_t types;			/* bits 1 << type; IPC_ROOT: the mount's own */
+	uint16_t id;			/* part of its inode number: rows.h */
+	const char *name;		/* NULL: the end of a table */
 	uint8_t access;
 	uint8_t kind;			/* enum ipc_handle_kind; HANDLE_OBJECT: plain */
+	bool limit;			/* of the mount: in .ctl/limits */
 	bool unlisted;			/* waits, takes or leads elsewhere */
 	bool in_status;			/* one word or number, and so to be shown without the lock */
 	bool unlocked;			/* `show` knows what to do without the lock */
@@ -46,20 +47,22 @@ struct ctl_file {
  */
 #define CTL_SIZE	4096
 
-#define CTL_ROOT	(1u << 31)
-#define CTL_LIMITS	(1u << 30)
+/* The files of a node, up to a row without a name; NULL: it has none. */
+const struct ctl_file *ctl_table(const struct node *n);
 
-extern const struct ctl_file ctl_files[];
-extern const unsigned int ctl_count;
+static inline unsigned int ctl_sub(const struct ctl_file *c)
+{
+	return SUB_CTL_FILE + c->id;
+}
 
-/* The file of this name in the .ctl of a node (limits: in .ctl/limits), as sub; 0: none. */
-unsigned int ctl_lookup(const struct target *dir, const char *name, size_t len);
-const struct ctl_file *ctl_of(unsigned int sub);	/* NULL: the directory itself */
-bool ctl_is_dir(unsigned int sub);
+/* The file of this name in the .ctl of a node (limits: in .ctl/limits); NULL. */
+const struct ctl_file *ctl_lookup(const struct target *dir, const char *name, size_t len);
+const struct ctl_file *ctl_of(const struct target *t);	/* NULL: the directory itself */
+bool ctl_is_dir(const struct target *t);
 bool ctl_exists(const struct target *t);	/* its node has a file of this kind */
 void ctl_attr(const struct target *t, struct stat *st);
-/* The n-th listed file (from 0) of the directory, as sub; 0: no more. */
-unsigned int ctl_nth(const struct target *dir, unsigned int n);
+/* The listed file behind this one (a sub; 0: the first) of the directory; NULL: no more. */
+const struct ctl_file *ctl_next(const struct target *dir, unsigned int after);
 /* The text of a plain file, to be freed; or of what a handle that only looks is shown. */
 int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len);
 /*

@@ -55,10 +55,8 @@ void show_status(struct object *ob, FILE *f)
 		fprintf(f, "stalled: ");
 		show_stalled(ob, f);
 	}
-	for (unsigned int i = 0; i < ctl_count; i++) {
-		const struct ctl_file *c = &ctl_files[i];
-
-		if (!c->in_status || !(c->types & 1u << ob->o.type))
+	for (const struct ctl_file *c = ctl_table(ob->node); c && c->name; c++) {
+		if (!c->in_status)
 			continue;
 		fprintf(f, "%s: ", c->name);
 		c->show(ob, f);

@@ -19,12 +19,13 @@ static bool next_entry(const struct target *dir, uint64_t cookie, char *name, ui
 	}
 	*ret_cookie = cookie + 1;
 	if (dir->sub != SUB_SELF) {
-		unsigned int sub = ctl_nth(dir, (unsigned int)cookie - 2);
+		const struct ctl_file *c = ctl_next(dir, cookie > 2 ? (unsigned int)cookie : 0);
 
-		if (!sub)
+		if (!c)
 			return false;
-		strcpy(name, ctl_of(sub)->name);
-		*ret_base = NODEID(dir->node->id, sub);
+		strcpy(name, c->name);
+		*ret_base = NODEID(dir->node->id, ctl_sub(c));
+		*ret_cookie = ctl_sub(c);
 		return true;
 	}
 	if (dir->node->type == IPC_TWOWAY) {
@@ -65,7 +66,7 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t size, const char *name
 				attr_listed(t.node);
 			}
 		} else {		/* (of what has no nodeid the kernel keeps nothing) */
-			e.attr.st_mode = t.sub >= SUB_CTL ? (ctl_is_dir(t.sub) ? S_IFDIR : S_IFREG) :
+			e.attr.st_mode = t.sub >= SUB_CTL ? (ctl_is_dir(&t) ? S_IFDIR : S_IFREG) :
 				t.sub == SUB_SELF && node_is_dir(t.node) ? S_IFDIR : S_IFREG;
 		}
 		e.attr.st_ino = base;

@@ -41,11 +41,11 @@ static int meaning(const struct target *dir, const char *name, uint64_t *ret_bas
 	size_t len = strlen(name);
 	const char *at_sign;
 	uint64_t base;
-	unsigned int sub;
+	const struct ctl_file *c;
 	int r;
 
 	*ret_timeout = -1;
-	if (!dir->node || (dir->sub != SUB_SELF && !ctl_is_dir(dir->sub)))
+	if (!dir->node || (dir->sub != SUB_SELF && !ctl_is_dir(dir)))
 		return -ENOENT;
 	if (dir->sub == SUB_SELF) {
 		r = find_object(dir, name, len, ret_base);
@@ -63,8 +63,8 @@ static int meaning(const struct target *dir, const char *name, uint64_t *ret_bas
 			*ret_base = NODEID(n->id, SUB_CTL);
 			return 0;
 		}
-	} else if ((sub = ctl_lookup(dir, name, len))) {
-		*ret_base = NODEID(dir->node->id, sub);
+	} else if ((c = ctl_lookup(dir, name, len))) {
+		*ret_base = NODEID(dir->node->id, ctl_sub(c));
 		return 0;
 	}
 	at_sign = memrchr(name, '@', len);
@@ -77,10 +77,10 @@ static int meaning(const struct target *dir, const char *name, uint64_t *ret_bas
 		if (base >> 40 == SUB_SELF && node_is_dir(tree_by_id(base)))
 			return -ENOENT;
 	} else {
-		sub = ctl_lookup(dir, name, (size_t)(at_sign - name));
-		if (!sub || ctl_of(sub)->kind == HANDLE_OBJECT || ctl_is_dir(sub))
+		c = ctl_lookup(dir, name, (size_t)(at_sign - name));
+		if (!c || c->kind == HANDLE_OBJECT || c->access == CTL_DIRECTORY)
 			return -ENOENT;
-		base = NODEID(dir->node->id, sub);
+		base = NODEID(dir->node->id, ctl_sub(c));
 	}
 	if (text_limit(at_sign + 1, len - (size_t)(at_sign + 1 - name), ret_timeout) < 0)
 		return -EINVAL;

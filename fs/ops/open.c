@@ -93,7 +93,7 @@ static ref_t opened_before(struct object *ob, uint64_t unique)
 int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret_fh,
 		uint32_t *ret_flags)
 {
-	const struct ctl_file *c = ctl_of(t->sub);
+	const struct ctl_file *c = ctl_of(t);
 	struct ipc_opening how = {
 		.kind = c ? c->kind : HANDLE_OBJECT, .oflags = (uint32_t)flags,
 		.tid = (uint32_t)fuse_req_ctx(req)->pid, .uid = fuse_req_ctx(req)->uid,
@@ -148,7 +148,7 @@ static bool opened_already(const struct target *t)
 
 static bool is_plain(const struct target *t, int flags)
 {
-	const struct ctl_file *c = ctl_of(t->sub);
+	const struct ctl_file *c = ctl_of(t);
 
 	if (c)
 		return c->kind == HANDLE_OBJECT;
@@ -181,7 +181,7 @@ static int leave_names(const struct target *t)
 
 static bool is_dir(const struct target *t)
 {
-	return ctl_is_dir(t->sub) || (t->sub == SUB_SELF && node_is_dir(t->node));
+	return ctl_is_dir(t) || (t->sub == SUB_SELF && node_is_dir(t->node));
 }
 
 void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -45,7 +45,7 @@ enum sub {
 	SUB_END_A,
 	SUB_END_B,
 	SUB_CTL,			/* the directory NAME.ctl */
-	SUB_CTL_FILE,			/* + index into the table of ctl.c */
+	SUB_CTL_FILE,			/* + the number of a row: ctl/rows.h */
 };
 
 struct options {
