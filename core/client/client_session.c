@@ -43,7 +43,7 @@
 #define FREE_BLOCKS	1024u		/* of the largest order: 64 MiB */
 #define LOOK_NS		5000000000	/* when a sleeper asks whether the mount is still there, … */
 #define LOOK_MOST_NS	60000000000	/* … each time after twice as long, up to this */
-#define LOCK_NS		100000000	/* who may not wait gets the lock in this time, or EAGAIN */
+#define LOCK_NS		100000000	/* after so long it is asked what the lock's holder does */
 
 /* ---- attaching ---- */
 
@@ -186,11 +186,29 @@ void session_leave(struct ipcfs_obj *c, struct session *s)
 	obj_unlock(o);
 }
 
+/* Give up when the time limit has passed, but not before there has been some patience with the holder. */
+static int lock_by(struct ipc_obj *o, int64_t deadline)
+{
+	int64_t limit = deadline == IPC_NEVER ? -1 : deadline ? left_of(deadline) : LOCK_NS;
+	int r = obj_lock(o, limit);
+	int64_t began;
+
+	if (r != -EBUSY)
+		return r;
+	began = (int64_t)ipc_now() - limit;
+	do {
+		limit = began + ipc_lock_patience(&o->h->m.lock) - (int64_t)ipc_now();
+		if (limit <= 0)
+			return -EBUSY;
+		r = obj_lock(o, limit < LOCK_NS ? limit : LOCK_NS);
+	} while (r == -EBUSY);
+	return r;
+}
+
 /* Take the lock. With s->hd unset, and unlocked, if the handle is not there any more. */
 int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline)
 {
-	int64_t limit = deadline == IPC_NEVER ? -1 : deadline ? left_of(deadline) : LOCK_NS;
-	int r = obj_lock(s->o, limit);
+	int r = lock_by(s->o, deadline);
 
 	s->hd = NULL;
 	if (r == -EBUSY)

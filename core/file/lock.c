@@ -26,6 +26,8 @@
 #define FIRST_SLICE	1000000		/* ns of the first sleep; each is twice as long … */
 #define CLOSE_SLICE	8000000		/* … and from here on the holder is looked at closely */
 #define LAST_SLICE	64000000
+#define PATIENCE_NS	100000000
+#define RUNS_NS		1000000000
 #define ASK_EVERY	256		/* waits: a program may be tied to one CPU later */
 
 __thread uint32_t ipc_tid_cache;
@@ -52,10 +54,10 @@ static bool is_gone(uint32_t tid)
 }
 
 /*
- * A holder that has died but was not waited for by its parent is a zombie: dead as well. One that
- * /proc does not show may only be hidden, as another user's is with hidepid=2.
+ * What a thread does, as /proc has it: R, D, S, T, Z … 0: it is gone. '?': it is not shown, as
+ * another user's is with hidepid=2.
  */
-static bool is_zombie(uint32_t tid)
+static char state_of(uint32_t tid)
 {
 	char path[32], buf[256], *p;
 	ssize_t n;
@@ -64,12 +66,20 @@ static bool is_zombie(uint32_t tid)
 	snprintf(path, sizeof(path), "/proc/%u/status", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return is_gone(tid);
+		return is_gone(tid) ? 0 : '?';
 	n = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = 0;
 	p = strstr(buf, "\nState:\t");
-	return n <= 0 || (p && (p[8] == 'Z' || p[8] == 'X'));
+	return n <= 0 ? 0 : p ? p[8] : '?';
+}
+
+/* A holder that has died but was not waited for by its parent is a zombie: dead as well. */
+static bool is_zombie(uint32_t tid)
+{
+	char state = state_of(tid);
+
+	return !state || state == 'Z' || state == 'X';
 }
 
 static bool is_dead(uint32_t tid, bool closely)
@@ -170,6 +180,21 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 		    errno == ETIMEDOUT)
 			slice = slice < LAST_SLICE ? slice * 2 : LAST_SLICE;
 	}
+}
+
+int64_t ipc_lock_patience(const uint32_t *word)
+{
+	uint32_t v = __atomic_load_n(word, __ATOMIC_RELAXED);
+	char state = v ? state_of(v & LOCK_TID) : 0;
+
+	return !state || state == 'R' || state == 'D' ? RUNS_NS : PATIENCE_NS;
+}
+
+bool ipc_lock_stopped(const uint32_t *word)
+{
+	char state = state_of(__atomic_load_n(word, __ATOMIC_RELAXED) & LOCK_TID);
+
+	return state == 'T' || state == 't';
 }
 
 void ipc_lock_pass_on(uint32_t *word, uint32_t v)

@@ -34,6 +34,14 @@
  * is not 0: then there is nothing to wait for.
  */
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
+/*
+ * The lock is no part of what a caller waits for: so it is waited for a little even by whoever may
+ * not wait at all, and longer if its holder runs. On a busy machine a holder may be without a CPU
+ * for some tenths of a second, and then it is neither stopped, nor does what it has make the
+ * caller's time run out. This long, in ns.
+ */
+int64_t ipc_lock_patience(const uint32_t *word);
+bool ipc_lock_stopped(const uint32_t *word);	/* its holder is, by a signal or a debugger */
 void ipc_lock_pass_on(uint32_t *word, uint32_t v);	/* it was v, and is free now */
 uint32_t ipc_tid_ask(void);
 /* Is there another CPU, on which the one that is waited for can run meanwhile? */

@@ -153,9 +153,7 @@ uint32_t held_pid(const struct object *ob)
 
 bool held_stopped(const struct object *ob)
 {
-	char state = proc_state(holder(ob));
-
-	return state == 'T' || state == 't';
+	return ipc_lock_stopped(&ob->o.h->m.lock);
 }
 
 int held_look(struct object *ob)

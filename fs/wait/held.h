@@ -39,6 +39,7 @@ void held_closer(uint32_t tid, uint32_t *ret_pid, bool *ret_killed);
 struct held_limit {
 	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER */
 	int error;			/* what it gets then */
+	int64_t least;			/* no time limit of the caller's ends it before */
 };
 
 /* How long this request may wait for the object's lock. looks: it only looks. */

@@ -12,8 +12,7 @@
 #include "wait/held.h"
 #include "ops/io.h"
 #include "client/lib.h"
-
-#define PATIENCE_NS	100000000	/* of who may not wait, as in libipcfs */
+#include "file/lock.h"
 
 enum {
 	BY_NAME		= 1,		/* NAME@SECONDS, which is being opened */
@@ -89,6 +88,8 @@ static const struct rule *rule_of(const struct object *ob, const struct fuse_in_
 
 static void limit(struct held_limit *l, int64_t t, int error)
 {
+	if (t < l->least)
+		t = l->least;
 	if (t < l->deadline) {
 		l->deadline = t;
 		l->error = error;
@@ -101,7 +102,7 @@ static void limit_ns(struct held_limit *l, int64_t now, int64_t ns)
 	int64_t t;
 
 	if (ns == 0)
-		limit(l, now + PATIENCE_NS, EAGAIN);
+		limit(l, now, EAGAIN);
 	else if (ns > 0 && !__builtin_add_overflow(now, ns, &t))
 		limit(l, t, ETIMEDOUT);
 }
@@ -153,15 +154,17 @@ void held_limit(const struct object *ob, const void *msg, size_t len, bool looks
 	const struct fuse_in_header *h = msg;
 	const struct rule *r = rule_of(ob, h, len);
 	int64_t now = (int64_t)ipc_now();
+	int64_t least = now + ipc_lock_patience(&ob->o.h->m.lock);
 	struct target t;
 
 	*ret = (struct held_limit){ .deadline = IPC_NEVER };
 	if (looks)
-		limit(ret, now + PATIENCE_NS, 0);
+		limit(ret, least, 0);
 	if (looks || !r)
 		return;
 	if (r->until & BRIEFLY)
-		limit(ret, held_stopped(ob) ? now : now + PATIENCE_NS, r->late);
+		limit(ret, held_stopped(ob) ? now : least, r->late);
+	ret->least = least;
 	if (r->until & TRIES)
 		limit_ns(ret, now, 0);
 	if (r->until & BY_NAME && target_of(h->nodeid, &t) == 0)

@@ -27,8 +27,21 @@ class Holder:
         self.proc.kill()
 
 
+class Busy:
+    """Has the lock, and computes."""
+
+    def __init__(self, obj):
+        self.proc = spawn([HOSTILE, "busy", os.readlink(obj.ctl_path("shm"))])
+        self.pid = self.proc.pid
+        assert self.proc._popen.stdout.readline() == b"held\n"
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGUSR1)
+        assert self.proc.finish().out == "released\n"
+
+
 class Keeper:
-    """Has the lock, and runs."""
+    """Has the lock, and sleeps."""
 
     def __init__(self, obj):
         self.proc = spawn([HOSTILE, "keep", os.readlink(obj.ctl_path("shm"))])

@@ -159,7 +159,7 @@ int client(int argc, char **argv)
 		pause();
 	} else if (!strcmp(what, "try")) {		/* each time that it is told to */
 		for (puts("ready"); fgets(buf, sizeof(buf), stdin);)
-			puts(strerror(-ipcfs_acquire(o, 0)));
+			puts(strerror(-ipcfs_acquire(o, argc > 2 ? n : 0)));
 	} else if (!strcmp(what, "loop")) {		/* until it is killed; a line for each n turns */
 		for (int i = 1;; i++) {
 			check(ipcfs_acquire(o, IPCFS_FOREVER));

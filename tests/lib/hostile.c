@@ -5,6 +5,7 @@
  *
  *	hostile hold FILE	take its lock, stop (SIGSTOP) in the middle of a change, give it back
  *	hostile keep FILE	take its lock and never give it back
+ *	hostile busy FILE	take its lock, run until SIGUSR1 comes, give it back
  *	hostile scribble FILE SEED	write nonsense into it until killed
  *	hostile lock FILE NUMBER	set its lock word
  *	hostile set FILE OFFSET NUMBER	set a 64-bit word
@@ -83,6 +84,28 @@ static void keep(void)
 	say("held");
 	for (;;)
 		pause();
+}
+
+static volatile sig_atomic_t told;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	told = 1;
+}
+
+/* As one whose CPU others have: it is not stopped, and does not sleep. */
+static int busy(void)
+{
+	signal(SIGUSR1, on_signal);
+	if (obj_lock(&o, -1) < 0)
+		return 1;
+	say("held");
+	while (!told)
+		;
+	obj_unlock(&o);
+	say("released");
+	return 0;
 }
 
 /* ---- nonsense ---- */
@@ -248,6 +271,8 @@ int main(int argc, char **argv)
 	seed = (unsigned int)n;
 	if (!strcmp(what, "hold"))
 		return hold();
+	if (!strcmp(what, "busy"))
+		return busy();
 	if (!strcmp(what, "keep"))
 		keep();
 	else if (!strcmp(what, "scribble"))

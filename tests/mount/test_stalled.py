@@ -18,7 +18,7 @@ import pytest
 from kit import (BUILD, DEADLINE, IPCCTL, TIMEOUT, T, eventually, fork, ioc_next, ioc_set,
                  parse_rows, raises, run, sh, spawn)
 from kit.proc import state_of
-from kit.stopped import HOSTILE, Holder, Keeper
+from kit.stopped import HOSTILE, Busy, Holder, Keeper
 
 LIB = os.path.join(BUILD, "tests", "lib", "lib")
 pytestmark = pytest.mark.skipif(not os.access(HOSTILE, os.X_OK), reason="no libipcfs in this build")
@@ -687,6 +687,62 @@ def test_library_tries(area, kind, env):
         assert float(seconds) < T(3), lines
     holder.go_on()
     assert obj.status()["waiters"] == "0"
+
+
+@pytest.mark.parametrize("env", [{}, {"IPCFS_NO_DIRECT": "1"}], ids=["direct", "files"])
+@pytest.mark.parametrize("kind", ["lock", "rlock", "sem", "cond", "value", "array"])
+@pytest.mark.parametrize("limit", [0, 1])
+def test_who_has_lost_the_processor_is_waited_for(area, kind, env, limit):
+    """Whoever may not wait, or not for long, still gets what is free."""
+    obj = area.make(f"x.{kind}")
+    if kind == "sem":
+        obj.put(b"1\n")
+    client = spawn([LIB, "-try", obj.path, str(limit)], stdin=subprocess.PIPE, env=env)
+
+    def ask():
+        client._popen.stdin.write(b"go\n")
+        client._popen.stdin.flush()
+
+    def answer():
+        return client._popen.stdout.readline().decode().rstrip("\n")
+    assert answer() == "ready"
+    busy = Busy(obj)
+    start = time.monotonic()
+    ask()
+    assert answer() == os.strerror(errno.ETIMEDOUT if limit else errno.EAGAIN)
+    assert time.monotonic() - start > 0.9, "it may be without a processor for some tenths of a second"
+    ask()
+    busy.go_on()
+    assert answer() == "Success"
+    client.kill()
+
+
+def test_who_has_lost_the_processor_is_waited_for_by_files(area):
+    lock = area.make("x.lock")
+    array = area.make("x.array", typecode="B", length=9)
+    names = [lock.at("0.001"), lock.at(0)]
+    fds = [os.open(name, os.O_RDWR) for name in names] + [lock.open(os.O_RDWR)]
+    calls = [(lock, lambda: os.open(names[0], os.O_RDONLY), errno.ETIMEDOUT),
+             (lock, lambda: os.open(names[1], os.O_RDONLY), errno.EAGAIN),
+             (lock, lambda: os.read(fds[0], 9), errno.ETIMEDOUT),
+             (lock, lambda: os.read(fds[1], 9), errno.EAGAIN),
+             (lock, lambda: fcntl.flock(fds[2], fcntl.LOCK_EX | fcntl.LOCK_NB), errno.EAGAIN),
+             (array, lambda: os.truncate(array.path, 5), errno.EAGAIN)]
+    for obj, call, code in calls:
+        busy = Busy(obj)
+        start = time.monotonic()
+        with raises(code):
+            call()
+        assert time.monotonic() - start > 0.9
+        busy.go_on()
+    busy = Busy(lock)
+    waiting = fork(os.read, fds[1], 9, keep=fds)
+    looking = fork(lock.ctl, "waiters")
+    busy.go_on()
+    assert waiting.result() == b"1\n"
+    assert looking.result() == ""
+    for fd in fds:
+        os.close(fd)
 
 
 def test_library_opens(area):
