@@ -1,7 +1,7 @@
 """What the tests on real mounts stand on: daemons, clients, objects and time limits."""
 
 from .clients import Child, ClientTimeout, Proc, fork, run, sh, spawn
-from .mount import BUILD, IPCCTL, IPCFS, INSTRUMENTED, Mount
+from .mount import BUILD, IPCCTL, IPCFS, INSTRUMENTED, Mount, Running
 from .objects import (DEADLINE, NEXT, TIMEOUT, Folder, Obj, Row, ioc_next, ioc_set,
                       read_all, write_once,
                       parse_rows, raises, unchanged)

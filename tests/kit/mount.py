@@ -138,12 +138,27 @@ def await_mount_change(condition, timeout, pid=None):
                 os.close(pidfd)
 
 
-class Mount(Folder):
-    """A mount. `options` become -o options (True: the bare word)."""
+class Running(Folder):
+    """A mount seen from inside, whoever started it."""
+
+    def status(self):
+        """What .ctl/status says, by the worker that answers: {key: text}."""
+        with open(self.path(".ctl/status"), encoding="utf-8") as file:
+            return dict(line.rstrip("\n").split(": ", 1) for line in file)
+
+    def worker(self):
+        return int(self.status()["worker"])
+
+    def supervisor(self):
+        return int(self.status()["supervisor"])
+
+
+class Mount(Running):
+    """A mount of our own. `options` become -o options (True: the bare word)."""
 
     active = []
 
-    def __init__(self, args=("-f",), public=False, state=None, **options):
+    def __init__(self, args=("-f",), public=False, state=None, program=None, cpu=None, **options):
         self.base = tempfile.mkdtemp(prefix="ipcfs-test-")
         self.own_state = state is None
         self.state = state or tempfile.mkdtemp(prefix="ipcfs-test-", dir=SHM)
@@ -152,6 +167,7 @@ class Mount(Folder):
         if public:
             os.chmod(self.base, 0o755)
             os.chmod(self.dir, 0o755)
+        self.program, self.cpu = program, cpu       # cpu: the one that the daemon runs on
         self.args, self.options = list(args), options
         self.log_path = os.path.join(self.base, "log")
         self.process = self.device = None
@@ -163,7 +179,12 @@ class Mount(Folder):
     def argv(self):
         words = [f"state={self.state}"] if self.state != "default" else []
         words += [k if v is True else f"{k}={v}" for k, v in self.options.items()]
-        return WRAP + [IPCFS, *self.args, *(["-o", ",".join(words)] if words else []), self.dir]
+        return WRAP + [self.program or IPCFS, *self.args, *(["-o", ",".join(words)] if words else []), self.dir]
+
+    def _begin(self):
+        proc.die_with_parent(signal.SIGTERM)
+        if self.cpu is not None:
+            os.sched_setaffinity(0, {self.cpu})
 
     def start(self):
         """Run the daemon, and return when the kernel has the mount."""
@@ -172,7 +193,7 @@ class Mount(Folder):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=lambda: proc.die_with_parent(signal.SIGTERM))
+                start_new_session=True, preexec_fn=self._begin)
         self.pid = self.process.pid
         if not {"-f", "-d"} & set(self.args):
             code = self.process.wait(T(20))
@@ -234,14 +255,9 @@ class Mount(Folder):
         self.options.update(options)
         return self.start()
 
-    def dispose(self):
-        """The end of a test: whatever state this is in, leave nothing behind."""
+    def end(self):
+        """The end of it, checked; nothing is left, whatever state it is in."""
         try:
-            stuck = proc.kill_strays({m.pid for m in Mount.active})
-            if stuck:
-                report = proc.stacks(stuck)
-                self.abort()
-                raise AssertionError(f"unkillable processes {stuck}\n{report}")
             if self.tainted:
                 self.abort()
             elif self in Mount.active:
@@ -251,6 +267,17 @@ class Mount(Folder):
             if self.is_mounted():
                 self.abort()
             self.remove()
+
+    def dispose(self):
+        """The end of a test: its clients must be killable, too."""
+        stuck = proc.kill_strays({m.pid for m in Mount.active})
+        try:
+            if stuck:
+                report = proc.stacks(stuck)
+                self.abort()
+                raise AssertionError(f"unkillable processes {stuck}\n{report}")
+        finally:
+            self.end()
 
     def remove(self):
         shutil.rmtree(self.base, ignore_errors=True)

@@ -28,11 +28,6 @@ def engine_file(obj):
     return os.readlink(obj.ctl_path("shm"))
 
 
-def worker_of(mount):
-    worker, = set(mount.pids()) - {mount.pid}
-    return worker
-
-
 def attempt(operation):
     """Any answer is fine."""
     try:
@@ -124,7 +119,7 @@ def scribbled(mount, others, kind, seed):
         victim.put(b"3\n")
     if kind == "queue":
         victim.put(b"".join(b"message %d\n" % i for i in range(200)))
-    worker = worker_of(mount)
+    worker = mount.worker()
     users = [fork(user, victim, seed + i) for i in range(3)]
     direct = [spawn([LIB, "-bench", victim.path, "lock" if kind not in ("queue", "pipe") else ""])
               for _ in range(2)]
@@ -150,7 +145,7 @@ def scribbled(mount, others, kind, seed):
         client.kill()
     for client in direct:
         client.kill()
-    assert worker_of(mount) == worker, f"seed {seed}: the worker died\n{mount.log()}"
+    assert mount.worker() == worker, f"seed {seed}: the worker died\n{mount.log()}"
     others_work(others)
     os.unlink(victim.path)
     new = mount.make(f"victim.{kind}")
@@ -230,8 +225,8 @@ def test_a_size_that_no_file_can_have(mount):
 def test_an_unknown_type_code_of_an_array(mount):
     a = mount.make("a.array", length=10)
     run([HOSTILE, "set", engine_file(a), run([HOSTILE, "field", "typecode"]).out.strip(), "0"])
-    worker = worker_of(mount)
+    worker = mount.worker()
     for operation in (lambda: a.set("items", "1 2"), lambda: a.raw("items"), lambda: a.set("length", 5),
                       lambda: a.raw("length")):
         attempt(operation)
-    assert worker_of(mount) == worker
+    assert mount.worker() == worker

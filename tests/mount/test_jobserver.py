@@ -134,9 +134,7 @@ def test_tokens_outlive_a_restart(mount):
     sem = jobserver(mount)
     job = fork(_take_and_stay, (fd := sem.open(os.O_RDWR)), keep=[fd])
     eventually(lambda: sem.size == 3, 10)
-    with open(mount.path(".ctl/status"), encoding="ascii") as status:
-        worker = next(int(line.split()[1]) for line in status if line.startswith("worker:"))
-    os.kill(worker, signal.SIGKILL)
+    os.kill(mount.worker(), signal.SIGKILL)
     assert sem.size == 3
     job.kill()
     eventually(lambda: sem.size == TOKENS, 10)

@@ -28,15 +28,6 @@ def disk(mount_with, tmp_path):
     return factory
 
 
-def status(mount):
-    with open(mount.path(".ctl/status"), encoding="ascii") as file:
-        return dict(line.rstrip("\n").split(": ", 1) for line in file)
-
-
-def worker(mount):
-    return int(status(mount)["worker"])
-
-
 def end(pid, signo=signal.SIGKILL):
     """Kill a process that need not be ours and wait until it is gone."""
     fd = os.pidfd_open(pid)
@@ -51,7 +42,7 @@ def adopt(mount):
         mount.process.wait(T(10))
         mount.process = None
     mount.pid = eventually(lambda: (lambda p: p if p != mount.pid else None)(
-        int(status(mount)["supervisor"])), 10, "a new supervisor")
+        mount.supervisor()), 10, "a new supervisor")
 
 
 def flock_ex(path):
@@ -122,9 +113,9 @@ def test_worker_killed_with_parked_requests(disk):
     mount = disk()
     parked = Parked(mount)
     for _ in range(3):
-        end(worker(mount))
+        end(mount.worker())
     parked.check()
-    assert int(status(mount)["restarts"]) == 3
+    assert int(mount.status()["restarts"]) == 3
     assert "was killed by signal 9" in mount.log()
 
 
@@ -133,7 +124,7 @@ def test_no_request_is_lost_in_a_page_fault(disk):
     copy EIO: so a worker has its buffer for them in place before it reads one."""
     mount = disk()
     for _ in range(2):
-        pid = worker(mount)
+        pid = mount.worker()
         with open(f"/proc/{pid}/smaps", encoding="utf-8") as maps:
             rss = re.findall(r"/memfd:ipcfs.*\n(?:.+\n)*?Rss: +(\d+) kB", maps.read())
         assert sum(map(int, rss)) >= 1024 + 4, "all of the largest request"
@@ -148,7 +139,7 @@ def test_time_limits_go_on(disk, death):
     q.await_waiters(1)
     for _ in range(3):
         if death == "worker":
-            end(worker(mount))
+            end(mount.worker())
         else:
             upgrade(mount)
         time.sleep(0.2)
@@ -161,7 +152,7 @@ def test_a_time_limit_passes_while_no_worker_runs(disk):
     q = mount.make("q.queue")
     client = fork(timed_get, q, 0.5)
     q.await_waiters(1)
-    pid = worker(mount)
+    pid = mount.worker()
     os.kill(mount.pid, signal.SIGSTOP)
     end(pid)
     time.sleep(0.8)
@@ -181,7 +172,7 @@ def test_clients_that_die_while_no_worker_runs(disk):
     q.await_waiters(2)
     waiting = fork(flock_ex, lock.path)
     lock.await_waiters(1)
-    pid = worker(mount)
+    pid = mount.worker()
     os.kill(mount.pid, signal.SIGSTOP)
     end(pid)
     for client in (holder, dead):
@@ -199,11 +190,11 @@ def test_clients_that_die_while_no_worker_runs(disk):
 # --- SIGHUP ----------------------------------------------------------------------------------------
 
 def upgrade(mount):
-    old = worker(mount)
+    old = mount.worker()
     os.kill(mount.pid, signal.SIGHUP)
-    eventually(lambda: worker(mount) != old, 10, "a new worker")
+    eventually(lambda: mount.worker() != old, 10, "a new worker")
     assert mount.alive, "the supervisor keeps its pid"
-    assert int(status(mount)["supervisor"]) == mount.pid
+    assert mount.supervisor() == mount.pid
     assert state_of(old) in DEAD
 
 
@@ -228,7 +219,7 @@ def test_ipcctl_restart(disk):
 def supervisor_of(mount, program):
     """The supervisor's pid if it runs that program; None while there is none, or it just went."""
     try:
-        pid = int(status(mount)["supervisor"])
+        pid = mount.supervisor()
         runs = os.readlink(f"/proc/{pid}/exe").startswith(str(program))
         return pid if runs and f"process {pid} supervises worker" in mount.log() else None
     except (OSError, KeyError):
@@ -244,7 +235,7 @@ def test_upgrade_to_another_file(disk, monkeypatch, tmp_path):
     parked = Parked(mount)
     os.rename(shutil.copy(IPCFS, tmp_path / "new"), program)
     upgrade(mount)
-    assert os.readlink(f"/proc/{worker(mount)}/exe") == str(program)
+    assert os.readlink(f"/proc/{mount.worker()}/exe") == str(program)
     os.unlink(program)                          # there is none: another worker of this one
     upgrade(mount)
     program.write_text("#!/bin/false\n")        # it starts, and fails
@@ -286,7 +277,7 @@ def test_a_status_that_is_being_read_ends_where_it_ended(mount):
     text = os.read(fd, 65536)
     assert b"size: 9\n" in text and text.endswith(b"\n")
     q.put(b"x\n" * 100)                     # it is longer now
-    end(worker(mount))
+    end(mount.worker())
     assert os.read(fd, 65536) == b""
     assert b"size: 109\n" in os.pread(fd, 65536, 0)
     os.close(fd)
@@ -303,7 +294,7 @@ def test_under_load(disk, how):
         if how == "upgrade":
             upgrade(mount)
         elif how == "worker":
-            end(worker(mount))
+            end(mount.worker())
         else:
             end(mount.pid)
             adopt(mount)
@@ -340,14 +331,14 @@ def test_unmounting_after_an_upgrade(disk, args, signo):
 def test_supervisor_killed(disk, args):
     mount = disk(args=args)
     parked = Parked(mount)
-    old = worker(mount)
+    old = mount.worker()
     end(mount.pid)
     adopt(mount)
-    assert worker(mount) == old, "the worker goes on"
+    assert mount.worker() == old, "the worker goes on"
     if args:
         eventually(lambda: "takes its place" in mount.log() and "supervises worker" in mount.log())
     end(old)                        # and the new supervisor is one
-    assert worker(mount) != old
+    assert mount.worker() != old
     upgrade(mount)
     end(mount.pid)
     adopt(mount)
@@ -424,7 +415,7 @@ def test_no_resend(disk):
     empty.await_waiters(2)
     for obj in (full, lock, barrier):
         obj.await_waiters(1)
-    end(worker(mount))
+    end(mount.worker())
     for client in clients:
         assert client.result(10)
     for obj in (empty, full, lock):
@@ -456,7 +447,7 @@ def test_no_resend_under_load(disk):
     q = mount.make("q.queue")
     clients = [fork(pump_again, q, 5000) for _ in range(3)]
     for _ in range(10):
-        end(worker(mount))
+        end(mount.worker())
         time.sleep(0.05)
     for client in clients:
         client.result(40)

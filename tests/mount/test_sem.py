@@ -318,9 +318,7 @@ def test_scope_opener_outlives_a_restart(mount):
                   cwd=mount.dir)
     daemon = int(eventually(lambda: os.path.exists(mount.path("pid.value")) and
                             read_all(mount.path("pid.value")).strip(), 10))
-    with open(mount.path(".ctl/status"), encoding="ascii") as status:
-        worker = next(int(line.split()[1]) for line in status if line.startswith("worker:"))
-    os.kill(worker, signal.SIGKILL)
+    os.kill(mount.worker(), signal.SIGKILL)
     assert obj.size == 0
     child.kill()
     eventually(lambda: obj.size == 1, 10, "returned by the opener's death")

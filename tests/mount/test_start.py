@@ -12,7 +12,7 @@ import pytest
 from kit import IPCFS, T, eventually, fork, raises, run
 from kit.mount import BUILD, WRAP, mounted_at
 from kit.proc import state_of
-from test_restart import adopt, end, worker
+from test_restart import adopt, end
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 USER, OTHER = 20077, 20078
@@ -276,7 +276,7 @@ def on_tmpfs(mount_with, tmp_path):
 def test_a_file_system_that_became_read_only(on_tmpfs):
     mount = on_tmpfs
     clients = waiting(mount)
-    pid = worker(mount)
+    pid = mount.worker()
     os.kill(mount.pid, signal.SIGSTOP)       # no other worker yet, which would keep it writable
     end(pid)
     assert run(["mount", "-o", "remount,ro", mount.disk]).code == 0
@@ -297,7 +297,7 @@ def test_a_file_system_that_has_no_name_any_more(on_tmpfs):
     mount = on_tmpfs
     clients = waiting(mount)
     assert run(["umount", "-l", mount.disk]).code == 0
-    for pid in (worker(mount), mount.pid):
+    for pid in (mount.worker(), mount.pid):
         end(pid)
         if pid == mount.pid:
             adopt(mount)

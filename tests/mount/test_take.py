@@ -124,9 +124,7 @@ def test_a_look_goes_on_after_a_restart(mount):
     q.set("take", "rw")
     fd = q.open()
     first = os.read(fd, 100)
-    with open(mount.path(".ctl/status"), encoding="ascii") as status:
-        worker = next(int(line.split()[1]) for line in status if line.startswith("worker:"))
-    os.kill(worker, signal.SIGKILL)
+    os.kill(mount.worker(), signal.SIGKILL)
     rest = b"".join(iter(lambda: os.read(fd, 4096), b""))
     assert (first + rest).splitlines()[-1] == b"line 999"
     assert q.size == 1000

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kit import BUILD, INSTRUMENTED, T, run
+from kit import BUILD, INSTRUMENTED, run
 
 LONG = os.environ.get("IPCFS_LONG") == "1"
 KILLS = 1000 if LONG else 5 if INSTRUMENTED else 15
@@ -17,7 +17,7 @@ def torture(mount, *arguments, timeout):
     if INSTRUMENTED:
         arguments += ("--ignore-worker-memory",)
     code, out, err = run([sys.executable, TORTURE, "--mount", mount.dir, "--kills", str(KILLS),
-                          "--seed", os.environ.get("IPCFS_SEED", "1"), "--limit", str(T(60)), *arguments],
+                          "--seed", os.environ.get("IPCFS_SEED", "1"), *arguments],
                          timeout=timeout)
     assert code == 0 and "all is well" in out, f"exit {code}\n{out}\n{err}"
     print(out)
@@ -41,7 +41,7 @@ def test_kills_a_few_milliseconds_apart(mount):
 @pytest.mark.parametrize("clients", [(), ("--kill-clients",)], ids=["worker", "worker+clients"])
 def test_with_direct_clients_among_them(mount, clients):
     """And none of those sleeps while there is something for it."""
-    torture(mount, "--direct", DIRECT, "--patience", str(T(2)), *clients,
+    torture(mount, "--direct", DIRECT, *clients,
             timeout=1700 if LONG else 150)
 
 

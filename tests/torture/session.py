@@ -5,13 +5,12 @@ import os
 import pathlib
 import select
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 
 import check
+from kit import ClientTimeout, Proc, T, stacks
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -29,53 +28,31 @@ QUEUES = {"plain.queue": {"maxsize": 200}, "lease.queue": {"maxsize": 50},
 DIRECT = {"producer", "consumer", "locker", "rlocker", "semaphore", "maker", "taker", "adder"}
 
 
-class Failure(Exception):
+class Failure(AssertionError):
     pass
 
 
-class Client:
+class Client(Proc):
     def __init__(self, session, role, name):
         self.role, self.name = role, name
         program, more = [sys.executable, "-I", "-S", HERE / "clients.py"], []
         # Of each role that can be, the odd ones work directly.
         if session.options.direct and role in DIRECT and int(name.partition(".")[0]) % 2:
-            program, more = [session.options.direct], [str(session.options.patience)]
-        self.process = subprocess.Popen(
-            [*program, role, session.folder, session.logs, name, str(session.options.seed),
-             session.mode, *more],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+            program, more = [session.options.direct], [str(T(session.options.patience))]
+        super().__init__([*program, role, session.folder, session.logs, name,
+                          str(session.options.seed), session.mode, *more],
+                         env={"ASAN_OPTIONS": "detect_leaks=0"})
 
     def __str__(self):
-        return f"{self.role} {self.name} (pid {self.process.pid})"
+        return f"{self.role} {self.name} (pid {self.pid})"
 
-    def ended(self):
-        return self.process.poll() is not None
-
-    def failure(self):
-        """What it said when it ended; None when it ended well."""
-        if self.process.returncode == 0:
-            return None
-        return f"{self}: exit {self.process.returncode}\n{self.process.stderr.read()}"
-
-    def await_end(self, end):
+    def failure(self, limit):
+        """What is wrong with how it ends; None: nothing."""
         try:
-            self.process.wait(max(0.1, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            return f"{self} hangs\n{self.stack()}"
-        return self.failure()
-
-    def stack(self):
-        try:
-            return pathlib.Path(f"/proc/{self.process.pid}/stack").read_text("utf-8")
-        except OSError as error:
-            return str(error)
-
-    def kill(self):
-        if not self.ended():
-            self.process.kill()
-        self.process.wait(20)
-        self.process.stderr.close()
+            code, _, err = self.finish(limit)
+        except ClientTimeout as error:
+            return f"{self} hangs: {error}"
+        return f"{self}: exit {code}\n{err}" if code else None
 
 
 class Session:
@@ -149,8 +126,8 @@ class Session:
     def check_alive(self):
         """Before the stop nobody ends."""
         for client in self.clients:
-            if client.ended():
-                raise Failure(client.failure() or f"{client} ended by itself")
+            if not client.running:
+                raise Failure(client.failure(1) or f"{client} ended by itself")
 
     def turns(self):
         roles = set(ALONE).union(*GROUPS.values())
@@ -175,11 +152,11 @@ class Session:
                 return log.read().count(b"\n") < lines
 
         wanted = [(c, size(c), 1 if c.role == "timer" else more) for c in self.clients]
-        end = time.monotonic() + self.options.limit
+        end = time.monotonic() + T(self.options.limit)
         while wanted := [task for task in wanted if lacks(*task)]:
             self.check_alive()
             if time.monotonic() > end:
-                raise Failure("\n".join(f"{c} hangs\n{c.stack()}" for c, _, _ in wanted))
+                raise Failure("\n".join(f"{c} hangs\n{stacks([c.pid])}" for c, _, _ in wanted))
             select.select([], [], [], 0.05)
 
     def kill_one(self, rng):
@@ -221,7 +198,7 @@ class Session:
 
     def drain_tokens(self):
         """Every token has had a notify, so the takers take them all; then send them home."""
-        end = time.monotonic() + self.options.limit
+        end = time.monotonic() + T(self.options.limit)
         while (left := self.ask("tokens.value")) != "0":
             if time.monotonic() > end:
                 return [f"{left} tokens are left and nobody was notified of them"]
@@ -234,10 +211,11 @@ class Session:
         return []
 
     def await_ends(self, clients):
-        end = time.monotonic() + self.options.limit
-        problems = [problem for client in clients if (problem := client.await_end(end))]
+        problems = []
         for client in clients:
-            client.process.stderr.close()
+            # All have had the first one's time.
+            if problem := client.failure(1 if problems else self.options.limit):
+                problems.append(problem)
             self.clients.remove(client)
         if problems:
             raise Failure("\n".join(problems))
@@ -273,9 +251,6 @@ class Session:
             yield f"left behind: {left}"
 
     def kill_all(self):
-        for client in self.clients:
-            if not client.ended():
-                client.process.send_signal(signal.SIGKILL)
         for client in self.clients:
             client.kill()
         self.clients.clear()

@@ -17,22 +17,22 @@ import select
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
-from session import Failure, Session
-
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from kit import IPCFS, Mount, Running, T  # noqa: E402
+from kit.proc import ended_within, status_number  # noqa: E402
+from session import Failure, Session  # noqa: E402
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--mount", help="use this running mount")
-    where.add_argument("--ipcfs", default=HERE.parents[1] / "build/fs/ipcfs",
-                       help="start this binary (default: %(default)s)")
+    where.add_argument("--ipcfs", default=IPCFS, help="start this binary (default: %(default)s)")
     parser.add_argument("--kills", type=int, default=50, help="kills of the worker")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--kill-clients", action="store_true", help="kill clients as well")
@@ -50,70 +50,11 @@ def arguments():
     return parser.parse_args()
 
 
-# --- the mount -------------------------------------------------------------------------------
-
-class Mount:
-    """A running mount, or one of our own."""
-
-    def __init__(self, path, binary):
-        self.process, self.base, self.path = None, None, path
-        if path is None:
-            self.base = tempfile.mkdtemp(prefix="ipcfs-torture-", dir="/dev/shm")
-            self.path = os.path.join(self.base, "mnt")
-            os.mkdir(self.path)
-            os.mkdir(os.path.join(self.base, "state"), 0o700)
-            try:
-                self.process = subprocess.Popen([binary, "-f", "-o", f"state={self.base}/state",
-                                                 self.path])
-                self.await_start()
-            except BaseException:
-                if self.process:
-                    self.process.terminate()
-                    self.process.wait(20)
-                shutil.rmtree(self.base, ignore_errors=True)
-                raise
-
-    def await_start(self):
-        with open("/proc/self/mountinfo", encoding="utf-8") as table:
-            poll, end = select.poll(), time.monotonic() + 20
-            poll.register(table, select.POLLPRI | select.POLLERR)
-            while not os.path.ismount(self.path):
-                if time.monotonic() > end or self.process.poll() is not None:
-                    raise Failure("ipcfs does not mount")
-                poll.poll(200)
-
-    def worker(self):
-        """The worker's pid, as the worker that answers says it."""
-        return self.status("worker")
-
-    def status(self, key):
-        with open(os.path.join(self.path, ".ctl/status"), encoding="utf-8") as file:
-            for line in file:
-                name, _, text = line.partition(":")
-                if name == key:
-                    return int(text)
-        raise Failure(f"no {key!r} in .ctl/status")
-
-    def used(self):
-        """Bytes of state, and the worker's own memory."""
-        stat = os.statvfs(self.path)
-        with open(f"/proc/{self.worker()}/status", encoding="utf-8") as file:
-            own = next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
-        return (stat.f_blocks - stat.f_bfree) * stat.f_frsize, own * 1024
-
-    def end(self):
-        if self.process is None:
-            return
-        subprocess.run(["fusermount3", "-u", "-z", self.path], check=False, timeout=20)
-        try:
-            code = self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(20)
-            raise Failure("the supervisor does not end after unmount") from None
-        shutil.rmtree(self.base, ignore_errors=True)
-        if code:
-            raise Failure(f"ipcfs ended with code {code}")
+def memory_of(mount):
+    """Bytes of state, and the worker's own memory."""
+    stat = os.statvfs(mount.dir)
+    return ((stat.f_blocks - stat.f_bfree) * stat.f_frsize,
+            status_number(mount.worker(), "RssAnon") * 1024)
 
 
 # --- the kills -------------------------------------------------------------------------------
@@ -125,9 +66,7 @@ def kill_worker(mount, probe):
     try:
         start = time.monotonic()
         signal.pidfd_send_signal(fd, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        if not poll.poll(10_000):
+        if not ended_within(pid, T(10)):
             raise Failure(f"the worker {pid} survives SIGKILL")
         os.stat(probe)
         return time.monotonic() - start
@@ -137,7 +76,7 @@ def kill_worker(mount, probe):
 
 def torment(mount, session, options, rng):
     waits = []
-    supervisor = mount.status("supervisor")
+    supervisor = mount.supervisor()
     for kill in range(options.kills):
         select.select([], [], [], rng.expovariate(1 / options.gap))   # load between the kills
         waits.append(kill_worker(mount, os.path.join(session.folder, "plain.queue")))
@@ -146,7 +85,7 @@ def torment(mount, session, options, rng):
             session.kill_one(rng)
         if sys.stdout.isatty():
             print(f"\r{kill + 1} kills", end="", flush=True)
-    if mount.status("supervisor") != supervisor:
+    if mount.supervisor() != supervisor:
         raise Failure("the supervisor is another one now")
     return waits
 
@@ -167,7 +106,7 @@ def check_memory(before, after, ignore_worker):
 
 def run(options, mount):
     rng = random.Random(options.seed)
-    folder = os.path.join(mount.path, f"torture-{os.getpid()}")
+    folder = mount.path(f"torture-{os.getpid()}")
     mode = "kill-clients" if options.kill_clients else "kill-worker"
     # A first session without kills makes the objects as large as the load makes them.
     warm = Session(folder, options, "warm-up")
@@ -177,7 +116,7 @@ def run(options, mount):
         warm.begin()
         warm.await_turns(20)
         problems += warm.end()
-        used.append(mount.used())
+        used.append(memory_of(mount))
     finally:
         warm.kill_all()
     session = Session(folder, options, mode)
@@ -190,10 +129,10 @@ def run(options, mount):
         report(waits)
         if options.max_wait and waits and statistics.median(waits) * 1000 > options.max_wait:
             problems.append(f"median wait over {options.max_wait} ms")
-        used.append(mount.used())
+        used.append(memory_of(mount))
         problems += check_memory(*used, options.ignore_worker_memory)
         for name in ("waiters", "holders"):
-            text = pathlib.Path(mount.path, ".ctl", name).read_text("utf-8")
+            text = pathlib.Path(mount.path(f".ctl/{name}")).read_text("utf-8")
             if folder.rsplit("/", 1)[1] in text:
                 problems.append(f".ctl/{name} is not empty:\n{text}")
         print(f"turns: {session.turns()}")
@@ -213,18 +152,18 @@ def main():
         raise Failure("the torture itself hangs")
 
     signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(int(180 + 5 * options.limit + options.kills * (options.gap + 5)))
+    signal.alarm(int(T(180 + 5 * options.limit + options.kills * (options.gap + 5))))
     mount, problems = None, []
     try:
-        mount = Mount(options.mount, options.ipcfs)
+        mount = Running(options.mount) if options.mount else Mount(program=options.ipcfs).start()
         problems = run(options, mount)
-    except (Failure, OSError) as error:
+    except (AssertionError, OSError) as error:
         problems = [f"{type(error).__name__}: {error}"]
     finally:
-        if mount:
+        if mount and not options.mount:
             try:
                 mount.end()
-            except Failure as error:
+            except AssertionError as error:
                 problems.append(str(error))
     for problem in problems:
         print("WRONG:", problem)
