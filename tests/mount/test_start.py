@@ -192,9 +192,9 @@ def test_no_second_mount_however_the_files_change(mount_with, tmp_path):
     assert "in use" in refused("-f", "-o", f"state={state}", second.dir)
     os.rename(state, tmp_path / "moved")
     assert "in use" in refused("-f", "-o", f"state={tmp_path}/moved", second.dir)
-    pid = worker(first)
+    pid = first.worker()
     end(pid)
-    eventually(lambda: worker(first) != pid)
+    eventually(lambda: first.worker() != pid)
     os.unlink(tmp_path / "moved" / "mount")
     assert "in use" in refused("-f", "-o", f"state={tmp_path}/moved", second.dir)
     q.put(b"x\n")
@@ -241,7 +241,7 @@ def test_a_worker_that_cannot_start(filled, damage):
     spoil, path, word = DAMAGES[damage]
     clients = waiting(filled)
     shutil.copytree(filled.state, filled.saved)
-    pid = worker(filled)
+    pid = filled.worker()
     spoil(filled.state)
     os.kill(pid, signal.SIGKILL)
     sent_away(clients)
@@ -317,7 +317,7 @@ def test_a_state_directory_that_goes_after_the_supervisor(filled):
     eventually(lambda: "supervises worker" in filled.log())
     assert not os.path.exists(filled.state), "nor is another one made"
     assert filled.obj("e.event").size == 0, "the worker serves on"
-    os.kill(worker(filled), signal.SIGKILL)
+    os.kill(filled.worker(), signal.SIGKILL)
     sent_away(clients)
     dead(filled, filled.state, "removed")
     restore(filled)
@@ -327,15 +327,15 @@ def test_a_state_directory_that_goes_after_the_supervisor(filled):
 
 def test_an_upgrade_that_finds_no_state(filled):
     """The worker that runs is not ended for one that could not start."""
-    pid = worker(filled)
+    pid = filled.worker()
     os.rename(os.path.join(filled.state, "mount"), filled.saved)
     os.kill(filled.pid, signal.SIGHUP)
     eventually(lambda: "goes on" in filled.log() and "supervises worker" in filled.log())
-    assert worker(filled) == pid
+    assert filled.worker() == pid
     assert filled.obj("q.queue").take() == b"1\n"
     os.rename(filled.saved, os.path.join(filled.state, "mount"))
     os.kill(filled.pid, signal.SIGHUP)
-    eventually(lambda: worker(filled) != pid)
+    eventually(lambda: filled.worker() != pid)
     assert filled.obj("q.queue").take() == b"2\n"
 
 
@@ -347,7 +347,7 @@ def test_a_shortage_is_waited_for(request, monkeypatch):
     clients = waiting(filled)
     limits = resource.prlimit(filled.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(filled.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
-    os.kill(worker(filled), signal.SIGKILL)
+    os.kill(filled.worker(), signal.SIGKILL)
     eventually(lambda: "Too many open files" in filled.log(), 30)
     assert state_of(filled.pid) not in (None, "Z")
     resource.prlimit(filled.pid, resource.RLIMIT_NOFILE, limits)
@@ -383,7 +383,7 @@ def back_to_life(mount):
 def test_workers_that_die_at_their_start(mortal):
     clients = waiting(mortal)
     mortal.deadly.write_text("")
-    os.kill(worker(mortal), signal.SIGKILL)
+    os.kill(mortal.worker(), signal.SIGKILL)
     sent_away(clients)
     back_to_life(mortal)
     assert mortal.obj("q.queue").take() == b"1\n"
