@@ -139,9 +139,9 @@ static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
 	}
 }
 
-int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len)
+int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 {
-	const struct ctl_file *c = ctl_of(t);
+	const struct ctl_file *c = ctl_of(&rq->t);
 	struct object *ob = NULL;
 	FILE *f;
 	int r = 0;
@@ -152,8 +152,8 @@ int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len)
 		return *ret_text ? 0 : -ENOMEM;
 	}
 	if (!c || !c->show_mount) {
-		ob = object_of(t->node, &r);
-		r = ob ? held_look(ob) : r;
+		ob = object_of(rq->t.node, &r);
+		r = ob ? held_look(rq, ob) : r;
 		if (r < 0)
 			return r;
 	}
@@ -196,55 +196,60 @@ static uint64_t line_unique(uint64_t unique, unsigned int line)
 	return unique | (uint64_t)line << 44;
 }
 
-/* How many commands of a resent write the last worker had done. */
-static unsigned int lines_done(struct object *ob, const char *s, size_t len, uint64_t unique)
+/* How many commands of a write that comes again the last worker had done. */
+static unsigned int lines_done(const struct request *rq, struct object *ob)
 {
 	unsigned int n = 1;
 	int64_t result;
 	bool partial;
 
-	for (size_t i = 0; i < len; i++)
-		n += s[i] == '\n';
-	while (n && !ipc_note_find(&ob->o, line_unique(unique, n - 1), 0, &result, &partial))
+	if (!rq->by.resent)
+		return 0;
+	for (size_t i = 0; i < rq->size; i++)
+		n += rq->data[i] == '\n';
+	while (n && !ipc_note_find(&ob->o, line_unique(rq->by.unique, n - 1), 0, &result, &partial))
 		n--;
 	return n;
 }
 
-ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique,
-		  struct object **ret_ob)
+/* Of a setting, which is one word, all bytes; of commands there may be one a line. */
+static ssize_t store_lines(const struct request *rq, const struct ctl_file *c, struct object *ob)
 {
-	const struct ctl_file *c = ctl_of(t);
-	struct object *ob = NULL;
-	unsigned int line = 0, before = 0;
-	size_t done = 0;
-	int r = 0;
+	unsigned int line = 0, before = ob ? lines_done(rq, ob) : 0;
+	const char *s = rq->data;
+	size_t done = 0, len = rq->size;
+	int r;
 
-	*ret_ob = NULL;
-	if (!c || (!c->store && !c->store_mount))
-		return -EACCES;
-	if (c->store) {
-		ob = object_of(t->node, &r);
-		r = ob ? object_enter(ob) : r;
-		if (r < 0)
-			return r;
-		if (raw.resent)
-			before = lines_done(ob, s, len, unique);
-	}
-	/* A setting is one word; of commands there may be one a line. */
-	while (done < len || !len) {
+	do {
 		const char *nl = c->access == CTL_SETTING ? NULL : memchr(s + done, '\n', len - done);
 		size_t n = nl ? (size_t)(nl - s) + 1 - done : len - done;
 
-		r = line < before ? 0 : store_line(c, ob, s + done, n, line_unique(unique, line));
+		r = line < before ? 0 : store_line(c, ob, s + done, n, line_unique(rq->by.unique, line));
 		if (r < 0)
 			break;
 		line++;
 		done += n;
-		if (!len)
-			break;
-	}
-	if (ob)
-		object_unlock(ob);
-	*ret_ob = ob;
+	} while (done < len);
 	return done ? (ssize_t)done : r;
+}
+
+ssize_t ctl_write(struct request *rq)
+{
+	const struct ctl_file *c = ctl_of(&rq->t);
+	struct object *ob = NULL;
+	int r = 0;
+	ssize_t n;
+
+	if (!c || (!c->store && !c->store_mount))
+		return -EACCES;
+	if (c->store) {
+		ob = object_of(rq->t.node, &r);
+		r = ob ? object_enter(rq, ob) : r;
+		if (r < 0)
+			return r;
+	}
+	n = store_lines(rq, c, ob);
+	if (ob)
+		object_leave(ob);
+	return n;
 }

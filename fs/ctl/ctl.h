@@ -63,14 +63,9 @@ bool ctl_exists(const struct target *t);	/* its node has a file of this kind */
 void ctl_attr(const struct target *t, struct stat *st);
 /* The listed file behind this one (a sub; 0: the first) of the directory; NULL: no more. */
 const struct ctl_file *ctl_next(const struct target *dir, unsigned int after);
-/* The text of a plain file, to be freed; or of what a handle that only looks is shown. */
-int ctl_snapshot(const struct target *t, char **ret_text, size_t *ret_len);
-/*
- * Bytes that were used (whole lines), or -errno. *ret_ob (NULL: none) is to be settled when that
- * was answered: what it notes of others would take the place of the note of this request.
- */
-ssize_t ctl_write(const struct target *t, const char *s, size_t len, uint64_t unique,
-		  struct object **ret_ob);
+/* The text of a plain file (rq->t), to be freed; or of what a handle that only looks is shown. */
+int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len);
+ssize_t ctl_write(struct request *rq);		/* bytes that were used (whole lines), or -errno */
 int ctl_readlink(const struct target *t, char *buf, size_t size);
 
 /* ctl_show.c */

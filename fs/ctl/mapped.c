@@ -15,8 +15,8 @@
 #include <sys/sysmacros.h>
 
 #include "ctl/ctl.h"
-#include "ops/io.h"
 #include "process/worker.h"
+#include "ctl/plain.h"
 
 #define LOOKS_MOST 32			/* at a time; who has more of them asks for trouble */
 
@@ -58,12 +58,10 @@ static void *look(void *arg)
 	bool mapped = resume_mounted(fs.mountpoint, &dev) && has_mapped(l->tid, dev, l->ino);
 
 	pthread_mutex_lock(&fs.lock);
-	if (mapped)
-		fuse_reply_buf(l->req, l->page, l->size);
-	else if (l->otherwise)
-		fuse_reply_err(l->req, l->otherwise);
-	else
-		fuse_reply_buf(l->req, NULL, 0);
+	reply_send(l->req, &(struct reply){
+		.kind = REPLY_DATA, .error = mapped ? 0 : l->otherwise, .data = l->page,
+		.len = mapped ? l->size : 0,
+	});
 	looks--;
 	pthread_mutex_unlock(&fs.lock);
 	free(l->page);
@@ -71,8 +69,9 @@ static void *look(void *arg)
 	return NULL;
 }
 
-static int begin(fuse_req_t req, const struct target *t, size_t size, size_t off, int otherwise)
+static int begin(struct request *rq, int otherwise)
 {
+	size_t size = rq->size, off = (size_t)rq->off;
 	pthread_attr_t attr;
 	pthread_t thread;
 	struct look *l;
@@ -82,14 +81,14 @@ static int begin(fuse_req_t req, const struct target *t, size_t size, size_t off
 
 	if (looks == LOOKS_MOST || size > MAX_IO)
 		return -EINVAL;
-	r = ctl_snapshot(t, &text, &len);
+	r = ctl_snapshot(rq, &text, &len);
 	if (r < 0)
 		return r;
 	l = malloc(sizeof(*l));
 	if (!l)
 		abort();		/* the next worker gets it again */
 	*l = (struct look){
-		.req = req, .tid = (uint32_t)fuse_req_ctx(req)->pid, .ino = t->base,
+		.req = rq->req, .tid = rq->by.tid, .ino = rq->t.base,
 		.otherwise = otherwise, .size = size, .page = calloc(1, size + 1),
 	};
 	if (!l->page)
@@ -110,10 +109,9 @@ static int begin(fuse_req_t req, const struct target *t, size_t size, size_t off
 	return -EINVAL;
 }
 
-void mapped_read(fuse_req_t req, const struct target *t, size_t size, off_t off, int otherwise)
+enum outcome mapped_read(struct request *rq, int otherwise)
 {
-	int r = begin(req, t, size, (size_t)off, otherwise);
+	int r = begin(rq, otherwise);
 
-	if (r < 0)
-		fuse_reply_err(req, -r);
+	return r < 0 ? done(rq, r) : WAIT;
 }

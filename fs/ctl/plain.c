@@ -8,8 +8,8 @@
 
 #include "state/array.h"
 #include "ctl/ctl.h"
-#include "ops/io.h"
 #include "process/worker.h"
+#include "ctl/plain.h"
 
 struct snapshot {
 	uint64_t fh;
@@ -47,9 +47,10 @@ static int open_memory(const struct target *t, int *ret_fd)
 	return r < 0 ? r : 0;
 }
 
-int plain_open(const struct target *t, uint64_t fh)
+int plain_open(struct request *rq, uint64_t fh)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
+	const struct target *t = &rq->t;
 	int r;
 
 	if (!s)
@@ -58,7 +59,7 @@ int plain_open(const struct target *t, uint64_t fh)
 	if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY))
 		r = open_memory(t, &s->fd);
 	else
-		r = ctl_snapshot(t, &s->text, &s->len);
+		r = ctl_snapshot(rq, &s->text, &s->len);
 	if (r < 0) {
 		free(s);
 		return r;
@@ -105,43 +106,40 @@ static void go_on_at_a_line(struct snapshot *s, size_t off)
 	}
 }
 
-static void read_memory(fuse_req_t req, int fd, size_t size, off_t off)
+static enum outcome read_memory(struct request *rq, int fd)
 {
-	static char buf[MAX_IO];
-	ssize_t n = pread(fd, buf, size < sizeof(buf) ? size : sizeof(buf), off);
+	size_t size = rq->size < MAX_IO ? rq->size : MAX_IO;
+	ssize_t n = pread(fd, reply_buffer(), size, (off_t)rq->off);
 
-	if (n < 0)
-		fuse_reply_err(req, errno);
-	else
-		fuse_reply_buf(req, buf, (size_t)n);
+	return done_buffer(rq, n < 0 ? -errno : n);
 }
 
-void plain_read(fuse_req_t req, uint64_t ino, uint64_t fh, size_t size, off_t off)
+/* Opened when an earlier worker lived, or an object's handle that looks for the first time. */
+static int open_late(struct request *rq)
 {
-	struct snapshot *s = snapshot_of(fh);
-	struct target t;
+	int r = target_of(rq->ino, &rq->t);
 
-	/* Opened when an earlier worker lived, or an object's handle that looks for the first time. */
-	if (!s) {
-		int r = target_of(ino, &t);
+	if (r == 0)
+		r = plain_open(rq, rq->fh);
+	if (r == 0)
+		go_on_at_a_line(snapshot_of(rq->fh), (size_t)rq->off);
+	return r;
+}
 
-		if (r == 0)
-			r = plain_open(&t, fh);
-		if (r < 0) {
-			fuse_reply_err(req, -r);
-			return;
-		}
-		s = snapshot_of(fh);
-		go_on_at_a_line(s, (size_t)off);
-	}
+enum outcome plain_read(struct request *rq)
+{
+	struct snapshot *s = snapshot_of(rq->fh);
+	int r = s ? 0 : open_late(rq);
+	size_t off = (size_t)rq->off;
+
+	if (r < 0)
+		return done(rq, r);
+	s = snapshot_of(rq->fh);
 	if (s->fd >= 0)
-		read_memory(req, s->fd, size, off);
-	else if ((size_t)off >= s->len && raw.by_cache && target_of(ino, &t) == 0)
-		mapped_read(req, &t, size, off, 0);
-	else if ((size_t)off >= s->len)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		fuse_reply_buf(req, s->text + off, s->len - (size_t)off < size ?
-			       s->len - (size_t)off : size);
+		return read_memory(rq, s->fd);
+	if (off >= s->len && rq->by_cache && target_of(rq->ino, &rq->t) == 0)
+		return mapped_read(rq, 0);
+	if (off >= s->len)
+		return done_data(rq, NULL, 0);
+	return done_data(rq, s->text + off, s->len - off < rq->size ? s->len - off : rq->size);
 }
-

@@ -12,70 +12,51 @@
  * A reply to a request that the kernel does not know any more is ENOENT, and does no harm.
  */
 #include <linux/fuse.h>
-#include <stdlib.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
+#include "device/reply.h"
 #include "object/type.h"
 #include "process/worker.h"
 
-static void reply(int fd, uint64_t unique, int error, const void *data, size_t len)
-{
-	struct fuse_out_header out = {
-		.len = (uint32_t)(sizeof(out) + len), .error = error, .unique = unique,
-	};
-	struct iovec iov[2] = { { &out, sizeof(out) }, { (void *)data, len } };
-
-	if (writev(fd, iov, len ? 2 : 1) < 0)
-		return;		/* it was answered, or its caller is gone */
-}
-
-static void reply_result(int fd, const struct ipc_waiter *w, uint64_t unique, int64_t result)
+static void reply_result_to(uint64_t unique, uint32_t op, int64_t result)
 {
 	struct fuse_write_out written = { .size = (uint32_t)result };
 
-	if (result < 0)
-		reply(fd, unique, -error_of(result), NULL, 0);
-	else if (w->op == OP_WRITE)
-		reply(fd, unique, 0, &written, sizeof(written));
+	if (result >= 0 && op == OP_WRITE)
+		reply_to(unique, 0, &written, sizeof(written));
 	else
-		reply(fd, unique, 0, NULL, 0);
+		reply_to(unique, error_of(result), NULL, 0);
 }
 
 /* It has its answer: that is what it gets. */
-static void end_granted(struct ipc_obj *o, ref_t r, int fd)
+static void end_granted(struct ipc_obj *o, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
+	char *buf = reply_buffer();
 	size_t size;
-	char *buf;
 
 	if (ipc_is(o, TYPE_MONITOR) && w->flags & WAITER_LENT) {
-		reply(fd, w->unique, -ECONNABORTED, NULL, 0);
+		reply_to(w->unique, ECONNABORTED, NULL, 0);
 		ipc_cond_park(o, r);
 		return;
 	}
 	if (w->result < 0 || w->op == OP_FLOCK || w->op == OP_FLOCK_SHARED || w->op == OP_WRITE) {
-		reply_result(fd, w, w->unique, w->result);
+		reply_result_to(w->unique, w->op, w->result);
 	} else {
 		size = w->need < MAX_IO ? w->need : MAX_IO;
-		buf = malloc(size + 1);
-		if (!buf)
-			abort();
-		reply(fd, w->unique, 0, buf, answer_copy(o, &w->got, 0, buf, size));
-		free(buf);
+		reply_to(w->unique, 0, buf, answer_copy(o, &w->got, 0, buf, size));
 	}
 	ipc_finish_told(o, r);
 }
 
-static void end_waiting(struct ipc_obj *o, ref_t r, int fd)
+static void end_waiting(struct ipc_obj *o, ref_t r)
 {
 	uint64_t unique = waiter_at(o, r)->unique;
-	struct ipc_waiter w = *waiter_at(o, r);
+	uint32_t op = waiter_at(o, r)->op;
 	int64_t result;
 
 	if (!ipc_leave(o, r, -EINTR, &result))
 		return;
-	reply_result(fd, &w, unique, result == -EINTR ? -ECONNABORTED : result);
+	reply_result_to(unique, op, result == -EINTR ? -ECONNABORTED : result);
 }
 
 /*
@@ -83,15 +64,13 @@ static void end_waiting(struct ipc_obj *o, ref_t r, int fd)
  * is answered, and was not the request that the worker dealt with: the note has what it came to.
  * (A read that was noted was answered, or is the one that is dealt with again.)
  */
-static void end_noted(struct ipc_obj *o, int fd)
+static void end_noted(struct ipc_obj *o)
 {
-	struct ipc_waiter as = { .op = o->h->result > 0 ? OP_WRITE : OP_NONE };
-
 	if (o->h->unique_handle && !o->h->unique_partial)
-		reply_result(fd, &as, o->h->unique, o->h->result);
+		reply_result_to(o->h->unique, o->h->result > 0 ? OP_WRITE : OP_NONE, o->h->result);
 }
 
-bool abandon_waiters(int fd, uint64_t unique)
+bool abandon_waiters(uint64_t unique)
 {
 	struct node *n, *tmp;
 	bool found = false;
@@ -109,19 +88,19 @@ bool abandon_waiters(int fd, uint64_t unique)
 			continue;
 		o = &ob->o;
 		if (o->h->unique != unique)	/* first: those who leave now are noted too */
-			end_noted(o, fd);
+			end_noted(o);
 		LIST_EACH(o, &o->h->granted, r) {
 			if (!waiter_is_request(waiter_at(o, r)))
 				continue;
 			found |= waiter_at(o, r)->unique == unique;
-			end_granted(o, r, fd);
+			end_granted(o, r);
 		}
 		for (unsigned int i = 0; i < IPC_LINES; i++)
 			LIST_EACH(o, &o->h->lines[i], r) {
 				if (!waiter_is_request(waiter_at(o, r)))
 					continue;
 				found |= waiter_at(o, r)->unique == unique;
-				end_waiting(o, r, fd);
+				end_waiting(o, r);
 			}
 		object_unlock(ob);
 	}

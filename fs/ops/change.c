@@ -14,17 +14,6 @@
 #include "ops/io.h"
 #include "object/type.h"
 
-/* The answer to a change that was made before the last worker died: 0, and the node. */
-static bool namespace_done(struct node **ret)
-{
-	uint64_t id;
-
-	if (!raw.resent || !names_done(&fs.mount, raw.unique, &id))
-		return false;
-	*ret = tree_by_id(id);
-	return true;
-}
-
 static void touch_dir(struct node *dir)
 {
 	struct timespec zero = { 0 };
@@ -60,48 +49,64 @@ static int type_of_name(const char *name, bool directory)
 	return type->folder ? (int)type->folder : -EINVAL;
 }
 
-static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, bool directory,
-		struct node **ret)
+/* May it be made here? 0: it may, and is to be a `new`. */
+static int may_make(struct request *rq, bool directory, struct target *dir, struct ipc_new_node *new)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	int r = writable_dir(rq->ino, dir);
+
+	if (r < 0)
+		return r;
+	if (new->name_len > IPC_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (tree_find(dir->node, new->name, new->name_len))
+		return -EEXIST;
+	r = type_of_name(new->name, directory);
+	if (r < 0)
+		return r;
+	new->type = (uint32_t)r;
+	new->parent = dir->node->id;
+	if (node_block(dir->node)->mode & S_ISGID) {
+		new->gid = node_block(dir->node)->gid;
+		new->mode |= directory ? S_ISGID : 0;
+	}
+	if (new->type != IPC_DIR && mount_body()->objects >= mount_body()->object_limit)
+		return -ENOSPC;
+	return 0;
+}
+
+/* The file, and then its name. */
+static int make_files(const struct ipc_new_node *new, ref_t *ret)
+{
+	uint64_t id = names_next_id(&fs.mount);
+	int r = 0;
+
+	if (new->type != IPC_DIR)
+		r = object_create(id, ipc_type_of_node(new->type));
+	if (r < 0)
+		return r == -EDQUOT ? -ENOSPC : r;
+	r = names_add(&fs.mount, new, ret);
+	if (r < 0)
+		object_remove_files(id, ipc_type_of_node(new->type));
+	return r;
+}
+
+static int make(struct request *rq, bool directory, struct node **ret)
+{
 	struct ipc_new_node new = {
-		.mode = mode & 07777, .uid = ctx->uid, .gid = ctx->gid, .name = name,
-		.name_len = strlen(name), .unique = raw.unique,
+		.mode = rq->mode & 07777, .uid = rq->by.uid, .gid = rq->by.gid, .name = rq->name,
+		.name_len = strlen(rq->name), .unique = rq->by.unique,
 	};
 	struct target dir;
 	ref_t ref;
 	int r;
 
-	if (namespace_done(ret))
+	if (again_named(rq, ret))
 		return 0;
-	r = writable_dir(parent, &dir);
+	r = may_make(rq, directory, &dir, &new);
+	if (r == 0)
+		r = make_files(&new, &ref);
 	if (r < 0)
 		return r;
-	if (new.name_len > IPC_NAME_MAX)
-		return -ENAMETOOLONG;
-	if (tree_find(dir.node, name, new.name_len))
-		return -EEXIST;
-	r = type_of_name(name, directory);
-	if (r < 0)
-		return r;
-	new.type = (uint32_t)r;
-	new.parent = dir.node->id;
-	if (node_block(dir.node)->mode & S_ISGID) {
-		new.gid = node_block(dir.node)->gid;
-		new.mode |= directory ? S_ISGID : 0;
-	}
-	if (new.type != IPC_DIR) {
-		if (mount_body()->objects >= mount_body()->object_limit)
-			return -ENOSPC;
-		r = object_create(names_next_id(&fs.mount), ipc_type_of_node(new.type));
-		if (r < 0)
-			return r == -EDQUOT ? -ENOSPC : r;
-	}
-	r = names_add(&fs.mount, &new, &ref);
-	if (r < 0) {
-		object_remove_files(names_next_id(&fs.mount), ipc_type_of_node(new.type));
-		return r;
-	}
 	*ret = tree_insert(ref);
 	if (!*ret)
 		abort();	/* an index that is not true is worse than a restart */
@@ -110,100 +115,78 @@ static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	return 0;
 }
 
-static int remove_node(struct node *n);
+static int remove_node(struct request *rq, struct node *n);
 
 /* What was made cannot be given to the caller: it is as if it had not been made. */
-static void unmake(struct node *n)
+static void unmake(struct request *rq, struct node *n)
 {
-	remove_node(n);
-	turn_end();
+	remove_node(rq, n);
+	rq->settle_first = true;
 }
 
-static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-			   bool directory)
+static enum outcome make_entry(struct request *rq, bool directory)
 {
-	struct fuse_entry_param e;
 	struct node *n = NULL;
-	int r = make(req, parent, name, mode, directory, &n);
+	int r = make(rq, directory, &n);
 
 	if (r == 0)
-		r = n ? entry_of(NODEID(n->id, SUB_SELF), -1, fuse_req_ctx(req)->pid, false, &e) : -ENOENT;
+		r = n ? entry_of(rq, NODEID(n->id, SUB_SELF), -1, false) : -ENOENT;
 	if (r < 0 && n)
-		unmake(n);
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_entry(req, &e);
+		unmake(rq, n);
+	return done(rq, r);
 }
 
-void ops_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+enum outcome name_mknod(struct request *rq)
 {
-	if ((mode & S_IFMT) && !S_ISREG(mode))
-		fuse_reply_err(req, EPERM);
-	else
-		make_and_reply(req, parent, name, mode, false);
+	if ((rq->mode & S_IFMT) && !S_ISREG(rq->mode))
+		return done(rq, -EPERM);
+	return make_entry(rq, false);
 }
 
-void ops_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+enum outcome name_mkdir(struct request *rq)
 {
-	make_and_reply(req, parent, name, mode, true);
+	return make_entry(rq, true);
 }
 
-static void fill_attr(struct fuse_attr *a, const struct stat *st)
+static int open_new(struct request *rq, struct node *n, bool *ret_write)
 {
-	*a = (struct fuse_attr){
-		.ino = st->st_ino, .size = (uint64_t)st->st_size, .blocks = (uint64_t)st->st_blocks,
-		.atime = (uint64_t)st->st_atim.tv_sec, .atimensec = (uint32_t)st->st_atim.tv_nsec,
-		.mtime = (uint64_t)st->st_mtim.tv_sec, .mtimensec = (uint32_t)st->st_mtim.tv_nsec,
-		.ctime = (uint64_t)st->st_ctim.tv_sec, .ctimensec = (uint32_t)st->st_ctim.tv_nsec,
-		.mode = st->st_mode, .nlink = (uint32_t)st->st_nlink, .uid = st->st_uid,
-		.gid = st->st_gid, .blksize = (uint32_t)st->st_blksize,
-	};
+	struct reply *rp = &rq->reply;
+	int r;
+
+	rq->t = (struct target){ .node = n };
+	*ret_write = writes_may_wait(&rq->t, rq->flags);
+	r = entry_of(rq, NODEID(n->id, SUB_SELF), -1, *ret_write);
+	if (r == 0)
+		r = open_object(rq, &rq->t, &rp->fh, &rp->open_flags);
+	return r;
 }
 
-void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		       struct fuse_file_info *fi)
+enum outcome name_create(struct request *rq)
 {
-	/* fuse_reply_create() of libfuse 3.14 cannot say FOPEN_STREAM. */
-	struct { struct fuse_entry_out entry; struct fuse_open_out open; } out = { 0 };
-	pid_t tid = fuse_req_ctx(req)->pid;
-	struct fuse_entry_param e = { 0 };
-	struct target t = { 0 };
+	struct reply *rp = &rq->reply;
 	struct node *n = NULL;
 	bool write;
-	int r = make(req, parent, name, mode, false, &n);
+	int r = make(rq, false, &n);
 
 	/* Another one was faster: the kernel looks it up again, and opens it. */
-	if (r == -EEXIST && !(fi->flags & O_EXCL))
+	if (r == -EEXIST && !(rq->flags & O_EXCL))
 		r = -ESTALE;
-	if (r == 0 && !n)
-		r = -ENOENT;
-	t.node = n;
-	write = r == 0 && writes_may_wait(&t, fi->flags);
 	if (r == 0)
-		r = entry_of(NODEID(n->id, SUB_SELF), -1, tid, write, &e);
-	if (r == 0)
-		r = target_of(e.ino, &t);
-	if (r == 0)
-		r = open_object(req, &t, fi->flags, &out.open.fh, &out.open.open_flags);
+		r = n ? open_new(rq, n, &write) : -ENOENT;
 	if (r < 0) {
-		nodeid_forget(e.ino, 1);	/* the kernel does not hear of it */
+		nodeid_forget(rp->entry.ino, 1);	/* the kernel does not hear of it */
 		if (n && r != -EBUSY)		/* (that one is dealt with again) */
-			unmake(n);
-		fuse_reply_err(req, -r);
-		return;
+			unmake(rq, n);
+		return done(rq, r);
 	}
-	alias_opened(&t, out.open.fh, tid, write);
-	target_attr(&t, &e.attr);
-	out.entry.nodeid = e.ino;
-	out.entry.entry_valid = (uint64_t)e.entry_timeout;
-	fill_attr(&out.entry.attr, &e.attr);
-	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
-		close_handle(e.ino, out.open.fh);
+	alias_opened(&rq->by, &rq->t, rp->fh, write);
+	target_attr(&rq->t, &rp->entry.attr);
+	rp->kind = REPLY_CREATE;
+	return DONE;
 }
 
 /* The entry goes; the node stays while it is open. */
-static int remove_node(struct node *n)
+static int remove_node(struct request *rq, struct node *n)
 {
 	struct object *ob = n->ob;
 	int e;
@@ -213,7 +196,7 @@ static int remove_node(struct node *n)
 		ob = object_of(n, &e);
 	if (ob && object_try(ob) == 0)	/* if it is damaged, whoever waits for it is told */
 		object_unlock(ob);
-	names_remove(&fs.mount, n->ref, true, raw.unique);
+	names_remove(&fs.mount, n->ref, true, rq->by.unique);
 	tree_detach(n);
 	if (ob)
 		object_used(ob);
@@ -223,14 +206,15 @@ static int remove_node(struct node *n)
 }
 
 /* The ends of a two-way pipe can be removed one by one, so that `rm -r` gets to its rmdir. */
-static int unlink_end(const struct target *dir, const char *name)
+static int unlink_end(const struct request *rq, const struct target *dir)
 {
+	const char *name = rq->name;
 	struct ipc_node *b = node_block(dir->node);
 	uint64_t base;
 	int r = find_object(dir, name, strlen(name), &base);
 
 	/* The kernel asks for what it has seen: a resent one has done it itself. */
-	if (r == -ENOENT && raw.resent && (!strcmp(name, "a") || !strcmp(name, "b")))
+	if (r == -ENOENT && rq->by.resent && (!strcmp(name, "a") || !strcmp(name, "b")))
 		return 0;
 	if (r < 0)
 		return r;
@@ -240,139 +224,148 @@ static int unlink_end(const struct target *dir, const char *name)
 	return 0;
 }
 
-static int unlink_name(fuse_ino_t parent, const char *name)
+static int unlink_name(struct request *rq)
 {
 	struct target dir;
 	struct node *n;
 	int r;
 
-	if (namespace_done(&n))
+	if (again_named(rq, &n))
 		return 0;
-	r = target_of(parent, &dir);
+	r = target_of(rq->ino, &dir);
 	if (r < 0)
 		return r;
 	if (dir.sub != SUB_SELF)
 		return -EPERM;
 	if (dir.node->type == IPC_TWOWAY)
-		return unlink_end(&dir, name);
-	n = tree_find(dir.node, name, strlen(name));
+		return unlink_end(rq, &dir);
+	n = tree_find(dir.node, rq->name, strlen(rq->name));
 	if (!n)
-		return no_such_name(&dir, name);
+		return no_such_name(&dir, rq->name);
 	if (node_is_dir(n))
 		return -EISDIR;
 	touch_dir(dir.node);
-	return remove_node(n);
+	return remove_node(rq, n);
 }
 
-void ops_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+enum outcome name_unlink(struct request *rq)
 {
-	int r = unlink_name(parent, name);
-
-	turn_end();		/* what it took is free when the call returns */
-	fuse_reply_err(req, -r);
+	rq->settle_first = true;	/* what it took is free when the call returns */
+	return done(rq, unlink_name(rq));
 }
 
-static int rmdir_name(fuse_ino_t parent, const char *name)
+static int rmdir_name(struct request *rq)
 {
 	struct target dir;
 	struct node *n;
 	int r;
 
-	if (namespace_done(&n))
+	if (again_named(rq, &n))
 		return 0;
-	r = target_of(parent, &dir);
+	r = target_of(rq->ino, &dir);
 	if (r < 0)
 		return r;
-	n = dir.sub == SUB_SELF ? tree_find(dir.node, name, strlen(name)) : NULL;
+	n = dir.sub == SUB_SELF ? tree_find(dir.node, rq->name, strlen(rq->name)) : NULL;
 	if (!n)
-		return no_such_name(&dir, name);
+		return no_such_name(&dir, rq->name);
 	if (!node_is_dir(n))
 		return -ENOTDIR;
 	if (n->first)
 		return -ENOTEMPTY;
 	touch_dir(dir.node);
-	return remove_node(n);
+	return remove_node(rq, n);
 }
 
-void ops_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+enum outcome name_rmdir(struct request *rq)
 {
-	int r = rmdir_name(parent, name);
-
-	turn_end();
-	fuse_reply_err(req, -r);
+	rq->settle_first = true;
+	return done(rq, rmdir_name(rq));
 }
 
-static int rename_name(fuse_ino_t parent, const char *name, fuse_ino_t newparent,
-		       const char *newname, unsigned int flags)
+/* A name may change, but not the type that it says. */
+static int may_be_called(const struct node *n, const char *name)
+{
+	int type;
+
+	if (strlen(name) > IPC_NAME_MAX)
+		return -ENAMETOOLONG;
+	type = type_of_name(name, node_is_dir(n));
+	if (type < 0)	/* a directory under an object's name is a change of type */
+		return ipc_type_by_name(name, strlen(name)) && !strchr(name, '@') ? -EPERM : -EINVAL;
+	return (uint32_t)type == n->type ? 0 : -EPERM;
+}
+
+/* Into this directory. *ret: what it takes the place of; NULL; n itself: nothing is to be done. */
+static int may_move(const struct request *rq, struct node *n, const struct target *to,
+		    struct node **ret)
+{
+	struct node *gone;
+	int r;
+
+	for (const struct node *p = to->node; p; p = p->parent)
+		if (p == n)		/* into itself; the kernel looks first */
+			return -EINVAL;
+	r = may_be_called(n, rq->new_name);
+	if (r < 0)
+		return r;
+	*ret = gone = tree_find(to->node, rq->new_name, strlen(rq->new_name));
+	if (!gone || gone == n)
+		return 0;
+	if (rq->cmd & RENAME_NOREPLACE)
+		return -EEXIST;
+	if (gone->type != n->type)
+		return -EPERM;
+	return gone->first ? -ENOTEMPTY : 0;
+}
+
+static int move(struct request *rq, struct node *n, struct node *from, struct node *to,
+		struct node *gone)
+{
+	ref_t ref;
+	int r;
+
+	attr_recall(n);
+	r = names_move(&fs.mount, n->ref, to->id, rq->new_name, strlen(rq->new_name),
+		       gone ? gone->ref : 0, rq->by.unique, &ref);
+	if (r < 0)
+		return r;
+	touch_dir(from);
+	touch_dir(to);
+	if (gone)
+		remove_node(rq, gone);
+	tree_moved(&n, ref);
+	return 0;
+}
+
+static int rename_name(struct request *rq)
 {
 	struct target from, to;
 	struct node *n, *gone;
-	ref_t ref;
-	int r, type;
+	int r;
 
-	if (namespace_done(&n))
+	if (again_named(rq, &n))
 		return 0;
-	r = target_of(parent, &from);
+	r = target_of(rq->ino, &from);
 	if (r == 0)
-		r = target_of(newparent, &to);
+		r = target_of(rq->new_dir, &to);
 	if (r < 0)
 		return r;
 	if (from.sub != SUB_SELF || to.sub != SUB_SELF || from.node->type != IPC_DIR ||
 	    to.node->type != IPC_DIR)
 		return -EPERM;
-	if (flags & ~(unsigned int)RENAME_NOREPLACE)
+	if (rq->cmd & ~(unsigned int)RENAME_NOREPLACE)
 		return -EINVAL;
-	n = tree_find(from.node, name, strlen(name));
+	n = tree_find(from.node, rq->name, strlen(rq->name));
 	if (!n)
-		return no_such_name(&from, name);
-	for (const struct node *p = to.node; p; p = p->parent)
-		if (p == n)		/* into itself; the kernel looks first */
-			return -EINVAL;
-	if (strlen(newname) > IPC_NAME_MAX)
-		return -ENAMETOOLONG;
-	type = type_of_name(newname, node_is_dir(n));
-	if (type < 0)	/* a directory under an object's name is a change of type */
-		return ipc_type_by_name(newname, strlen(newname)) && !strchr(newname, '@') ?
-		       -EPERM : -EINVAL;
-	if ((uint32_t)type != n->type)
-		return -EPERM;
-	gone = tree_find(to.node, newname, strlen(newname));
-	if (gone == n)
-		return 0;
-	if (gone && flags & RENAME_NOREPLACE)
-		return -EEXIST;
-	if (gone && gone->type != n->type)
-		return -EPERM;
-	if (gone && gone->first)
-		return -ENOTEMPTY;
-	attr_recall(n);
-	r = names_move(&fs.mount, n->ref, to.node->id, newname, strlen(newname),
-		       gone ? gone->ref : 0, raw.unique, &ref);
-	if (r < 0)
+		return no_such_name(&from, rq->name);
+	r = may_move(rq, n, &to, &gone);
+	if (r < 0 || gone == n)
 		return r;
-	touch_dir(from.node);
-	touch_dir(to.node);
-	if (gone)
-		remove_node(gone);
-	tree_moved(&n, ref);
-	return 0;
+	return move(rq, n, from.node, to.node, gone);
 }
 
-void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
-		       const char *newname, unsigned int flags)
+enum outcome name_rename(struct request *rq)
 {
-	int r = rename_name(parent, name, newparent, newname, flags);
-
-	turn_end();
-	fuse_reply_err(req, -r);
-}
-
-void ops_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
-{
-	fuse_reply_err(req, EPERM);
-}
-
-void ops_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
-{
-	fuse_reply_err(req, EPERM);
+	rq->settle_first = true;
+	return done(rq, rename_name(rq));
 }

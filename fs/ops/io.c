@@ -8,77 +8,76 @@
 #include "client/lib.h"
 #include "wait/monitor.h"
 #include "object/type.h"
+#include "wait/call.h"
+#include "wait/watch.h"
 
 /* ---- locks ---- */
 
-void ops_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
+/*
+ * What the object's ctl/lock names is to be locked, through a handle of its own. 1: the request is for
+ * that object from here on; 0: nothing is left to do. Unlocks the first one.
+ */
+static int go_to_lock(struct request *rq, struct object *lock)
 {
-	struct target t;
-	struct object *ob, *lock;
-	struct ipc_handle *hd;
-	struct ipc_call c;
-	uint32_t opener;
-	uint64_t fh;
+	int r, how = rq->how & ~LOCK_NB;
+	uint64_t fh = 0;
+
+	if (how != LOCK_UN && !monitor_may(rq, lock)) {
+		object_unlock(rq->ob);
+		return -EACCES;
+	}
+	rq->call.pid = proc_pid(rq->by.tid);	/* the other object's file has to know it truly */
+	r = monitor_flock(rq, lock, how, &fh);
+	object_leave(rq->ob);
+	if (r == 0 && fh)
+		r = object_enter(rq, lock);
+	if (r < 0 || !fh)
+		return r;
+	rq->ob = lock;
+	rq->call.handle = (ref_t)fh;
+	rq->hd = handle_at(&lock->o, rq->call.handle);
+	return 1;
+}
+
+static enum outcome take_lock(struct request *rq)
+{
+	struct object *ob = rq->ob;
+	struct ipc_call *c = &rq->call;
 	int r;
 
-	if (fi->fh & FH_PLAIN || !fi->fh) {	/* 0: a directory */
-		fuse_reply_err(req, EOPNOTSUPP);
-		return;
-	}
-	if (!enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
-		return;
-	fill_call(&c, req, &ob->o, hd, op & LOCK_NB ? O_NONBLOCK : fi->flags & ~O_NONBLOCK);
-	c.op = OP_FLOCK;
-	fill_pid(&c, hd);
-	lock = lock_object(ob);
-	if (lock && hd->kind == HANDLE_OBJECT && (op & ~LOCK_NB) != LOCK_UN && !monitor_may(req, lock)) {
-		object_unlock(ob);
-		fuse_reply_err(req, EACCES);
-		return;
-	}
-	if (lock && hd->kind == HANDLE_OBJECT) {
-		c.pid = proc_pid(c.tid);	/* the other object's file has to know it truly */
-		r = monitor_flock(ob, hd, lock, op & ~LOCK_NB, &c, &fh);
-		settle(ob);
-		if (r == 0 && fh)
-			r = object_enter(lock);
-		if (r < 0 || !fh) {
-			fuse_reply_err(req, -r);
-			return;
-		}
-		ob = lock;
-		c.handle = (ref_t)fh;
-	}
-	hd = handle_at(&ob->o, c.handle);
-	watch_opener(ob, hd, c.pid);
-	opener = hd->opener;
-	if (hd->kind != HANDLE_OBJECT)
+	watch_opener(ob, rq->hd, c->pid);
+	if (rq->hd->kind != HANDLE_OBJECT)
 		r = -EOPNOTSUPP;
-	else if (!done_before(ob, &c, &r))
-		r = ipc_flock(&ob->o, &c, op & ~LOCK_NB);
-	if (r == IPC_WAIT) {
-		park(req, ob, &c, NULL);
-		return;
-	}
-	ipc_pump(&ob->o);
-	object_unlock(ob);
-	fuse_reply_err(req, -r);
+	else if (!again_call(rq, &r))
+		r = ipc_flock(&ob->o, c, rq->how & ~LOCK_NB);
+	if (r == IPC_WAIT)
+		return WAIT;
 	if (r == 0)
-		watch_holder(ob, opener, c.pid);
-	if (object_lock(ob) == 0)
-		settle(ob);
+		watch_holder(ob, rq->hd->opener, c->pid);
+	object_leave(ob);
+	return done(rq, r);
 }
 
-/* fcntl locks: refused, so that the kernel never keeps them locally, an inode each. */
-void ops_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock)
+enum outcome file_flock(struct request *rq)
 {
-	fuse_reply_err(req, EOPNOTSUPP);
-}
+	struct object *lock;
+	int r;
 
-void ops_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock,
-	       int sleep)
-{
-	fuse_reply_err(req, EOPNOTSUPP);
+	if (rq->fh & FH_PLAIN || !rq->fh)	/* 0: a directory */
+		return done(rq, -EOPNOTSUPP);
+	r = enter(rq);
+	if (r < 0)
+		return done(rq, r);
+	fill_call(&rq->call, rq, rq->how & LOCK_NB ? O_NONBLOCK : rq->flags & ~O_NONBLOCK);
+	rq->call.op = OP_FLOCK;
+	fill_pid(&rq->call, rq->hd);
+	lock = rq->hd->kind == HANDLE_OBJECT ? lock_object(rq->ob) : NULL;
+	if (lock) {
+		r = go_to_lock(rq, lock);
+		if (r <= 0)
+			return done(rq, r);
+	}
+	return take_lock(rq);
 }
 
 /* ---- ioctl ---- */
@@ -101,94 +100,79 @@ static int no_handle(int r)
  * Words that the daemon alone writes: set at once, whoever has the object's lock. What got EAGAIN
  * under the old limit begins anew.
  */
-static int ioctl_limit(uint64_t ino, uint64_t fh, unsigned int cmd, int64_t v)
+static int ioctl_limit(struct request *rq, int64_t v)
 {
-	struct target t;
-	struct object *ob;
 	struct ipc_handle *hd;
-	int r = enter_unlocked(ino, fh, &t, &ob, &hd);
+	int r = enter_unlocked(rq);
 
 	if (r < 0)
 		return no_handle(r);
 	if (v < -1)
 		return -EINVAL;
-	__atomic_store_n(cmd == IPCFS_IOC_TIMEOUT ? &hd->timeout : &hd->deadline, v,
+	hd = rq->hd;
+	__atomic_store_n(rq->cmd == IPCFS_IOC_TIMEOUT ? &hd->timeout : &hd->deadline, v,
 			 __ATOMIC_RELAXED);
 	__atomic_store_n(&hd->clock[0], 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&hd->clock[1], 0, __ATOMIC_RELAXED);
 	return 0;
 }
 
-static int ioctl_next(uint64_t ino, uint64_t fh, int64_t *ret)
+static int ioctl_next(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	int r = enter_to_look(ino, fh, &t, &ob, &hd);
+	int64_t n = -1;			/* stalled: a read would wait */
+	int r = enter_to_look(rq);
 	bool plain;
 
 	if (r < 0)
 		return no_handle(r);
-	plain = hd->flags & HANDLE_LOOK;
-	*ret = -1;		/* stalled: a read would wait */
+	plain = rq->hd->flags & HANDLE_LOOK;
 	if (r == 0 && !plain)
-		*ret = ipc_next_length(&ob->o, hd);
+		n = ipc_next_length(&rq->ob->o, rq->hd);
 	if (r == 0)
-		settle(ob);
+		object_leave(rq->ob);
+	memcpy(reply_buffer(), &n, sizeof(n));
+	rq->reply.len = sizeof(n);
 	return plain ? -ENOTTY : 0;	/* as of any plain file */
 }
 
-static int ioctl_direct(fuse_req_t req, uint64_t ino, uint64_t fh, unsigned int cmd, const void *in,
-			size_t in_size, struct lib_attach *out, size_t *ret_size)
+static int ioctl_direct(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
 	int r;
 
-	if (cmd == LIB_IOC_KICK) {	/* if it is stalled now, it is looked at later */
-		r = enter_unlocked(ino, fh, &t, &ob, &hd);
-		if (r < 0 || object_lock(ob) == -EBUSY)
+	if (rq->cmd == LIB_IOC_KICK) {	/* if it is stalled now, it is looked at later */
+		r = enter_unlocked(rq);
+		if (r < 0 || object_lock(rq->ob) == -EBUSY)
 			return no_handle(r);
-		object_unlock(ob);
+		object_unlock(rq->ob);
 	}
-	r = enter(ino, fh, &t, &ob, &hd);
+	r = enter(rq);
 	if (r < 0)
 		return no_handle(r);
-	r = direct_ioctl(ob, hd, req, cmd, in, in_size, out, ret_size);
-	commit(&ob->o);
-	settle(ob);
+	r = direct_ioctl(rq, reply_buffer(), &rq->reply.len);
+	commit(&rq->ob->o);
+	object_leave(rq->ob);
 	return r;
 }
 
-void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
-	       struct fuse_file_info *fi, unsigned int flags, const void *in_buf, size_t in_size,
-	       size_t out_size)
+enum outcome file_ioctl(struct request *rq)
 {
-	union { struct lib_attach attach; int64_t v; } out;
-	size_t n_out = 0;
 	int r;
 
-	if (flags & FUSE_IOCTL_DIR || fi->fh & FH_PLAIN || _IOC_TYPE(cmd) != 'i') {
-		fuse_reply_err(req, ENOTTY);
-		return;
-	}
-	if (cmd == IPCFS_IOC_TIMEOUT || cmd == IPCFS_IOC_DEADLINE) {
-		r = ioctl_limit(ino, fi->fh, cmd, number_in(in_buf, in_size));
-	} else if (cmd == IPCFS_IOC_NEXT) {
-		r = ioctl_next(ino, fi->fh, &out.v);
-		n_out = sizeof(out.v);
-	} else if (cmd == LIB_IOC_CLOSE) {
-		r = close_early(ino, fi->fh, number_in(in_buf, in_size));
-	} else if (cmd == LIB_IOC_SYNC) {
+	if (rq->fh & FH_PLAIN || _IOC_TYPE(rq->cmd) != 'i')
+		return done(rq, -ENOTTY);
+	rq->reply.kind = REPLY_IOCTL;
+	rq->reply.data = reply_buffer();
+	if (rq->cmd == IPCFS_IOC_TIMEOUT || rq->cmd == IPCFS_IOC_DEADLINE)
+		r = ioctl_limit(rq, number_in(rq->data, rq->size));
+	else if (rq->cmd == IPCFS_IOC_NEXT)
+		r = ioctl_next(rq);
+	else if (rq->cmd == LIB_IOC_CLOSE)
+		r = close_early(rq, number_in(rq->data, rq->size));
+	else if (rq->cmd == LIB_IOC_SYNC)
 		r = 0;
-	} else {
-		r = ioctl_direct(req, ino, fi->fh, cmd, in_buf, in_size, &out.attach, &n_out);
-	}
-	if (r < 0)
-		fuse_reply_err(req, -r);
 	else
-		fuse_reply_ioctl(req, 0, n_out ? &out : NULL, n_out);
+		r = ioctl_direct(rq);
+	return done(rq, r);
 }
 
 /* ---- lseek ---- */
@@ -218,12 +202,10 @@ static int seek_extent(uint64_t ino, off_t off, int whence, off_t *ret)
 	return 0;
 }
 
-void ops_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+enum outcome file_seek(struct request *rq)
 {
-	int r = seek_extent(ino, off, whence, &off);
+	off_t off;
+	int r = seek_extent(rq->ino, (off_t)rq->off, rq->how, &off);
 
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_lseek(req, off);
+	return r < 0 ? done(rq, r) : done_number(rq, REPLY_PLACE, (uint64_t)off);
 }

@@ -3,7 +3,8 @@
 #include "state/alias.h"
 #include "ctl/ctl.h"
 #include "ops/dir.h"
-#include "ops/io.h"
+
+#define MAX_LIST (128u * 1024)	/* bytes of one READDIR */
 
 /* The entry behind `cookie`: false at the end. */
 static bool next_entry(const struct target *dir, uint64_t cookie, char *name, uint64_t *ret_base,
@@ -47,7 +48,7 @@ static bool next_entry(const struct target *dir, uint64_t cookie, char *name, ui
 	return true;
 }
 
-static size_t add_entry(fuse_req_t req, char *buf, size_t size, const char *name, uint64_t base,
+static size_t add_entry(const struct request *rq, char *buf, size_t size, const char *name, uint64_t base,
 			uint64_t cookie, bool plus, uint64_t dot)
 {
 	struct fuse_entry_param e = { .attr = { .st_mode = S_IFDIR } };
@@ -73,55 +74,33 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t size, const char *name
 	} else {
 		e.attr.st_ino = dot;	/* . and ..: the kernel knows better; 0 would be left out */
 	}
-	return plus ? fuse_add_direntry_plus(req, buf, size, name, &e, (off_t)cookie) :
-		      fuse_add_direntry(req, buf, size, name, &e.attr, (off_t)cookie);
+	return plus ? fuse_add_direntry_plus(rq->req, buf, size, name, &e, (off_t)cookie) :
+		      fuse_add_direntry(rq->req, buf, size, name, &e.attr, (off_t)cookie);
 }
 
-static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
+enum outcome dir_read(struct request *rq, bool plus)
 {
-	static char buf[128 * 1024];
-	char name[IPC_NAME_MAX + 1];
-	struct target dir;
-	uint64_t cookie = (uint64_t)off, base, next;
-	size_t used = 0;
-	int r = target_of(ino, &dir);
+	char name[IPC_NAME_MAX + 1], *buf = reply_buffer();
+	struct target *dir = &rq->t;
+	uint64_t cookie = rq->off, base, next;
+	size_t used = 0, size = rq->size < MAX_LIST ? rq->size : MAX_LIST;
+	int r = target_of(rq->ino, dir);
 
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (size > sizeof(buf))
-		size = sizeof(buf);
-	while (next_entry(&dir, cookie, name, &base, &next)) {
-		size_t n = add_entry(req, buf + used, size - used, name, base, next, plus, dir.base);
+	if (r < 0)
+		return done(rq, r);
+	while (next_entry(dir, cookie, name, &base, &next)) {
+		size_t n = add_entry(rq, buf + used, size - used, name, base, next, plus, dir->base);
 
 		if (n > size - used)
 			break;
 		used += n;
 		cookie = next;
 	}
-	fuse_reply_buf(req, buf, used);
+	return done_buffer(rq, (ssize_t)used);
 }
 
-void ops_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-			struct fuse_file_info *fi)
+enum outcome dir_open(struct request *rq)
 {
-	read_dir(req, ino, size, off, false);
-}
-
-void ops_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-			    struct fuse_file_info *fi)
-{
-	read_dir(req, ino, size, off, true);
-}
-
-void ops_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct target t;
-	int r = target_of(ino, &t);
-
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_open(req, fi);
+	rq->reply.kind = REPLY_OPEN;
+	return done(rq, target_of(rq->ino, &rq->t));
 }

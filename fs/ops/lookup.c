@@ -4,8 +4,9 @@
 #include "state/array.h"
 #include "ctl/ctl.h"
 #include "ops/dir.h"
-#include "ops/io.h"
 #include "object/text.h"
+#include "wait/call.h"
+#include "wait/held.h"
 
 bool ends_in(const char *s, size_t len, const char *suffix)
 {
@@ -128,73 +129,53 @@ void fill_entry(struct fuse_entry_param *e, uint64_t nodeid, const struct target
 		e->entry_timeout = ENTRY_TIMEOUT;
 }
 
-int entry_of(uint64_t base, int64_t timeout, pid_t tid, bool opens, struct fuse_entry_param *e)
+int entry_of(struct request *rq, uint64_t base, int64_t timeout, bool opens)
 {
-	struct target t;
 	uint64_t nodeid;
-	int r = nodeid_for(base, timeout, tid, opens, &nodeid);
+	int r = nodeid_for(&rq->by, base, timeout, opens, &nodeid);
 
 	if (r == 0)
-		r = target_of(nodeid, &t);
+		r = target_of(nodeid, &rq->t);
 	if (r == 0)
-		fill_entry(e, nodeid, &t);
+		fill_entry(&rq->reply.entry, nodeid, &rq->t);
+	rq->reply.kind = REPLY_ENTRY;
 	return r;
 }
 
-void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+enum outcome name_lookup(struct request *rq)
 {
-	struct fuse_entry_param e;
 	struct target dir;
 	uint64_t base;
 	int64_t timeout;
-	int r = target_of(parent, &dir);
+	int r = target_of(rq->ino, &dir);
 
 	if (r == 0)
-		r = resolve(&dir, name, &base, &timeout);
+		r = resolve(&dir, rq->name, &base, &timeout);
 	if (r == 0)
-		r = entry_of(base, timeout, fuse_req_ctx(req)->pid, false, &e);
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (attr_lend(e.ino))
-		e.attr_timeout = ONE_TICK;
-	fuse_reply_entry(req, &e);
-}
-
-void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
-{
-	nodeid_forget(ino, n);
-	fuse_reply_none(req);
-}
-
-void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
-{
-	for (size_t i = 0; i < count; i++)
-		nodeid_forget(forgets[i].ino, forgets[i].nlookup);
-	fuse_reply_none(req);
+		r = entry_of(rq, base, timeout, false);
+	if (r == 0 && attr_lend(rq->reply.entry.ino))
+		rq->reply.entry.attr_timeout = ONE_TICK;
+	return done(rq, r);
 }
 
 /* ---- attributes ---- */
 
-static void reply_attr(fuse_req_t req, const struct target *t)
+static enum outcome done_attr(struct request *rq)
 {
-	struct stat st;
+	struct fuse_entry_param *e = &rq->reply.entry;
 
-	target_attr(t, &st);
+	rq->reply.kind = REPLY_ATTR;
+	target_attr(&rq->t, &e->attr);
 	/* Those of a directory change by requests of the kernel alone. */
-	fuse_reply_attr(req, &st, S_ISDIR(st.st_mode) && t->sub == SUB_SELF ? ENTRY_TIMEOUT : 0);
+	e->attr_timeout = S_ISDIR(e->attr.st_mode) && rq->t.sub == SUB_SELF ? ENTRY_TIMEOUT : 0;
+	return DONE;
 }
 
-void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+enum outcome attr_get(struct request *rq)
 {
-	struct target t;
-	int r = target_of(ino, &t);
+	int r = target_of(rq->ino, &rq->t);
 
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		reply_attr(req, &t);
+	return r < 0 ? done(rq, r) : done_attr(rq);
 }
 
 #define TIME_MOST 9000000000
@@ -232,72 +213,78 @@ static void set_mode(struct target *t, const struct stat *attr, int to_set)
 	store_chmod(t->node);
 }
 
-static int truncate_array(struct node *n, off_t size)
+static int truncate_array(struct request *rq)
 {
+	struct node *n = rq->t.node;
 	int r;
 	struct object *ob = object_of(n, &r);
 
-	r = ob ? object_enter(ob) : r;
+	r = ob ? object_enter(rq, ob) : r;
 	if (r < 0)
 		return r;
-	r = array_resize(ob, (uint64_t)size);
+	r = array_resize(ob, (uint64_t)rq->attr->st_size);
 	if (r == 0)
-		touch(n, true);
-	settle(ob);
+		touch(rq, n, true);
+	object_leave(ob);
 	return r;
 }
 
+#define SET_MODE (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)
+
 /* truncate(2) is for arrays; ftruncate(2) of a value that was written anew has nothing to cut off. */
-static int set_size(struct node *n, off_t size, bool open)
+static int set_size(struct request *rq)
 {
-	if (node_is(n, TYPE_MEMORY))
-		return truncate_array(n, size);
-	return node_is(n, TYPE_TEXT) && open ? 0 : -EINVAL;
+	bool size = rq->cmd & FUSE_SET_ATTR_SIZE;
+
+	if (rq->t.sub >= SUB_CTL)
+		return size && !(rq->cmd & SET_MODE) ? -EINVAL : -EPERM;
+	if (!size)
+		return 0;
+	if (node_is(rq->t.node, TYPE_MEMORY))
+		return truncate_array(rq);
+	return node_is(rq->t.node, TYPE_TEXT) && rq->open ? 0 : -EINVAL;
 }
 
-void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
-			struct fuse_file_info *fi)
+static void set_times(struct request *rq)
 {
+	struct ipc_node *b = node_block(rq->t.node);
 	const struct timespec now = { 0 };
-	struct target t;
-	int r = target_of(ino, &t);
 
-	if (r == 0)
-		attr_recall(t.node);
-	if (r == 0 && t.sub >= SUB_CTL)
-		r = to_set & FUSE_SET_ATTR_SIZE && !(to_set & (FUSE_SET_ATTR_MODE |
-			FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) ? -EINVAL : -EPERM;
-	else if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
-		r = set_size(t.node, attr->st_size, fi != NULL);
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
-		set_mode(&t, attr, to_set);
-	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW))
-		node_block(t.node)->atime = time_of(&attr->st_atim, to_set & FUSE_SET_ATTR_ATIME_NOW);
-	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
-		node_block(t.node)->mtime = time_of(&attr->st_mtim, to_set & FUSE_SET_ATTR_MTIME_NOW);
-	node_block(t.node)->ctime = time_of(&now, true);
-	reply_attr(req, &t);
+	if (rq->cmd & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW))
+		b->atime = time_of(&rq->attr->st_atim, rq->cmd & FUSE_SET_ATTR_ATIME_NOW);
+	if (rq->cmd & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
+		b->mtime = time_of(&rq->attr->st_mtim, rq->cmd & FUSE_SET_ATTR_MTIME_NOW);
+	b->ctime = time_of(&now, true);
 }
 
-void ops_readlink(fuse_req_t req, fuse_ino_t ino)
+enum outcome attr_set(struct request *rq)
 {
-	struct target t;
-	char buf[4200];
-	int r = target_of(ino, &t);
+	int r = target_of(rq->ino, &rq->t);
 
-	if (r == 0)
-		r = ctl_readlink(&t, buf, sizeof(buf));
+	if (r == 0) {
+		attr_recall(rq->t.node);
+		r = set_size(rq);
+	}
 	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_readlink(req, buf);
+		return done(rq, r);
+	if (rq->cmd & SET_MODE)
+		set_mode(&rq->t, rq->attr, (int)rq->cmd);
+	set_times(rq);
+	return done_attr(rq);
 }
 
-void ops_statfs(fuse_req_t req, fuse_ino_t ino)
+enum outcome name_readlink(struct request *rq)
+{
+	int r = target_of(rq->ino, &rq->t);
+
+	if (r == 0)
+		r = ctl_readlink(&rq->t, reply_buffer(), 4200);
+	rq->reply.kind = REPLY_LINK;
+	rq->reply.data = reply_buffer();
+	return done(rq, r);
+}
+
+enum outcome mount_statfs(struct request *rq)
 {
 	struct ipc_mount *b = mount_body();
 	struct statvfs s = {
@@ -309,5 +296,7 @@ void ops_statfs(fuse_req_t req, fuse_ino_t ino)
 	s.f_bavail = s.f_bfree;
 	s.f_ffree = b->objects < b->object_limit ? b->object_limit - b->objects : 0;
 	s.f_favail = s.f_ffree;
-	fuse_reply_statfs(req, &s);
+	rq->reply.kind = REPLY_STATFS;
+	rq->reply.statfs = s;
+	return DONE;
 }

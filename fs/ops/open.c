@@ -9,6 +9,8 @@
 #include "ops/io.h"
 #include "wait/monitor.h"
 #include "object/type.h"
+#include "ctl/plain.h"
+#include "wait/call.h"
 
 /*
  * The kernel's __FMODE_EXEC. An object is no program: looking whether it begins with "#!" would take
@@ -19,14 +21,6 @@
 #ifndef FOPEN_NOFLUSH
 #define FOPEN_NOFLUSH	(1 << 5)
 #endif
-
-static int reply_open(fuse_req_t req, uint64_t fh, uint32_t flags)
-{
-	/* fuse_reply_open() of libfuse 3.14 cannot say FOPEN_STREAM. */
-	struct fuse_open_out out = { .fh = fh, .open_flags = flags };
-
-	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
-}
 
 /* Arrays and values are the same to whoever looks and to whoever reads. */
 static bool only_looks(const struct object *ob, uint32_t kind, int flags)
@@ -77,27 +71,27 @@ static uint32_t open_flags(const struct ipc_obj *o, const struct ipc_opening *ho
 	return f;
 }
 
-static ref_t opened_by(struct object *ob, uint64_t unique)
+/* It is locked. */
+static int make_handle(struct object *ob, const struct target *t, struct ipc_opening *how,
+		       ref_t *ret)
 {
-	LIST_EACH(&ob->o, &ob->o.h->handles, r)
-		if (AT(&ob->o, ipc_handle, r)->open_unique == unique)
-			return r;
-	return 0;
+	int r;
+
+	if (only_looks(ob, how->kind, (int)how->oflags))
+		how->flags |= HANDLE_LOOK;
+	how->gen = names_next_gen(&fs.mount) & FH_GEN;
+	r = ipc_open(&ob->o, how, ret);
+	if (r == 0 && writes_may_wait(t, (int)how->oflags))
+		writer_add(t->nodeid);
+	return r;
 }
 
-static ref_t opened_before(struct object *ob, uint64_t unique)
-{
-	return raw.resent ? opened_by(ob, unique) : 0;
-}
-
-int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret_fh,
-		uint32_t *ret_flags)
+int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, uint32_t *ret_flags)
 {
 	const struct ctl_file *c = ctl_of(t);
 	struct ipc_opening how = {
-		.kind = c ? c->kind : HANDLE_OBJECT, .oflags = (uint32_t)flags,
-		.tid = (uint32_t)fuse_req_ctx(req)->pid, .uid = fuse_req_ctx(req)->uid,
-		.nodeid = t->nodeid, .unique = raw.unique, .timeout = t->timeout,
+		.kind = c ? c->kind : HANDLE_OBJECT, .oflags = (uint32_t)rq->flags, .tid = rq->by.tid,
+		.uid = rq->by.uid, .nodeid = t->nodeid, .unique = rq->by.unique, .timeout = t->timeout,
 	};
 	struct object *ob;
 	ref_t handle;
@@ -106,42 +100,34 @@ int open_object(fuse_req_t req, const struct target *t, int flags, uint64_t *ret
 	ob = object_of(t->node, &r);
 	if (!ob)
 		return r;
-	how.flags = handle_flags(t, &ob->o, how.kind, flags);
+	how.flags = handle_flags(t, &ob->o, how.kind, rq->flags);
 	if (ob->o.ops->unhold)		/* whose are its holds? */
 		how.pid = proc_pid(how.tid);
-	r = object_enter(ob);
+	r = object_enter(rq, ob);
 	if (r < 0)
 		return r;
-	if (only_looks(ob, how.kind, flags))
-		how.flags |= HANDLE_LOOK;
-	handle = opened_before(ob, how.unique);
-	if (!handle) {
-		how.gen = names_next_gen(&fs.mount) & FH_GEN;
-		r = ipc_open(&ob->o, &how, &handle);
-		if (r < 0) {
-			settle(ob);
-			return r;
-		}
-		if (writes_may_wait(t, flags))
-			writer_add(t->nodeid);
+	handle = again_opened(rq, ob);
+	if (!handle)
+		r = make_handle(ob, t, &how, &handle);
+	if (r == 0) {	/* (Whatever generation the file says: bit 63 is that of plain files.) */
+		*ret_fh = (uint64_t)(handle_at(&ob->o, handle)->gen & FH_GEN) << 32 | handle;
+		*ret_flags = open_flags(&ob->o, &how);
 	}
-	/* (Whatever generation the file says: bit 63 is that of plain files.) */
-	*ret_fh = (uint64_t)(handle_at(&ob->o, handle)->gen & FH_GEN) << 32 | handle;
-	*ret_flags = open_flags(&ob->o, &how);
-	settle(ob);
-	return 0;
+	object_leave(ob);
+	return r;
 }
 
 /* A resent OPEN that had been granted. */
-static bool opened_already(const struct target *t)
+static bool opened_already(const struct request *rq)
 {
+	struct node *n = rq->t.node;
 	int r;
-	struct object *ob = raw.resent && t->node->type != IPC_DIR ? object_of(t->node, &r) : NULL;
+	struct object *ob = rq->by.resent && n->type != IPC_DIR ? object_of(n, &r) : NULL;
 	bool yes;
 
 	if (!ob || object_lock(ob) < 0)	/* (then open_object() meets the same) */
 		return ob != NULL;
-	yes = opened_before(ob, raw.unique) != 0;
+	yes = again_opened(rq, ob) != 0;
 	object_unlock(ob);
 	return yes;
 }
@@ -155,19 +141,21 @@ static bool is_plain(const struct target *t, int flags)
 	return flags & O_NOFOLLOW && (flags & O_ACCMODE) == O_RDONLY;
 }
 
-static int open_target(fuse_req_t req, const struct target *t, struct fuse_file_info *fi,
-		       uint32_t *ret_flags)
+static int open_target(struct request *rq)
 {
-	if (!is_plain(t, fi->flags))
-		return open_object(req, t, fi->flags, &fi->fh, ret_flags);
-	fi->fh = plain_next();
-	*ret_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
-	return (fi->flags & O_ACCMODE) == O_WRONLY ? 0 : plain_open(t, fi->fh);
+	struct reply *rp = &rq->reply;
+
+	if (!is_plain(&rq->t, rq->flags))
+		return open_object(rq, &rq->t, &rp->fh, &rp->open_flags);
+	rp->fh = plain_next();
+	rp->open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
+	return (rq->flags & O_ACCMODE) == O_WRONLY ? 0 : plain_open(rq, rp->fh);
 }
 
 /* Before a write can wait on the object's own inode: no name may lead there any more. */
-static int leave_names(const struct target *t)
+static int leave_names(struct request *rq)
 {
+	const struct target *t = &rq->t;
 	struct object *ob;
 	int r = 0;
 
@@ -175,7 +163,7 @@ static int leave_names(const struct target *t)
 		return 0;
 	ob = object_of(t->node, &r);
 	if (ob)
-		held_later(ob);
+		held_later(rq, ob);
 	return ob ? -EBUSY : r;
 }
 
@@ -184,48 +172,53 @@ static bool is_dir(const struct target *t)
 	return ctl_is_dir(t) || (t->sub == SUB_SELF && node_is_dir(t->node));
 }
 
-void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+/* May it be opened so by this inode? */
+static int enter_inode(struct request *rq, bool *ret_write)
 {
-	pid_t tid = fuse_req_ctx(req)->pid;
-	struct target t;
-	uint32_t flags;
-	bool write;
-	int r = target_of(ino, &t);
+	struct target *t = &rq->t;
+	int r = target_of(rq->ino, t);
 
-	if (r == 0 && is_dir(&t))
-		r = -EISDIR;
-	if (r == 0 && fi->flags & OPENED_TO_EXECUTE)
-		r = -EACCES;
-	write = r == 0 && writes_may_wait(&t, fi->flags);
-	if (r == 0 && !opened_already(&t))
-		r = alias_enter(&t, tid, write);
-	if (r == 0 && write && !t.alias)
-		r = leave_names(&t);
+	if (r < 0)
+		return r;
+	if (is_dir(t))
+		return -EISDIR;
+	if (rq->flags & OPENED_TO_EXECUTE)
+		return -EACCES;
+	*ret_write = writes_may_wait(t, rq->flags);
+	if (!opened_already(rq))
+		r = alias_enter(&rq->by, t, *ret_write);
+	if (r == 0 && *ret_write && !t->alias)
+		r = leave_names(rq);
+	return r;
+}
+
+enum outcome file_open(struct request *rq)
+{
+	bool write = false;
+	int r = enter_inode(rq, &write);
+
 	if (r == 0) {
-		alias_recall(&t);
-		r = open_target(req, &t, fi, &flags);
+		alias_recall(&rq->t);
+		r = open_target(rq);
 	}
-	name_expired(t.base);
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	alias_opened(&t, fi->fh, tid, write);
-	if (reply_open(req, fi->fh, flags) == -ENOENT)
-		close_handle(ino, fi->fh);	/* nobody waits for it any more */
+	name_expired(rq->t.base);
+	if (r < 0)
+		return done(rq, r);
+	alias_opened(&rq->by, &rq->t, rq->reply.fh, write);
+	rq->reply.kind = REPLY_OPEN;
+	return DONE;
 }
 
 /* The object, locked, with nobody who waits by this handle. */
-static int enter_to_close(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
-			  struct ipc_handle **ret_hd)
+static int enter_to_close(struct request *rq)
 {
-	int r = enter(ino, fh, t, ret_ob, ret_hd);
+	int r = enter(rq);
 
-	if (r < 0 || !(*ret_hd)->waiters || !(*ret_ob)->parked)
+	if (r < 0 || !rq->hd->waiters || !rq->ob->parked)
 		return r;
-	object_unlock(*ret_ob);
-	park_end_handle(*ret_ob, (ref_t)fh);
-	return object_enter(*ret_ob);
+	object_unlock(rq->ob);
+	park_end_handle(rq->ob, (ref_t)rq->fh);
+	return object_enter(rq, rq->ob);
 }
 
 /* What it holds in this object, and in the one that its ctl/lock names. Unlocks the object. */
@@ -236,7 +229,7 @@ static void give_back(struct object *ob, struct ipc_handle *hd,
 	uint64_t back = monitor_back(ob, hd), id = ob->node->id;
 
 	how(&ob->o, ref_of(&ob->o, hd));
-	settle(ob);
+	object_leave(ob);
 	monitor_closed(lock_id, companion, id, back);
 }
 
@@ -260,39 +253,32 @@ static void used_no_more(uint64_t ino)
 		object_used(t.node->ob);
 }
 
-void close_handle(uint64_t ino, uint64_t fh)
+void close_handle(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-
-	alias_closed(ino, fh);
-	if (fh & FH_PLAIN) {
-		plain_close(fh);
+	alias_closed(rq->ino, rq->fh);
+	if (rq->fh & FH_PLAIN) {
+		plain_close(rq->fh);
 		return;
 	}
-	if (enter_to_close(ino, fh, &t, &ob, &hd) < 0) {
-		used_no_more(ino);
+	if (enter_to_close(rq) < 0) {
+		used_no_more(rq->ino);
 		return;
 	}
-	if (hd->flags & HANDLE_LOOK)
-		plain_close(fh);
-	close_it(&t, ob, hd);
+	if (rq->hd->flags & HANDLE_LOOK)
+		plain_close(rq->fh);
+	close_it(&rq->t, rq->ob, rq->hd);
 }
 
-int close_early(uint64_t ino, uint64_t fh, bool whole)
+int close_early(struct request *rq, bool whole)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	int r = enter_to_close(ino, fh, &t, &ob, &hd);
+	int r = enter_to_close(rq);
 
 	if (r < 0)
 		return r == -EBADF ? 0 : r;	/* it is closed: this one came twice */
-	if (whole && hd->flags & HANDLE_LIB)
-		close_it(&t, ob, hd);
+	if (whole && rq->hd->flags & HANDLE_LIB)
+		close_it(&rq->t, rq->ob, rq->hd);
 	else
-		give_back(ob, hd, ipc_give_back);
+		give_back(rq->ob, rq->hd, ipc_give_back);
 	return 0;
 }
 
@@ -308,8 +294,8 @@ void close_unfetched(uint64_t unique)
 	struct node *n, *tmp;
 
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct request close = { .opcode = FUSE_RELEASE };
 		struct ipc_handle *hd;
-		uint64_t fh, nodeid;
 		ref_t r;
 
 		if (!n->ob || !n->ob->o.h || object_lock(n->ob) < 0)
@@ -320,69 +306,64 @@ void close_unfetched(uint64_t unique)
 			object_unlock(n->ob);
 			continue;
 		}
-		fh = (uint64_t)hd->gen << 32 | r;
-		nodeid = hd->nodeid;
+		close.fh = (uint64_t)hd->gen << 32 | r;
+		close.ino = hd->nodeid;
 		object_unlock(n->ob);
-		close_handle(nodeid, fh);
+		close_handle(&close);
 		return;
 	}
 }
 
-void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+enum outcome file_release(struct request *rq)
 {
-	close_handle(ino, fi->fh);
-	fuse_reply_err(req, 0);
+	close_handle(rq);
+	return done(rq, 0);
 }
 
-static int flush_line(struct object *ob, struct ipc_handle *hd, uint32_t pid, bool killed)
+static int flush_line(struct request *rq)
 {
-	struct ipc_call c = { .handle = ref_of(&ob->o, hd), .unique = raw.unique };
+	struct ipc_call c = { .handle = ref_of(&rq->ob->o, rq->hd), .unique = rq->by.unique };
+	struct ipc_obj *o = &rq->ob->o;
+	uint32_t pid;
+	bool killed;
 
+	held_closer(rq, &pid, &killed);
 	/* A refusal is noted with the change that drops the line, and must be said again. */
-	if (hd->line_pid == pid && !killed && ob->o.h->b.queue.closed)
-		call_record(&ob->o, &c, -EPIPE, false);
-	return ipc_flush(&ob->o, c.handle, pid, killed, false);
+	if (rq->hd->line_pid == pid && !killed && o->h->b.queue.closed)
+		call_record(o, &c, -EPIPE, false);
+	return ipc_flush(o, c.handle, pid, killed, false);
 }
 
 /* There is no line to be completed: then a close() does not even wait for the lock (held.c). */
-static bool nothing_to_flush(uint64_t ino, uint64_t fh)
+static bool nothing_to_flush(struct request *rq)
 {
-	struct target t;
-	struct object *ob = !raw.resent && target_of(ino, &t) == 0 ? t.node->ob : NULL;
+	struct object *ob = !rq->by.resent && target_of(rq->ino, &rq->t) == 0 ? rq->t.node->ob : NULL;
 	struct ipc_handle *hd;
 
 	if (!ob || ob->o.damage)
 		return false;
-	hd = ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	hd = ipc_handle(&ob->o, (ref_t)rq->fh, (uint32_t)(rq->fh >> 32));
 	return hd && !hd->line;
 }
 
-void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+enum outcome file_flush(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	uint32_t tid = (uint32_t)fuse_req_ctx(req)->pid, pid;
 	int64_t refused;
-	bool partial, killed;
-	int r = 0;
+	uint32_t pid;
+	bool killed;
+	int r;
 
-	if (!(fi->fh & FH_PLAIN) && !nothing_to_flush(ino, fi->fh))
-		r = enter(ino, fi->fh, &t, &ob, &hd);
-	else
-		r = -EBADF;
+	if (rq->fh & FH_PLAIN || nothing_to_flush(rq))
+		return done(rq, 0);
+	r = enter(rq);
 	if (r == -EBUSY)		/* put aside */
-		held_closer(tid, &pid, &killed);
-	if (r < 0) {
-		fuse_reply_err(req, 0);
-		return;
-	}
-	if (hd->line) {
-		held_closer(tid, &pid, &killed);
-		r = flush_line(ob, hd, pid, killed);
-	} else if (raw.resent && ipc_note_find(&ob->o, raw.unique, (ref_t)fi->fh, &refused, &partial)) {
+		held_closer(rq, &pid, &killed);
+	if (r < 0)
+		return done(rq, 0);
+	if (rq->hd->line)
+		r = flush_line(rq);
+	else if (again_noted(rq, (ref_t)rq->fh, &refused))
 		r = -error_of(refused);
-	}
-	settle(ob);
-	fuse_reply_err(req, -r);
+	object_leave(rq->ob);
+	return done(rq, r);
 }

@@ -8,32 +8,9 @@
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "object/type.h"
-
-void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a, size_t off,
-		  size_t size)
-{
-	static char buf[MAX_IO];
-	size_t n;
-
-	/*
-	 * Copied, although one message in one block could go to the kernel from where it is: its
-	 * file may be cut short meanwhile, and a reply that the kernel cannot read is none.
-	 */
-	n = answer_copy(&ob->o, a, off, buf, size < sizeof(buf) ? size : sizeof(buf));
-	if (ob->o.damage)
-		fuse_reply_err(req, EIO);
-	else
-		fuse_reply_buf(req, buf, n);
-}
-
-void reply_read(fuse_req_t req, struct object *ob, const struct ipc_handle *hd,
-		const struct ipc_answer *a, size_t size)
-{
-	if (a->kind == ANSWER_END && hd->flags & HANDLE_LIB)
-		fuse_reply_err(req, EPIPE);	/* 0 bytes are an empty message */
-	else
-		reply_answer(req, ob, a, 0, size);
-}
+#include "ctl/plain.h"
+#include "wait/call.h"
+#include "wait/watch.h"
 
 /* A reply that fills the request would make the kernel ask for the rest of a longer read(). */
 static size_t usable(size_t size)
@@ -60,24 +37,24 @@ static bool in_hand(struct object *ob, struct ipc_handle *hd, uint64_t pos, size
 	return answer_left(a) != 0;
 }
 
-static void give_rest(fuse_req_t req, struct object *ob, struct ipc_handle *hd, struct ipc_call *c,
-		      size_t off)
+static enum outcome give_rest(struct request *rq, size_t off)
 {
-	struct ipc_answer *a = &hd->hand;
-	size_t size = c->max;
+	struct ipc_obj *o = &rq->ob->o;
+	struct ipc_answer *a = &rq->hd->hand;
 	uint64_t n = off < a->len ? a->len - off : 0;
 
-	n = n < size ? n : size;
+	n = n < rq->call.max ? n : rq->call.max;
 	/* Without a position, only this tells a resent one where its part began. */
-	if (!(hd->flags & HANDLE_POSITION))
-		call_record(&ob->o, c, (int64_t)off, true);
+	if (!(rq->hd->flags & HANDLE_POSITION))
+		call_record(o, &rq->call, (int64_t)off, true);
 	if (off + n > a->off)		/* the furthest: see answer.c */
-		set64(&ob->o, a->off, off + n);
-	commit(&ob->o);
-	object_unlock(ob);
-	reply_answer(req, ob, a, off, n);
-	if (object_lock(ob) == 0)
-		settle(ob);
+		set64(o, a->off, off + n);
+	commit(o);
+	object_leave(rq->ob);
+	rq->reply = (struct reply){
+		.kind = REPLY_ANSWER, .ob = rq->ob, .answer = a, .off = off, .len = n,
+	};
+	return DONE;
 }
 
 static const uint32_t op_of_kind[] = {
@@ -85,142 +62,147 @@ static const uint32_t op_of_kind[] = {
 	[HANDLE_LEASE] = OP_LEASE, [HANDLE_JOIN] = OP_JOIN, [HANDLE_CHANGED] = OP_CHANGED,
 };
 
-static void read_array(fuse_req_t req, struct object *ob, size_t size, uint64_t off)
-{
-	static char buf[MAX_IO];
-	ssize_t n = array_read(ob, buf, size < sizeof(buf) ? size : sizeof(buf), off);
-
-	if (n < 0)
-		fuse_reply_err(req, (int)-n);
-	else
-		fuse_reply_buf(req, buf, (size_t)n);
-}
-
 /*
  * A value is a file of its text: a read at 0 takes the text as it is now, later ones go on in it. At
  * the position where a write through this handle left it is what that write made.
  */
-static void read_value(fuse_req_t req, struct object *ob, struct ipc_handle *hd, struct ipc_call *c)
+static enum outcome read_value(struct request *rq)
 {
-	struct ipc_answer *a = &hd->hand;
+	struct ipc_answer *a = &rq->hd->hand;
+	struct ipc_call *c = &rq->call;
 	uint64_t off = c->pos;
 	int r = 0;
 
+	touch(rq, rq->t.node, false);
 	if (!off || a->kind == ANSWER_NONE || off < a->base) {
 		c->pos = 0;
-		r = ipc_read(&ob->o, c);
+		r = ipc_read(&rq->ob->o, c);
 	}
+	object_leave(rq->ob);
 	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		reply_answer(req, ob, a, off - a->base, c->max);
-	settle(ob);
+		return done(rq, r);
+	rq->reply = (struct reply){
+		.kind = REPLY_ANSWER, .ob = rq->ob, .answer = a, .off = off - a->base, .len = c->max,
+	};
+	return DONE;
 }
 
 /* Neither a handle that only looks nor an array's memory needs the lock, for which they might wait. */
-static bool read_unlocked(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-			  const struct fuse_file_info *fi)
+static bool needs_no_lock(const struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-
-	if (enter_unlocked(ino, fi->fh, &t, &ob, &hd) < 0 || !ob->adopted)
-		return false;
-	if (hd->flags & HANDLE_LOOK)
-		plain_read(req, ino, fi->fh, size, off);
-	else if (ipc_is(&ob->o, TYPE_MEMORY))
-		read_array(req, ob, size, (uint64_t)off);
-	else
-		return false;
-	return true;
+	return rq->hd->flags & HANDLE_LOOK || ipc_is(&rq->ob->o, TYPE_MEMORY);
 }
 
-void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static bool found_unlocked(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	struct object *lock;
-	struct ipc_call c;
-	uint32_t opener;
-	size_t hand_off;
-	uint32_t kind;
-	bool special;
-	int r;
+	return enter_unlocked(rq) == 0 && rq->ob->adopted && needs_no_lock(rq);
+}
 
-	if (fi->fh & FH_PLAIN) {
-		plain_read(req, ino, fi->fh, size, off);
-		return;
-	}
-	if (raw.by_cache && target_of(ino, &t) == 0 && !node_is(t.node, TYPE_MEMORY)) {
-		mapped_read(req, &t, size, off, EINVAL);
-		return;
-	}
-	if (read_unlocked(req, ino, size, off, fi) || !enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
-		return;
-	if (hd->flags & HANDLE_LOOK || ipc_is(&ob->o, TYPE_MEMORY)) {	/* not looked at before */
-		object_unlock(ob);
-		if (!read_unlocked(req, ino, size, off, fi))
-			fuse_reply_err(req, EIO);
-		return;
-	}
-	fill_call(&c, req, &ob->o, hd, fi->flags);
-	kind = __atomic_load_n(&hd->kind, __ATOMIC_RELAXED);
-	c.op = op_of_kind[kind <= HANDLE_CHANGED ? kind : 0];
-	off = (off_t)lib_call(&c, hd, (uint64_t)off, &special);
-	if (special && ipc_is(&ob->o, TYPE_JOIN))
-		c.op = OP_JOIN;
-	c.max = usable(size);
-	c.pos = (uint64_t)off;
-	if (ipc_is(&ob->o, TYPE_TEXT) && hd->kind == HANDLE_OBJECT && hd->flags & HANDLE_POSITION) {
-		touch(t.node, false);
-		read_value(req, ob, hd, &c);
-		return;
-	}
-	if (ipc_is(&ob->o, TYPE_PID) || c.op == OP_LEASE)
-		fill_pid(&c, hd);
-	watch_opener(ob, hd, c.pid);
-	opener = hd->opener;
-	c.done = SIZE_MAX;
-	if (done_before(ob, &c, &r)) {
-		c.got = hd->hand;
-	} else if (c.done != SIZE_MAX) {	/* the rest that it was given before */
-		give_rest(req, ob, hd, &c, c.done);
-		return;
-	} else if (!special && in_hand(ob, hd, (uint64_t)off, &hand_off)) {
-		give_rest(req, ob, hd, &c, hand_off);
-		return;
-	} else if (off && !(hd->flags & HANDLE_POSITION)) {
-		/* A later part of a read() that the kernel has split: it has something already. */
-		object_unlock(ob);
-		fuse_reply_buf(req, NULL, 0);
-		return;
-	} else {
-		lock = ipc_is(&ob->o, TYPE_MONITOR) ? lock_object(ob) : NULL;
-		r = lock ? monitor_find(lock, &c) : 0;
-		nonblock_stand(ob, hd, &c, fi->flags);
-		if (r == 0)
-			r = nonblock_ended(ob, &c, 0, fi->flags, ipc_read(&ob->o, &c));
-	}
-	if (r == IPC_WAIT && waiter_at(&ob->o, c.waiter)->flags & WAITER_STANDS)
+static enum outcome read_unlocked(struct request *rq)
+{
+	if (rq->hd->flags & HANDLE_LOOK)
+		return plain_read(rq);
+	return done_buffer(rq, array_read(rq->ob, reply_buffer(), rq->size < MAX_IO ? rq->size : MAX_IO,
+					  rq->off));
+}
+
+/* special: see lib_call() */
+static void fill_read(struct request *rq, bool *ret_special)
+{
+	uint32_t kind = __atomic_load_n(&rq->hd->kind, __ATOMIC_RELAXED);
+	struct ipc_call *c = &rq->call;
+
+	fill_call(c, rq, rq->flags);
+	c->op = op_of_kind[kind <= HANDLE_CHANGED ? kind : 0];
+	c->pos = lib_call(c, rq->hd, rq->off, ret_special);
+	if (*ret_special && ipc_is(&rq->ob->o, TYPE_JOIN))
+		c->op = OP_JOIN;
+	c->max = usable(rq->size);
+}
+
+/* The next answer. */
+static int take(struct request *rq)
+{
+	struct object *ob = rq->ob, *lock = ipc_is(&ob->o, TYPE_MONITOR) ? lock_object(ob) : NULL;
+	struct ipc_call *c = &rq->call;
+	int r = lock ? monitor_find(rq, lock) : 0;
+
+	nonblock_stand(ob, rq->hd, c, rq->flags);
+	if (r == 0)
+		r = nonblock_ended(ob, c, 0, rq->flags, ipc_read(&ob->o, c));
+	return r;
+}
+
+/* The object is locked. */
+static enum outcome took(struct request *rq, int r)
+{
+	struct object *ob = rq->ob;
+	struct ipc_call *c = &rq->call;
+
+	if (r == IPC_WAIT && waiter_at(&ob->o, c->waiter)->flags & WAITER_STANDS)
 		r = -EAGAIN;
 	if (r == IPC_WAIT) {
 		if (ipc_is(&ob->o, TYPE_MONITOR))
-			monitor_lend(ob, c.waiter, c.tid);
-		park(req, ob, &c, NULL);
-		return;
+			monitor_lend(ob, c->waiter, c->tid);
+		return WAIT;
 	}
-	if (r == 0)
-		touch(t.node, false);
-	ipc_pump(&ob->o);
-	object_unlock(ob);
+	if (r == 0) {
+		touch(rq, rq->t.node, false);
+		watch_holder(ob, rq->hd->opener, c->pid);
+	}
+	object_leave(ob);
 	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		reply_read(req, ob, hd, &c.got, c.max);
-	if (r == 0)
-		watch_holder(ob, opener, c.pid);
-	if (object_lock(ob) == 0)
-		settle(ob);
+		return done(rq, r);
+	reply_read(&rq->reply, ob, rq->hd, &c->got, c->max);
+	return DONE;
+}
+
+static enum outcome read_locked(struct request *rq)
+{
+	struct object *ob = rq->ob;
+	struct ipc_handle *hd = rq->hd;
+	struct ipc_call *c = &rq->call;
+	bool special;
+	size_t off;
+	int r;
+
+	fill_read(rq, &special);
+	if (ipc_is(&ob->o, TYPE_TEXT) && hd->kind == HANDLE_OBJECT && hd->flags & HANDLE_POSITION)
+		return read_value(rq);
+	if (ipc_is(&ob->o, TYPE_PID) || c->op == OP_LEASE)
+		fill_pid(c, hd);
+	watch_opener(ob, hd, c->pid);
+	c->done = SIZE_MAX;
+	if (again_call(rq, &r))
+		c->got = hd->hand;
+	else if (c->done != SIZE_MAX)	/* the rest that it was given before */
+		return give_rest(rq, c->done);
+	else if (!special && in_hand(ob, hd, c->pos, &off))
+		return give_rest(rq, off);
+	else if (!c->pos || hd->flags & HANDLE_POSITION)
+		r = take(rq);
+	else {		/* A later part of a read() that the kernel has split: it has something already. */
+		object_unlock(ob);
+		return done_data(rq, NULL, 0);
+	}
+	return took(rq, r);
+}
+
+enum outcome file_read(struct request *rq)
+{
+	int r;
+
+	if (rq->fh & FH_PLAIN)
+		return plain_read(rq);
+	if (rq->by_cache && target_of(rq->ino, &rq->t) == 0 && !node_is(rq->t.node, TYPE_MEMORY))
+		return mapped_read(rq, EINVAL);
+	if (found_unlocked(rq))
+		return read_unlocked(rq);
+	r = enter(rq);
+	if (r < 0)
+		return done(rq, r);
+	if (!needs_no_lock(rq))
+		return read_locked(rq);
+	object_unlock(rq->ob);		/* it was not looked at before */
+	return found_unlocked(rq) ? read_unlocked(rq) : done(rq, -EIO);
 }

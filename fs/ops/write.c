@@ -9,6 +9,7 @@
 #include "state/memory.h"
 #include "wait/nonblock.h"
 #include "object/type.h"
+#include "wait/call.h"
 
 /* Commands, one a line; a value's text is one command. All are understood before one is done. */
 static int write_commands(struct object *ob, struct ipc_call *c, const char *buf, size_t size)
@@ -51,149 +52,144 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 	return c->done ? 0 : r;
 }
 
-static void reply_write(fuse_req_t req, struct object *ob, struct node *n, int r, size_t done)
+/* What was written, or -errno; the object is locked. */
+static enum outcome wrote(struct request *rq, ssize_t n)
 {
-	if (r == 0)
-		touch(n, true);
-	ipc_pump(&ob->o);
-	object_unlock(ob);
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_write(req, done);
-	if (object_lock(ob) == 0)
-		settle(ob);
+	if (n >= 0)
+		touch(rq, rq->t.node, true);
+	object_leave(rq->ob);
+	return n < 0 ? done(rq, (int)n) : done_number(rq, REPLY_WRITTEN, (uint64_t)n);
 }
 
 /*
  * Bytes that an array has are written without its lock, for which a write might have to wait: the
  * kernel would hold the lock of the inode meanwhile, and names lead there (alias.c).
  */
-static bool write_in_place(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
-			   const struct fuse_file_info *fi)
+static bool is_in_place(struct request *rq)
 {
-	struct target t;
-	struct object *ob = array_open(ino, fi->fh, &t);
-	ssize_t n;
+	rq->ob = array_open(rq->ino, rq->fh, &rq->t);
+	return rq->ob && !(rq->flags & O_APPEND) && array_has(rq->ob, rq->off, rq->size);
+}
 
-	if (!ob || fi->flags & O_APPEND || !array_has(ob, (uint64_t)off, size))
-		return false;
-	n = array_write(ob, buf, size, (uint64_t)off);
-	if (n < 0) {
-		fuse_reply_err(req, (int)-n);
-		return true;
-	}
-	attr_recall(t.node);
-	touch(t.node, true);
-	fuse_reply_write(req, (size_t)n);
-	return true;
+static enum outcome write_in_place(struct request *rq)
+{
+	ssize_t n = array_write(rq->ob, rq->data, rq->size, rq->off);
+
+	if (n < 0)
+		return done(rq, (int)n);
+	attr_recall(rq->t.node);
+	touch(rq, rq->t.node, true);
+	return done_number(rq, REPLY_WRITTEN, (uint64_t)n);
 }
 
 /*
  * Room for an array. For anything else posix_fallocate(3) would read and write a byte here and
  * there, were it told EOPNOTSUPP.
  */
-static int allocate(struct object *ob, int mode, off_t off, off_t len)
+static int allocate(const struct request *rq)
 {
-	uint64_t end = (uint64_t)off + (uint64_t)len;
+	uint64_t end = rq->off + rq->len;
 
-	if (!ipc_is(&ob->o, TYPE_MEMORY))
+	if (!ipc_is(&rq->ob->o, TYPE_MEMORY))
 		return -EINVAL;
-	if (mode)
+	if (rq->how)
 		return -EOPNOTSUPP;
-	return end > ob->o.h->b.array.length ? array_resize(ob, end) : 0;
+	return end > rq->ob->o.h->b.array.length ? array_resize(rq->ob, end) : 0;
 }
 
-void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
-		   struct fuse_file_info *fi)
+enum outcome file_allocate(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	int r = fi->fh & FH_PLAIN ? -EINVAL : enter(ino, fi->fh, &t, &ob, &hd);
+	int r = rq->fh & FH_PLAIN ? -EINVAL : enter(rq);
 
-	if (r == 0) {
-		r = allocate(ob, mode, off, len);
-		if (r == 0)
-			touch(t.node, true);
-		settle(ob);
-	}
-	fuse_reply_err(req, -r);
+	if (r < 0)
+		return done(rq, r);
+	r = allocate(rq);
+	if (r == 0)
+		touch(rq, rq->t.node, true);
+	object_leave(rq->ob);
+	return done(rq, r);
 }
 
-void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
-	       struct fuse_file_info *fi)
+static enum outcome write_plain(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	struct ipc_call c;
+	ssize_t n = target_of(rq->ino, &rq->t) == 0 ? ctl_write(rq) : -ESTALE;
+
+	return n < 0 ? done(rq, (int)n) : done_number(rq, REPLY_WRITTEN, (uint64_t)n);
+}
+
+static void fill_write(struct request *rq)
+{
+	struct ipc_call *c = &rq->call;
 	bool special;
+
+	fill_call(c, rq, rq->flags);
+	c->op = OP_WRITE;
+	lib_call(c, rq->hd, rq->off, &special);
+	c->data = rq->data;
+	c->len = special && ipc_is_stream(rq->ob->o.ops) ? 0 : rq->size;
+	c->end = rq->hd->flags & HANDLE_POSITION ? rq->off + c->len : 0;
+}
+
+/* Put its bytes, or do its commands. */
+static int put(struct request *rq)
+{
+	struct object *ob = rq->ob;
+	struct ipc_handle *hd = rq->hd;
+	struct ipc_call *c = &rq->call;
+
+	if (hd->kind != HANDLE_OBJECT)
+		return -EBADF;
+	if (!ipc_is_stream(ob->o.ops)) {
+		fill_pid(c, hd);
+		return write_commands(ob, c, c->data, c->len);
+	}
+	if (hd->line || !c->len || c->data[c->len - 1] != '\n')
+		fill_pid(c, hd);
+	return nonblock_ended(ob, c, 1, rq->flags, ipc_put(&ob->o, c));
+}
+
+/* It waits for memory that will never come: a short count, or ENOSPC. */
+static bool waits_in_vain(struct request *rq, int *ret)
+{
+	struct ipc_obj *o = &rq->ob->o;
+	struct ipc_call *c = &rq->call;
+	struct ipc_waiter *w = waiter_at(o, c->waiter);
+
+	if (!(w->flags & WAITER_MEMORY) || memory_may_come(w->need))
+		return false;
+	ipc_leave(o, c->waiter, -ENOSPC, &c->result);
+	*ret = c->result < 0 ? (int)c->result : 0;
+	return true;
+}
+
+static enum outcome write_locked(struct request *rq)
+{
+	struct ipc_call *c = &rq->call;
 	int r;
 
-	if (fi->fh & FH_PLAIN) {
-		ssize_t n = -ESTALE;
+	fill_write(rq);
+	if (!again_call(rq, &r))
+		r = put(rq);
+	else if (r == 0)
+		c->done = (size_t)c->result;
+	if (r == IPC_WAIT && !waits_in_vain(rq, &r))
+		return WAIT;
+	return wrote(rq, r < 0 ? r : ipc_is_stream(rq->ob->o.ops) ? c->result : (ssize_t)c->done);
+}
 
-		ob = NULL;
-		if (target_of(ino, &t) == 0)
-			n = ctl_write(&t, buf, size, raw.unique, &ob);
-		if (n < 0)
-			fuse_reply_err(req, (int)-n);
-		else
-			fuse_reply_write(req, (size_t)n);
-		if (ob && object_lock(ob) == 0)
-			settle(ob);
-		return;
-	}
-	if (write_in_place(req, ino, buf, size, off, fi) ||
-	    !enter_to_wait(req, ino, fi->fh, &t, &ob, &hd))
-		return;
-	if (ipc_is(&ob->o, TYPE_MEMORY)) {
-		ssize_t n = array_write(ob, buf, size, fi->flags & O_APPEND ?
-					ob->o.h->b.array.length : (uint64_t)off);
+enum outcome file_write(struct request *rq)
+{
+	int r;
 
-		reply_write(req, ob, t.node, n < 0 ? (int)n : 0, n < 0 ? 0 : (size_t)n);
-		return;
-	}
-	fill_call(&c, req, &ob->o, hd, fi->flags);
-	c.op = OP_WRITE;
-	lib_call(&c, hd, (uint64_t)off, &special);
-	if (special && ipc_is_stream(ob->o.ops))
-		size = 0;
-	c.data = buf;
-	c.len = size;
-	c.end = hd->flags & HANDLE_POSITION ? (uint64_t)off + size : 0;
-	if (done_before(ob, &c, &r)) {
-		if (r == 0)
-			c.done = (size_t)c.result;
-	} else if (hd->kind != HANDLE_OBJECT) {
-		r = -EBADF;
-	} else if (ipc_is_stream(ob->o.ops)) {
-		if (hd->line || !size || buf[size - 1] != '\n')
-			fill_pid(&c, hd);
-		r = nonblock_ended(ob, &c, 1, fi->flags, ipc_put(&ob->o, &c));
-	} else {
-		fill_pid(&c, hd);
-		r = write_commands(ob, &c, buf, size);
-	}
-	if (r == IPC_WAIT && waiter_at(&ob->o, c.waiter)->flags & WAITER_MEMORY &&
-	    !memory_may_come(waiter_at(&ob->o, c.waiter)->need)) {
-		int64_t result;
-
-		ipc_leave(&ob->o, c.waiter, -ENOSPC, &result);
-		c.result = result;
-		r = result < 0 ? (int)result : 0;
-	}
-	if (r == IPC_WAIT) {
-		char *copy = malloc(size + 1);
-
-		if (!copy)
-			abort();	/* the next worker will find the waiter and get the data again */
-		memcpy(copy, buf, size);
-		c.data = NULL;
-		c.len = size;
-		park(req, ob, &c, copy);
-		return;
-	}
-	reply_write(req, ob, t.node, r, ipc_is_stream(ob->o.ops) && r == 0 ? (size_t)c.result : c.done);
+	if (rq->fh & FH_PLAIN)
+		return write_plain(rq);
+	if (is_in_place(rq))
+		return write_in_place(rq);
+	r = enter(rq);
+	if (r < 0)
+		return done(rq, r);
+	if (!ipc_is(&rq->ob->o, TYPE_MEMORY))
+		return write_locked(rq);
+	return wrote(rq, array_write(rq->ob, rq->data, rq->size, rq->flags & O_APPEND ?
+				     rq->ob->o.h->b.array.length : rq->off));
 }

@@ -13,7 +13,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "ops/io.h"
+#include "ops/dispatch.h"
 #include "base/logind.h"
 #include "state/state.h"
 #include "object/text.h"

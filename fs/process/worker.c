@@ -27,16 +27,17 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "ops/dispatch.h"
 #include "wait/held.h"
+#include "wait/watch.h"
+#include "ctl/plain.h"
 #include "ops/io.h"
+#include "device/reply.h"
+#include "state/notify.h"
 #include "object/type.h"
 #include "process/worker.h"
 
-#define NOTIFY_RESEND	7
-#define UNIQUE_RESENT	(1ull << 63)
 #define INIT_RESEND	(1u << 7)	/* FUSE_HAS_RESEND >> 32 */
-
-struct raw_request raw;
 
 static struct worker_shared *shared;
 static bool replaying;			/* the INIT that is being dealt with is the stored one */
@@ -46,30 +47,10 @@ static uint64_t dealing;		/* the request in shared->request, until it is answere
 static uint64_t unfetched;		/* the OPEN in which the last worker died, until it comes again */
 static pthread_t loop_thread;
 static int device_fd;
-static size_t left_over;		/* the request in shared->request is to be dealt with again */
+static size_t left_over;		/* the request in shared->request is to be dealt with again, … */
+static bool again;			/* … and now is */
 
 /* ---- the device ---- */
-
-/* What libfuse will not tell of the request that is dealt with next. */
-static void note_raw(const void *msg, size_t n, bool again)
-{
-	const struct fuse_in_header *h = msg;
-
-	raw = (struct raw_request){
-		.unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
-		.pid = h->pid, .opcode = h->opcode,
-	};
-	if (raw.unique == unfetched)
-		unfetched = 0;
-	if (h->opcode == FUSE_POLL && n >= (sizeof(*h) + sizeof(struct fuse_poll_in)))
-		raw.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
-	if (h->opcode == FUSE_WRITE && n >= (sizeof(*h) + sizeof(struct fuse_write_in)))
-		raw.unprivileged = ((const struct fuse_write_in *)(h + 1))->write_flags &
-				   FUSE_WRITE_KILL_SUIDGID;
-	if (h->opcode == FUSE_READ && n >= (sizeof(*h) + sizeof(struct fuse_read_in)))
-		raw.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
-				 FUSE_READ_LOCKOWNER);
-}
 
 /*
  * The kernel copies a request page by page, and faults in what this process has not mapped. A fault
@@ -123,9 +104,9 @@ static void caught_up(void)
 static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 {
 	const struct fuse_in_header *h = buf;
-	bool again = false;
 	ssize_t n;
 
+	again = false;
 	if (fresh && shared->init_len) {
 		n = shared->init_len;
 		memcpy(buf, shared->init, (size_t)n);
@@ -143,7 +124,8 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 	if (fresh && h->opcode == FUSE_INIT && !replaying && (size_t)n <= sizeof(shared->init))
 		keep_init(buf, (size_t)n);
 	fresh = false;
-	note_raw(buf, (size_t)n, again);
+	if ((h->unique & ~UNIQUE_RESENT) == unfetched)
+		unfetched = 0;
 	return n;
 }
 
@@ -168,7 +150,7 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 		log_line(LOG_ERR, "the answer to the kernel's first request: %m");
 	if (replaying)
 		shared->begun = true;
-	if (replaying || !held_may_reply(((const struct fuse_out_header *)iov[0].iov_base)->unique))
+	if (replaying)
 		return length(iov, count);
 	n = writev(fd, iov, count);
 	shared->begun = true;
@@ -193,20 +175,17 @@ static bool kernel_resends(void)
 	return !fs.opt.no_resend && in->flags & FUSE_INIT_EXT && in->flags2 & INIT_RESEND;
 }
 
-static void ask_again(int fd)
+static void ask_again(void)
 {
-	struct fuse_out_header out = { .len = sizeof(out), .error = NOTIFY_RESEND };
-
-	if (kernel_resends() && write(fd, &out, sizeof(out)) < 0)
-		log_line(LOG_ERR, "the kernel does not send again what was under way: %m");
+	if (kernel_resends())
+		notify_resend();
 }
 
 /* A restart on a kernel that does not: see abandon.c. */
-static void do_without_resend(int fd)
+static void do_without_resend(void)
 {
 	const struct fuse_in_header *h = (const void *)shared->request;
-	struct fuse_out_header out = { .len = sizeof(out), .error = -ECONNABORTED };
-	bool found = abandon_waiters(fd, h->len ? h->unique : 0);
+	bool found = abandon_waiters(h->len ? h->unique : 0);
 
 	log_line(LOG_WARNING, "this kernel cannot send requests again (Linux 6.9 can): "
 		 "whoever waited got ECONNABORTED");
@@ -218,157 +197,22 @@ static void do_without_resend(int fd)
 		left_over = h->len;
 		return;
 	}
-	out.unique = h->unique;		/* two have died of it */
-	if (write(fd, &out, sizeof(out)) < 0)
-		log_line(LOG_WARNING, "the request that the last worker died of: %m");
+	reply_to(h->unique, ECONNABORTED, NULL, 0);	/* two have died of it */
 }
 
 /* ---- the event thread ---- */
 
 enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_HELD, EVENT_PROCESS, EVENT_SUPERVISOR };
 
-static int epoll_fd = -1, ends_fd = -1, stop_fd = -1;
+static int epoll_fd = -1, stop_fd = -1;
 static _Atomic bool stopping;		/* set by the event thread */
-
-static void epoll_add_to(int epoll, int fd, uint64_t what)
-{
-	struct epoll_event e = { .events = EPOLLIN, .data.u64 = what };
-
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
-		log_line(LOG_ERR, "epoll: %m");
-}
 
 static void epoll_add(int fd, uint64_t what)
 {
-	epoll_add_to(epoll_fd, fd, what);
-}
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = what };
 
-/* Processes with whose end something returns (ctl/scope): a pidfd each, in ends_fd. */
-struct watch {
-	uint32_t pid;
-	int fd;
-	UT_hash_handle hh;
-};
-
-static struct watch *watches;
-
-static void process_ended(struct watch *w)
-{
-	struct node *n, *tmp;
-	uint32_t pid = w->pid;
-
-	HASH_DEL(watches, w);
-	close(w->fd);
-	free(w);
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob = n->ob;
-
-		if (!ob || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
-			continue;
-		ipc_process_ended(&ob->o, pid);
-		settle(ob);
-	}
-}
-
-static bool is_watched(uint32_t pid)
-{
-	struct watch *w;
-
-	HASH_FIND(hh, watches, &pid, sizeof(pid), w);
-	return w != NULL;
-}
-
-/* false: it has ended already, or cannot be watched. */
-static bool watch(uint32_t pid)
-{
-	struct watch *w;
-	int fd;
-
-	if (is_watched(pid))
-		return true;
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	w = fd < 0 ? NULL : calloc(1, sizeof(*w));
-	if (!w) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	w->pid = pid;
-	w->fd = fd;
-	HASH_ADD(hh, watches, pid, sizeof(pid), w);
-	epoll_add_to(ends_fd, fd, pid);
-	return true;
-}
-
-/*
- * Those that have ended. The event thread would find them too, but a request that was made after
- * such an end must not be dealt with before it.
- */
-static void look_for_ends(void)
-{
-	struct epoll_event e;
-
-	while (watches && epoll_wait(ends_fd, &e, 1, 0) == 1) {
-		uint32_t pid = (uint32_t)e.data.u64;
-		struct watch *w;
-
-		HASH_FIND(hh, watches, &pid, sizeof(pid), w);
-		if (!w)
-			return;
-		process_ended(w);
-	}
-}
-
-void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid)
-{
-	if (ipc_scope(&ob->o) != SCOPE_OPENER || watch(hd->opener))
-		return;
-	ipc_adopt(&ob->o, ref_of(&ob->o, hd), pid);
-	watch(pid);
-}
-
-void watch_holder(struct object *ob, uint32_t opener, uint32_t pid)
-{
-	uint32_t scope = ipc_scope(&ob->o);
-
-	if (scope == SCOPE_HANDLE)
-		return;
-	if (scope == SCOPE_OPENER)
-		pid = opener;
-	/* An opener was watched before it was waited for: it has ended since then. */
-	if ((scope == SCOPE_OPENER ? is_watched(pid) : watch(pid)) || object_lock(ob) < 0)
-		return;
-	ipc_process_ended(&ob->o, pid);
-	settle(ob);
-}
-
-/* Of the object's holds, the first process that has ended already; 0. The others are watched. */
-static uint32_t watch_holds(struct object *ob)
-{
-	LIST_EACH(&ob->o, &ob->o.h->holds, r) {
-		uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
-
-		if (pid && !watch(pid))
-			return pid;
-	}
-	return 0;
-}
-
-/* After a restart: the same watches as before, and what ended in between. */
-static void watch_again(void)
-{
-	struct node *n, *tmp;
-	uint32_t pid;
-
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob = n->ob;
-
-		if (!ob || ipc_scope(&ob->o) == SCOPE_HANDLE || object_lock(ob) < 0)
-			continue;
-		while (!ob->o.damage && (pid = watch_holds(ob)))
-			ipc_process_ended(&ob->o, pid);
-		settle(ob);
-	}
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
+		log_line(LOG_ERR, "epoll: %m");
 }
 
 /* ---- the supervisor's end ---- */
@@ -464,7 +308,7 @@ static void *event_loop(void *arg)
 			supervisor_ended();
 			break;
 		case EVENT_PROCESS:
-			look_for_ends();
+			watch_look();
 			break;
 		}
 		turn_end();
@@ -490,14 +334,20 @@ static bool is_new(const struct fuse_in_header *h)
 }
 
 /* One that was put aside. */
-static void deal_again(void *msg, size_t len)
+static bool deal_again(void *msg, size_t len, struct aside *as)
 {
-	struct fuse_buf buf = { .mem = msg, .size = len };
+	bool aside = dispatch(msg, len, true, as);
 
-	note_raw(msg, len, true);
-	held_begin();
-	fuse_session_process_buf(fs.se, &buf);
-	held_end(msg, len);
+	turn_end();
+	return aside;
+}
+
+static void deal_with(void *msg, size_t len)
+{
+	struct aside as = { 0 };
+
+	if (dispatch(msg, len, again, &as))
+		held_keep(msg, len, &as);
 }
 
 static bool for_held(const void *msg)
@@ -528,15 +378,13 @@ static int serve(struct fuse_session *se)
 		if (r <= 0)
 			break;
 		pthread_mutex_lock(&fs.lock);
-		look_for_ends();
+		watch_look();
 		if (catching_up && is_new(buf.mem))
 			caught_up();
-		held_begin();
 		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
 		news = !replaying && is_new(buf.mem);
 		if (!stopping && !for_held(buf.mem))
-			fuse_session_process_buf(se, &buf);
-		held_end(buf.mem, (size_t)r);
+			deal_with(buf.mem, (size_t)r);
 		shared->served |= news;
 		dealing = 0;
 		if (buf.mem == shared->request)
@@ -544,7 +392,7 @@ static int serve(struct fuse_session *se)
 		if (replaying) {
 			replaying = false;
 			catching_up = true;
-			ask_again(fuse_session_fd(se));
+			ask_again();
 		}
 		if (buf.mem != shared->request) {
 			free(buf.mem);
@@ -569,6 +417,7 @@ static int start_failed(int error, const char *why)
 /* The descriptors of the event thread, and the signals that are for it. */
 static int open_events(int *ret_signal_fd)
 {
+	int ends_fd;
 	struct sigaction sa = { .sa_handler = interrupted };
 	struct sigaction bus = { .sa_sigaction = store_bus_error, .sa_flags = SA_SIGINFO };
 	sigset_t mask;
@@ -583,7 +432,7 @@ static int open_events(int *ret_signal_fd)
 	sigaddset(&mask, SIGHUP);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	ends_fd = epoll_create1(EPOLL_CLOEXEC);
+	ends_fd = watch_open();
 	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
 	held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -601,16 +450,9 @@ static int open_events(int *ret_signal_fd)
 
 static void close_events(int signal_fd)
 {
-	while (watches) {
-		struct watch *w = watches;
-
-		HASH_DEL(watches, w);
-		close(w->fd);
-		free(w);
-	}
+	watch_close();
 	close(signal_fd);
 	close(epoll_fd);
-	close(ends_fd);
 	close(fs.timer_fd);
 	close(stop_fd);
 	close(held_fd);
@@ -618,11 +460,11 @@ static void close_events(int signal_fd)
 }
 
 /* What the last worker left, and who waits since then. */
-static void take_up(int fd)
+static void take_up(void)
 {
 	pthread_mutex_lock(&fs.lock);
 	if (shared->init_len && !kernel_resends())
-		do_without_resend(fd);
+		do_without_resend();
 	store_sweep();
 	settle_all();
 	watch_again();
@@ -654,7 +496,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 		r = open_events(&signal_fd);
 	if (r < 0)
 		return start_failed(r, strerror(-r));
-	take_up(fd);
+	take_up();
 	map_request_buffer();
 	loop_thread = pthread_self();
 	r = -pthread_create(&thread, NULL, event_loop, &signal_fd);

@@ -71,8 +71,6 @@ bool resume_mounted(const char *mountpoint, dev_t *ret_dev);
  * The kernel cannot send again what was not answered: whoever waits gets ECONNABORTED. Whether
  * the request `unique` was among them.
  */
-bool abandon_waiters(int fuse_fd, uint64_t unique);
-
-void io_cleanup(void);		/* io.c: what open files had in memory */
+bool abandon_waiters(uint64_t unique);
 
 #endif

@@ -206,23 +206,23 @@ void alias_unload(void)
 
 /* ---- LOOKUP and FORGET ---- */
 
-static void tell(struct alias *a, uint32_t tid)
+static void tell(const struct caller *by, struct alias *a)
 {
 	static uint64_t seq;
 	struct ipc_alias *b = block(a);
 
 	a->seq = ++seq;
-	make_idle(a, tid);
+	make_idle(a, by->tid);
 	b->refused = 0;
 	/* One that comes again after a restart was counted. */
-	if (!raw.resent || b->told != raw.unique)
+	if (!again_is(by, b->told))
 		b->lookups++;
-	b->told = raw.unique;
+	b->told = by->unique;
 }
 
-int nodeid_for(uint64_t base, int64_t timeout, pid_t pid, bool opens, uint64_t *ret)
+int nodeid_for(const struct caller *by, uint64_t base, int64_t timeout, bool opens, uint64_t *ret)
 {
-	uint32_t tid = (uint32_t)pid;
+	uint32_t tid = by->tid;
 	struct alias *a = idle_of(base, timeout, tid);
 	bool will_open = habit_looked(base, tid) || opens || timeout >= 0;
 	int r = 0;
@@ -240,7 +240,7 @@ int nodeid_for(uint64_t base, int64_t timeout, pid_t pid, bool opens, uint64_t *
 		r = alias_new(base, timeout, tid, &a);
 	if (r < 0)
 		return r;
-	tell(a, tid);
+	tell(by, a);
 	*ret = a->nodeid;
 	return 0;
 }
@@ -276,8 +276,9 @@ static void sweep(void)
 	}
 }
 
-static int refuse(const struct target *t, uint32_t tid)
+static int refuse(const struct caller *by, const struct target *t)
 {
+	uint32_t tid = by->tid;
 	struct ipc_alias *b;
 	struct alias *a;
 	int r = 0;
@@ -293,7 +294,7 @@ static int refuse(const struct target *t, uint32_t tid)
 	b = block(a);
 	make_idle(a, tid);
 	b->refused = t->nodeid;
-	b->unique = raw.unique;
+	b->unique = by->unique;
 	if (!(b->flags & ALIAS_PENDING)) {
 		b->flags |= ALIAS_PENDING;
 		DL_APPEND(pending, a);
@@ -316,28 +317,28 @@ static bool may_open(const struct ipc_alias *b, uint32_t tid)
 	return tid ? !b->fh && !(b->flags & ALIAS_SHARED) : b->lookups > b->opens;
 }
 
-int alias_enter(const struct target *t, pid_t pid, bool write)
+int alias_enter(const struct caller *by, const struct target *t, bool write)
 {
-	uint32_t tid = (uint32_t)pid;
+	uint32_t tid = by->tid;
 	struct alias *a = find(t->nodeid), *own;
 	struct ipc_alias *b = a ? block(a) : NULL;
 
 	if (!write || (a && may_open(b, tid)))
 		return 0;
-	if (a && raw.resent && b->fh && b->unique == raw.unique)
+	if (a && b->fh && again_is(by, b->unique))
 		return 0;		/* it was granted */
 	own = idle_of(t->base, t->timeout, tid);
 	if (!own || !is_pending(own))
-		return refuse(t, tid);
+		return refuse(by, t);
 	/* Its first OPEN comes again: it was told so, or would have been. */
-	if (raw.resent && block(own)->unique == raw.unique)
+	if (again_is(by, block(own)->unique))
 		return -ESTALE;
-	return block(own)->refused == t->nodeid ? 0 : refuse(t, tid);
+	return block(own)->refused == t->nodeid ? 0 : refuse(by, t);
 }
 
-void alias_opened(const struct target *t, uint64_t fh, pid_t pid, bool write)
+void alias_opened(const struct caller *by, const struct target *t, uint64_t fh, bool write)
 {
-	uint32_t tid = (uint32_t)pid;
+	uint32_t tid = by->tid;
 	struct alias *a = find(t->nodeid), *own;
 	struct ipc_alias *b;
 
@@ -352,13 +353,13 @@ void alias_opened(const struct target *t, uint64_t fh, pid_t pid, bool write)
 	b = block(a);
 	pending_remove(a);
 	make_busy(a);
-	if (raw.resent && b->fh && b->unique == raw.unique) {
+	if (b->fh && again_is(by, b->unique)) {
 		b->fh = fh;
 		return;
 	}
 	if (b->fh || b->tid != tid)
 		b->flags |= ALIAS_SHARED;
-	b->unique = raw.unique;		/* first: then it is known, should we die here */
+	b->unique = by->unique;		/* first: then it is known, should we die here */
 	b->refused = 0;
 	if (!b->fh)
 		b->fh = fh;

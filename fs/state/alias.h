@@ -10,17 +10,17 @@ void alias_unload(void);
 ref_t alias_ref(uint64_t nodeid);		/* its block; 0: there is none any more */
 
 /*
- * The nodeid that a thread is told which looks up `base` with this time limit; `opens`: and which
+ * The nodeid that the thread is told which looks up `base` with this time limit; `opens`: and which
  * opens it for writing in the same request. 0 or -errno
  */
-int nodeid_for(uint64_t base, int64_t timeout, pid_t tid, bool opens, uint64_t *ret);
+int nodeid_for(const struct caller *by, uint64_t base, int64_t timeout, bool opens, uint64_t *ret);
 void nodeid_forget(uint64_t nodeid, uint64_t lookups);
 
 /* Does this open file need an inode that no name leads to? */
 bool writes_may_wait(const struct target *t, int oflags);
 /* May the thread open this inode? 0; -ESTALE: it is to look it up again; -errno. */
-int alias_enter(const struct target *t, pid_t tid, bool write);
-void alias_opened(const struct target *t, uint64_t fh, pid_t tid, bool write);
+int alias_enter(const struct caller *by, const struct target *t, bool write);
+void alias_opened(const struct caller *by, const struct target *t, uint64_t fh, bool write);
 void alias_closed(uint64_t nodeid, uint64_t fh);
 
 /* ---- habit.c ---- */

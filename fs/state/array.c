@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "state/array.h"
-#include "ops/io.h"
 #include "object/number.h"
 #include "object/text.h"
 #include "object/type.h"

@@ -8,13 +8,12 @@
  * for which it takes the directory's lock: the holder of that may be waiting for an answer of ours,
  * so a thread of its own tells it, and the OPEN is dealt with again when that is done.
  */
-#include <linux/fuse.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <syslog.h>
 
 #include "state/alias.h"
+#include "state/notify.h"
 
 #define STALE_NS 1000000000ull
 
@@ -71,16 +70,8 @@ static void place(const struct target *t, struct expiring *x)
 static void *tell(void *arg)
 {
 	struct expiring *x = arg;
-	struct fuse_notify_inval_entry_out out = {
-		.parent = x->parent, .namelen = (uint32_t)x->len,
-	};
-	struct fuse_out_header h = {
-		.len = (uint32_t)(sizeof(h) + sizeof(out) + x->len + 1), .error = FUSE_NOTIFY_INVAL_ENTRY,
-	};
-	struct iovec iov[3] = { { &h, sizeof(h) }, { &out, sizeof(out) }, { x->name, x->len + 1 } };
 
-	if (writev(fuse_session_fd(fs.se), iov, 3) < 0 && errno != ENOENT)
-		log_line(LOG_WARNING, "notification: %m");
+	notify_name(x->parent, x->name, x->len);
 	pthread_mutex_lock(&fs.lock);
 	x->done = true;
 	pthread_mutex_unlock(&fs.lock);

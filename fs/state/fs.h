@@ -37,6 +37,7 @@
  * of its .ctl; with bit 63 set it is an alias: generation << 32 | its block in the mount file.
  */
 #define NODEID_ALIAS	(1ull << 63)
+#define FH_PLAIN	(1ull << 63)	/* in an open file's: it has no record (plain.c) */
 #define FH_GEN		0x7fffffffu	/* of a handle's generation: see call.c */
 #define NODEID(id, sub)	((uint64_t)(sub) << 40 | (id))
 
@@ -58,6 +59,7 @@ struct options {
 };
 
 struct parked;
+struct request;
 struct poller;
 struct object;
 
@@ -147,6 +149,19 @@ struct parked {
 	UT_hash_handle hh, hh_req;
 };
 
+/* Who asks, and by which request. */
+struct caller {
+	uint64_t unique;		/* without the bit that says it was sent again */
+	bool resent;
+	uint32_t tid, uid, gid;
+};
+
+/* Is it the request of this number, sent again? */
+static inline bool again_is(const struct caller *by, uint64_t unique)
+{
+	return by->resent && by->unique == unique;
+}
+
 /* What a nodeid means. */
 struct target {
 	struct node *node;
@@ -234,11 +249,6 @@ int object_lock(struct object *ob);
 /* For what cannot be done later: some 200 ms. */
 int object_lock_patiently(struct object *ob);
 int object_try(struct object *ob);		/* now, or -EBUSY */
-/*
- * For a request that is being dealt with: on -EBUSY it will be dealt with again, whatever is
- * replied to it now.
- */
-int object_enter(struct object *ob);
 void object_unlock(struct object *ob);
 void store_remove(struct node *n);		/* a node without a name, that is not mapped: with its files */
 int object_create(uint64_t id, const struct ipc_type *t);
@@ -253,6 +263,8 @@ uint64_t object_memory(struct object *ob);
 void store_sweep(void);
 
 /* ---- turn.c: what is done after each request and each event ---- */
+/* Unlock it after a change. What that makes possible is seen to when the request is answered. */
+void object_leave(struct object *ob);
 /* See to what came up in it; objects that nobody needs any more are freed, here and nowhere else. */
 void turn_end(void);
 void turn_look(struct object *ob);		/* then look at this one */
@@ -281,19 +293,16 @@ void target_attr(const struct target *t, struct stat *st);
 void tree_path(const struct node *n, char *buf, size_t size);
 
 /* ---- park.c: requests that wait ---- */
-/* The request now waits for c->waiter. Takes over `data`. */
-void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data);
+/* The request now waits for rq->call.waiter. Unlocks rq->ob. */
+void park(struct request *rq);
 /* Answer whoever has been granted; wake pollers. With the object locked; unlocks it. Never frees it. */
 void settle(struct object *ob);
 void parked_interrupted(fuse_req_t req, void *data);
-/* Register for interrupts; before anything is locked. */
-void interruptible(fuse_req_t req);
 void park_end_all(int error);			/* the worker ends: every waiter gets this */
 /* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
 void park_end_handle(struct object *ob, ref_t handle);
 /* EIO to all who wait for this object, or hold it up in another one. */
 void park_damaged(struct object *ob);
-void notify_poll(uint64_t kh);
 void settle_all(void);				/* after a start: look at every object in use */
 /*
  * After a restart, when all requests that come again have come: a waiter that has none is done. In
@@ -307,26 +316,6 @@ void timer_set(struct timer *t, int64_t deadline);	/* IPC_NEVER: not */
 void timer_remove(struct timer *t);
 void timers_expire(void);			/* event thread: deadlines that have passed */
 void timers_free(void);
-
-/* ---- names.c, io.c ---- */
-extern const struct fuse_lowlevel_ops fs_ops;
-void reply_read(fuse_req_t req, struct object *ob, const struct ipc_handle *hd,
-		const struct ipc_answer *a, size_t size);
-void reply_answer(fuse_req_t req, struct object *ob, const struct ipc_answer *a, size_t off,
-		  size_t size);
-
-/* ---- worker.c ---- */
-/* What libfuse does not tell of the request that the loop thread works on. */
-struct raw_request {
-	uint64_t unique;		/* without the bit that says it was sent again */
-	bool resent;
-	uint32_t pid, opcode;
-	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
-	bool by_cache;			/* READ: the page cache reads: mapped.c */
-	bool unprivileged;		/* WRITE: by one who does not keep setuid and setgid bits */
-};
-
-extern struct raw_request raw;
 
 /* ---- proc.c ---- */
 uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */

@@ -8,27 +8,10 @@
  * are recalled when the alias is opened, and before anything changes: the change may be made by
  * another inode of the object than the one whose attributes the kernel has.
  */
-#include <linux/fuse.h>
-#include <syslog.h>
-#include <unistd.h>
-
 #include "state/alias.h"
+#include "state/notify.h"
 
 #define TICK_MOST	10000000u	/* ns of a tick of the kernel's, at the most: it rounds up */
-
-static void attributes_change(uint64_t nodeid)
-{
-	struct {
-		struct fuse_out_header h;
-		struct fuse_notify_inval_inode_out out;
-	} msg = {
-		.h = { .len = sizeof(msg), .error = FUSE_NOTIFY_INVAL_INODE },
-		.out = { .ino = nodeid, .off = -1 },	/* attributes alone: that takes no lock */
-	};
-
-	if (write(fuse_session_fd(fs.se), &msg, sizeof(msg)) < 0 && errno != ENOENT)
-		log_line(LOG_WARNING, "notification: %m");
-}
 
 bool attr_lend(uint64_t nodeid)
 {
@@ -56,13 +39,13 @@ static void recall_listed(struct node *n)
 	bool twoway = n->type == IPC_TWOWAY;
 
 	for (unsigned int sub = SUB_SELF; sub <= (twoway ? SUB_END_B : SUB_SELF); sub++)
-		attributes_change(NODEID(n->id, sub));
+		notify_attr(NODEID(n->id, sub));
 }
 
 void attr_recall(struct node *n)
 {
 	if (n->lent)
-		attributes_change(n->lent);
+		notify_attr(n->lent);
 	if (n->listed && ipc_now() < n->listed)
 		recall_listed(n);
 	n->lent = n->listed = 0;
@@ -77,5 +60,5 @@ void alias_recall(const struct target *t)
 	b->flags &= ~ALIAS_LENT;
 	if (t->node->lent == t->nodeid)
 		t->node->lent = 0;
-	attributes_change(t->nodeid);
+	notify_attr(t->nodeid);
 }

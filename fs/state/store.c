@@ -365,21 +365,6 @@ int object_lock(struct object *ob)
 	return r;
 }
 
-int object_enter(struct object *ob)
-{
-	int r;
-
-	if (held_refuses(ob)) {
-		r = object_try(ob);
-		return r == -EBUSY ? -EIO : r;
-	}
-	/* Nobody overtakes those who wait for it already. */
-	r = held_first(ob) ? -EBUSY : object_lock(ob);
-	if (r == -EBUSY)
-		held_put_aside(ob);
-	return r;
-}
-
 void object_unlock(struct object *ob)
 {
 	if (ob->o.locked)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a request to the engine's call: whose handle, who asks, how long it may wait, and whether it
- * was dealt with before a restart.
+ * From a request to the engine's call: whose handle, who asks, and how long it may wait.
  *
  * fh is generation << 32 | block of the handle in the object's file, so that it means the same to
  * a restarted worker; plain files (plain.c) have bit 63 set and no record.
@@ -9,10 +8,10 @@
 
 #include <sys/stat.h>
 
-#include "ops/direct.h"
 #include "wait/held.h"
-#include "ops/io.h"
 #include "object/type.h"
+#include "client/lib.h"
+#include "wait/call.h"
 
 static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 {
@@ -31,38 +30,33 @@ static int find_handle(struct object *ob, uint64_t fh, struct ipc_handle **ret_h
 	return *ret_hd ? 0 : -EBADF;
 }
 
-static int enter_by(int (*lock)(struct object *ob), uint64_t ino, uint64_t fh, struct target *t,
-		    struct object **ret_ob, struct ipc_handle **ret_hd)
+static int enter_by(struct request *rq, int (*lock)(struct request *rq, struct object *ob))
 {
-	struct object *ob;
-	int r = find(ino, t, &ob), locked;
+	int r = find(rq->ino, &rq->t, &rq->ob), locked;
 
 	if (r < 0)
 		return r;
-	locked = lock(ob);
+	locked = lock(rq, rq->ob);
 	if (locked < 0)
 		return locked;
-	*ret_ob = ob;
-	r = find_handle(ob, fh, ret_hd);
+	r = find_handle(rq->ob, rq->fh, &rq->hd);
 	if (r < 0)
-		object_unlock(ob);
+		object_unlock(rq->ob);
 	return r < 0 ? r : locked;
 }
 
-int enter(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
-	  struct ipc_handle **ret_hd)
+int enter(struct request *rq)
 {
-	return enter_by(object_enter, ino, fh, t, ret_ob, ret_hd);
+	return enter_by(rq, object_enter);
 }
 
-int enter_to_look(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
-		  struct ipc_handle **ret_hd)
+int enter_to_look(struct request *rq)
 {
-	return enter_by(held_look, ino, fh, t, ret_ob, ret_hd);
+	return enter_by(rq, held_look);
 }
 
-int enter_unlocked(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
-		   struct ipc_handle **ret_hd)
+int file_handle(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
+	      struct ipc_handle **ret_hd)
 {
 	int r = find(ino, t, ret_ob);
 
@@ -71,27 +65,17 @@ int enter_unlocked(uint64_t ino, uint64_t fh, struct target *t, struct object **
 	return r < 0 ? r : find_handle(*ret_ob, fh, ret_hd);
 }
 
-bool enter_to_wait(fuse_req_t req, uint64_t ino, uint64_t fh, struct target *t,
-		   struct object **ret_ob, struct ipc_handle **ret_hd)
+int enter_unlocked(struct request *rq)
 {
-	int r;
-
-	interruptible(req);
-	r = enter(ino, fh, t, ret_ob, ret_hd);
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	return r == 0;
+	return file_handle(rq->ino, rq->fh, &rq->t, &rq->ob, &rq->hd);
 }
 
-void fill_call(struct ipc_call *c, fuse_req_t req, struct ipc_obj *o, struct ipc_handle *hd,
-		      int flags)
+void fill_call(struct ipc_call *c, const struct request *rq, int flags)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-
 	*c = (struct ipc_call){
-		.handle = ref_of(o, hd), .tid = (uint32_t)ctx->pid, .uid = ctx->uid,
-		.unique = raw.unique, .limit = mount_body()->message_limit,
-		.deadline = ipc_deadline(hd, flags & O_NONBLOCK ? 0 : IPC_NEVER),
+		.handle = ref_of(&rq->ob->o, rq->hd), .tid = rq->by.tid, .uid = rq->by.uid,
+		.unique = rq->by.unique, .limit = mount_body()->message_limit,
+		.deadline = ipc_deadline(rq->hd, flags & O_NONBLOCK ? 0 : IPC_NEVER),
 	};
 }
 
@@ -143,44 +127,13 @@ static void drop_privileges(struct node *n)
 		names_chmod(&fs.mount, n->ref, mode, b->uid, b->gid);
 }
 
-void touch(struct node *n, bool written)
+void touch(const struct request *rq, struct node *n, bool written)
 {
 	struct ipc_node *b = node_block(n);
 
-	if (written && raw.unprivileged)
+	if (written && rq->unprivileged)
 		drop_privileges(n);
 	*(written ? &b->mtime : &b->atime) = now_coarse();
 	if (written)
 		b->ctime = b->mtime;
-}
-
-/*
- * Was this request, sent again after a restart, dealt with before? A parked one goes on waiting in
- * its place; one that was done at once is in the header. true: *c is filled as if it had just
- * been done, and *ret what it returned then.
- */
-bool done_before(struct object *ob, struct ipc_call *c, int *ret)
-{
-	bool partial;
-	ref_t w;
-
-	if (!raw.resent)
-		return false;
-	w = ipc_find_waiter(&ob->o, c->unique);
-	if (w) {
-		c->waiter = w;
-		c->done = waiter_at(&ob->o, w)->arg;
-		*ret = IPC_WAIT;
-		return true;
-	}
-	if (!ipc_note_find(&ob->o, c->unique, c->handle, &c->result, &partial))
-		return false;
-	if (partial) {
-		c->done = (uint32_t)c->result;
-		if (c->op == OP_WRITE)
-			c->pos = (uint64_t)c->result >> 32;
-		return false;
-	}
-	*ret = -error_of(c->result);
-	return true;
 }

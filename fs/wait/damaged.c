@@ -18,8 +18,9 @@
 #include <unistd.h>
 
 #include "file/damage.h"
-#include "state/memory.h"
 #include "wait/damaged.h"
+#include "state/memory.h"
+#include "state/notify.h"
 #include "object/type.h"
 
 /* ---- who polls ---- */

@@ -34,21 +34,15 @@
 #include <utlist.h>
 
 #include "wait/held.h"
-#include "ops/io.h"
 #include "file/lock.h"
 #include "object/type.h"
 
 #define LIMIT_NS	5000000000
-#define RESENT		(1ull << 63)	/* in a request's number */
 
 struct kept {				/* a request that is put aside */
 	struct kept *next, *prev;
 	struct held_limit limit;
-	bool later;			/* it waits for something else than the lock: without a limit */
-	bool looks;			/* when it is late it is dealt with, without the lock */
-	bool told;			/* a FLUSH whose caller waits no longer */
-	bool killed;			/* a FLUSH: its process was ending by a signal, … */
-	uint32_t closer;		/* … and is this one; 0: not known */
+	struct aside as;
 	size_t len;
 	_Alignas(8) char msg[];
 };
@@ -66,12 +60,6 @@ struct to_finish {			/* what the lock was missing for, after the answer was give
 static struct object *held;
 static _Atomic bool any;		/* there are some */
 int held_fd = -1;
-
-/* The request that is dealt with now. */
-static struct object *aside;		/* it has to wait for this one; NULL */
-static struct kept *current;		/* it was put aside before; NULL */
-static struct kept aside_as;		/* how it is put aside */
-static bool unlocked;			/* it has waited long enough, and is dealt with without the lock */
 
 static uint32_t holder(const struct object *ob)
 {
@@ -105,16 +93,16 @@ void held_remove(struct object *ob)
 	any = held != NULL;
 }
 
-void held_put_aside(struct object *ob)
+static void put_aside(struct request *rq, struct object *ob)
 {
-	aside = ob;
+	rq->aside.ob = ob;
 }
 
-void held_later(struct object *ob)
+void held_later(struct request *rq, struct object *ob)
 {
 	held_add(ob);
-	held_put_aside(ob);
-	aside_as.later = true;
+	put_aside(rq, ob);
+	rq->aside.later = true;
 }
 
 static bool is_close(uint32_t opcode)
@@ -123,25 +111,29 @@ static bool is_close(uint32_t opcode)
 }
 
 /* What fails at once when the lock was kept for too long. A close does not: it is done later. */
-bool held_refuses(const struct object *ob)
+static bool refuses(const struct request *rq, const struct object *ob)
 {
-	return ob->held_failed && !is_close(raw.opcode);
-}
-
-void held_begin(void)
-{
-	aside = NULL;
-	aside_as = (struct kept){ 0 };
-}
-
-bool held_may_reply(uint64_t unique)
-{
-	return (!aside && !(current && current->told)) || (unique & ~RESENT) != raw.unique;
+	return ob->held_failed && !is_close(rq->opcode);
 }
 
 bool held_first(const struct object *ob)
 {
 	return ob->kept || ob->to_finish;
+}
+
+int object_enter(struct request *rq, struct object *ob)
+{
+	int r;
+
+	if (refuses(rq, ob)) {
+		r = object_try(ob);
+		return r == -EBUSY ? -EIO : r;
+	}
+	/* Nobody overtakes those who wait for it already. */
+	r = held_first(ob) ? -EBUSY : object_lock(ob);
+	if (r == -EBUSY)
+		put_aside(rq, ob);
+	return r;
 }
 
 /* ---- who keeps it ---- */
@@ -156,61 +148,61 @@ bool held_stopped(const struct object *ob)
 	return ipc_lock_stopped(&ob->o.h->m.lock);
 }
 
-int held_look(struct object *ob)
+int held_look(struct request *rq, struct object *ob)
 {
 	int r = object_lock(ob);
 
 	if (r == 0 && held_first(ob)) {	/* what came first is to be seen */
 		object_unlock(ob);
 		r = -EBUSY;
-	} else if (r == -EBUSY && (unlocked || ob->held_failed || held_stopped(ob))) {
+	} else if (r == -EBUSY && (rq->aside.unlocked || ob->held_failed || held_stopped(ob))) {
 		return HELD_STALLED;
 	}
 	if (r == -EBUSY) {
-		held_put_aside(ob);
-		aside_as.looks = true;
+		put_aside(rq, ob);
+		rq->aside.looks = true;
 	}
 	return r;
 }
 
 /* ---- closing ---- */
 
-void held_closer(uint32_t tid, uint32_t *ret_pid, bool *ret_killed)
+void held_closer(struct request *rq, uint32_t *ret_pid, bool *ret_killed)
 {
-	if (current && current->closer) {
-		*ret_pid = current->closer;
-		*ret_killed = current->killed;
-		return;
+	struct aside *as = &rq->aside;
+
+	if (!as->closer) {
+		as->closer = proc_pid(rq->by.tid);
+		as->killed = proc_killed(rq->by.tid);
 	}
-	*ret_pid = aside_as.closer = proc_pid(tid);
-	*ret_killed = aside_as.killed = proc_killed(tid);
+	*ret_pid = as->closer;
+	*ret_killed = as->killed;
 }
 
 /* ---- keeping requests ---- */
 
-void held_end(const void *msg, size_t len)
+/* k: in no list. */
+static void keep(struct kept *k, const struct aside *as)
 {
-	struct object *ob = aside;
-	struct kept *k = current;
+	bool counts = k->as.later && !as->later;
 
-	aside = NULL;
-	if (!ob)
-		return;
-	current = NULL;
-	if (!k) {
-		k = malloc(sizeof(*k) + len);
-		if (!k)
-			abort();	/* the next worker gets it again */
-		*k = aside_as;
-		k->len = len;
-		k->limit.deadline = IPC_NEVER;
-		k->later = true;
-		memcpy(k->msg, msg, len);
-	}
-	if (k->later && !aside_as.later)	/* the first time: its limit counts from now */
-		held_limit(ob, msg, len, k->looks, &k->limit);
-	k->later &= aside_as.later;
-	DL_APPEND(ob->kept, k);
+	k->as = *as;
+	if (counts)		/* the first time: its limit counts from now */
+		held_limit(as->ob, k->msg, k->len, as->looks, &k->limit);
+	DL_APPEND(as->ob->kept, k);
+}
+
+void held_keep(const void *msg, size_t len, const struct aside *as)
+{
+	struct kept *k = malloc(sizeof(*k) + len);
+
+	if (!k)
+		abort();	/* the next worker gets it again */
+	k->len = len;
+	k->limit.deadline = IPC_NEVER;
+	k->as.later = true;
+	memcpy(k->msg, msg, len);
+	keep(k, as);
 }
 
 static const struct fuse_in_header *header_of(const struct kept *k)
@@ -218,15 +210,10 @@ static const struct fuse_in_header *header_of(const struct kept *k)
 	return (const void *)k->msg;
 }
 
-static void tell(struct kept *k, int error)
+static void tell(const struct kept *k, int error)
 {
-	struct fuse_out_header out = {
-		.len = sizeof(out), .error = -error, .unique = header_of(k)->unique,
-	};
-	struct iovec iov = { &out, sizeof(out) };
-
-	if (!k->told && writev(fuse_session_fd(fs.se), &iov, 1) < 0 && errno != ENOENT)
-		log_line(LOG_WARNING, "reply: %m");
+	if (!k->as.told)
+		reply_to(header_of(k)->unique, error, NULL, 0);
 }
 
 static void answer(struct object *ob, struct kept *k, int error)
@@ -250,7 +237,7 @@ static void give_up(struct object *ob, struct kept *k, int error)
 	if (header_of(k)->opcode == FUSE_RELEASE)
 		return;
 	tell(k, error);
-	k->told = true;
+	k->as.told = true;
 }
 
 bool held_interrupted(uint64_t unique)
@@ -260,9 +247,9 @@ bool held_interrupted(uint64_t unique)
 
 	DL_FOREACH2(held, ob, held_next)
 		DL_FOREACH(ob->kept, k) {
-			if ((header_of(k)->unique & ~RESENT) != (unique & ~RESENT))
+			if ((header_of(k)->unique & ~UNIQUE_RESENT) != (unique & ~UNIQUE_RESENT))
 				continue;
-			if (k->looks)		/* poll(2) knows no EINTR: it gets its answer now */
+			if (k->as.looks)	/* poll(2) knows no EINTR: it gets its answer now */
 				k->limit.deadline = 0;
 			else
 				give_up(ob, k, EINTR);
@@ -278,7 +265,7 @@ bool held_has(uint64_t unique)
 
 	DL_FOREACH2(held, ob, held_next)
 		DL_FOREACH(ob->kept, k)
-			if ((header_of(k)->unique & ~RESENT) == unique)
+			if ((header_of(k)->unique & ~UNIQUE_RESENT) == unique)
 				return true;
 	return false;
 }
@@ -357,17 +344,23 @@ static void look_at_holder(struct object *ob)
 	ob->held_failed = true;
 }
 
-/* Deal with one that was put aside, and is in no list now. */
-static void deal_with(struct kept *k, void (*again)(void *msg, size_t len))
+/* Deal with one that was put aside, and is in no list now. unlocked: it has waited long enough. */
+static void deal_with(struct kept *k, held_again again, bool unlocked)
 {
-	current = k;
-	again(k->msg, k->len);
-	if (current)		/* not put aside once more */
-		free(current);
-	current = NULL;
+	struct aside as = k->as;
+
+	as.ob = NULL;
+	as.later = false;
+	as.unlocked = unlocked;
+	if (again(k->msg, k->len, &as)) {
+		as.later &= k->as.later;
+		keep(k, &as);
+	} else {
+		free(k);
+	}
 }
 
-static void expire(struct object *ob, void (*again)(void *msg, size_t len))
+static void expire(struct object *ob, held_again again)
 {
 	int64_t now = (int64_t)ipc_now();
 	struct kept *k, *tmp;
@@ -375,11 +368,9 @@ static void expire(struct object *ob, void (*again)(void *msg, size_t len))
 	DL_FOREACH_SAFE(ob->kept, k, tmp) {
 		if (!ob->held_failed && k->limit.deadline > now)
 			continue;
-		if (k->looks) {
+		if (k->as.looks) {
 			DL_DELETE(ob->kept, k);
-			unlocked = true;
-			deal_with(k, again);
-			unlocked = false;
+			deal_with(k, again, true);
 		} else {
 			give_up(ob, k, ob->held_failed ? EIO : k->limit.error);
 		}
@@ -434,7 +425,7 @@ static void catch_up(struct object *ob)
 }
 
 /* Its requests, in their order. Those that find it held up again stay the first. */
-static void deal_again(struct object *ob, void (*again)(void *msg, size_t len))
+static void deal_again(struct object *ob, held_again again)
 {
 	struct kept *list = ob->kept, *k;
 
@@ -442,12 +433,12 @@ static void deal_again(struct object *ob, void (*again)(void *msg, size_t len))
 	while (list && !ob->kept) {
 		k = list;
 		DL_DELETE(list, k);
-		deal_with(k, again);
+		deal_with(k, again, false);
 	}
 	DL_CONCAT(ob->kept, list);
 }
 
-static void look_again(struct object *ob, void (*again)(void *msg, size_t len))
+static void look_again(struct object *ob, held_again again)
 {
 	int r;
 
@@ -470,7 +461,7 @@ static void look_again(struct object *ob, void (*again)(void *msg, size_t len))
 	object_used(ob);
 }
 
-void held_retry(void (*again)(void *msg, size_t len))
+void held_retry(held_again again)
 {
 	static uint64_t looked;
 	struct object *ob;

@@ -4,7 +4,7 @@
 #define IPCFS_HELD_H
 
 #include "object/engine.h"
-#include "state/fs.h"
+#include "device/request.h"
 
 /* object_lock() found it taken: look at it again soon, and settle() it then. */
 void held_add(struct object *ob);
@@ -12,19 +12,15 @@ void held_add(struct object *ob);
 void held_remove(struct object *ob);
 /* Are there any? From every thread. */
 bool held_any(void);
-/*
- * The request that is dealt with needs this object, and has to wait for it: no reply to it counts.
- */
-void held_put_aside(struct object *ob);
+/* Lock it for a request. -EBUSY: somebody keeps it, and the request is put aside: it is STALLED. */
+int object_enter(struct request *rq, struct object *ob);
 /* There is something that comes before the next request for it. */
 bool held_first(const struct object *ob);
-/* It has been kept for too long: this request gets EIO. */
-bool held_refuses(const struct object *ob);
 /*
  * For one that only looks: 0: it is locked. HELD_STALLED: somebody keeps the lock; say so, with
- * what can be seen without. -EBUSY: it will be dealt with again, soon. -EIO.
+ * what can be seen without. -EBUSY: it is put aside. -EIO.
  */
-int held_look(struct object *ob);
+int held_look(struct request *rq, struct object *ob);
 #define HELD_STALLED 1
 bool held_stopped(const struct object *ob);	/* who keeps it is stopped, by a signal or a debugger */
 uint32_t held_pid(const struct object *ob);	/* the process that keeps it, since ob->held_since */
@@ -32,7 +28,7 @@ uint32_t held_pid(const struct object *ob);	/* the process that keeps it, since 
  * Of a FLUSH: the process, and whether it is ending by a signal; as it was when the request came,
  * for when it is done at last that process may be gone.
  */
-void held_closer(uint32_t tid, uint32_t *ret_pid, bool *ret_killed);
+void held_closer(struct request *rq, uint32_t *ret_pid, bool *ret_killed);
 
 /* ---- held_limit.c ---- */
 
@@ -46,20 +42,17 @@ struct held_limit {
 void held_limit(const struct object *ob, const void *msg, size_t len, bool looks,
 		struct held_limit *ret);
 
-/* The request is to be dealt with again a little later. */
-void held_later(struct object *ob);
+/* The request is to be dealt with again a little later: it is put aside. */
+void held_later(struct request *rq, struct object *ob);
 
 /* ---- for the loop thread ---- */
 
 extern int held_fd;		/* an eventfd, to have the event thread know that there are some */
-/* Around each request. */
-void held_begin(void);
-/* Its reply: false: it is put aside, and the kernel is to hear nothing. */
-bool held_may_reply(uint64_t unique);
-/* Keep it, if it was put aside. */
-void held_end(const void *msg, size_t len);
-/* Look at all of them; `again` deals with a request that was kept. */
-void held_retry(void (*again)(void *msg, size_t len));
+/* Keep a request that is put aside. */
+void held_keep(const void *msg, size_t len, const struct aside *as);
+/* Deal with one that was. true: it is put aside again. */
+typedef bool (*held_again)(void *msg, size_t len, struct aside *as);
+void held_retry(held_again again);	/* look at all of them */
 /* An INTERRUPT: was it for one that is kept? It is answered then. */
 bool held_interrupted(uint64_t unique);
 bool held_has(uint64_t unique);	/* is it kept? */

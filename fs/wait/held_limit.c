@@ -10,9 +10,9 @@
 #include <linux/fuse.h>
 
 #include "wait/held.h"
-#include "ops/io.h"
 #include "client/lib.h"
 #include "file/lock.h"
+#include "wait/call.h"
 
 enum {
 	BY_NAME		= 1,		/* NAME@SECONDS, which is being opened */
@@ -116,7 +116,7 @@ static void limit_by_handle(struct held_limit *l, int64_t now, const struct fuse
 	struct object *ob;
 	struct target t;
 
-	if (!fh || enter_unlocked(h->nodeid, *fh, &t, &ob, &hd) < 0)
+	if (!fh || file_handle(h->nodeid, *fh, &t, &ob, &hd) < 0)
 		return;
 	limit_ns(l, now, __atomic_load_n(&hd->timeout, __ATOMIC_RELAXED));
 	if (__atomic_load_n(&hd->deadline, __ATOMIC_RELAXED) >= 0)
@@ -134,7 +134,7 @@ static void limit_by_library(struct held_limit *l, int64_t now, const struct fus
 	struct object *ob;
 	struct target t;
 
-	if (in && enter_unlocked(h->nodeid, in->fh, &t, &ob, &hd) == 0 && hd->flags & HANDLE_LIB)
+	if (in && file_handle(h->nodeid, in->fh, &t, &ob, &hd) == 0 && hd->flags & HANDLE_LIB)
 		limit_ns(l, now, lib_timeout(in->offset));
 }
 

@@ -12,7 +12,6 @@
 #include <sys/file.h>
 
 #include "wait/held.h"
-#include "ops/io.h"
 #include "wait/monitor.h"
 #include "object/type.h"
 
@@ -63,23 +62,16 @@ int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
  * May the caller take that lock? Whoever may write the object says which one it is, so this is
  * asked for each use; the kernel has only looked at the object.
  */
-bool monitor_may(fuse_req_t req, const struct object *lock)
+bool monitor_may(const struct request *rq, const struct object *lock)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	const struct ipc_node *b = node_block(lock->node);
-	gid_t groups[256];
-	int n;
 
-	if (ctx->uid == 0)
+	if (rq->by.uid == 0)
 		return true;
-	if (ctx->uid == b->uid)
+	if (rq->by.uid == b->uid)
 		return (b->mode >> 6 & 6) == 6;
-	if (ctx->gid == b->gid)
+	if (rq->by.gid == b->gid || request_in_group(rq, b->gid))
 		return (b->mode >> 3 & 6) == 6;
-	n = fuse_req_getgroups(req, 256, groups);
-	for (int i = 0; i < n && i < 256; i++)
-		if (groups[i] == b->gid)
-			return (b->mode >> 3 & 6) == 6;
 	return (b->mode & 6) == 6;
 }
 
@@ -132,9 +124,10 @@ static int companion_make(struct object *lock, const struct ipc_call *c, uint64_
 	return 0;
 }
 
-int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock, int how,
-		  const struct ipc_call *c, uint64_t *ret_fh)
+int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *ret_fh)
 {
+	struct object *ob = rq->ob;
+	struct ipc_handle *hd = rq->hd;
 	uint64_t id = ob->node->id, back = back_of(ob, hd);
 	int r = 0;
 
@@ -149,13 +142,13 @@ int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock,
 			return r;
 	}
 	if (r == 0)
-		r = object_enter(lock);
+		r = object_enter(rq, lock);
 	if (r < 0)
 		return r;
 	*ret_fh = companion_find(lock, hd->companion, id, back);
 	if (!*ret_fh && how != LOCK_UN)
-		r = companion_make(lock, c, id, back, hd->opener, ret_fh);
-	settle(lock);
+		r = companion_make(lock, &rq->call, id, back, hd->opener, ret_fh);
+	object_leave(lock);
 	if (r == 0) {
 		set64(&ob->o, hd->companion, *ret_fh);
 		commit(&ob->o);
@@ -183,14 +176,15 @@ void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 		return;
 	if (companion_of(lock, fh, id, back))
 		ipc_close(&lock->o, (ref_t)fh);
-	settle(lock);
+	object_leave(lock);
 }
 
 /* ---- a condition's read ---- */
 
-int monitor_find(struct object *lock, struct ipc_call *c)
+int monitor_find(struct request *rq, struct object *lock)
 {
-	int r = object_enter(lock);
+	struct ipc_call *c = &rq->call;
+	int r = object_enter(rq, lock);
 
 	if (r < 0)
 		return r == -EBUSY ? r : 0;	/* a damaged one is as none */
@@ -210,7 +204,7 @@ void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock_patiently(lock) < 0)
 		return;
 	ipc_lend(&lock->o, &lent, proc_pid(tid));
-	settle(lock);
+	object_leave(lock);
 }
 
 /*
@@ -237,6 +231,6 @@ int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct 
 	c->waiter = ipc_find_waiter(&lock->o, c->unique);
 	r = c->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, c, &lent);
 	if (r != IPC_WAIT)
-		settle(lock);
+		object_leave(lock);
 	return r == -EBADF ? 0 : r;
 }

@@ -5,22 +5,21 @@
 
 #include <stdio.h>
 
-#include "state/fs.h"
+#include "device/request.h"
 
 struct object *lock_object(struct object *ob);
 /* flock: *ret_fh is the handle of `lock` that is to be locked; 0: nothing is left to do. */
-int monitor_flock(struct object *ob, struct ipc_handle *hd, struct object *lock, int how,
-		  const struct ipc_call *c, uint64_t *ret_fh);
+int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *ret_fh);
 /* May the caller use that lock? */
-bool monitor_may(fuse_req_t req, const struct object *lock);
+bool monitor_may(const struct request *rq, const struct object *lock);
 /* A handle of object `id` was closed: so is its companion `fh`, if that leads back to it. */
 uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd);
 void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back);
 /*
- * A condition's read: c->pid and c->lent are its process and what that has the lock with. Who asks
+ * A condition's read: rq->call's pid and lent are its process and what that has the lock with. Who asks
  * is known from the request; what the condition's file says of it is not to be trusted here.
  */
-int monitor_find(struct object *lock, struct ipc_call *c);
+int monitor_find(struct request *rq, struct object *lock);
 void monitor_lend(struct object *ob, ref_t w, uint32_t tid);
 /* c: as the request would be made in the lock (but for c->pid). */
 int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c);

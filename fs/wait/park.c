@@ -9,7 +9,7 @@
  *
  * Interrupts. libfuse runs the callback at once, inside fuse_req_interrupt_func(), if the
  * interrupt came first, and then the request must not be answered there. So we register before
- * the operation (interruptible), with a callback that does nothing for a request that is not
+ * the operation (dispatch.c), with a callback that does nothing for a request that is not
  * parked; and look at fuse_req_interrupted() once more when we park. INTERRUPTs are requests
  * themselves and are read by the loop thread, under the daemon lock like everything else.
  */
@@ -20,18 +20,13 @@
 #include <utlist.h>
 
 #include "wait/held.h"
-#include "ops/io.h"
 #include "state/memory.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "object/type.h"
+#include "wait/watch.h"
 
 /* ---- parking ---- */
-
-void interruptible(fuse_req_t req)
-{
-	fuse_req_interrupt_func(req, parked_interrupted, NULL);
-}
 
 static struct parked *find(struct object *ob, ref_t waiter)
 {
@@ -68,14 +63,12 @@ static fuse_req_t unpark(struct parked *p)
 	return req;
 }
 
-static void reply_result(fuse_req_t req, uint32_t op, int64_t result)
+static void tell_result(fuse_req_t req, uint32_t op, int64_t result)
 {
-	if (result < 0)
-		fuse_reply_err(req, error_of(result));
-	else if (op == OP_WRITE)
-		fuse_reply_write(req, (size_t)result);
-	else
-		fuse_reply_err(req, 0);
+	struct reply r;
+
+	reply_result(&r, result, op == OP_WRITE);
+	reply_send(req, &r);
 }
 
 /* Its object cannot be locked: as soon as it can. */
@@ -94,7 +87,7 @@ static void give_up_unseen(struct parked *p, int why)
 	if (p->cond)
 		held_forsake(p->cond, p->cond_waiter);
 	held_forsake(p->ob, p->waiter);
-	reply_result(unpark(p), op, put ? put : why);
+	tell_result(unpark(p), op, put ? put : why);
 }
 
 /* It was served: that is the answer. */
@@ -133,7 +126,7 @@ static void give_up_relock(struct object *lock, struct parked *p, int why)
 		ipc_cond_park(&cond->o, w);
 		settle(cond);
 	}
-	fuse_reply_err(req, -why);
+	reply_error(req, -why);
 }
 
 /* The waiter leaves its line; its request is answered, unless it waits on (see ipc_leave). */
@@ -155,7 +148,7 @@ static void give_up(struct parked *p, int why)
 		return;
 	}
 	if (r < 0) {
-		fuse_reply_err(unpark(p), EIO);
+		reply_error(unpark(p), EIO);
 		return;
 	}
 	p->why = 0;
@@ -174,7 +167,7 @@ static void give_up(struct parked *p, int why)
 	}
 	req = unpark(p);
 	object_unlock(ob);
-	reply_result(req, op, result);
+	tell_result(req, op, result);
 	if (object_lock(ob) == 0)
 		settle(ob);
 }
@@ -195,9 +188,23 @@ static void time_is_up(struct timer *t)
 	give_up(p, p->why ? p->why : -ETIMEDOUT);
 }
 
-void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *data)
+/* The kernel's buffer is for the next request. */
+static char *copy_of(const struct ipc_call *c)
 {
+	char *copy = malloc(c->len + 1);
+
+	if (!copy)
+		abort();	/* the next worker finds the waiter, and gets the data again */
+	memcpy(copy, c->data, c->len);
+	return copy;
+}
+
+void park(struct request *rq)
+{
+	const struct ipc_call *c = &rq->call;
 	struct parked *p = calloc(1, sizeof(*p));
+	struct object *ob = rq->ob;
+	fuse_req_t req = rq->req;
 
 	if (!p)
 		abort();	/* the supervisor starts another worker, and nothing is lost */
@@ -208,7 +215,7 @@ void park(fuse_req_t req, struct object *ob, const struct ipc_call *c, char *dat
 	p->op = c->op;
 	p->max = c->op == OP_WRITE ? c->len : c->max;
 	p->pos = c->pos;
-	p->data = data;
+	p->data = c->op == OP_WRITE ? copy_of(c) : NULL;
 	p->more = c->more;
 	p->timer.fire = time_is_up;
 	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
@@ -244,7 +251,7 @@ static void run_turn(struct object *ob, ref_t w)
 	object_unlock(ob);
 	if (r == 0 && c.result > 0)
 		r = (int)c.result;
-	reply_result(req, OP_WRITE, r);
+	tell_result(req, OP_WRITE, r);
 	if (object_lock(ob) < 0)
 		return;
 }
@@ -257,15 +264,17 @@ static bool answer_plainly(struct object *ob, ref_t w, struct parked *p, int err
 	int64_t result = error ? error : wt->result;
 	uint32_t op = p->op, pid = wt->pid, opener = handle_at(&ob->o, wt->handle)->opener;
 	fuse_req_t req = unpark(p);
+	struct reply reply;
 	int r;
 
-	object_unlock(ob);
 	if (result >= 0)
 		watch_holder(ob, opener, pid);
+	object_unlock(ob);
 	if (result < 0 || op == OP_FLOCK || op == OP_FLOCK_SHARED || op == OP_WRITE)
-		reply_result(req, op, result);
+		reply_result(&reply, result, op == OP_WRITE);
 	else
-		reply_read(req, ob, handle_at(&ob->o, wt->handle), &wt->got, c.max);
+		reply_read(&reply, ob, handle_at(&ob->o, wt->handle), &wt->got, c.max);
+	reply_send(req, &reply);
 	r = object_lock(ob);
 	if (r == -EBUSY)
 		held_finish(ob, w, &c);
@@ -308,10 +317,9 @@ static bool answer_condition(struct object *lock, ref_t w, struct parked *p)
 	req = unpark(p);
 	wt = waiter_at(&ob->o, w);
 	result = wt->result;
-	if (result < 0)
-		fuse_reply_err(req, error_of(result));
-	else
-		reply_answer(req, ob, &wt->got, 0, c.max);
+	reply_send(req, &(struct reply){
+		.kind = REPLY_ANSWER, .error = error_of(result), .ob = ob, .answer = &wt->got, .len = c.max,
+	});
 	r = object_lock(ob);
 	if (r == -EBUSY)
 		held_finish(ob, w, &c);
@@ -429,7 +437,7 @@ void park_end_all(int error)
 
 	held_end_all(-error);
 	HASH_ITER(hh_req, by_req, p, tmp)
-		fuse_reply_err(unpark(p), error);
+		reply_error(unpark(p), error);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct object *ob = n->ob;
 
@@ -447,7 +455,7 @@ void park_end_handle(struct object *ob, ref_t handle)
 
 	HASH_ITER(hh, ob->parked, p, tmp)
 		if (waiter_at(&ob->o, p->waiter)->handle == handle)
-			fuse_reply_err(unpark(p), EBADF);
+			reply_error(unpark(p), EBADF);
 }
 
 /* Its request is answered; what is left to do is done now, or when the object can be locked. */
@@ -481,7 +489,7 @@ static void leave_lock(struct parked *p)
 		object_unlock(lock);
 		turn_look(lock);
 	}
-	fuse_reply_err(unpark(p), EIO);
+	reply_error(unpark(p), EIO);
 }
 
 void park_damaged(struct object *ob)
@@ -493,7 +501,7 @@ void park_damaged(struct object *ob)
 		ref_t w = p->cond_waiter;
 
 		if (p->ob == ob) {
-			fuse_reply_err(unpark(p), EIO);
+			reply_error(unpark(p), EIO);
 			if (cond)
 				finish_elsewhere(cond, w);
 		} else if (cond == ob) {

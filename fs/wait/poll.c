@@ -14,25 +14,13 @@
 
 #include "wait/damaged.h"
 #include "wait/held.h"
-#include "ops/io.h"
+#include "state/notify.h"
 #include "wait/nonblock.h"
+#include "wait/poll.h"
 #include "object/type.h"
+#include "wait/call.h"
 
 unsigned int poll_interval_ms = 50;
-
-void notify_poll(uint64_t kh)
-{
-	/*
-	 * What libfuse's fuse_lowlevel_notify_poll() sends, but for a kh that a dead worker was
-	 * given.
-	 */
-	struct { uint32_t len; int32_t error; uint64_t unique; uint64_t kh; } msg = {
-		.len = sizeof(msg), .error = 1 /* FUSE_NOTIFY_POLL */, .kh = kh,
-	};
-
-	if (write(fuse_session_fd(fs.se), &msg, sizeof(msg)) < 0 && errno != ENOENT)
-		log_line(LOG_WARNING, "poll notification: %m");
-}
 
 static void timer_fired(struct timer *t);
 
@@ -147,56 +135,54 @@ int nonblock_ended(struct object *ob, struct ipc_call *c, unsigned int dir, int 
 	return r;
 }
 
-static unsigned int poll_now(struct object *ob, struct ipc_handle *hd, bool asks, uint32_t events)
+static unsigned int poll_now(struct request *rq)
 {
+	struct object *ob = rq->ob;
+	uint32_t events = rq->events;
 	unsigned int ready;
 
 	/* What a direct client did is not told to this one alone. */
-	if (asks && ob->direct && ob->o.h->polls.count)
+	if (rq->asks && ob->direct && ob->o.h->polls.count)
 		wake_pollers(ob);
-	ready = ipc_ready(&ob->o, hd);
+	ready = ipc_ready(&ob->o, rq->hd);
 	events |= (events & POLLRDNORM ? POLLIN : 0) | (events & POLLWRNORM ? POLLOUT : 0);
-	if (asks)
-		pollers_add(ob, raw.poll_kh);
-	if (asks && ipc_poll_asked(&ob->o, ref_of(&ob->o, hd), raw.poll_kh, events, ready))
+	if (rq->asks)
+		pollers_add(ob, rq->poll_kh);
+	if (rq->asks && ipc_poll_asked(&ob->o, ref_of(&ob->o, rq->hd), rq->poll_kh, events, ready))
 		wake_pollers(ob);
 	object_unlock(ob);
 	return ready;
 }
 
 /* Somebody keeps the object's lock: whatever one could call now would wait. */
-static unsigned int poll_stalled(struct object *ob, struct ipc_handle *hd, bool asks)
+static unsigned int poll_stalled(struct request *rq)
 {
-	if (asks) {			/* the daemon alone writes these words */
-		pollers_add(ob, raw.poll_kh);
-		__atomic_store_n(&hd->poll_kh, raw.poll_kh, __ATOMIC_RELAXED);
-		__atomic_store_n(&hd->poll_late, 1, __ATOMIC_RELAXED);
+	struct object *ob = rq->ob;
+
+	if (rq->asks) {			/* the daemon alone writes these words */
+		pollers_add(ob, rq->poll_kh);
+		__atomic_store_n(&rq->hd->poll_kh, rq->poll_kh, __ATOMIC_RELAXED);
+		__atomic_store_n(&rq->hd->poll_late, 1, __ATOMIC_RELAXED);
 		ob->late_polls = true;
 	}
 	return ob->held_failed ? POLLERR : 0;
 }
 
-void ops_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+static unsigned int poll_object(struct request *rq)
 {
-	struct target t;
-	struct object *ob;
-	struct ipc_handle *hd;
-	unsigned int ready;
-	int r;
+	int r = enter_to_look(rq);
 
-	if (ph)
-		fuse_pollhandle_destroy(ph);	/* its kh is all that we need: see raw_request */
-	if (fi->fh & FH_PLAIN) {
-		fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
-		return;
-	}
-	r = enter_to_look(ino, fi->fh, &t, &ob, &hd);
 	if (r < 0)
-		ready = POLLERR;
-	else if (r == HELD_STALLED)
-		ready = poll_stalled(ob, hd, ph != NULL);
-	else
-		ready = poll_now(ob, hd, ph != NULL, fi->poll_events);
-	fuse_reply_poll(req, ready | (ready & POLLIN ? POLLRDNORM : 0) |
-			(ready & POLLOUT ? POLLWRNORM : 0));
+		return POLLERR;
+	return r == HELD_STALLED ? poll_stalled(rq) : poll_now(rq);
+}
+
+enum outcome file_poll(struct request *rq)
+{
+	unsigned int ready = rq->fh & FH_PLAIN ? POLLIN | POLLOUT : poll_object(rq);
+
+	if (rq->aside.ob)
+		return STALLED;
+	return done_number(rq, REPLY_READY, ready | (ready & POLLIN ? POLLRDNORM : 0) |
+			   (ready & POLLOUT ? POLLWRNORM : 0));
 }

@@ -42,6 +42,20 @@ void turn_look(struct object *ob)
 	LL_PREPEND2(fs.look, ob, look_next);
 }
 
+void object_leave(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	if (o->work || o->freed) {
+		o->starved = false;
+		ipc_pump(o);
+	}
+	o->freed = false;
+	turn_look(ob);
+	object_unlock(ob);
+	object_used(ob);
+}
+
 void object_used(struct object *ob)
 {
 	struct node *n = ob->node;
@@ -60,7 +74,7 @@ static void look_at(struct object *ob)
 
 	if (ob->o.damage)
 		damage_tell(ob);
-	else if (object_needed(ob) && object_lock(ob) == 0)
+	else if ((has_name(n) || object_needed(ob)) && object_lock(ob) == 0)
 		settle(ob);
 	if (!has_name(n) && !object_needed(ob)) {
 		object_unmap(ob);

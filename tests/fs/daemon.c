@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ops/io.h"
+#include "ops/dispatch.h"
 #include "state/state.h"
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1 };

@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-#include "ops/io.h"
+#include "state/fs.h"
 
 unsigned int neighbours_handles, neighbours_waiters;
 

@@ -6,7 +6,7 @@
 #include "neighbours.h"
 
 #include "object/fast.h"
-#include "ops/io.h"
+#include "state/fs.h"
 #include "client/lib.h"
 #include "object/type.h"
 

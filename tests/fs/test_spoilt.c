@@ -12,7 +12,8 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "ops/io.h"
+#include "state/fs.h"
+#include "client/ipcfs.h"
 #include "object/type.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests that come again: after a restart (the kernel sends what was not answered to the next
+ * worker), or because they were put aside (held.c). Whatever was done of one must not be done twice.
+ *
+ * What waits is found by its waiter. What was done at once is noted with the change itself: in the
+ * object (its header, and ipc_restarted()), in the handle that was opened, in the mount file for
+ * names. An object notes one request, the last: so nobody else's change of it is noted before the
+ * reply is sent (turn.c).
+ */
+#include "device/request.h"
+#include "object/type.h"
+
+bool again_call(struct request *rq, int *ret)
+{
+	struct ipc_call *c = &rq->call;
+	struct ipc_obj *o = &rq->ob->o;
+	bool partial;
+	ref_t w;
+
+	if (!rq->by.resent)
+		return false;
+	w = ipc_find_waiter(o, c->unique);
+	if (w) {
+		c->waiter = w;
+		c->done = waiter_at(o, w)->arg;
+		*ret = IPC_WAIT;
+		return true;
+	}
+	if (!ipc_note_find(o, c->unique, c->handle, &c->result, &partial))
+		return false;
+	if (partial) {
+		c->done = (uint32_t)c->result;
+		if (c->op == OP_WRITE)
+			c->pos = (uint64_t)c->result >> 32;
+		return false;
+	}
+	*ret = -error_of(c->result);
+	return true;
+}
+
+bool again_noted(const struct request *rq, ref_t handle, int64_t *ret)
+{
+	bool partial;
+
+	return rq->by.resent && ipc_note_find(&rq->ob->o, rq->by.unique, handle, ret, &partial);
+}
+
+ref_t opened_by(struct object *ob, uint64_t unique)
+{
+	LIST_EACH(&ob->o, &ob->o.h->handles, r)
+		if (AT(&ob->o, ipc_handle, r)->open_unique == unique)
+			return r;
+	return 0;
+}
+
+ref_t again_opened(const struct request *rq, struct object *ob)
+{
+	return rq->by.resent ? opened_by(ob, rq->by.unique) : 0;
+}
+
+bool again_named(const struct request *rq, struct node **ret)
+{
+	uint64_t id;
+
+	if (!rq->by.resent || !names_done(&fs.mount, rq->by.unique, &id))
+		return false;
+	*ret = tree_by_id(id);
+	return true;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request: what is asked, whom it concerns, and what it is told.
+ *
+ * dispatch.c makes it from what the kernel sent, calls its handler, and does what that returns. A
+ * handler sends no reply, parks nothing and waits for nobody: it fills in `reply` and says
+ *
+ *	DONE	send `reply`. What else came of the request is settled behind that (turn.c).
+ *	WAIT	`call.waiter` stands in a line of `ob`, which is still locked: keep the request until
+ *		it is granted (park.c). Without a waiter, another thread has it, and replies.
+ *	STALLED	somebody keeps the lock of the object `aside.ob`: put the request aside, as the
+ *		kernel sent it, and deal with it anew when the lock can be had (held.c).
+ *
+ * Once a request has changed anything it is DONE or WAITs, or it can see from its notes how far it
+ * came: a STALLED one begins again like one that the kernel sends again after a restart (again.c).
+ */
+#ifndef IPCFS_REQUEST_H
+#define IPCFS_REQUEST_H
+
+#include "device/reply.h"
+
+#define UNIQUE_RESENT	(1ull << 63)	/* in the number of a request that is sent again */
+
+enum outcome { DONE, WAIT, STALLED };
+
+/* How a request is put aside. Kept with it: what is here it finds again when it is dealt with anew. */
+struct aside {
+	struct object *ob;		/* it has to wait for this one; NULL */
+	bool later;			/* for something else than the lock: without a limit */
+	bool looks;			/* when it is late it is dealt with, without the lock: … */
+	bool unlocked;			/* … now */
+	bool told;			/* a FLUSH whose caller waits no longer */
+	bool killed;			/* a FLUSH: its process was ending by a signal, … */
+	uint32_t closer;		/* … and is this one; 0: not known */
+};
+
+struct request {
+	fuse_req_t req;			/* libfuse's */
+	struct caller by;
+	uint32_t opcode;
+	uint64_t ino;			/* the nodeid; of a name: its directory's */
+	uint64_t fh;			/* of an open file */
+	int flags;			/* the open file's, as open(2)'s */
+	struct aside aside;
+
+	/* What is asked for; the handler knows what of it. */
+	const char *name, *new_name;	/* SYMLINK: … */
+	uint64_t new_dir;
+	mode_t mode;
+	const struct stat *attr;
+	bool open;			/* SETATTR: ftruncate(2) */
+	size_t size;			/* READ, READDIR: bytes wanted; WRITE, IOCTL: bytes of `data` */
+	uint64_t off, len;
+	const char *data;
+	int how;			/* flock(2)'s operation, FALLOCATE's mode, … */
+	unsigned int cmd;		/* IOCTL; RENAME: flags; SETATTR: what is to be set */
+	uint32_t events;		/* POLL */
+	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
+	bool asks;			/* POLL: to be notified */
+	bool by_cache;			/* READ: the page cache reads: mapped.c */
+	bool unprivileged;		/* WRITE: by one who does not keep setuid and setgid bits */
+
+	/* What the handler found, and asks the engine. */
+	struct target t;
+	struct object *ob;
+	struct ipc_handle *hd;
+	struct ipc_call call;
+
+	struct reply reply;
+	bool settle_first;		/* what it changed is settled before it is told so */
+};
+
+/* ---- for handlers: what it comes to ---- */
+
+/* 0 or -errno. -EBUSY is no error for the caller where the request is put aside. */
+static inline enum outcome done(struct request *rq, int r)
+{
+	if (rq->aside.ob)
+		return STALLED;
+	rq->reply.error = -r;
+	return DONE;
+}
+
+static inline enum outcome done_number(struct request *rq, enum reply_kind kind, uint64_t n)
+{
+	rq->reply.kind = kind;
+	rq->reply.number = n;
+	return DONE;
+}
+
+static inline enum outcome done_data(struct request *rq, const char *data, size_t len)
+{
+	rq->reply.kind = REPLY_DATA;
+	rq->reply.data = data;
+	rq->reply.len = len;
+	return DONE;
+}
+
+/* n bytes in reply_buffer(), or -errno. */
+static inline enum outcome done_buffer(struct request *rq, ssize_t n)
+{
+	return n < 0 ? done(rq, (int)n) : done_data(rq, reply_buffer(), (size_t)n);
+}
+
+/* Is one of the caller's groups this one? reply.c */
+bool request_in_group(const struct request *rq, gid_t group);
+
+/* ---- again.c: was it dealt with before? ---- */
+
+/*
+ * rq->call was made before. One that waited goes on in its place; one that was done at once is in
+ * the object's notes. true: rq->call is filled in as if it had just been made, and *ret what that
+ * returned. (false, but call.done: it was done in part.)
+ */
+bool again_call(struct request *rq, int *ret);
+/* What a change of rq->ob, of this handle's or nobody's (0), came to: *ret. */
+bool again_noted(const struct request *rq, ref_t handle, int64_t *ret);
+/* The handle that the OPEN of this number made; 0. */
+ref_t opened_by(struct object *ob, uint64_t unique);
+ref_t again_opened(const struct request *rq, struct object *ob);
+/* A change of names was made, of this node (NULL: it is gone since). */
+bool again_named(const struct request *rq, struct node **ret);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <sys/uio.h>
+#include <syslog.h>
+
+#include "state/notify.h"
+
+#define NOTIFY_RESEND 7			/* Linux 6.9 */
+
+void kernel_send(uint64_t unique, int code, const void *data, size_t len, const char *tail,
+		 size_t tail_len)
+{
+	struct fuse_out_header h = {
+		.len = (uint32_t)(sizeof(h) + len + tail_len), .error = code, .unique = unique,
+	};
+	struct iovec iov[3] = { { &h, sizeof(h) }, { (void *)data, len }, { (void *)tail, tail_len } };
+
+	if (writev(fuse_session_fd(fs.se), iov, tail_len ? 3 : len ? 2 : 1) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, unique ? "reply: %m" : "notification: %m");
+}
+
+/* As fuse_lowlevel_notify_poll() does, but for a kh that a dead worker was given. */
+void notify_poll(uint64_t kh)
+{
+	kernel_send(0, FUSE_NOTIFY_POLL, &kh, sizeof(kh), NULL, 0);
+}
+
+void notify_attr(uint64_t nodeid)
+{
+	/* Attributes alone: that takes no lock. */
+	struct fuse_notify_inval_inode_out out = { .ino = nodeid, .off = -1 };
+
+	kernel_send(0, FUSE_NOTIFY_INVAL_INODE, &out, sizeof(out), NULL, 0);
+}
+
+void notify_name(uint64_t parent, const char *name, size_t len)
+{
+	struct fuse_notify_inval_entry_out out = { .parent = parent, .namelen = (uint32_t)len };
+
+	kernel_send(0, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof(out), name, len + 1);
+}
+
+void notify_resend(void)
+{
+	kernel_send(0, NOTIFY_RESEND, NULL, 0, NULL, 0);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages to the kernel that libfuse does not send, or not so. */
+#ifndef IPCFS_NOTIFY_H
+#define IPCFS_NOTIFY_H
+
+#include "state/fs.h"
+
+/* What the kernel is told without having asked. */
+void notify_poll(uint64_t kh);		/* somebody who polled is to ask again */
+void notify_attr(uint64_t nodeid);	/* the attributes that it has are not valid any more */
+void notify_name(uint64_t parent, const char *name, size_t len);	/* nor is what the name leads to */
+void notify_resend(void);		/* it is to send again what was not answered */
+
+/*
+ * A message. unique: the request that it answers, and code 0 or -errno; or 0, and code says what it
+ * is. (What the kernel does not know any more is no harm.)
+ */
+void kernel_send(uint64_t unique, int code, const void *data, size_t len, const char *tail,
+		 size_t tail_len);
+
+#endif
