@@ -39,7 +39,8 @@ enum {
 	TYPE_SHARED	= 1 << 14,	/* LOCK_SH shares its lock; elsewhere it is as LOCK_EX */
 	TYPE_MONITOR	= 1 << 15,	/* its read gives the lock up and takes it back; notify */
 	TYPE_STANDS	= 1 << 16,	/* a reader that may not wait stands in line all the same */
-	TYPE_PID	= 1 << 17,	/* its readers are to be known as processes */
+	TYPE_SETTABLE	= 1 << 17,	/* what is written to a new one is its value (ipcctl create) */
+	TYPE_PID	= 1 << 18,	/* its readers are to be known as processes */
 };
 
 /* A word of the header that anybody may look at without the lock. at 0: there is none. */

@@ -367,7 +367,8 @@ static int lock_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_sem_type = {
-	.id = IPC_SEM, .name = "sem", .suffix = ".sem", .traits = TYPE_GOES_ROUND | TYPE_PID,
+	.id = IPC_SEM, .name = "sem", .suffix = ".sem",
+	.traits = TYPE_GOES_ROUND | TYPE_SETTABLE | TYPE_PID,
 	.verbs = VERB(CMD_ADD), .ready = IPC_WORD(b.sem.value), .read = read_permit,
 	.parse = parse, .give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
 	.unhold = unhold, .regret = regret, .check = check, .scope = sem_scope, .bytes = gives_tokens,

@@ -363,7 +363,7 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 
 const struct ipc_type ipc_value_type = {
 	.id = IPC_VALUE, .name = "value", .suffix = ".value",
-	.traits = TYPE_TEXT | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
+	.traits = TYPE_TEXT | TYPE_SETTABLE | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
 	.verbs = VERB(CMD_TEXT) | VERB(CMD_PLUS) | VERB(CMD_CAS), .lock_line = LINE_LOCK,
 	.init = value_init,
 	.read = value_read, .parse = value_parse, .give = value_give, .flock = value_flock, .pump = value_pump,

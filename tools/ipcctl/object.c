@@ -10,42 +10,26 @@
 /* A status is some hundred bytes; the limit only keeps a wrong file from filling memory. */
 #define STATUS_LIMIT	(1024 * 1024)
 
-static const char *const type_names[N_TYPES] = {
-	[TYPE_NONE]	= "",
-	[TYPE_QUEUE]	= "queue",
-	[TYPE_PIPE]	= "pipe",
-	[TYPE_EVENT]	= "event",
-	[TYPE_SEM]	= "sem",
-	[TYPE_LOCK]	= "lock",
-	[TYPE_RLOCK]	= "rlock",
-	[TYPE_COND]	= "cond",
-	[TYPE_BARRIER]	= "barrier",
-	[TYPE_VALUE]	= "value",
-	[TYPE_ARRAY]	= "array",
-};
-
-enum type type_of(const char *name)
+const struct ipc_type *type_of(const char *name)
 {
-	const char *dot = strrchr(base_name(name), '.');
+	const char *base = base_name(name);
 
-	/* ".lock" alone is a suffix without a name. */
-	if (!dot || dot == base_name(name))
-		return TYPE_NONE;
-	for (int t = TYPE_NONE + 1; t < N_TYPES; t++) {
-		if (!strcmp(dot + 1, type_names[t]))
-			return t;
+	return ipc_type_by_name(base, strlen(base));
+}
+
+char *type_suffixes(void)
+{
+	struct buf b CLEANUP(buf_free) = { .data = NULL };
+
+	for (uint32_t id = 0; id < IPC_DIR; id++) {	/* (all objects are below) */
+		const struct ipc_type *t = ipc_type_of(id);
+
+		if (!t)
+			continue;
+		buf_puts(&b, b.len ? " " : "");
+		buf_puts(&b, t->suffix);
 	}
-	return TYPE_NONE;
-}
-
-const char *type_name(enum type t)
-{
-	return type_names[t];
-}
-
-const char *type_suffixes(void)
-{
-	return ".queue .pipe .event .sem .lock .rlock .cond .barrier .value .array";
+	return buf_steal(&b);
 }
 
 void facts_parse(struct facts *f, char *text)
@@ -118,7 +102,7 @@ static char *clean_name(const char *path)
 	at = strrchr(base_name(name), '@');
 	if (at && (!strcmp(at + 1, "inf") || !parse_seconds(at + 1, &ns))) {
 		*at = '\0';
-		if (type_of(name) == TYPE_NONE)
+		if (!type_of(name))
 			*at = '@';
 	}
 	return name;
@@ -132,7 +116,7 @@ static void end_to_pipe(char *name)
 	if (base == name || (strcmp(base, "a") && strcmp(base, "b")))
 		return;
 	name[base - name - 1] = '\0';
-	if (type_of(name) != TYPE_PIPE)
+	if (!type_of(name) || !type_of(name)->folder)
 		name[base - name - 1] = '/';
 }
 
@@ -189,7 +173,7 @@ int target_open(const char *path, struct target *ret)
 	t.name = clean_name(path);
 	end_to_pipe(t.name);
 	t.type = type_of(t.name);
-	r = t.type == TYPE_NONE ? open_directory(&t) : open_object(&t);
+	r = t.type ? open_object(&t) : open_directory(&t);
 	if (r < 0) {
 		target_close(&t);
 		return r;

@@ -9,24 +9,10 @@
 #include "print/table.h"
 #include "util.h"
 
-enum type {
-	TYPE_NONE,
-	TYPE_QUEUE,
-	TYPE_PIPE,
-	TYPE_EVENT,
-	TYPE_SEM,
-	TYPE_LOCK,
-	TYPE_RLOCK,
-	TYPE_COND,
-	TYPE_BARRIER,
-	TYPE_VALUE,
-	TYPE_ARRAY,
-	N_TYPES,
-};
+#include "object/type.h"
 
-enum type type_of(const char *name);		/* by the suffix; TYPE_NONE for other names */
-const char *type_name(enum type t);		/* "queue"; the suffix is a dot and this */
-const char *type_suffixes(void);		/* all of them, for messages */
+const struct ipc_type *type_of(const char *name);	/* by the suffix; NULL for other names */
+char *type_suffixes(void);			/* all of them, for messages */
 
 /* `key: value` lines, as of a status file. */
 struct facts {
@@ -52,7 +38,7 @@ enum target_kind {
 /* What a path on the command line means. */
 struct target {
 	enum target_kind kind;
-	enum type type;
+	const struct ipc_type *type;	/* NULL: no object */
 	char *name;		/* without time limit and trailing slashes */
 	char *inside;		/* TARGET_DIR: its path inside the mount, "sub/dir" */
 	int ctl;		/* the ctl directory, of the object or of the mount's root */

@@ -36,7 +36,7 @@ static int check_folder(int at, const char *name, const char *shown, struct chec
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || ends_with(e->d_name, ".ctl"))
 			continue;
-		if (type_of(e->d_name) == TYPE_NONE) {
+		if (!type_of(e->d_name)) {
 			if (e->d_type == DT_DIR)
 				check_folder(fd, e->d_name, path, ret);
 			continue;

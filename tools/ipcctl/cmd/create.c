@@ -15,7 +15,7 @@
 
 struct new_object {
 	char *name;			/* without the trailing slash */
-	enum type type;
+	const struct ipc_type *type;
 	bool two_way;
 	struct stat st;			/* to remove only what was made here */
 	mode_t mode;
@@ -67,23 +67,17 @@ static int write_line(const char *path, const char *text)
 	return (size_t)n == len ? 0 : -EIO;
 }
 
-/* Objects of these types take their value themselves, `value` in ctl only shows it. */
-static bool value_is_written(enum type t)
-{
-	return t == TYPE_SEM || t == TYPE_EVENT || t == TYPE_VALUE;
-}
-
 static int set(const struct new_object *o, const char *key, const char *value)
 {
 	char *path CLEANUP(free_string) = NULL;
 	uint64_t n;
 
-	if (strcmp(key, "value") || !value_is_written(o->type)) {
+	if (strcmp(key, "value") || !(o->type->traits & TYPE_SETTABLE)) {
 		path = str("%s.ctl/%s", o->name, key);
 		return write_line(path, value);
 	}
 	/* A new semaphore has 0 permits, and giving none is not a gift. */
-	if (o->type == TYPE_SEM && !parse_u64(value, &n) && !n)
+	if (o->type->verbs & VERB(CMD_ADD) && !parse_u64(value, &n) && !n)
 		return 0;
 	return write_line(o->name, value);
 }
@@ -163,9 +157,10 @@ static int set_all(const struct new_object *o, int n, char *const pairs[])
 
 static void complain_make(const struct new_object *o, int error)
 {
-	if (error == -EINVAL || o->type == TYPE_NONE)
-		complain(o->name, "not a name for an object; it ends in one of %s",
-			 type_suffixes());
+	char *suffixes CLEANUP(free_string) = type_suffixes();
+
+	if (error == -EINVAL || !o->type)
+		complain(o->name, "not a name for an object; it ends in one of %s", suffixes);
 	else
 		complain(o->name, "%s", strerror(-error));
 }
@@ -183,7 +178,7 @@ static int check_ctl(const struct new_object *o)
 
 static int create(struct new_object *o, int n_pairs, char *const pairs[])
 {
-	int r = o->type == TYPE_NONE ? -EINVAL : make(o);
+	int r = o->type ? make(o) : -EINVAL;
 
 	if (r < 0) {
 		complain_make(o, r);
@@ -231,7 +226,7 @@ static int run_create(const struct command *cmd, int argc, char **argv)
 	}
 	o.name = name;
 	o.type = type_of(name);
-	if (o.two_way && o.type != TYPE_PIPE)
+	if (o.two_way && !(o.type && o.type->folder))
 		usage_error(cmd, "only a pipe has two ends, NAME.pipe/; for directories use mkdir");
 	r = create(&o, argc - optind - 1, argv + optind + 1);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -48,14 +48,14 @@ static void add_object(struct table *table, int dirfd, const char *name, const c
 {
 	struct facts facts CLEANUP(facts_free) = { .n = 0 };
 	char *status CLEANUP(free_string) = str("%s.ctl/status", name);
-	enum type type = type_of(name);
+	const struct ipc_type *type = type_of(name);
 	int r = facts_read(dirfd, status, &facts);
 	char **row;
 
 	if (r == -ENOENT && faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW))
 		return;				/* removed since the directory was read */
 	row = table_add(table);
-	row[LS_TYPE] = xstrdup(type_name(type));
+	row[LS_TYPE] = xstrdup(type->name);
 	row[LS_NAME] = xstrdup(shown);
 	row[LS_STATE] = state_text(dirfd, name, type, st, r == -EIO ? NULL : &facts);
 	row[LS_SIZE] = S_ISREG(st->st_mode) ? str("%lld", (long long)st->st_size) : NULL;
@@ -118,7 +118,7 @@ static int list_entry(struct table *table, int dirfd, const char *name, const ch
 		complain(shown, "%s", strerror(-r));
 		return r;
 	}
-	if (type_of(name) != TYPE_NONE) {	/* a directory too: the two-way pipe */
+	if (type_of(name)) {	/* a directory too: the two-way pipe */
 		add_object(table, dirfd, name, shown, &st);
 		return 0;
 	}
@@ -165,7 +165,7 @@ static int list_path(struct table *table, const char *path)
 
 	while (n > 1 && name[n - 1] == '/')
 		name[--n] = '\0';
-	if (type_of(name) != TYPE_NONE && !lstat(name, &st)) {
+	if (type_of(name) && !lstat(name, &st)) {
 		add_object(table, AT_FDCWD, name, path, &st);
 		return 0;
 	}

@@ -114,6 +114,12 @@ static void print_holder(char *const row[])
 		row[WHO_SECONDS] ? row[WHO_SECONDS] : "?");
 }
 
+/* They can also be fewer than somebody thinks: a lock is there from the start. */
+static bool has_permits(const struct ipc_type *t)
+{
+	return t && t->verbs & VERB(CMD_ADD) && !(t->traits & TYPE_LOCK);
+}
+
 static void complain_taken(const struct run_options *o)
 {
 	struct target t CLEANUP(target_close) = TARGET_INIT;
@@ -128,7 +134,7 @@ static void complain_taken(const struct run_options *o)
 	}
 	if (!holders.n_rows) {
 		complain(o->name, "%s; nobody borrows it now: %s", after,
-			 t.type == TYPE_SEM ? "its permits were taken by reading, or never given" :
+			 has_permits(t.type) ? "its permits were taken by reading, or never given" :
 			 "it was taken by reading, or given back just now");
 		return;
 	}

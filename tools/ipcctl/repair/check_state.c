@@ -293,16 +293,16 @@ static int replace(struct state *s, const struct item *it)
 {
 	char *name CLEANUP(free_string) = file_name(it->id, "");
 	char *data CLEANUP(free_string) = file_name(it->id, ".data");
-	uint32_t type = it->type == IPC_TWOWAY ? IPC_PIPE : it->type;
-	int r = put_aside(s, it->id, "");
+	const struct ipc_type *t = ipc_type_of_node(it->type);
+	int r = t ? put_aside(s, it->id, "") : -EINVAL;
 
 	if (r == 0)
-		r = obj_create(&s->env, s->objects, name, it->id, type,
-			       obj_reserve(type, s->memory_limit), NULL);
+		r = obj_create(&s->env, s->objects, name, it->id, t->id,
+			       obj_reserve(t->id, s->memory_limit), NULL);
 	if (r < 0)
 		return r;
 	set_mode(s, it, name);
-	if (type == IPC_ARRAY) {
+	if (t->traits & TYPE_MEMORY) {
 		int fd CLEANUP(close_fd) = -1;
 
 		r = put_aside(s, it->id, ".data");
@@ -340,7 +340,7 @@ static const char *look(struct state *s, const struct item *it, uint64_t *ret_me
 {
 	char *name CLEANUP(free_string) = file_name(it->id, "");
 	char *data CLEANUP(free_string) = file_name(it->id, ".data");
-	uint32_t type = it->type == IPC_TWOWAY ? IPC_PIPE : it->type;
+	const struct ipc_type *t = ipc_type_of_node(it->type);
 	struct ipc_check k = { 0 };
 	struct ipc_obj o;
 	int r = map(s, s->objects, name, true, &o);
@@ -348,11 +348,11 @@ static const char *look(struct state *s, const struct item *it, uint64_t *ret_me
 	*ret_messages = 0;
 	if (r < 0)
 		return map_error(r);
-	if (o.id != it->id || o.type != type)
+	if (o.id != it->id || o.ops != t)
 		k.why = "its file is another object's";
-	else if (ipc_check(&o, &k) < 0 && (type == IPC_QUEUE || type == IPC_PIPE))
+	else if (ipc_check(&o, &k) < 0 && ipc_is_stream(t))
 		*ret_messages = (uint64_t)o.h->b.queue.mq[0].count + o.h->b.queue.mq[1].count;
-	if (!k.why && type == IPC_ARRAY && faccessat(s->objects, data, F_OK, 0) < 0)
+	if (!k.why && t->traits & TYPE_MEMORY && faccessat(s->objects, data, F_OK, 0) < 0)
 		k.why = "its data is missing";
 	unmap(&o);
 	return k.why;

@@ -19,7 +19,7 @@ static bool is_set(const struct facts *f, const char *key)
 	return value && *value && strcmp(value, "0") && strcmp(value, "no");
 }
 
-static char *queue_text(uint64_t size, const struct facts *f)
+static char *queue_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
 {
 	char *text CLEANUP(free_string) = size ? count(size, "message") : xstrdup("empty");
 	uint64_t maxsize = facts_number(f, "maxsize");
@@ -28,7 +28,7 @@ static char *queue_text(uint64_t size, const struct facts *f)
 		   is_set(f, "closed") ? ", closed" : "");
 }
 
-static char *sem_text(uint64_t size, const struct facts *f)
+static char *sem_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
 {
 	uint64_t bound = facts_number(f, "bound");
 
@@ -37,7 +37,7 @@ static char *sem_text(uint64_t size, const struct facts *f)
 	return str("%llu of %llu free", (unsigned long long)size, (unsigned long long)bound);
 }
 
-static char *barrier_text(uint64_t size, const struct facts *f)
+static char *barrier_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
 {
 	uint64_t parties = facts_number(f, "parties");
 
@@ -49,7 +49,7 @@ static char *barrier_text(uint64_t size, const struct facts *f)
 }
 
 /* The text itself: an O_NOFOLLOW handle only looks. */
-static char *value_text(int dirfd, const char *name, uint64_t size)
+static char *value_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
 {
 	struct buf b CLEANUP(buf_free) = { .data = NULL };
 
@@ -60,7 +60,7 @@ static char *value_text(int dirfd, const char *name, uint64_t size)
 	return b.len ? buf_steal(&b) : xstrdup("empty");
 }
 
-static char *array_text(uint64_t size, const struct facts *f)
+static char *array_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
 {
 	const char *typecode = facts_get(f, "typecode");
 	char *bytes CLEANUP(free_string) = format_bytes(size);
@@ -92,10 +92,46 @@ static char *two_way_text(int dirfd, const char *name)
 	return both;
 }
 
-char *state_text(int dirfd, const char *name, enum type type, const struct stat *st,
+static char *pipe_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
+{
+	return size ? count(size, "byte") : xstrdup("empty");
+}
+
+static char *event_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
+{
+	return xstrdup(size ? "set" : "clear");
+}
+
+static char *lock_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
+{
+	return xstrdup(size ? "free" : "held");
+}
+
+static char *cond_text(int dirfd, const char *name, uint64_t size, const struct facts *f)
+{
+	return str("%llu waiting", (unsigned long long)size);
+}
+
+static const struct {
+	const struct ipc_type *type;
+	char *(*text)(int dirfd, const char *name, uint64_t size, const struct facts *f);
+} texts[] = {
+	{ &ipc_queue_type, queue_text },
+	{ &ipc_pipe_type, pipe_text },
+	{ &ipc_event_type, event_text },
+	{ &ipc_sem_type, sem_text },
+	{ &ipc_lock_type, lock_text },
+	{ &ipc_rlock_type, lock_text },
+	{ &ipc_cond_type, cond_text },
+	{ &ipc_barrier_type, barrier_text },
+	{ &ipc_value_type, value_text },
+	{ &ipc_array_type, array_text },
+};
+
+char *state_text(int dirfd, const char *name, const struct ipc_type *type, const struct stat *st,
 		 const struct facts *facts)
 {
-	uint64_t size = st->st_size;
+	uint64_t size = (uint64_t)st->st_size;
 
 	if (!facts)
 		return xstrdup("damaged");
@@ -103,27 +139,8 @@ char *state_text(int dirfd, const char *name, enum type type, const struct stat 
 		return str("stalled: %s", facts_get(facts, "stalled"));
 	if (S_ISDIR(st->st_mode))
 		return two_way_text(dirfd, name);
-	switch (type) {
-	case TYPE_QUEUE:
-		return queue_text(size, facts);
-	case TYPE_PIPE:
-		return size ? count(size, "byte") : xstrdup("empty");
-	case TYPE_EVENT:
-		return xstrdup(size ? "set" : "clear");
-	case TYPE_SEM:
-		return sem_text(size, facts);
-	case TYPE_LOCK:
-	case TYPE_RLOCK:
-		return xstrdup(size ? "free" : "held");
-	case TYPE_COND:
-		return str("%llu waiting", (unsigned long long)size);
-	case TYPE_BARRIER:
-		return barrier_text(size, facts);
-	case TYPE_VALUE:
-		return value_text(dirfd, name, size);
-	case TYPE_ARRAY:
-		return array_text(size, facts);
-	default:
-		return xstrdup("");
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (texts[i].type == type)
+			return texts[i].text(dirfd, name, size, facts);
+	return str("%llu", (unsigned long long)size);
 }

@@ -11,7 +11,7 @@
  * is the object's status, which may be empty when it could not be read; NULL: the
  * object is damaged.
  */
-char *state_text(int dirfd, const char *name, enum type type, const struct stat *st,
+char *state_text(int dirfd, const char *name, const struct ipc_type *type, const struct stat *st,
 		 const struct facts *facts);
 
 #endif
