@@ -151,15 +151,20 @@ static int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 
 /* ---- putting ---- */
 
+/* Whoever will be refused need not wait to hear so, neither for room nor for memory. */
+static bool refuses(struct ipc_obj *o, uint64_t need)
+{
+	return Q(o)->closed || (Q(o)->maxbytes && need > Q(o)->maxbytes);
+}
+
 static bool fits(struct ipc_obj *o, unsigned int line, uint64_t need)
 {
 	struct ipc_queue *q = Q(o);
 
 	(void)line;
-	/* What has become larger than the limit need not wait to hear so. */
-	return q->closed ||
+	return refuses(o, need) ||
 	       ((!q->maxsize || q->mq[0].count < q->maxsize) &&
-		(!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes || need > q->maxbytes));
+		(!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes));
 }
 
 /* Must a writer that is not at the front wait although there is room? */
@@ -400,10 +405,14 @@ void queue_grant(struct ipc_obj *o)
 
 static void queue_pump(struct ipc_obj *o)
 {
+	ref_t w = line_first(o, LINE_PUT);
 	struct ipc_answer zero;
 
 	queue_grant(o);
-	put_pump(o, LINE_PUT, fits);
+	if (w && refuses(o, waiter_at(o, w)->need))
+		waiter_turn(o, w);
+	else
+		put_pump(o, LINE_PUT, fits);
 	if (Q(o)->unfinished)
 		return;
 	answer_number(&zero, 0);

@@ -119,6 +119,34 @@ TEST(memory_hungry_two_way_pipe_is_removed)
 	daemon_end();
 }
 
+/* Who will be refused hears so, whatever it waits for; so do those behind it. */
+TEST(memory_is_not_waited_for_by_who_is_refused)
+{
+	static const char *const settings[][2] = { { "closed", "1" }, { "maxbytes", "800000" } };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct file a, b, c;
+		char path[40];
+		rq n, m;
+
+		daemon_clean();
+		start();
+		a = fill("a.queue");
+		make("b.queue");
+		b = open_name("b.queue", WO);
+		c = open_name("b.queue", WO);
+		n = q_write(&b, big, sizeof(big));
+		m = q_write(&c, big, sizeof(big));
+		CHECK_STR(told(m), "!WAITS");
+		snprintf(path, sizeof(path), "b.queue.ctl/%s", settings[i][0]);
+		say(path, settings[i][1]);
+		CHECK_STR(told(n), i ? "!EMSGSIZE" : "!EPIPE");
+		CHECK_STR(told(m), i ? "!EMSGSIZE" : "!EPIPE");
+		f_close(&a);
+		daemon_end();
+	}
+}
+
 /* Several that wait, of which the first goes: the others get what comes. */
 TEST(memory_others_are_still_served)
 {
