@@ -17,7 +17,7 @@ import time
 import places
 import report
 import workloads
-from places import Failed
+from places import ClientTimeout, Failed, Proc
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -35,7 +35,7 @@ class Bench:
         self.target_ms = 60 if self.quick else 150
         self.limit = 10 if self.quick else 20           # seconds, for one call
         self.lines = 200000 if self.quick else 1000000
-        self.places = places.Places(arguments.work, arguments.shm, arguments.bin, arguments.ipcfs)
+        self.places = places.Places(arguments.bin, arguments.ipcfs)
         self.queue_64k = places.Queue64k(arguments.work)
         self.counts = {}
         self.workload = None
@@ -43,7 +43,7 @@ class Bench:
     def mount(self):
         self.ipc = self.places.mount_ipcfs()
         self.null = self.places.mount_null()
-        self.env = {**os.environ, **self.ipc.env, **self.null.env, **self.places.redis().env,
+        self.env = {**os.environ, **self.ipc.env, **self.null.env, "BENCH_REDIS": self.places.redis(),
                     "BENCH_TMP": self.places.tmp, "BENCH_LIMIT": str(self.limit)}
 
     def program(self, name):
@@ -54,23 +54,15 @@ class Bench:
         start = [sys.executable, os.path.join(HERE, program)] if program.endswith(".py") else \
             [self.program(program)]
         limit = limit or self.limit
-        process = subprocess.Popen([*start, *words], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   start_new_session=True,
-                                   env={**self.env, **(env or {}), "BENCH_LIMIT": str(limit)})
-        self.places.note(process)
         try:
-            out, err = process.communicate(timeout=limit + 5)
-        except subprocess.TimeoutExpired:
+            code, out, err = Proc([*start, *words], env={**self.env, **(env or {}),
+                                                         "BENCH_LIMIT": str(limit)}).finish(limit + 5)
+        except ClientTimeout:
             raise Failed(f"not done within {limit} s, nor ended by its alarm") from None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                self.places.end(process)
         err = (err.strip().splitlines() or ["it said nothing"])[0]
         if err.startswith("not possible: "):
             raise NotPossible(err[14:])
-        if process.returncode:
+        if code:
             raise Failed(err[:200])
         return None if silent else json.loads(out)
 
@@ -105,7 +97,7 @@ def measure(bench, workload, peer, results, round_no):
     except NotPossible as e:
         for name in together:
             results[name].update(status="not possible", reason=str(e))
-    except (Failed, OSError, subprocess.SubprocessError, ValueError, KeyError) as e:
+    except (AssertionError, OSError, subprocess.SubprocessError, ValueError, KeyError) as e:
         for name in together:
             results[name].update(status="failed", reason=str(e) or type(e).__name__)
 
@@ -148,7 +140,7 @@ def prepare(bench, chosen, results):
         try:
             if w.before:
                 w.before(bench)
-        except (Failed, OSError, subprocess.SubprocessError) as e:
+        except (AssertionError, OSError, subprocess.SubprocessError) as e:
             for peer in results[w.name].values():
                 peer.update(status="failed", reason=f"preparation: {e}")
 
@@ -208,7 +200,7 @@ def options():
     parser.add_argument("--only", default="")
     parser.add_argument("--out", required=True)
     parser.add_argument("--rounds", type=int)
-    for name in ("work", "shm", "bin", "ipcfs"):
+    for name in ("work", "bin", "ipcfs"):
         parser.add_argument("--" + name, required=True)
     return parser.parse_args()
 

@@ -50,7 +50,7 @@ def per_line(bench, ns):
 
 @contextlib.contextmanager
 def line_queue(bench):
-    path = os.path.join(bench.ipc.path, "bulk.queue")
+    path = os.path.join(bench.ipc.dir, "bulk.queue")
     with open(path, "x"):
         pass
     try:
@@ -108,7 +108,7 @@ OBJECTS = 10000
 
 
 def ls_before(bench):
-    bench.ls_ipc = bench.places.mount_ipcfs().path
+    bench.ls_ipc = bench.places.mount_ipcfs().dir
     bench.ls_tmp = os.path.join(bench.places.tmp, "ls")
     os.mkdir(bench.ls_tmp)
     for folder in (bench.ls_ipc, bench.ls_tmp):

@@ -1,143 +1,73 @@
 # SPDX-License-Identifier: MIT
 """Where the benchmark runs: mounts of ipcfs and of the empty FUSE file system, a Redis server.
 
-Everything is below two fresh folders, WORK (any disk) and SHM (tmpfs), and each process that is
-started is noted in WORK/pids, so that tests/bench/run can end them even if this program is killed.
+Everything is below the two folders that tests/watch makes, which also ends what is left if this
+program is killed.
 """
 import contextlib
 import os
-import select
-import signal
-import subprocess
-import time
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from kit import ClientTimeout, Mount, Proc  # noqa: E402
+
+__all__ = ["ClientTimeout", "Failed", "Places", "Proc", "Queue64k"]
 
 
-class Failed(Exception):
+class Failed(AssertionError):
     """A measurement that did not come about; the text says why."""
 
 
-class Place:
-    """A server that runs: its process, and what programs need to know of it in `env`."""
+class Null(Mount):
+    """The empty FUSE file system."""
 
-    def __init__(self, process, env, path, state=None):
-        self.process, self.env, self.path, self.state = process, env, path, state
+    def argv(self):
+        return [self.program, self.dir]
 
     def worker(self):
-        """The process that serves requests: of ipcfs the child of the supervisor."""
-        pid = self.process.pid
-        with open(f"/proc/{pid}/task/{pid}/children") as f:
-            children = f.read().split()
-        return int(children[0]) if children else pid
-
-
-def is_mounted(path):
-    with open("/proc/self/mountinfo") as f:
-        return any(line.split()[4] == path for line in f)
-
-
-def wait_mounted(path, process, log):
-    """The kernel tells of every change of the mounts."""
-    end = time.monotonic() + 10
-    with open("/proc/self/mountinfo") as f:
-        poll = select.poll()
-        poll.register(f, select.POLLERR | select.POLLPRI)
-        while not is_mounted(path):
-            if process.poll() is not None or time.monotonic() > end:
-                with open(log) as text:
-                    raise Failed(f"{path} was not mounted: {text.read().strip()[-200:]}")
-            poll.poll(1000)
-    os.stat(path)       # it answers
+        return self.pid
 
 
 class Places:
-    def __init__(self, work, shm, bin_dir, ipcfs):
-        self.work, self.shm, self.bin, self.ipcfs = work, shm, bin_dir, ipcfs
+    """`env` of a mount is what programs need to know of it."""
+
+    def __init__(self, bin_dir, ipcfs):
+        self.bin, self.ipcfs = bin_dir, ipcfs
         self.stack = contextlib.ExitStack()
-        self.tmp = os.path.join(shm, "tmp")
+        self.tmp = os.path.join(os.environ["IPCFS_TEST_SHM"], "tmp")
         os.mkdir(self.tmp)
-        self.serial = 0
 
     def close(self):
         self.stack.close()
 
-    def start(self, words, log, cpu=None):
-        pin = (lambda: os.sched_setaffinity(0, {cpu})) if cpu is not None else None
-        with open(log, "wb") if log else contextlib.nullcontext(subprocess.PIPE) as out:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                       start_new_session=True, preexec_fn=pin)
-        self.note(process)
-        return process
-
-    def note(self, process):
-        with open(os.path.join(self.work, "pids"), "a") as f:
-            f.write(f"{process.pid}\n")
-
-    def folder(self, name):
-        self.serial += 1
-        path = os.path.join(self.work, f"{name}{self.serial}")
-        os.mkdir(path)
-        return path
+    def _mounted(self, mount, name, stack):
+        (stack or self.stack).callback(mount.end)
+        mount.start()
+        mount.env = {name: mount.dir}
+        os.stat(mount.dir)      # it answers
+        return mount
 
     def mount_ipcfs(self, stack=None, cpu=None, **options):
-        path = self.folder("ipc")
-        state = os.path.join(self.shm, os.path.basename(path))
-        os.mkdir(state, 0o700)
-        words = ",".join([f"state={state}"] + [f"{k}={v}" for k, v in options.items()])
-        log = path + ".log"
-        process = self.start([self.ipcfs, "-f", "-o", words, path], log, cpu)
-        (stack or self.stack).callback(self.unmount, process, path)
-        wait_mounted(path, process, log)
-        return Place(process, {"BENCH_IPC": path}, path, state)
+        return self._mounted(Mount(program=self.ipcfs, cpu=cpu, **options), "BENCH_IPC", stack)
 
     def mount_null(self, stack=None, cpu=None):
-        path = self.folder("null")
-        process = self.start([os.path.join(self.bin, "nullfs"), path], path + ".log", cpu)
-        (stack or self.stack).callback(self.unmount, process, path)
-        wait_mounted(path, process, path + ".log")
-        return Place(process, {"BENCH_NULL": path}, path)
-
-    def unmount(self, process, path):
-        for words in (["fusermount3", "-u"], ["fusermount3", "-uz"]):
-            if not is_mounted(path):
-                break
-            subprocess.run(["timeout", "-k", "2", "10", *words, path], check=False,
-                           stderr=subprocess.DEVNULL)
-        self.end(process)
-
-    def end(self, process):
-        """Each by its id: first in peace, then not."""
-        for sign in (None, signal.SIGTERM, signal.SIGKILL):
-            if sign and process.poll() is None:
-                os.kill(process.pid, sign)
-            try:
-                process.wait(10)
-                return
-            except subprocess.TimeoutExpired:
-                pass
-
-    def wait_said(self, process, words):
-        """It writes little: what it says later stays in the pipe."""
-        text = b""
-        while words not in text:
-            ready = select.select([process.stdout], [], [], 10)[0]
-            part = os.read(process.stdout.fileno(), 4096) if ready else b""
-            if not part:
-                raise Failed(f"{process.args[0]} did not start: {text.decode()[-200:]}")
-            text += part
+        program = os.path.join(self.bin, "nullfs")
+        return self._mounted(Null(program=program, cpu=cpu), "BENCH_NULL", stack)
 
     def redis(self):
-        sock = os.path.join(self.work, "redis.sock")
-        process = self.start(["redis-server", "--port", "0", "--unixsocket", sock, "--save", "",
-                              "--appendonly", "no", "--dir", self.tmp, "--pidfile",
-                              os.path.join(self.work, "redis.pid")], None)
-
-        def end():
-            process.terminate()
-            self.end(process)
-
-        self.stack.callback(end)
-        self.wait_said(process, b"eady to accept connections")
-        return Place(process, {"BENCH_REDIS": sock}, sock)
+        """A server; its socket."""
+        sock = os.path.join(self.tmp, "redis.sock")
+        server = Proc(["redis-server", "--port", "0", "--unixsocket", sock, "--save", "",
+                       "--appendonly", "no", "--dir", self.tmp, "--pidfile",
+                       os.path.join(self.tmp, "redis.pid")])
+        self.stack.callback(server.kill)
+        said = []
+        while "eady to accept connections" not in (said or [""])[-1]:
+            said.append(server.hear())      # what it says later stays in the pipe: little
+            if not said[-1] and not server.running:
+                raise Failed(f"redis-server did not start: {said[-5:]}")
+        return sock
 
 
 class Queue64k:

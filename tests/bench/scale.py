@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where the daemon itself is looked at: many objects, many waiters, its memory, a bare request."""
 import contextlib
-import os
 import subprocess
 
-from places import Failed
+from places import Failed, Proc
 
 # A request that crosses CPUs takes between one and four times as long, as it happens. Where that
 # would hide what is asked for, the daemon and its client share a CPU.
@@ -42,7 +41,7 @@ def objects_before(bench):
     for n in sizes(bench.quick):
         place = bench.places.mount_ipcfs(cpu=0, objects=n + 100)
         bench.scale_env[n] = {**place.env, **ONE_CPU}
-        bench.run("ops", "fill", place.path, str(n), env=ONE_CPU, silent=True, limit=60)
+        bench.run("ops", "fill", place.dir, str(n), env=ONE_CPU, silent=True, limit=60)
 
 
 def waiters_before(bench):
@@ -63,27 +62,22 @@ class Parked:
 
     def __init__(self, bench, peer, n, env=None):
         limit = str(bench.limit * 3)
-        self.process = subprocess.Popen([bench.program("park"), peer, str(n)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, start_new_session=True,
-                                        env={**bench.env, **(env or {}), "BENCH_LIMIT": limit})
-        bench.places.note(self.process)
+        self.process = Proc([bench.program("park"), peer, str(n)], stdin=subprocess.PIPE,
+                            env={**bench.env, **(env or {}), "BENCH_LIMIT": limit})
 
     def phase(self, word):
-        if self.process.stdout.readline().strip() != word:
-            raise Failed(self.process.stderr.read().strip() or f"park did not say {word}")
+        if self.process.hear() != word:
+            raise Failed(self.process.finish().err.strip() or f"park did not say {word}")
 
     def go_on(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        self.process.say()
 
     def __enter__(self):
         self.phase("open")
         return self
 
     def __exit__(self, *error):
-        self.process.kill()
-        self.process.communicate(timeout=60)
+        self.process.kill(timeout=60)
 
 
 def beside_waiters(waiters, ops):
@@ -145,17 +139,9 @@ def private_memory(pid):
     raise Failed("the kernel does not tell Pss_Anon")
 
 
-def shared_memory(place):
-    """All of the state directory, as the file system has it: blocks, not lengths."""
-    total = 0
-    for folder, _, names in os.walk(place.state or "/nowhere"):
-        total += sum(os.lstat(os.path.join(folder, name)).st_blocks * 512 for name in names)
-    return total
-
-
 def memory_of(bench, place, peer):
     def now():
-        return private_memory(place.worker()), shared_memory(place)
+        return private_memory(place.worker()), place.state_bytes()
 
     before = now()
     with Parked(bench, peer, WAITERS, place.env) as parked:

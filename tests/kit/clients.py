@@ -144,6 +144,15 @@ class Proc:
     def running(self):
         return self._popen.poll() is None
 
+    def hear(self):
+        """The next line that it prints; "" at the end."""
+        return self._popen.stdout.readline().decode().rstrip("\n")
+
+    def say(self, line=""):
+        """A line to its standard input, which must be a PIPE."""
+        self._popen.stdin.write(line.encode() + b"\n")
+        self._popen.stdin.flush()
+
     def finish(self, timeout=20, data=None):
         """(exit code, stdout, stderr), texts as str. Past the limit it is killed."""
         try:
@@ -155,11 +164,11 @@ class Proc:
         return Done(self._popen.returncode, out.decode(errors="surrogateescape"),
                     err.decode(errors="surrogateescape"))
 
-    def kill(self, signo=SIGKILL):
+    def kill(self, signo=SIGKILL, timeout=5):
         """Signal the program, and wait for its end."""
         self._popen.send_signal(signo)
         try:
-            return self._popen.wait(T(5))
+            return self._popen.wait(T(timeout))
         except subprocess.TimeoutExpired:
             raise ClientTimeout(f"does not die: {self.argv}\n{proc.stacks([self.pid])}") from None
 

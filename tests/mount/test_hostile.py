@@ -6,12 +6,11 @@ IPCFS_HOSTILE_ROUNDS (default 1) rounds of each type, IPCFS_SEED for others than
 import errno
 import os
 import random
-import signal
 import time
 
 import pytest
 
-from kit import (BUILD, IPCCTL, ClientTimeout, T, eventually, fork, raises, read_all, run, spawn,
+from kit import (BUILD, IPCCTL, ClientTimeout, T, fork, raises, read_all, run, spawn,
                  write_once)
 
 HOSTILE = os.path.join(BUILD, "tests", "lib", "hostile")
@@ -125,7 +124,7 @@ def scribbled(mount, others, kind, seed):
               for _ in range(2)]
     start = time.monotonic()
     scribbler = spawn([HOSTILE, "scribble", engine_file(victim), str(seed)])
-    assert scribbler._popen.stdout.readline() == b"scribbling\n", scribbler.finish()
+    assert scribbler.hear() == "scribbling", scribbler.finish()
     waits = []
     while time.monotonic() < start + 0.4:
         at = time.monotonic()

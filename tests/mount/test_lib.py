@@ -160,7 +160,7 @@ def owner_of(obj, mode):
     """A process that holds it, directly by the word: nobody has looked at the object since."""
     file, at = os.readlink(obj.ctl_path("shm")), sh(f"{HOSTILE} field fast").out.strip()
     holder = lib("own", obj)
-    assert holder._popen.stdout.readline() == b"held\n"
+    assert holder.hear() == "held"
     if mode == "direct":
         assert int(sh(f"{HOSTILE} get {file} {at}").out) > 1    # neither off nor free
     return holder
@@ -183,22 +183,21 @@ def test_death_of_who_holds_it_by_the_word(area, mode, kind):
 @pytest.mark.parametrize("kind", LOCKS)
 def test_a_try_asks_the_daemon_only_where_a_close_can_be_on_its_way(mount, kind):
     def attempt():
-        client._popen.stdin.write(b"\n")
-        client._popen.stdin.flush()
-        return client._popen.stdout.readline()
+        client.say()
+        return client.hear()
 
     obj = mount.make(f"a.{kind}")
     holder, client = owner_of(obj, "direct"), spawn([LIB, "-try", obj.path], stdin=subprocess.PIPE)
-    assert client._popen.stdout.readline() == b"ready\n"
-    worker, = set(mount.pids()) - {mount.pid}
+    assert client.hear() == "ready"
+    worker = mount.worker()
     os.kill(worker, signal.SIGSTOP)
     try:
         for _ in range(1000):
-            assert attempt() == b"Resource temporarily unavailable\n"
+            assert attempt() == "Resource temporarily unavailable"
     finally:
         os.kill(worker, signal.SIGCONT)
     holder.kill()
-    assert attempt() == b"Success\n"
+    assert attempt() == "Success"
 
 
 @pytest.mark.parametrize("kind", LOCKS)
@@ -223,7 +222,7 @@ def test_a_file_gets_its_turn_among_direct_ones(area, mode, kind):
     loops = [lib("loop", obj, turns) for _ in range(2)]
     for _ in range(10):
         for loop in loops:
-            assert loop._popen.stdout.readline() == b"more\n"
+            assert loop.hear() == "more"
         assert end(taker(obj)) == "1\n"
     for loop in loops:
         loop.kill()

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from kit import IPCFS, T, eventually, fork, raises, run
+from kit import IPCFS, eventually, fork, raises, run
 from kit.mount import BUILD, WRAP, mounted_at
 from kit.proc import state_of
 from test_restart import adopt, end

@@ -254,11 +254,10 @@ def test_a_close_by_the_library_does_not_wait_for_it(area, end, kind):
     """And what it held comes back as soon as that can be."""
     obj = area.make(f"a.{kind}")
     client = spawn([LIB, "-close", obj.path], stdin=subprocess.PIPE)
-    assert client._popen.stdout.readline() == b"held\n"
+    assert client.hear() == "held"
     holder = Holder(obj)
-    client._popen.stdin.write(b"\n")
-    client._popen.stdin.flush()
-    assert client._popen.stdout.readline() == b"closed\n"
+    client.say()
+    assert client.hear() == "closed"
     assert state_of(holder.proc.pid) == "T"
     end(holder)
     assert fork(lambda: fcntl.flock(obj.open(os.O_RDWR), fcntl.LOCK_EX)).result() is None

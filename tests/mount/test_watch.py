@@ -79,11 +79,11 @@ def test_a_mount_is_aborted(tmp_path):
 
 
 def test_two_have_a_turn_at_a_time(tmp_path):
-    """The third begins when one of them ends."""
+    """The third begins when one of them ends; a watch in a watch has the outer one's turn."""
     turns, started = tmp_path / "turns", tmp_path / "started"
     turns.mkdir()
     os.mkfifo(started)
-    script = f"exec 3<> {started}; echo $$ >&3; exec sleep 1000"
+    script = f"{WATCH} true; exec 3<> {started}; echo $$ >&3; exec sleep 1000"
     with open(started, "r+b", buffering=0) as seen:
         watches = [subprocess.Popen([WATCH, "bash", "-c", script],
                                     env={**os.environ, "IPCFS_TURNS": str(turns)}) for _ in range(3)]
