@@ -55,7 +55,7 @@ static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)
 	now = state_now(o, *ret_page);
 	if (now.u.kind == PAGE_SLAB && now.u.size == cls && now.u.used < per_page[cls])
 		return true;
-	obj_damage(o, "slab list leads to a page that is none of its own");
+	obj_damage(o, "slab list refers to a page that is not its own");
 	return false;
 }
 
@@ -117,7 +117,7 @@ static void slab_free(struct ipc_obj *o, const ref_t *r, unsigned int n, uint32_
 	ref_t base = page_ref(o, page);
 
 	if (cls >= IPC_CLASSES || used < n || (*r - base) * IPC_UNIT % class_size[cls]) {
-		obj_damage(o, "a block was freed that is none");
+		obj_damage(o, "freed an invalid block");
 		return;
 	}
 	if (used == n && h->partial[cls] && (h->partial[cls] != page + 1 || s->l.next)) {
@@ -174,7 +174,7 @@ void heap_free(struct ipc_obj *o, ref_t r)
 	else if (s.u.kind == PAGE_BLOCK && s.u.size < IPC_ORDERS && r == page_ref(o, page))
 		pages_free(o, page, s.u.size);
 	else
-		obj_damage(o, "a block was freed that is none");
+		obj_damage(o, "freed an invalid block");
 }
 
 size_t heap_run_size(size_t size)

@@ -43,7 +43,7 @@ void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r)
 	/* Else who takes the head of a bent list would meet it again, for ever. */
 	if ((prev ? link_at(o, prev)->next : l->head) != r ||
 	    (next ? link_at(o, next)->prev : l->tail) != r || !l->count) {
-		obj_damage(o, "a list does not lead back");
+		obj_damage(o, "a list's back link is wrong");
 		return;
 	}
 	if (prev)

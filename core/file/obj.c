@@ -206,7 +206,7 @@ void obj_rollback(struct ipc_obj *o)
 	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
 
 	if (n > IPC_LOG_MAX) {
-		obj_damage(o, "undo log longer than it can be");
+		obj_damage(o, "undo log too long");
 		return;
 	}
 	while (n--) {

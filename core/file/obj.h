@@ -154,7 +154,7 @@ static inline bool may_store(struct ipc_obj *o, uint64_t n)
 		return false;
 	}
 	if (__builtin_expect(!o->stores, 0)) {
-		obj_damage(o, "a change without an end");
+		obj_damage(o, "a change that does not end");
 		return false;
 	}
 	o->stores--;
@@ -272,7 +272,7 @@ static inline ref_t list_next(struct ipc_obj *o, ref_t r)
 	ref_t next = AT(o, ipc_link, r)->next;
 
 	if (next && __builtin_expect(AT(o, ipc_link, next)->prev != r, 0))
-		obj_damage(o, "a list does not lead back");
+		obj_damage(o, "a list's back link is wrong");
 	return next;
 }
 
@@ -282,7 +282,7 @@ static inline ref_t list_prev(struct ipc_obj *o, ref_t r)
 	ref_t prev = AT(o, ipc_link, r)->prev;
 
 	if (prev && __builtin_expect(AT(o, ipc_link, prev)->next != r, 0))
-		obj_damage(o, "a list does not lead back");
+		obj_damage(o, "a list's back link is wrong");
 	return prev;
 }
 
@@ -311,7 +311,7 @@ static inline ref_t list_first(struct ipc_obj *o, const struct ipc_list *l)
 
 	/* Else the list may be a ring, which leads back everywhere. */
 	if (r && __builtin_expect(AT(o, ipc_link, r)->prev != 0, 0))
-		obj_damage(o, "a list does not lead back");
+		obj_damage(o, "a list's back link is wrong");
 	return r;
 }
 

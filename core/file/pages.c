@@ -61,7 +61,7 @@ void pages_remove(struct ipc_obj *o, uint32_t *head, uint32_t page)
 	/* Else who takes the first of a bent list would meet it again, for ever. */
 	if ((s->l.prev ? state(o, s->l.prev - 1)->l.next : *head) != page + 1 ||
 	    (s->l.next && state(o, s->l.next - 1)->l.prev != page + 1)) {
-		obj_damage(o, "a list of pages does not lead back");
+		obj_damage(o, "a page list's back link is wrong");
 		return;
 	}
 	count(o, head, -1u);
@@ -102,7 +102,7 @@ bool pages_alloc(struct ipc_obj *o, unsigned int order, uint32_t *ret_page)
 		return false;
 	page = __atomic_load_n(&h->free[k], __ATOMIC_RELAXED) - 1;
 	if (state(o, page)->u.kind != PAGE_FREE || state(o, page)->u.size != k) {
-		obj_damage(o, "a list of free pages leads to one in use");
+		obj_damage(o, "a list of free pages contains one in use");
 		return false;
 	}
 	pages_remove(o, &h->free[k], page);

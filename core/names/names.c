@@ -240,7 +240,7 @@ static int names_check(struct ipc_obj *m, struct ipc_check *k)
 			return k->why = "list of nodes longer than its count", -EIO;
 		if (heap_size(m, r) < sizeof(*node) + node->name_len + 1 ||
 		    node->name_len > IPC_NAME_MAX || memchr(node->name, 0, node->name_len))
-			return k->why = "node with an impossible name", -EIO;
+			return k->why = "node with an invalid name", -EIO;
 		objects += node->type != IPC_DIR;
 		id_max = node->id > id_max ? node->id : id_max;
 		k->blocks++;
@@ -249,9 +249,9 @@ static int names_check(struct ipc_obj *m, struct ipc_check *k)
 	if (n != M(m)->nodes.count)
 		k->why = "list of nodes shorter than its count";
 	else if (objects != M(m)->objects)
-		k->why = "objects do not add up";
+		k->why = "wrong count of objects";
 	else if (id_max >= M(m)->next_id)
-		k->why = "an id that was not given yet";
+		k->why = "an id that has not been assigned yet";
 	return k->why ? -EIO : 0;
 }
 

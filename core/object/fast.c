@@ -16,7 +16,7 @@ static void make_hold(struct ipc_obj *o, ref_t handle, struct ipc_handle *hd)
 	ref_t r = S(o)->spare;
 
 	if (!r) {
-		obj_damage(o, "a lock is held without a block for its hold");
+		obj_damage(o, "a held lock has no block for its hold");
 		return;
 	}
 	*AT(o, ipc_hold, r) = (struct ipc_hold){

@@ -17,7 +17,7 @@ void look_message(struct ipc_obj *o, ref_t msg, size_t skip, uint64_t *left, str
 
 	while ((n = msg_copy(o, msg, skip, buf, sizeof(buf)))) {
 		if (n > *left) {
-			obj_damage(o, "more in its messages than it has memory");
+			obj_damage(o, "its messages are larger than its memory");
 			return;
 		}
 		*left -= n;

@@ -249,7 +249,7 @@ struct msg_walk {
 static inline bool msg_again(struct ipc_obj *o, struct msg_walk *w, ref_t r)
 {
 	if (__builtin_expect(r == w->seen && r, 0)) {
-		obj_damage(o, "messages in a circle");
+		obj_damage(o, "messages form a cycle");
 		return true;
 	}
 	if (w->steps++ >= w->until) {

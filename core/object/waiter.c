@@ -159,7 +159,7 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 
 	/* Or whoever grants to the head of a line would find it there again. */
 	if (w->state != WAITER_WAITING && w->state != WAITER_TURN) {
-		obj_damage(o, "a waiter in line that does not wait");
+		obj_damage(o, "a queued waiter is not waiting");
 		return;
 	}
 	set64(o, w->result, result);

@@ -181,12 +181,12 @@ static int barrier_check(struct ipc_obj *o, struct ipc_check *k)
 
 		arrived += w->arg == b->round && !(w->flags & WAITER_PARKED);
 		if (w->op != OP_READ || w->arg > b->round)
-			k->why = "waits in a round that has not begun";
+			k->why = "a waiter of a round that has not begun";
 	}
 	if (b->broken > 1 || b->was_reset > 1)
-		k->why = "neither broken nor whole";
+		k->why = "neither broken nor intact";
 	else if (b->broken ? b->arrived : b->arrived != arrived)
-		k->why = "waiters do not add up";
+		k->why = "wrong count of waiters";
 	else if (b->parties && b->arrived >= b->parties)
 		k->why = "complete, but not open";
 	return k->why ? -EIO : 0;

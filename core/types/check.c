@@ -28,7 +28,7 @@ int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k)
 		return bad(k, "reference to a block that is too small or free");
 	/* One or two refer to each, but to texts that many handles show: and those count as well. */
 	if (k->steps++ > 8 * k->used)
-		return bad(k, "more references than there can be");
+		return bad(k, "too many references");
 	k->blocks++;
 	return 0;
 }
@@ -44,7 +44,7 @@ static int walk(struct ipc_obj *o, struct ipc_list *l, size_t size, struct ipc_c
 		if (check_block(o, r, size, k) < 0)
 			return -EIO;
 		if (AT(o, ipc_link, r)->prev != prev)
-			return bad(k, "list does not lead back");
+			return bad(k, "list with a wrong back link");
 		prev = r;
 	}
 	if (n != l->count || l->tail != prev)
@@ -62,7 +62,7 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 		return -EIO;
 	left = msg_at(o, msg)->len;
 	if (left > MSG_MOST)
-		return bad(k, "message longer than any can be");
+		return bad(k, "message too long");
 	for (ref_t r = msg; ; ) {
 		size_t cap = heap_size(o, r) - sizeof(struct ipc_msg);
 
@@ -71,7 +71,7 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 		if (!r)
 			break;
 		if (n++ > 64 || check_block(o, r, sizeof(struct ipc_msg), k) < 0)
-			return bad(k, "message of too many segments");
+			return bad(k, "message with too many segments");
 	}
 	return left ? bad(k, "message longer than its blocks") : 0;
 }
@@ -83,7 +83,7 @@ int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 
 	/* No message is met more often than those who can refer to it: a few for each block. */
 	if (k->met++ > 4 * (uint64_t)o->h->pages_used * (IPC_PAGE / 32))
-		return bad(k, "more references to messages than there can be");
+		return bad(k, "too many references to messages");
 	if (check_msg(o, msg, k) < 0)
 		return -EIO;
 	refs = msg_at(o, msg)->refs;
@@ -120,9 +120,9 @@ int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k)
 	if (n != q->count || q->tail != last)
 		return bad(k, "fewer messages than counted");
 	if (q->skip && (!q->head || q->skip >= msg_at(o, q->head)->len))
-		return bad(k, "more of the first message read than it has");
+		return bad(k, "more of the first message read than it contains");
 	if (bytes - q->skip != q->bytes)
-		return bad(k, "bytes do not add up");
+		return bad(k, "wrong count of bytes");
 	k->messages += n;
 	return 0;
 }
@@ -148,10 +148,10 @@ static int check_answer(struct ipc_obj *o, struct ipc_answer *a, struct ipc_chec
 	ref_t r = a->first;
 
 	if (a->kind > ANSWER_TOKEN)
-		return bad(k, "answer of no known kind");
+		return bad(k, "answer of an unknown kind");
 	for (uint32_t i = 0; i < a->count; i++) {
 		if (msg_again(o, &w, r))
-			return bad(k, "messages in a circle");
+			return bad(k, "messages form a cycle");
 		if (check_shared(o, r, k) < 0)
 			return -EIO;
 		r = msg_at(o, r)->next;
@@ -167,7 +167,7 @@ static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		if (w->op >= OP_OPS || w->line >= IPC_LINES || w->state > WAITER_REST)
-			return bad(k, "waiter of no known kind");
+			return bad(k, "waiter of an unknown kind");
 		if (check_answer(o, &w->got, k) < 0)
 			return -EIO;
 		k->waiters++;
@@ -215,7 +215,7 @@ static int check_handles(struct ipc_obj *o, struct ipc_check *k)
 		standing -= stands(o, r);
 	if (waiters != k->waiters || holds != h->holds.count || polls != h->polls.count || parked ||
 	    standing)
-		return bad(k, "handles' counts do not add up");
+		return bad(k, "wrong counts in handles");
 	k->leases = leases;
 	return 0;
 }
@@ -226,7 +226,7 @@ static int check_trash(struct ipc_obj *o, uint64_t blocks, struct ipc_check *k)
 	for (ref_t r = o->h->trash; r; r = msg_at(o, r)->next)
 		for (ref_t s = r; s; s = msg_at(o, s)->more)
 			if (k->blocks > blocks || check_block(o, s, sizeof(struct ipc_msg), k) < 0)
-				return bad(k, "trash without an end");
+				return bad(k, "trash list does not end");
 	return 0;
 }
 
@@ -257,14 +257,14 @@ int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
 	if (r == 0 && o->damage)
 		bad(&k, o->damage);
 	if (!k.why && k.parts % SHARE)
-		bad(&k, "a message's references do not add up");
+		bad(&k, "wrong count of references to a message");
 	k.blocks += k.parts / SHARE;
 	/*
 	 * Messages with very many references are counted too often: then the sum is only a bound.
 	 */
 	if (!k.why && (k.uncounted ? k.blocks < blocks : k.blocks != blocks))
-		bad(&k, k.blocks < blocks ? "blocks that nothing refers to" :
-					    "a block that two refer to");
+		bad(&k, k.blocks < blocks ? "blocks without a reference" :
+					    "block with two references");
 out:
 	*ret = k;
 	return k.why ? -EIO : 0;

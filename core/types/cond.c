@@ -366,16 +366,16 @@ static int cond_check(struct ipc_obj *o, struct ipc_check *k)
 
 		waiting += !settled(w);
 		if (w->op != OP_READ || (settled(w) && !(w->flags & WAITER_PARKED)))
-			k->why = "waits for a notify that it has";
+			k->why = "a waiter that has been notified waits for a notification";
 	}
 	LIST_EACH(o, &o->h->lines[LINE_LOCK], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		if (w->flags & WAITER_PARKED || (w->op == OP_READ && !settled(w)))
-			k->why = "waits for the lock without a notify";
+			k->why = "a waiter that has not been notified waits for the lock";
 	}
 	if (waiting != c->waiting || c->to_notify > waiting)
-		k->why = "waiters do not add up";
+		k->why = "wrong count of waiters";
 	return k->why ? -EIO : sem_check(o, &c->lock, k);
 }
 

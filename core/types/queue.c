@@ -517,11 +517,11 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 	    check_leases(o, &q->dead, false, k) < 0)
 		return -EIO;
 	if (k->leases != q->leased.count)
-		k->why = "handles' leases do not add up";
+		k->why = "wrong count of leases in handles";
 	else if (q->framing > FRAMING_RECORD)
 		k->why = "unknown framing";
 	else if (q->unfinished > (uint64_t)q->mq[0].count + q->leased.count + q->next_id + UINT32_MAX)
-		k->why = "more unfinished than there can be";
+		k->why = "too many unfinished messages";
 	return k->why ? -EIO : 0;
 }
 

@@ -213,10 +213,10 @@ static int rlock_check(struct ipc_obj *o, struct ipc_check *k)
 		if (hold->handle != s->owner)
 			k->why = "held by a handle that does not own it";
 		if (!hold->count || (hold->op != OP_READ && (hold->op != OP_FLOCK || hold->count > 1)))
-			k->why = "a hold of no known kind";
+			k->why = "a hold of an unknown kind";
 	}
 	if (s->value > 1 || (s->value && s->owner) || (s->owner && !o->h->holds.count))
-		k->why = "owner and value do not agree";
+		k->why = "owner and value disagree";
 	return k->why ? -EIO : sem_check(o, s, k);
 }
 

@@ -332,9 +332,9 @@ static int check_permits(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check 
 			held += hold->count;
 	}
 	if (s->bound && s->value > s->bound)
-		k->why = "more permits free than the bound";
+		k->why = "more free permits than the bound";
 	else if (shared != s->shared)
-		k->why = "shared holders do not add up";
+		k->why = "wrong count of shared holders";
 	else if (s->undo > 1 || s->scope >= SCOPES || s->jobserver > 1)
 		k->why = "unknown setting";
 	*ret_held = shared + held;

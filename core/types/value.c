@@ -349,7 +349,7 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 	if (v->text && check_shared(o, v->text, k) < 0)
 		return -EIO;
 	if (v->length > IPC_VALUE_MAX || v->length != (v->text ? msg_at(o, v->text)->len : 0)) {
-		k->why = "length of the text is wrong";
+		k->why = "wrong length of the text";
 		return -EIO;
 	}
 	len = ipc_value_text(o, text, sizeof(text));
@@ -357,7 +357,7 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 		k->why = "unknown type code";
 	else if (v->typecode && len && (normal(v->typecode, text, len, buf, &n) < 0 || n != len ||
 					memcmp(buf, text, n)))
-		k->why = "text is not of its type";
+		k->why = "text does not match the type";
 	return k->why ? -EIO : sem_check(o, &V(o)->lock, k);
 }
 

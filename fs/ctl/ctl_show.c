@@ -33,7 +33,7 @@ static uint32_t length(struct ipc_obj *o, const struct ipc_list *l)
 	LIST_EACH(o, l, r)
 		n++;
 	if (n != __atomic_load_n(&l->count, __ATOMIC_RELAXED))
-		obj_damage(o, "a list is not as long as its count");
+		obj_damage(o, "the length of a list does not match its count");
 	return n;
 }
 

@@ -42,12 +42,12 @@ static void usage(const char *name)
 	printf("usage: %s [options] MOUNTPOINT\n\n"
 	       "Mount a file system whose files are inter-process objects.\n\n"
 	       "ipcfs options:\n"
-	       "    -o state=DIR           where the objects live (default: a folder in /dev/shm)\n"
-	       "    -o memory=SIZE         limit of all objects together, K, M, G or %% (default: 25%%)\n"
-	       "    -o objects=N           limit of the number of objects (default: 1048576)\n"
-	       "    -o message=SIZE        limit of one message (default and most: %u)\n"
-	       "    -o framing=line|record of new queues (default: line)\n"
-	       "    -o take=any|rw         of new objects: rw: read-only handles only look (default: any)\n\n"
+	       "    -o state=DIR           where the objects are kept (default: a folder in /dev/shm)\n"
+	       "    -o memory=SIZE         memory limit of all objects together: K, M, G or %% (default: 25%%)\n"
+	       "    -o objects=N           limit on the number of objects (default: 1048576)\n"
+	       "    -o message=SIZE        size limit of one message (default and maximum: %u)\n"
+	       "    -o framing=line|record framing of new queues (default: line)\n"
+	       "    -o take=any|rw         rw: read-only handles of new objects only look (default: any)\n\n"
 	       "FUSE options:\n", name, IPC_MESSAGE_MAX);
 	fuse_cmdline_help();
 	fuse_lowlevel_help();
@@ -78,20 +78,20 @@ static int parse_limits(struct options *o)
 	o->new_framing = FRAMING_LINE;
 	if (o->memory && (text_size(o->memory, total, &o->memory_limit) < 0 ||
 			  o->memory_limit < 256 * 1024))
-		return fail("memory", "not a size of at least 256K");
+		return fail("memory", "must be a size of at least 256K");
 	if (o->objects && (text_size(o->objects, 0, &o->object_limit) < 0 || !o->object_limit))
-		return fail("objects", "not a number of at least 1");
+		return fail("objects", "must be a number of at least 1");
 	if (o->message && (text_size(o->message, 0, &o->message_limit) < 0 || !o->message_limit ||
 			   o->message_limit > IPC_MESSAGE_MAX))
-		return fail("message", "not a size of at most 1 MiB less 4096 bytes");
+		return fail("message", "must be a size of at most 1 MiB - 4096 bytes");
 	if (o->framing && !strcmp(o->framing, "record"))
 		o->new_framing = FRAMING_RECORD;
 	else if (o->framing && strcmp(o->framing, "line"))
-		return fail("framing", "line or record");
+		return fail("framing", "must be line or record");
 	if (o->take && !strcmp(o->take, "rw"))
 		o->new_take = TAKE_RW;
 	else if (o->take && strcmp(o->take, "any"))
-		return fail("take", "any or rw");
+		return fail("take", "must be any or rw");
 	return 0;
 }
 
@@ -103,11 +103,11 @@ static int find_state(struct options *o)
 	if (!o->state || *o->state == '/')
 		return 0;
 	if (!*o->state)
-		return fail("state", "the name of a directory is missing");
+		return fail("state", "the name of the directory is missing");
 	cwd = getcwd(NULL, 0);
 	if (!cwd || asprintf(&path, "%s/%s", cwd, o->state) < 0) {
 		free(cwd);
-		return fail(o->state, "not to be found, for this folder has no path");
+		return fail(o->state, "cannot be resolved: the current directory has no path");
 	}
 	free(cwd);
 	free(o->state);
@@ -130,7 +130,7 @@ static void warn_timeouts(void)
 			continue;
 		if (read(fd, buf, sizeof(buf) - 1) > 0 && strtoul(buf, NULL, 10))
 			log_line(LOG_WARNING, "fs.fuse.%s is %lu s: the kernel will abort this mount "
-				 "when a process waits longer", names[i], strtoul(buf, NULL, 10));
+				 "if a process waits longer", names[i], strtoul(buf, NULL, 10));
 		close(fd);
 	}
 }
@@ -145,7 +145,7 @@ static void say_what_is_hidden(const char *mountpoint)
 		return;
 	while ((e = readdir(dir)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) {
-			log_line(LOG_WARNING, "%s is not empty: its files (%s) are hidden while ipcfs is "
+			log_line(LOG_WARNING, "%s is not empty: its files (such as %s) are hidden while ipcfs is "
 				 "mounted over them", mountpoint, e->d_name);
 			break;
 		}
@@ -162,7 +162,7 @@ static void warn_logout(void)
 	    !logind_removes("", geteuid(), pw ? pw->pw_name : NULL))
 		return;
 	log_line(LOG_WARNING, "%s: systemd-logind will remove this state directory at your last logout; "
-		 "see RemoveIPC in ipcfs(1), or: loginctl enable-linger", fs.opt.state);
+		 "see RemoveIPC in ipcfs(1), or run: loginctl enable-linger", fs.opt.state);
 }
 
 /*
@@ -174,7 +174,7 @@ static int check_mountpoint(const char *path, bool may_be_dead)
 	struct stat st;
 
 	if (!may_be_dead && resume_clear_dead(path) < 0)
-		return fail(path, "a dead mount is in the way, and cannot be taken away");
+		return fail(path, "a dead mount is in the way and cannot be removed");
 	if (stat(path, &st) < 0)
 		return may_be_dead && errno == ENOTCONN ? 0 : fail(path, strerror(errno));
 	return S_ISDIR(st.st_mode) ? 0 : fail(path, strerror(ENOTDIR));
@@ -223,7 +223,7 @@ static void take_over(struct resume *r)
 		obj_unmap(&m);
 		return;
 	}
-	log_line(LOG_ERR, "%s; worker %d goes on", why, r->worker);
+	log_line(LOG_ERR, "%s; worker %d keeps running", why, r->worker);
 	r->restart = false;
 }
 

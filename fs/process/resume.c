@@ -229,7 +229,7 @@ void resume_unmount(int fuse_fd, const char *mountpoint)
 
 	close(fuse_fd);		/* or whoever looks at the mount now would wait for us */
 	if (!gone && unmount_lazily(mountpoint) < 0)
-		log_line(LOG_ERR, "%s could not be unmounted", mountpoint);
+		log_line(LOG_ERR, "cannot unmount %s", mountpoint);
 }
 
 /* A path of /proc/self/mountinfo as it is: blanks and the like are \ooo there. */
@@ -293,7 +293,7 @@ int resume_clear_dead(const char *mountpoint)
 		r = unmount_lazily(mountpoint);
 		if (r < 0)
 			return r;
-		log_line(LOG_NOTICE, "%s: took away the mount of an ipcfs that is dead", mountpoint);
+		log_line(LOG_NOTICE, "%s: removed the mount of a dead ipcfs", mountpoint);
 	}
 	return 0;
 }

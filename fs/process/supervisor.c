@@ -83,7 +83,7 @@ static bool has_ended(struct worker *w, const struct worker_shared *sh)
 		return false;
 	if (pid < 0) {
 		w->killed = true;		/* it may have been */
-		snprintf(w->end, sizeof(w->end), "worker %d, which was taken over, has died", w->pid);
+		snprintf(w->end, sizeof(w->end), "worker %d, started by another supervisor, has died", w->pid);
 	} else if (WIFSIGNALED(status)) {
 		w->killed = WTERMSIG(status) == SIGKILL;
 		snprintf(w->end, sizeof(w->end), "worker %d was killed by signal %d (%s)", w->pid,
@@ -122,9 +122,9 @@ static void upgrade(const struct worker *w, struct worker_shared *sh, struct res
 	r->worker = w->pid;
 	r->worker_fd = w->fd;
 	r->restart = true;
-	log_line(LOG_NOTICE, "going on as %s", sh->exe);
+	log_line(LOG_NOTICE, "upgrading to %s", sh->exe);
 	e = resume_exec(sh, r);
-	log_line(LOG_ERR, "%s: %s; going on with the program that runs", sh->exe, strerror(-e));
+	log_line(LOG_ERR, "%s: %s; keeping the running program", sh->exe, strerror(-e));
 	signal_worker(w, SIGKILL);
 }
 
@@ -174,7 +174,7 @@ static bool may_try_again(const struct failures *f, const struct worker_shared *
 	if (!is_shortage(sh->error))
 		return f->n < STARTS_MOST;
 	if (f->n == 1)
-		log_line(LOG_WARNING, "no worker can be started: %s; trying for a minute", sh->why);
+		log_line(LOG_WARNING, "cannot start a worker: %s; retrying for a minute", sh->why);
 	return ipc_now() - f->since < SHORTAGE_NS;
 }
 
@@ -187,10 +187,10 @@ _Noreturn static void give_up(const struct failures *f, const struct worker *w,
 			      const struct worker_shared *sh)
 {
 	if (sh->why[0])
-		log_line(LOG_ERR, "%s; no worker can be started (%u attempts), so %s is dead until it "
+		log_line(LOG_ERR, "%s; cannot start a worker (%u attempts): %s is dead until it "
 			 "is mounted again", sh->why, f->n, sh->mountpoint);
 	else
-		log_line(LOG_ERR, "%s, the last of %u in a row that served no request, so %s is dead "
+		log_line(LOG_ERR, "%s, the last of %u in a row that served no request: %s is dead "
 			 "until it is mounted again", w->end, f->n, sh->mountpoint);
 	exit(1);
 }

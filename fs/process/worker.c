@@ -147,7 +147,7 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 	 * often is no harm.
 	 */
 	if (replaying && !shared->begun && writev(fd, iov, count) < 0 && errno != ENOENT)
-		log_line(LOG_ERR, "the answer to the kernel's first request: %m");
+		log_line(LOG_ERR, "cannot answer the kernel's first request: %m");
 	if (replaying)
 		shared->begun = true;
 	if (replaying)
@@ -187,8 +187,8 @@ static void do_without_resend(void)
 	const struct fuse_in_header *h = (const void *)shared->request;
 	bool found = abandon_waiters(h->len ? h->unique : 0);
 
-	log_line(LOG_WARNING, "this kernel cannot send requests again (Linux 6.9 can): "
-		 "whoever waited got ECONNABORTED");
+	log_line(LOG_WARNING, "this kernel cannot resend requests (Linux 6.9 can): "
+		 "callers that waited got ECONNABORTED");
 	if (!h->len || found || h->len > sizeof(shared->request) || h->opcode == FUSE_INTERRUPT ||
 	    h->opcode == FUSE_FORGET || h->opcode == FUSE_BATCH_FORGET || h->opcode == FUSE_INIT)
 		return;
@@ -246,7 +246,7 @@ static void supervisor_ended(void)
 	pid = resume_spawn(shared, device_fd, guard.quick % 2,
 			   guard.quick > 7 ? 10000 : guard.quick ? 50 << guard.quick : 0);
 	if (pid < 0) {
-		log_line(LOG_ERR, "supervisor %d is gone, and there is no other: %s", fs.supervisor,
+		log_line(LOG_ERR, "supervisor %d is gone, and cannot start another: %s", fs.supervisor,
 			 strerror(-pid));
 		return;
 	}

@@ -125,7 +125,7 @@ void memory_begin(void)
 	spare.size = spare.fd < 0 || fstat(spare.fd, &st) < 0 ? 0 : (int64_t)st.st_size;
 	spare_fill();
 	if (spare.size < spare.want)
-		log_line(LOG_WARNING, "%s: the file system is full; whoever has to wait may get ENOSPC "
+		log_line(LOG_WARNING, "%s: the file system is full; callers that have to wait may get ENOSPC "
 			 "instead", fs.opt.state);
 }
 

@@ -81,18 +81,18 @@ static char *default_path(const char *mountpoint)
 static int is_private(const char *path, const struct stat *st, const char **ret_why)
 {
 	if (S_ISLNK(st->st_mode))
-		return state_refuse(-ENOTDIR, ret_why, "%s: is a symbolic link, which anybody might "
-				    "point elsewhere; -o state=DIR chooses a directory", path);
+		return state_refuse(-ENOTDIR, ret_why, "%s: is a symbolic link, which could be "
+				    "pointed elsewhere; choose a directory with -o state=DIR", path);
 	if (!S_ISDIR(st->st_mode))
-		return state_refuse(-ENOTDIR, ret_why, "%s: is not a directory; -o state=DIR chooses one",
+		return state_refuse(-ENOTDIR, ret_why, "%s: is not a directory; choose one with -o state=DIR",
 				    path);
 	if (st->st_uid != geteuid())
 		return state_refuse(-EPERM, ret_why, "%s: belongs to uid %u, not to you (uid %u); "
-				    "-o state=DIR chooses another directory", path, st->st_uid,
+				    "choose another directory with -o state=DIR", path, st->st_uid,
 				    geteuid());
 	if (st->st_mode & 077)
-		return state_refuse(-EPERM, ret_why, "%s: is open to others (mode %03o); close it "
-				    "(chmod 700), or choose another directory (-o state=DIR)", path,
+		return state_refuse(-EPERM, ret_why, "%s: is accessible to others (mode %03o); run "
+				    "chmod 700 on it, or choose another directory with -o state=DIR", path,
 				    st->st_mode & 07777);
 	return 0;
 }
@@ -104,7 +104,7 @@ static int open_dir(const char *path, const char **ret_why)
 	int fd, r;
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return state_refuse(-errno, ret_why, "%s: cannot be made: %s", path, strerror(errno));
+		return state_refuse(-errno, ret_why, "%s: cannot be created: %s", path, strerror(errno));
 	/* By its name first: another's cannot even be opened, and the reason is not "denied". */
 	if (lstat(path, &st) < 0)
 		return state_refuse(-errno, ret_why, "%s: %s", path, strerror(errno));
@@ -166,14 +166,14 @@ static int make_files(const char *path, const char **ret_why)
 		return 0;
 	if (has_objects())
 		return state_refuse(-ENOENT, ret_why, "%s/mount: is missing, and with it the names of "
-				    "the objects; put it back, or have them named anew by: "
+				    "the objects; restore it, or give them new names with: "
 				    "ipcctl check --repair %s", path, path);
 	if (mkdirat(fs.state_fd, "objects", 0700) < 0 && errno != EEXIST)
-		return state_refuse(-errno, ret_why, "%s/objects: cannot be made: %s", path,
+		return state_refuse(-errno, ret_why, "%s/objects: cannot be created: %s", path,
 				    strerror(errno));
 	r = make_mount_file();
 	if (r < 0)
-		return state_refuse(r, ret_why, "%s/mount: cannot be made: %s", path, strerror(-r));
+		return state_refuse(r, ret_why, "%s/mount: cannot be created: %s", path, strerror(-r));
 	return 0;
 }
 
@@ -223,7 +223,7 @@ static int open_objects(const char **ret_why)
 		return state_refuse(-ENOENT, ret_why, "%s: the state directory has been removed", path);
 	if (fd < 0 && errno == ENOENT)
 		return state_refuse(-ENOENT, ret_why, "%s/objects: is missing, and with it all objects; "
-				    "put it back, or begin anew without %s/mount", path, path);
+				    "restore it, or remove %s/mount to start afresh", path, path);
 	if (fd < 0)
 		return state_refuse(-errno, ret_why, "%s/objects: cannot be opened: %s", path,
 				    strerror(errno));
@@ -257,9 +257,9 @@ int state_refuse_mount_file(int error, const char *damage, const char **ret_why)
 		return state_refuse(error, ret_why, "%s/mount: was made by another version of ipcfs",
 				    path);
 	if (error == -EIO)
-		return state_refuse(error, ret_why, "%s/mount: is damaged (%s); put back a sound one, or "
-				    "have the objects named anew by: ipcctl check --repair %s", path,
-				    damage ? damage : "it does not begin as it should, or was cut short",
+		return state_refuse(error, ret_why, "%s/mount: is damaged (%s); restore a sound copy, or "
+				    "give the objects new names with: ipcctl check --repair %s", path,
+				    damage ? damage : "its header is invalid, or it was truncated",
 				    path);
 	return state_refuse(error, ret_why, "%s/mount: cannot be used: %s", path, strerror(-error));
 }

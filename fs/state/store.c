@@ -335,7 +335,7 @@ static int lock_for(struct object *ob, int64_t ns)
 	attr_recall(ob->node);
 	/* Cut short and made longer again, it has zeros instead. */
 	if (ob->o.h->magic != IPC_MAGIC || ob->o.h->id != ob->o.id)
-		obj_damage(&ob->o, "it is no engine file any more");
+		obj_damage(&ob->o, "it is no longer an engine file");
 	else if (ob->adopted)
 		return 0;
 	else
@@ -407,14 +407,14 @@ void store_bus_error(int sig, siginfo_t *si, void *context)
 
 	(void)context;
 	if (contains(&fs.mount, page))	/* the next worker will look whether it can go on with it */
-		log_line(LOG_ERR, "%s/mount was cut short, or its disk fails", fs.opt.state);
+		log_line(LOG_ERR, "%s/mount was truncated, or its disk is failing", fs.opt.state);
 	DL_FOREACH2(fs.lru, ob, lru_next) {
 		if (!contains(&ob->o, page))
 			continue;
 		if (mmap((void *)page, IPC_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 			break;
-		obj_damage(&ob->o, "its file was cut short");
+		obj_damage(&ob->o, "its file was truncated");
 		return;
 	}
 	signal(sig, SIG_DFL);		/* not an object: die of it, and let another worker look */

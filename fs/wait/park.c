@@ -105,7 +105,7 @@ static void give_up_served(struct object *ob, struct parked *p)
 		return;
 	}
 	/* Its file says so, and its lists do not: nobody would ever answer it. */
-	obj_damage(&ob->o, "a waiter that was served is in no list");
+	obj_damage(&ob->o, "a served waiter is in no list");
 }
 
 /*

@@ -615,7 +615,7 @@ static void bus_error(int sig, siginfo_t *si, void *context)
 	    mmap((void *)page, IPC_PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		signal(sig, SIG_DFL);
-	obj_damage(o, "its file was cut short");
+	obj_damage(o, "its file was truncated");
 }
 
 /* The state as it was, mapped anew: a round may have made the file longer, or holes in it. */

@@ -426,7 +426,7 @@ def test_no_resend(disk):
     eventually(lambda: lock.size == 1)
     empty.put(b"x\n")
     assert empty.take() == b"x\n"
-    assert "cannot send requests again" in mount.log()
+    assert "cannot resend requests" in mount.log()
 
 
 def pump_again(q, lines):

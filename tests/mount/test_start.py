@@ -227,7 +227,7 @@ def waiting(mount):
 def start_again(mount):
     """On a mount point where a dead mount is."""
     mount.start()
-    eventually(lambda: "took away the mount" in mount.log() and not run(["ls", mount.dir]).code)
+    eventually(lambda: "removed the mount" in mount.log() and not run(["ls", mount.dir]).code)
 
 
 def sent_away(clients):
@@ -330,7 +330,7 @@ def test_an_upgrade_that_finds_no_state(filled):
     pid = filled.worker()
     os.rename(os.path.join(filled.state, "mount"), filled.saved)
     os.kill(filled.pid, signal.SIGHUP)
-    eventually(lambda: "goes on" in filled.log() and "supervises worker" in filled.log())
+    eventually(lambda: "keeps running" in filled.log() and "supervises worker" in filled.log())
     assert filled.worker() == pid
     assert filled.obj("q.queue").take() == b"1\n"
     os.rename(filled.saved, os.path.join(filled.state, "mount"))
