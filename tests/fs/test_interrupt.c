@@ -13,173 +13,147 @@ static const char *answer_of(const struct wait *w, unsigned int lease)
 	return text;
 }
 
-TEST(interrupt_while_parked)
+static rq must_wait(const struct wait *w, const struct file *f)
 {
-	EACH_WAIT(w) {
-		struct file f[2];
-		rq a, b;
+	rq r = w->ask(f);
 
-		wait_begin(w, f);
-		a = w->ask(&f[0]);
-		IN_WAIT(w, told(a), "!WAITS");
-		b = w->ask(&f[1]);
-		IN_WAIT(w, told(b), "!WAITS");
-		interrupt(a);
-		IN_WAIT(w, told(a), "!EINTR");
-		/* What it waited for is the next one's. */
-		w->grant();
-		IN_WAIT(w, told(b), answer_of(w, 1));
-		daemon_end();
-	}
+	IN_WAIT(w, told(r), "!WAITS");
+	return r;
 }
 
-TEST(interrupt_before_its_request)
+static void must_get(const struct wait *w, rq r)
 {
-	EACH_WAIT(w) {
-		struct file f[2];
-		rq a, b;
+	IN_WAIT(w, told(r), answer_of(w, 1));
+}
 
-		wait_begin(w, f);
-		interrupt(k_next() + 1);
-		a = w->ask(&f[0]);
-		IN_WAIT(w, told(a), "!EINTR");
-		CHECK_INT(k.again, 0);
-		b = w->ask(&f[1]);
-		IN_WAIT(w, told(b), "!WAITS");
-		w->grant();
-		IN_WAIT(w, told(b), answer_of(w, 1));
-		daemon_end();
-	}
+static void interrupt_it(const struct wait *w, rq r)
+{
+	interrupt(r);
+	IN_WAIT(w, told(r), "!EINTR");
+}
+
+/* What an interrupted request waited for is the next one's. */
+static void grant_to(const struct wait *w, rq r)
+{
+	w->grant();
+	must_get(w, r);
+}
+
+/* A test that goes through every request that can wait, with two files open for it. */
+#define INTERRUPT(id)								\
+	static void scene_##id(const struct wait *w, const struct file f[2]);	\
+	TEST(interrupt_##id)							\
+	{									\
+		EACH_WAIT(w) {							\
+			struct file f[2];					\
+										\
+			wait_begin(w, f);					\
+			scene_##id(w, f);					\
+			daemon_end();						\
+		}								\
+	}									\
+	static void scene_##id(const struct wait *w, const struct file f[2])
+
+INTERRUPT(while_parked)
+{
+	rq a = must_wait(w, &f[0]), b = must_wait(w, &f[1]);
+
+	interrupt_it(w, a);
+	grant_to(w, b);
+}
+
+INTERRUPT(before_its_request)
+{
+	rq a;
+
+	interrupt(k_next() + 1);
+	a = w->ask(&f[0]);
+	IN_WAIT(w, told(a), "!EINTR");
+	CHECK_INT(k.again, 0);
+	grant_to(w, must_wait(w, &f[1]));
 }
 
 /* Nothing to wait for: the call has its answer, whatever the signal. */
-TEST(interrupt_of_what_need_not_wait)
+INTERRUPT(of_what_need_not_wait)
 {
-	EACH_WAIT(w) {
-		struct file f[2];
-		rq a;
-
-		wait_begin(w, f);
-		w->grant();
-		interrupt(k_next() + 1);
-		a = w->ask(&f[0]);
-		IN_WAIT(w, told(a), answer_of(w, 1));
-		daemon_end();
-	}
+	w->grant();
+	interrupt(k_next() + 1);
+	must_get(w, w->ask(&f[0]));
 }
 
-TEST(interrupt_after_the_grant)
+INTERRUPT(after_the_grant)
 {
-	EACH_WAIT(w) {
-		struct file f[2];
-		rq a, b;
+	rq a = must_wait(w, &f[0]), b;
 
-		wait_begin(w, f);
-		a = w->ask(&f[0]);
-		IN_WAIT(w, told(a), "!WAITS");
-		w->grant();
-		interrupt(a);
-		interrupt(a);
-		IN_WAIT(w, told(a), answer_of(w, 1));
-		b = w->ask(&f[1]);		/* must not be taken for the interrupted one */
-		k_sync();
-		CHECK(k.reqs[b].answered == false || k.reqs[b].error == 0);
-		daemon_end();
-	}
+	w->grant();
+	interrupt(a);
+	interrupt(a);
+	must_get(w, a);
+	b = w->ask(&f[1]);		/* must not be taken for the interrupted one */
+	k_sync();
+	CHECK(k.reqs[b].answered == false || k.reqs[b].error == 0);
 }
 
-TEST(interrupt_twice)
+INTERRUPT(twice)
 {
-	EACH_WAIT(w) {
-		struct file f[2];
-		rq a, b;
+	rq a = must_wait(w, &f[0]), b;
 
-		wait_begin(w, f);
-		a = w->ask(&f[0]);
-		interrupt(a);
-		interrupt(a);
-		b = w->ask(&f[1]);
-		interrupt(a);
-		IN_WAIT(w, told(a), "!EINTR");
-		IN_WAIT(w, told(b), "!WAITS");
-		interrupt(b);
-		IN_WAIT(w, told(b), "!EINTR");
-		w->grant();
-		a = w->ask(&f[0]);		/* both stand outside: it is the first again */
-		IN_WAIT(w, told(a), answer_of(w, 1));
-		daemon_end();
-	}
+	interrupt(a);
+	interrupt(a);
+	b = w->ask(&f[1]);
+	interrupt(a);
+	IN_WAIT(w, told(a), "!EINTR");
+	IN_WAIT(w, told(b), "!WAITS");
+	interrupt_it(w, b);
+	w->grant();
+	must_get(w, w->ask(&f[0]));	/* both stand outside: it is the first again */
 }
 
 /* The same handle waits twice, as threads that share a descriptor do. */
-TEST(interrupt_one_of_two_on_a_handle)
+INTERRUPT(one_of_two_on_a_handle)
 {
-	EACH_WAIT(w) {
-		struct file f[2];
-		rq a, b;
+	rq a = must_wait(w, &f[0]), b = must_wait(w, &f[0]);
 
-		wait_begin(w, f);
-		a = w->ask(&f[0]);
-		b = w->ask(&f[0]);
-		IN_WAIT(w, told(a), "!WAITS");
-		IN_WAIT(w, told(b), "!WAITS");
-		interrupt(a);
-		IN_WAIT(w, told(a), "!EINTR");
-		IN_WAIT(w, told(b), "!WAITS");
-		w->grant();
-		IN_WAIT(w, told(b), answer_of(w, 1));
-		daemon_end();
-	}
+	interrupt_it(w, a);
+	IN_WAIT(w, told(b), "!WAITS");
+	grant_to(w, b);
 }
 
-TEST(interrupt_after_a_restart)
+INTERRUPT(after_a_restart)
 {
-	EACH_WAIT(w) {
-		struct file f[2];
-		rq a, b;
+	rq a = must_wait(w, &f[0]), b = must_wait(w, &f[1]);
 
-		wait_begin(w, f);
-		a = w->ask(&f[0]);
-		b = w->ask(&f[1]);
-		k_sync();
-		daemon_kill_and_restart();
-		interrupt(a);
-		IN_WAIT(w, told(a), "!EINTR");
-		w->grant();
-		IN_WAIT(w, told(b), answer_of(w, 1));
-		daemon_end();
-	}
+	daemon_kill_and_restart();
+	interrupt_it(w, a);
+	grant_to(w, b);
 }
 
 /* The kernel tells the new worker of the signal before it sends the request again, or after. */
-TEST(interrupt_between_workers)
+static void between_workers(const struct wait *w, const struct file f[2], bool before)
 {
-	for (int before = 0; before < 2; before++)
-		EACH_WAIT(w) {
-			struct file f[2];
-			rq a, b;
+	rq a = must_wait(w, &f[0]), b = must_wait(w, &f[1]);
+	struct fuse_interrupt_in in = { .unique = (2 * (uint64_t)a) | RESENT };
 
-			wait_begin(w, f);
-			a = w->ask(&f[0]);
-			b = w->ask(&f[1]);
-			k_sync();
-			daemon_kill();
-			daemon_restart_only();
-			if (before) {
-				struct fuse_interrupt_in in = { .unique = (2 * (uint64_t)a) | RESENT };
+	daemon_kill();
+	daemon_restart_only();
+	if (before)
+		k_send(FUSE_INTERRUPT, 0, &in, sizeof(in), NULL, 0);
+	k_resend_all();
+	if (!before)
+		interrupt(a);
+	IN_WAIT(w, told(a), "!EINTR");
+	IN_WAIT(w, told(b), "!WAITS");
+	grant_to(w, b);
+}
 
-				k_send(FUSE_INTERRUPT, 0, &in, sizeof(in), NULL, 0);
-				k_resend_all();
-			} else {
-				k_resend_all();
-				interrupt(a);
-			}
-			IN_WAIT(w, told(a), "!EINTR");
-			IN_WAIT(w, told(b), "!WAITS");
-			w->grant();
-			IN_WAIT(w, told(b), answer_of(w, 1));
-			daemon_end();
-		}
+INTERRUPT(before_it_is_sent_again)
+{
+	between_workers(w, f, true);
+}
+
+INTERRUPT(after_it_was_sent_again)
+{
+	between_workers(w, f, false);
 }
 
 /* The wait ends and the signal comes, in one go: one of them wins, and nothing is lost. */
