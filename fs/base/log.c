@@ -2,9 +2,10 @@
 /* Log lines: to stderr in the foreground, to syslog else. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <fuse_log.h>
 #include <syslog.h>
 
-#include "state/fs.h"
+#include "base/log.h"
 
 static bool to_syslog;
 

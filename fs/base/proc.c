@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "state/fs.h"
+#include "base/proc.h"
 
 static ssize_t read_proc(uint32_t pid, const char *file, char *buf, size_t size)
 {

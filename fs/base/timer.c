@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <sys/timerfd.h>
 
-#include "state/fs.h"
+#include "base/timer.h"
+#include "object/engine.h"
+
+int timer_fd = -1;
 
 static struct timer **heap;
 static size_t heap_len, heap_cap;
@@ -49,7 +52,7 @@ static void arm(void)
 		its.it_value.tv_sec = t / 1000000000;
 		its.it_value.tv_nsec = t % 1000000000;
 	}
-	timerfd_settime(fs.timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
+	timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
 }
 
 void timer_set(struct timer *t, int64_t deadline)

@@ -45,7 +45,6 @@ struct ctl_file {
  * The size of control files, as in sysfs: it is not known before they are read, and programs take
  * a regular file of size 0 for empty.
  */
-#define CTL_SIZE	4096
 
 /* The files of a node, up to a row without a name; NULL: it has none. */
 const struct ctl_file *ctl_table(const struct node *n);

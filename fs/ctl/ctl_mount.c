@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The mount's own .ctl files, and those of .ctl/limits. */
+#include "base/proc.h"
 #include "ctl/rows.h"
 #include "object/text.h"
 #include "state/memory.h"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/proc.h"
 #include "ctl/ctl.h"
 #include "wait/held.h"
 #include "object/type.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which .ctl files there are: one line for each type. And what is in all their tables. */
+#include "base/proc.h"
 #include "ctl/rows.h"
 #include "object/number.h"
 

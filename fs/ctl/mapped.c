@@ -15,7 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "ctl/ctl.h"
-#include "process/worker.h"
+#include "base/mounted.h"
 #include "ctl/plain.h"
 
 #define LOOKS_MOST 32			/* at a time; who has more of them asks for trouble */
@@ -55,7 +55,7 @@ static void *look(void *arg)
 {
 	struct look *l = arg;
 	dev_t dev;
-	bool mapped = resume_mounted(fs.mountpoint, &dev) && has_mapped(l->tid, dev, l->ino);
+	bool mapped = mount_is_ours(fs.mountpoint, &dev) && has_mapped(l->tid, dev, l->ino);
 
 	pthread_mutex_lock(&fs.lock);
 	reply_send(l->req, &(struct reply){

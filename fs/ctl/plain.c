@@ -8,7 +8,6 @@
 
 #include "state/array.h"
 #include "ctl/ctl.h"
-#include "process/worker.h"
 #include "ctl/plain.h"
 
 struct snapshot {

@@ -15,7 +15,7 @@
 
 #include "device/reply.h"
 #include "object/type.h"
-#include "process/worker.h"
+#include "ops/abandon.h"
 
 static void reply_result_to(uint64_t unique, uint32_t op, int64_t result)
 {

@@ -165,7 +165,7 @@ enum outcome name_create(struct request *rq)
 {
 	struct reply *rp = &rq->reply;
 	struct node *n = NULL;
-	bool write;
+	bool write = false;
 	int r = make(rq, false, &n);
 
 	/* Another one was faster: the kernel looks it up again, and opens it. */

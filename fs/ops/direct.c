@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/proc.h"
 #include "ops/direct.h"
 #include "object/fast.h"
 #include "client/lib.h"

@@ -2,6 +2,7 @@
 /* The other requests on open files: locks, ioctls, seeks. */
 #include <poll.h>
 
+#include "base/proc.h"
 #include "ops/direct.h"
 #include "wait/held.h"
 #include "ops/io.h"

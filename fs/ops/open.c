@@ -2,6 +2,7 @@
 /* Opening and closing. */
 #include <linux/fuse.h>
 
+#include "base/proc.h"
 #include "state/alias.h"
 #include "ctl/ctl.h"
 #include "wait/damaged.h"

@@ -13,6 +13,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/proc.h"
+#include "ops/observer.h"
 #include "ops/dispatch.h"
 #include "base/logind.h"
 #include "state/state.h"
@@ -20,7 +23,7 @@
 #include "object/type.h"
 #include "process/worker.h"
 
-struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1 };
+struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
 
 #define OPT(text, field) { text, offsetof(struct options, field), 0 }
 
@@ -186,7 +189,7 @@ static int begin(void)
 	const char *why = "";
 	struct rlimit files;
 
-	if (state_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&why) < 0) {
+	if (state_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&observer, &why) < 0) {
 		fprintf(stderr, "ipcfs: %s\n", why);
 		return 1;
 	}

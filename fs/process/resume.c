@@ -23,6 +23,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/mounted.h"
 #include "process/worker.h"
 
 #define VARIABLE "IPCFS_RESUME"
@@ -232,56 +234,6 @@ void resume_unmount(int fuse_fd, const char *mountpoint)
 		log_line(LOG_ERR, "cannot unmount %s", mountpoint);
 }
 
-/* A path of /proc/self/mountinfo as it is: blanks and the like are \ooo there. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; to++) {
-		unsigned int c;
-
-		if (*s == '\\' && sscanf(s + 1, "%3o", &c) == 1) {
-			*to = (char)c;
-			s += 4;
-		} else {
-			*to = *s++;
-		}
-	}
-	*to = 0;
-}
-
-bool resume_mounted(const char *mountpoint, dev_t *ret_dev)
-{
-	unsigned int major, minor;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL, user[32];
-	bool ours = false;
-	size_t size = 0;
-
-	snprintf(user, sizeof(user), ",user_id=%u,", geteuid());
-	while (f && getline(&line, &size, f) > 0) {
-		char *path = line, *rest = strstr(line, " - ");
-
-		if (sscanf(line, "%*s %*s %u:%u", &major, &minor) != 2)
-			continue;
-		for (int i = 0; i < 4 && path; i++)
-			path = strchr(path, ' ') ? strchr(path, ' ') + 1 : NULL;
-		if (!path || !rest || rest < path)
-			continue;
-		path[strcspn(path, " ")] = 0;
-		unescape(path);
-		if (strcmp(path, mountpoint))
-			continue;
-		/* the last one is on top */
-		ours = !strncmp(rest, " - fuse.ipcfs ", 14) && strstr(rest, user);
-		*ret_dev = makedev(major, minor);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return ours;
-}
-
 int resume_clear_dead(const char *mountpoint)
 {
 	struct statfs st;
@@ -289,7 +241,7 @@ int resume_clear_dead(const char *mountpoint)
 	int r;
 
 	/* stat() may know the answer from before; statfs() asks. */
-	while (resume_mounted(mountpoint, &dev) && statfs(mountpoint, &st) < 0 && errno == ENOTCONN) {
+	while (mount_is_ours(mountpoint, &dev) && statfs(mountpoint, &st) < 0 && errno == ENOTCONN) {
 		r = unmount_lazily(mountpoint);
 		if (r < 0)
 			return r;

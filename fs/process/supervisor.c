@@ -16,6 +16,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "process/worker.h"
 
 #define QUICK_NS	100000000	/* a worker that lives shorter than this died of itself */

@@ -27,6 +27,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "ops/observer.h"
 #include "ops/dispatch.h"
 #include "wait/held.h"
 #include "wait/watch.h"
@@ -35,6 +37,7 @@
 #include "device/reply.h"
 #include "state/notify.h"
 #include "object/type.h"
+#include "ops/abandon.h"
 #include "process/worker.h"
 
 #define INIT_RESEND	(1u << 7)	/* FUSE_HAS_RESEND >> 32 */
@@ -294,7 +297,7 @@ static void *event_loop(void *arg)
 		pthread_mutex_lock(&fs.lock);
 		switch (e.data.u64 & 0xff) {
 		case EVENT_TIMER:
-			if (read(fs.timer_fd, &n, sizeof(n)) > 0 || errno == EAGAIN)
+			if (read(timer_fd, &n, sizeof(n)) > 0 || errno == EAGAIN)
 				timers_expire();
 			break;
 		case EVENT_SIGNAL:
@@ -433,14 +436,14 @@ static int open_events(int *ret_signal_fd)
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ends_fd = watch_open();
-	fs.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
 	held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (*ret_signal_fd < 0 || epoll_fd < 0 || ends_fd < 0 || fs.timer_fd < 0 || stop_fd < 0 ||
+	if (*ret_signal_fd < 0 || epoll_fd < 0 || ends_fd < 0 || timer_fd < 0 || stop_fd < 0 ||
 	    held_fd < 0)
 		return -errno;
 	epoll_add(*ret_signal_fd, EVENT_SIGNAL);
-	epoll_add(fs.timer_fd, EVENT_TIMER);
+	epoll_add(timer_fd, EVENT_TIMER);
 	epoll_add(stop_fd, EVENT_STOP);
 	epoll_add(held_fd, EVENT_HELD);
 	epoll_add(ends_fd, EVENT_PROCESS);
@@ -453,7 +456,7 @@ static void close_events(int signal_fd)
 	watch_close();
 	close(signal_fd);
 	close(epoll_fd);
-	close(fs.timer_fd);
+	close(timer_fd);
 	close(stop_fd);
 	close(held_fd);
 	held_fd = -1;
@@ -488,7 +491,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	fs.started = sh->started;
 	fresh = true;
 	stopping = false;
-	r = store_load(&why);
+	r = store_load(&observer, &why);
 	if (r < 0)
 		return start_failed(r, why);
 	r = fuse_session_custom_io(se, &device, fd);

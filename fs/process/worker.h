@@ -63,14 +63,6 @@ pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_progra
 void resume_unmount(int fuse_fd, const char *mountpoint);
 /* A dead ipcfs mount of this user is in the way: take it away. 0 or -errno. */
 int resume_clear_dead(const char *mountpoint);
-/* Is what is mounted there an ipcfs of this user? And its st_dev. */
-bool resume_mounted(const char *mountpoint, dev_t *ret_dev);
 
-/* ---- abandon.c ---- */
-/*
- * The kernel cannot send again what was not answered: whoever waits gets ECONNABORTED. Whether
- * the request `unique` was among them.
- */
-bool abandon_waiters(uint64_t unique);
 
 #endif

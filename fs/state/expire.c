@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
+#include "base/log.h"
 #include "state/alias.h"
 #include "state/notify.h"
 

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "base/timer.h"
 #include "object/engine.h"
 #include "names/names.h"
 #include "object/type.h"
@@ -28,6 +29,7 @@
 #define ENTRY_TIMEOUT	3600.0		/* names change through this mount alone */
 #define PLUS_TIMEOUT	0.01		/* attributes handed out by READDIRPLUS */
 #define ONE_TICK	1e-9			/* the kernel rounds up */
+#define CTL_SIZE	4096		/* what a file of a .ctl says, as in sysfs; and NAME@SECONDS */
 #define MAX_IO		(1024u * 1024)	/* bytes of one READ or WRITE */
 
 /* ---- inode numbers: what the kernel calls a file ---- */
@@ -84,13 +86,6 @@ struct node {
 	UT_hash_handle by_id, by_name, by_cookie;
 	uint32_t key_len;
 	char key[];			/* parent's id, then the name */
-};
-
-/* Something that is to happen at a time: timer.c. */
-struct timer {
-	int64_t deadline;		/* CLOCK_MONOTONIC ns */
-	uint32_t heap_at;		/* place in the heap of deadlines, + 1; 0: it is not set */
-	void (*fire)(struct timer *t);	/* removes it or sets it anew */
 };
 
 /* An object that is mapped. */
@@ -172,8 +167,19 @@ struct target {
 	uint64_t base;			/* the same without the alias */
 };
 
+/* What the folders above state/ want to know of it, and what it asks them: ops/observer.c. */
+struct state_observer {
+	bool (*ctl_exists)(const struct target *t);	/* its node has a .ctl file of this number */
+	void (*ctl_attr)(const struct target *t, struct stat *st);
+	void (*damaged)(struct ipc_env *env, struct ipc_obj *o, const char *why);
+	void (*kept)(struct object *ob);		/* somebody keeps its lock */
+	void (*restarted)(struct object *ob);		/* first used by a worker that follows another */
+	void (*goes)(struct object *ob);		/* it is about to be unmapped */
+};
+
 struct fs {
 	pthread_mutex_t lock;
+	const struct state_observer *above;
 	struct options opt;
 	const char *mountpoint;
 	struct fuse_session *se;
@@ -187,7 +193,6 @@ struct fs {
 	struct object *look;
 	uint64_t memory;		/* as in the mount file, to look at without its lock */
 	uint64_t started;
-	int timer_fd;
 	/* what main.c and the supervisor say for .ctl/status */
 	pid_t supervisor;
 	uint32_t restarts;
@@ -230,13 +235,9 @@ static inline int error_of(int64_t result)
 	return result >= 0 ? 0 : result > -512 ? (int)-result : EIO;
 }
 
-/* ---- log.c ---- */
-void log_init(bool syslog);
-void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* ---- store.c: the files of the state directory, which state.c opens ---- */
 /* The mount file and the index; in the worker. A sentence in *ret_why when refused. */
-int store_load(const char **ret_why);
+int store_load(const struct state_observer *above, const char **ret_why);
 void store_unload(void);
 void store_bus_error(int sig, siginfo_t *si, void *context);
 struct object *object_of(struct node *n, int *ret_error);	/* mapped now; to the end of the turn at least */
@@ -310,21 +311,5 @@ void settle_all(void);				/* after a start: look at every object in use */
  */
 void settle_told(void);
 void settle_told_in(struct object *ob);
-
-/* ---- timer.c ---- */
-void timer_set(struct timer *t, int64_t deadline);	/* IPC_NEVER: not */
-void timer_remove(struct timer *t);
-void timers_expire(void);			/* event thread: deadlines that have passed */
-void timers_free(void);
-
-/* ---- proc.c ---- */
-uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */
-bool proc_killed(uint32_t tid);			/* it is ending because of a signal */
-bool proc_dying(uint32_t tid);			/* it is gone, or will end as soon as it runs */
-char proc_state(uint32_t tid);		/* R, S, T …; 0: gone */
-uint64_t proc_start(uint32_t pid);		/* start time in clock ticks; 0: gone */
-uint32_t proc_uid(uint32_t pid);
-void proc_command(uint32_t pid, char *buf, size_t size);
-uint64_t proc_memory_total(void);
 
 #endif

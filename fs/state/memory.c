@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/log.h"
 #include "state/memory.h"
 #include "object/type.h"
 

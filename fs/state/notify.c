@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <syslog.h>
 
+#include "base/log.h"
 #include "state/notify.h"
 
 #define NOTIFY_RESEND 7			/* Linux 6.9 */

@@ -17,10 +17,9 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/log.h"
 #include "state/alias.h"
 #include "file/damage.h"
-#include "wait/damaged.h"
-#include "wait/held.h"
 #include "file/lock.h"
 #include "state/memory.h"
 #include "state/state.h"
@@ -73,15 +72,16 @@ uint64_t store_recount(void)
 	return sum;
 }
 
-int store_load(const char **ret_why)
+int store_load(const struct state_observer *above, const char **ret_why)
 {
 	int fd = state_open_files(ret_why), r;
 
 	if (fd < 0)
 		return fd;
+	fs.above = above;
 	fs.env = (struct ipc_env){
 		.dirfd = fs.objects_fd, .alone = true, .account = memory_account, .full = memory_full,
-		.damaged = damage_found,
+		.damaged = above->damaged,
 	};
 	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd, .alone = true };
 	r = obj_map(&fs.mount_env, fd, &fs.mount);
@@ -98,7 +98,7 @@ int store_load(const char **ret_why)
 	}
 	if (r < 0)
 		return state_refuse_mount_file(r, fs.mount.damage, ret_why);
-	fs.mount_env.damaged = damage_found;
+	fs.mount_env.damaged = above->damaged;
 	fs.mount_env.full = memory_full;
 	memory_begin();
 	return 0;
@@ -188,12 +188,11 @@ void object_unmap(struct object *ob)
 		n->size = ipc_size(&ob->o);
 		n->size_known = true;
 	}
-	held_forget(ob);
+	fs.above->goes(ob);
 	timer_remove(&ob->timer);
 	memory_hungry(ob, false);
 	if (ob->look)
 		LL_DELETE2(fs.look, ob, look_next);
-	pollers_forget(ob);
 	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped--;
 	n->ob = NULL;
@@ -233,7 +232,7 @@ static void adopt(struct object *ob)
 
 	ob->adopted = true;
 	if (same)			/* a restart: its people are there */
-		pollers_find(ob);
+		fs.above->restarted(ob);
 	if (ipc_check(o, &k) < 0) {
 		obj_damage(o, k.why);
 		ob->direct = same;	/* who could say? */
@@ -361,7 +360,7 @@ int object_lock(struct object *ob)
 	int r = lock_for(ob, ob->held ? 0 : LOCK_NS);
 
 	if (r == -EBUSY)
-		held_add(ob);
+		fs.above->kept(ob);
 	return r;
 }
 

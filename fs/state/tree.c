@@ -9,7 +9,6 @@
 #include <utlist.h>
 
 #include "state/alias.h"
-#include "ctl/ctl.h"
 #include "object/type.h"
 
 /* ---- nodes ---- */
@@ -267,7 +266,7 @@ int target_of(uint64_t nodeid, struct target *t)
 	case SUB_END_B:
 		return t->node->type == IPC_TWOWAY ? 0 : -ESTALE;
 	default:
-		return ctl_exists(t) ? 0 : -ESTALE;
+		return fs.above->ctl_exists(t) ? 0 : -ESTALE;
 	}
 }
 
@@ -307,7 +306,7 @@ void target_attr(const struct target *t, struct stat *st)
 	set_time(&st->st_mtim, b->mtime);
 	set_time(&st->st_ctim, b->ctime);
 	if (t->sub >= SUB_CTL) {
-		ctl_attr(t, st);
+		fs.above->ctl_attr(t, st);
 		return;
 	}
 	if (t->sub == SUB_SELF && node_is_dir(n)) {

@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include "base/proc.h"
 #include "wait/held.h"
 #include "object/type.h"
 #include "client/lib.h"

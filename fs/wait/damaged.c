@@ -17,6 +17,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "file/damage.h"
 #include "wait/damaged.h"
 #include "state/memory.h"

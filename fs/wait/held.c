@@ -33,6 +33,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/log.h"
+#include "base/proc.h"
 #include "wait/held.h"
 #include "file/lock.h"
 #include "object/type.h"

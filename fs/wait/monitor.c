@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
+#include "base/proc.h"
 #include "wait/held.h"
 #include "wait/monitor.h"
 #include "object/type.h"

@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/proc.h"
 #include "wait/held.h"
 #include "state/memory.h"
 #include "wait/monitor.h"

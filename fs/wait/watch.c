@@ -8,6 +8,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "object/type.h"
 #include "wait/watch.h"
 

@@ -5,6 +5,7 @@
  * outside of the engine files; with the engine's own fault points (IPC_FAULTS) they number every
  * instant at which a death could matter.
  */
+#include "ops/observer.h"
 #include "kernel.h"
 
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 #include "ops/dispatch.h"
 #include "state/state.h"
 
-struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1 };
+struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
 
 struct control {			/* shared with the worker */
 	long fault;			/* armed with the next request that is read */
@@ -143,7 +144,7 @@ static void begin(const struct options *opt)
 	const char *why = "";
 
 	fs = (struct fs){
-		.lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1, .timer_fd = -1,
+		.lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1,
 		.mountpoint = "/mnt", .opt = *opt,
 	};
 	fs.opt.state = strdup(folder);
@@ -153,7 +154,7 @@ static void begin(const struct options *opt)
 		fs.opt.object_limit = 1 << 20;
 	if (!fs.opt.message_limit)
 		fs.opt.message_limit = IPC_MESSAGE_MAX;
-	if (state_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&why) < 0)
+	if (state_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&observer, &why) < 0)
 		test_fail(__FILE__, __LINE__, "%s", why);
 	mount_body()->epoch++;
 	mount_body()->memory = store_recount();
@@ -386,7 +387,7 @@ static void check_files(const char *but)
 {
 	const char *why = "";
 
-	if (store_load(&why) < 0)
+	if (store_load(&observer, &why) < 0)
 		test_fail(__FILE__, __LINE__, "%s", why);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		int e = 0;

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ops/observer.h"
 #include "calls.h"
 
 static pid_t threads[8];		/* processes that live, so that they can be asked for */
@@ -341,7 +342,7 @@ static unsigned int aliases(void)
 	/* The worker's file: look at it while nothing is under way. */
 	k_sync();
 	daemon_kill();
-	CHECK(store_load(&why) == 0);
+	CHECK(store_load(&observer, &why) == 0);
 	n = mount_body()->aliases.count;
 	store_unload();
 	daemon_restart();
