@@ -105,7 +105,7 @@ def test_a_mount_is_refused(filled, damage):
     assert filled.obj("q.queue").drain() == b"1\n2\n"
 
 
-@pytest.mark.parametrize("what, word", [("file", "not a directory"), ("link", "symbolic link"), ("none/x", "cannot be made")])
+@pytest.mark.parametrize("what, word", [("file", "not a directory"), ("link", "symbolic link"), ("none/x", "cannot be created")])
 def test_what_is_no_state_directory(mount_with, tmp_path, what, word):
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path)

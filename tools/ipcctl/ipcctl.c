@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * ipcctl: looks at and looks after the objects of an ipcfs mount.
+ * ipcctl: inspects and manages the objects of an ipcfs mount.
  *
  * Everything goes through the files of the mount (NAME.ctl/ and .ctl/), so it
  * sees what a shell script could see, needs no library of the daemon, and works
@@ -33,14 +33,14 @@ void print_version(FILE *out)
 static void print_help(FILE *out)
 {
 	fputs("Usage: ipcctl COMMAND [options] [arguments]\n\n"
-	      "Looks at and looks after the objects of an ipcfs mount.\n\n"
+	      "Inspects and manages the objects of an ipcfs mount.\n\n"
 	      "Commands:\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\nOptions:\n"
-	      "  -h, --help     this text; 'ipcctl COMMAND --help' for a command's\n"
-	      "  -V, --version  the version\n\n"
-	      "See ipcctl(1), and ipcfs(1) for the objects themselves.\n", out);
+	      "  -h, --help     show this help; 'ipcctl COMMAND --help' for a command\n"
+	      "  -V, --version  show the version\n\n"
+	      "See ipcctl(1), and ipcfs(5) for the objects themselves.\n", out);
 }
 
 static const struct command *find_command(const char *name)

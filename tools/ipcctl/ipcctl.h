@@ -47,8 +47,8 @@ extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_crea
 	{ 'J', "json", NULL, "JSON, with every column" }, \
 	{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" }, \
 	{ 'b', "bytes", NULL, "sizes in bytes" }, \
-	{ 'o', "output", "LIST", "these columns, separated by commas" }, \
-	{ OPT_NO_HEADINGS, "noheadings", NULL, "no line of headings" }
+	{ 'o', "output", "LIST", "print these columns, separated by commas" }, \
+	{ OPT_NO_HEADINGS, "noheadings", NULL, "print no headings" }
 
 /* As getopt: an option's code (its argument in optarg), or -1. Mistakes, -h and -V end here. */
 int next_option(const struct command *cmd, int argc, char **argv);

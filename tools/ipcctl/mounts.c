@@ -108,6 +108,6 @@ int mounts_read_or_complain(struct mounts *ret)
 	if (r < 0)
 		complain("/proc/self/mountinfo", "%s", strerror(-r));
 	else if (!ret->n)
-		complain("no ipcfs is mounted here", "'ipcfs MOUNTPOINT' mounts one");
+		complain("no ipcfs is mounted here", "mount one with 'ipcfs MOUNTPOINT'");
 	return r < 0 ? r : ret->n ? 0 : -ENOENT;
 }

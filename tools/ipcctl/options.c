@@ -8,8 +8,8 @@
 #include "util.h"
 
 static const struct opt common_options[] = {
-	{ 'h', "help", NULL, "this text" },
-	{ 'V', "version", NULL, "the version" },
+	{ 'h', "help", NULL, "show this help" },
+	{ 'V', "version", NULL, "show the version" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -91,7 +91,7 @@ void table_option(const struct command *cmd, struct table_options *o, int code)
 		break;
 	case 'o':
 		if (table_choose(cmd->columns, cmd->n_columns, optarg, o) < 0)
-			usage_error(cmd, "no such columns: %s", optarg);
+			usage_error(cmd, "unknown columns: %s", optarg);
 		break;
 	}
 }

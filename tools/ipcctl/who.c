@@ -19,8 +19,8 @@ const struct column who_columns[N_WHO] = {
 	[WHO_UID]	= { "UID", COLUMN_NUMBER, COLUMN_EXTRA, "user id" },
 	[WHO_USER]	= { "USER", COLUMN_TEXT, 0, "user name" },
 	[WHO_OPERATION]	= { "OPERATION", COLUMN_TEXT, 0, "what it waits for, or how it holds" },
-	[WHO_SECONDS]	= { "SECONDS", COLUMN_NUMBER, 0, "for how long already" },
-	[WHO_COMMAND]	= { "COMMAND", COLUMN_TEXT, 0, "what runs there" },
+	[WHO_SECONDS]	= { "SECONDS", COLUMN_NUMBER, 0, "for how long" },
+	[WHO_COMMAND]	= { "COMMAND", COLUMN_TEXT, 0, "its command line" },
 };
 
 static char *user_name(const char *uid)
@@ -153,7 +153,7 @@ const struct command cmd_holders = {
 	.name = "holders",
 	.args = "[NAME|DIRECTORY]...",
 	.summary = "Lists who holds locks, permits and leases",
-	.details = "Of an object, of all in a directory, or of every ipcfs mount.\n",
+	.details = "Of an object, of all objects in a directory, or of every ipcfs mount.\n",
 	.options = who_options,
 	.columns = who_columns,
 	.n_columns = N_WHO,
@@ -164,8 +164,8 @@ const struct command cmd_holders = {
 const struct command cmd_waiters = {
 	.name = "waiters",
 	.args = "[NAME|DIRECTORY]...",
-	.summary = "Lists who waits, the first in line first",
-	.details = "For an object, for all in a directory, or on every ipcfs mount.\n",
+	.summary = "Lists who waits, in the order of the wait queue",
+	.details = "For an object, for all objects in a directory, or on every ipcfs mount.\n",
 	.options = who_options,
 	.columns = who_columns,
 	.n_columns = N_WHO,

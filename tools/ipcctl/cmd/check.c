@@ -47,7 +47,7 @@ static int check_folder(int at, const char *name, const char *shown, struct chec
 		ret->objects++;
 		if (r < 0) {
 			ret->damaged++;
-			printf("%s: %s\n", text, r == -EIO ? "damaged; the daemon's log says how" :
+			printf("%s: %s\n", text, r == -EIO ? "damaged; the daemon's log says why" :
 			       strerror(-r));
 			continue;
 		}
@@ -75,7 +75,7 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 	status = str("%s/.ctl/status", argv[optind]);
 	if (access(status, F_OK) == 0) {
 		if (repair) {
-			complain(argv[optind], "is mounted; unmount it first, and repair its state directory");
+			complain(argv[optind], "is mounted; unmount it first, then repair its state directory");
 			return EXIT_FAILURE;
 		}
 		r = check_folder(AT_FDCWD, argv[optind], argv[optind], &result);
@@ -95,15 +95,15 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 }
 
 static const struct opt check_options[] = {
-	{ 'R', "repair", NULL, "mend what can be mended, and say what is lost" },
+	{ 'R', "repair", NULL, "repair what can be repaired, and say what is lost" },
 	{ 0, NULL, NULL, NULL },
 };
 
 const struct command cmd_check = {
 	.name = "check",
 	.args = "STATE|MOUNT",
-	.summary = "Checks that every object is sound, and repairs",
-	.details = "A state directory is checked and repaired while no daemon uses it.\n"
+	.summary = "Checks that every object is sound, and repairs damage",
+	.details = "A state directory can be checked and repaired while no daemon uses it.\n"
 		   "Damaged files are kept as objects/ID.damaged.\n",
 	.options = check_options,
 	.usage_status = EXIT_USAGE,

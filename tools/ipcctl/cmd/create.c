@@ -82,7 +82,7 @@ static int set(const struct new_object *o, const char *key, const char *value)
 	return write_line(o->name, value);
 }
 
-/* "; it has bound, scope, undo": what could have been meant. */
+/* "; there are: bound, scope, undo": what could have been meant. */
 static char *known_settings(const struct new_object *o)
 {
 	char *ctl CLEANUP(free_string) = str("%s.ctl", o->name);
@@ -96,7 +96,7 @@ static char *known_settings(const struct new_object *o)
 		if (!strcmp(e->d_name, "cancel") || fstatat(dirfd(dir), e->d_name, &st, 0) < 0 ||
 		    !S_ISREG(st.st_mode) || !(st.st_mode & 0222))
 			continue;
-		buf_puts(&b, b.len ? ", " : "; it has ");
+		buf_puts(&b, b.len ? ", " : "; there are: ");
 		buf_puts(&b, e->d_name);
 	}
 	if (dir)
@@ -160,7 +160,7 @@ static void complain_make(const struct new_object *o, int error)
 	char *suffixes CLEANUP(free_string) = type_suffixes();
 
 	if (error == -EINVAL || !o->type)
-		complain(o->name, "not a name for an object; it ends in one of %s", suffixes);
+		complain(o->name, "not a name for an object; names end in one of %s", suffixes);
 	else
 		complain(o->name, "%s", strerror(-error));
 }
@@ -227,13 +227,13 @@ static int run_create(const struct command *cmd, int argc, char **argv)
 	o.name = name;
 	o.type = type_of(name);
 	if (o.two_way && !(o.type && o.type->folder))
-		usage_error(cmd, "only a pipe has two ends, NAME.pipe/; for directories use mkdir");
+		usage_error(cmd, "only NAME.pipe/ may end in a slash; use mkdir for directories");
 	r = create(&o, argc - optind - 1, argv + optind + 1);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static const struct opt create_options[] = {
-	{ 'm', "mode", "MODE", "its permissions, octal, whatever the umask" },
+	{ 'm', "mode", "MODE", "its permissions in octal, whatever the umask" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -243,7 +243,7 @@ const struct command cmd_create = {
 	.summary = "Creates an object with its settings, or nothing if one is refused",
 	.details =
 		"The keys are the settings in NAME.ctl/, and `value` of a sem, event or value.\n"
-		"NAME.pipe/ with a slash makes the two-way pipe.\n\n"
+		"NAME.pipe/ with a slash makes a two-way pipe.\n\n"
 		"  ipcctl create jobs.queue maxsize=100 framing=record\n"
 		"  ipcctl create gpu.sem value=3 bound=3\n",
 	.options = create_options,

@@ -10,7 +10,7 @@ enum { DOCTOR_RESULT, DOCTOR_CHECK, DOCTOR_FOUND, DOCTOR_CURE, N_DOCTOR };
 
 static const struct column doctor_columns[N_DOCTOR] = {
 	[DOCTOR_RESULT]	= { "RESULT", COLUMN_TEXT, 0, "ok, warn (works with limits) or fail" },
-	[DOCTOR_CHECK]	= { "CHECK", COLUMN_TEXT, 0, "what was looked at" },
+	[DOCTOR_CHECK]	= { "CHECK", COLUMN_TEXT, 0, "what was checked" },
 	[DOCTOR_FOUND]	= { "FOUND", COLUMN_TEXT, 0, "what is there, and what that means" },
 	[DOCTOR_CURE]	= { "CURE", COLUMN_TEXT, COLUMN_BELOW, "what to do about it" },
 };
@@ -51,7 +51,7 @@ static int run_doctor(const struct command *cmd, int argc, char **argv)
 	while ((c = next_option(cmd, argc, argv)) != -1)
 		table_option(cmd, &options, c);
 	if (argc - optind > 1)
-		usage_error(cmd, "needs one mount point at most");
+		usage_error(cmd, "takes at most one mount point");
 	doctor_kernel(&t);
 	doctor_fuse(&t);
 	doctor_machine(&t);
@@ -75,16 +75,16 @@ static int run_doctor(const struct command *cmd, int argc, char **argv)
 static const struct opt doctor_options[] = {
 	{ 'J', "json", NULL, "JSON" },
 	{ 'r', "raw", NULL, "one blank between columns, for scripts" },
-	{ 'o', "output", "LIST", "these columns, separated by commas" },
+	{ 'o', "output", "LIST", "print these columns, separated by commas" },
 	{ 0, NULL, NULL, NULL },
 };
 
 const struct command cmd_doctor = {
 	.name = "doctor",
 	.args = "[MOUNT]",
-	.summary = "Checks what this machine has for ipcfs, and its mounts",
+	.summary = "Checks what this machine offers to ipcfs, and its mounts",
 	.details =
-		"Changes nothing. A mount that does not answer is given up after 2 seconds.\n"
+		"Changes nothing. It waits 2 seconds for a mount to answer.\n"
 		"Exit status: 0, or 1 if a check failed (warnings do not count).\n",
 	.options = doctor_options,
 	.columns = doctor_columns,

@@ -140,7 +140,7 @@ static int run_restart(const struct command *cmd, int argc, char **argv)
 }
 
 static const struct opt restart_options[] = {
-	{ 'w', "wait", "SECONDS", "wait at most so long for the new worker (default 10)" },
+	{ 'w', "wait", "SECONDS", "wait at most this long for the new worker (default 10)" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -148,7 +148,7 @@ const struct command cmd_restart = {
 	.name = "restart",
 	.args = "MOUNT",
 	.summary = "Upgrades the daemon of a mount in place to the program on disk",
-	.details = "Nobody who uses the mount notices: waits go on, handles stay open.\n",
+	.details = "Users of the mount do not notice: waits continue, handles stay open.\n",
 	.options = restart_options,
 	.usage_status = EXIT_USAGE,
 	.run = run_restart,

@@ -133,9 +133,9 @@ static void complain_taken(const struct run_options *o)
 		return;
 	}
 	if (!holders.n_rows) {
-		complain(o->name, "%s; nobody borrows it now: %s", after,
+		complain(o->name, "%s; nobody is borrowing it now: %s", after,
 			 has_permits(t.type) ? "its permits were taken by reading, or never given" :
-			 "it was taken by reading, or given back just now");
+			 "it was taken by reading, or has just been given back");
 		return;
 	}
 	complain(o->name, "%s; held by", after);
@@ -264,10 +264,10 @@ static int run_run(const struct command *cmd, int argc, char **argv)
 }
 
 static const struct opt run_options[] = {
-	{ 'w', "wait", "SECONDS", "wait at most so long" },
+	{ 'w', "wait", "SECONDS", "wait at most this long" },
 	{ 'n', "nonblock", NULL, "do not wait at all" },
 	{ 's', "shared", NULL, "share a .lock with other holders of this kind" },
-	{ 'E', "conflict-exit-code", "N", "exit status when it is taken (default 1)" },
+	{ 'E', "conflict-exit-code", "N", "exit status if it is taken (default 1)" },
 	{ 0, NULL, NULL, NULL },
 };
 
@@ -276,9 +276,9 @@ const struct command cmd_run = {
 	.args = "NAME [--] COMMAND [ARGUMENT]...",
 	.summary = "Runs a command while it holds a lock or a permit",
 	.details =
-		"As flock(1), but the command does not inherit the lock, and on a time-out the\n"
-		"holders are named. Exit status: the command's, 128 and the signal if one killed\n"
-		"it, 1 if the lock was taken, 125 if ipcctl failed, 126 or 127 if the command\n"
+		"Like flock(1), but the command does not inherit the lock, and holders are listed if\n"
+		"the time limit passes. Exit status: the command's, or 128 plus the signal that\n"
+		"killed it; 1 if the lock was taken; 125 if ipcctl failed; 126 or 127 if the command\n"
 		"cannot be run or found.\n",
 	.options = run_options,
 	.usage_status = EXIT_RUN_FAILED,

@@ -11,7 +11,7 @@ enum { SHOW_KEY, SHOW_VALUE, SHOW_KIND, N_SHOW };
 
 static const struct column show_columns[N_SHOW] = {
 	[SHOW_KEY]	= { "KEY", COLUMN_TEXT, 0, "its name, as in NAME.ctl/" },
-	[SHOW_VALUE]	= { "VALUE", COLUMN_TEXT, 0, "what it is now" },
+	[SHOW_VALUE]	= { "VALUE", COLUMN_TEXT, 0, "its current value" },
 	[SHOW_KIND]	= { "KIND", COLUMN_TEXT, 0, "setting (writing changes it) or fact" },
 };
 
@@ -165,14 +165,14 @@ static const struct opt show_options[] = {
 	{ 'J', "json", NULL, "JSON" },
 	{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" },
 	{ 'b', "bytes", NULL, "sizes in bytes only" },
-	{ OPT_NO_HEADINGS, "noheadings", NULL, "no line of headings" },
+	{ OPT_NO_HEADINGS, "noheadings", NULL, "print no headings" },
 	{ 0, NULL, NULL, NULL },
 };
 
 const struct command cmd_show = {
 	.name = "show",
 	.args = "NAME|MOUNT",
-	.summary = "Shows an object's state and settings, who waits for it and who holds it",
+	.summary = "Shows an object's state and settings, its waiters and its holders",
 	.options = show_options,
 	.columns = show_columns,
 	.n_columns = N_SHOW,

@@ -68,7 +68,7 @@ static void check_fusermount(struct table *t)
 		finding(t, bad, "fusermount3", str("%s is on a file system mounted nosuid", path),
 			xstrdup("mount that without nosuid, or mount as root"));
 	else if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-		finding(t, bad, "fusermount3", xstrdup("of no use here: this session was started "
+		finding(t, bad, "fusermount3", xstrdup("does not work here: this session was started "
 			"with no_new_privs"), xstrdup("start the daemon outside of it (a "
 			"service's NoNewPrivileges=, a sandbox)"));
 	else
@@ -113,7 +113,7 @@ static void check_config(struct table *t)
 			"may mount with -o allow_other"), NULL);
 	else if (!geteuid())
 		finding(t, VERDICT_OK, "user_allow_other", xstrdup("not set in /etc/fuse.conf; "
-			"root may mount with -o allow_other all the same"), NULL);
+			"root may mount with -o allow_other anyway"), NULL);
 	else
 		finding(t, VERDICT_WARN, "user_allow_other", str("%s: only root may mount with "
 			"-o allow_other, for several users", r == -EACCES ?

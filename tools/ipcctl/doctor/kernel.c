@@ -19,18 +19,18 @@ static bool at_least(unsigned int major, unsigned int minor, const unsigned int 
 static void check_features(struct table *t, const unsigned int have[2])
 {
 	if (at_least(5, 2, have))
-		finding(t, VERDICT_OK, "FOPEN_STREAM", xstrdup("a waiting read does not hold up "
+		finding(t, VERDICT_OK, "FOPEN_STREAM", xstrdup("a waiting read does not delay "
 			"writes on the same descriptor"), NULL);
 	else
-		finding(t, VERDICT_FAIL, "FOPEN_STREAM", xstrdup("comes with Linux 5.2: on this "
-			"kernel a waiting read holds up every write on its descriptor"),
-			xstrdup("use a newer kernel (5.2, better 6.9), or open read-only and "
+		finding(t, VERDICT_FAIL, "FOPEN_STREAM", xstrdup("new in Linux 5.2: on this "
+			"kernel a waiting read delays every write on its descriptor"),
+			xstrdup("use a newer kernel (5.2 or, better, 6.9), or open read-only and "
 				"write-only handles"));
 	if (at_least(6, 9, have))
-		finding(t, VERDICT_OK, "FUSE_NOTIFY_RESEND", xstrdup("waits go on when the daemon "
+		finding(t, VERDICT_OK, "FUSE_NOTIFY_RESEND", xstrdup("waits continue when the daemon "
 			"is restarted"), NULL);
 	else
-		finding(t, VERDICT_WARN, "FUSE_NOTIFY_RESEND", xstrdup("comes with Linux 6.9: on "
+		finding(t, VERDICT_WARN, "FUSE_NOTIFY_RESEND", xstrdup("new in Linux 6.9: on "
 			"this kernel a restart of the daemon ends every wait with an error; the "
 			"objects stay"), xstrdup("use Linux 6.9 or newer"));
 }
@@ -43,15 +43,15 @@ static void check_timeout(struct table *t, const char *name)
 
 	if (r < 0) {
 		/* Before Linux 6.15, or the module is not loaded yet. */
-		finding(t, VERDICT_OK, name, xstrdup("this kernel sets no time limit to requests"),
+		finding(t, VERDICT_OK, name, xstrdup("this kernel sets no time limit on requests"),
 			NULL);
 		return;
 	}
 	b.data[strcspn(b.data, "\n")] = '\0';
 	if (!strcmp(b.data, "0"))
-		finding(t, VERDICT_OK, name, xstrdup("0: requests may wait for ever"), NULL);
+		finding(t, VERDICT_OK, name, xstrdup("0: requests may wait without limit"), NULL);
 	else
-		finding(t, VERDICT_WARN, name, str("%s: the kernel aborts a whole mount when one "
+		finding(t, VERDICT_WARN, name, str("%s: the kernel aborts a whole mount if one "
 			"wait takes longer than %s s", b.data, b.data),
 			str("sysctl fs.fuse.%s=0, before mounting", name));
 }

@@ -47,22 +47,22 @@ void check_allocation(struct table *t, const char *dir)
 
 	if (fd < 0)
 		finding(t, errno == ENOSPC ? VERDICT_WARN : VERDICT_FAIL, check,
-			str("cannot be made: %s", strerror(errno)),
-			xstrdup("make room or access there, or mount ipcfs with -o state=DIR"));
+			str("cannot be created: %s", strerror(errno)),
+			xstrdup("free space or grant access there, or mount ipcfs with -o state=DIR"));
 	else if (fallocate(fd, 0, 0, (off_t)size) < 0)
 		finding(t, errno == ENOSPC ? VERDICT_WARN : VERDICT_FAIL, check,
-			str("get no memory: fallocate: %s", strerror(errno)),
+			str("cannot be allocated: fallocate: %s", strerror(errno)),
 			xstrdup("mount ipcfs with -o state=DIR on another file system: tmpfs, ext4, "
 				"xfs or btrfs"));
 	else if ((map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED)
 		finding(t, VERDICT_FAIL, check, str("cannot be shared: mmap: %s", strerror(errno)),
 			xstrdup("mount ipcfs with -o state=DIR on another file system"));
 	else if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0)
-		finding(t, VERDICT_WARN, check, str("give no memory back before they are removed "
+		finding(t, VERDICT_WARN, check, str("return no memory until they are removed "
 			"(punching a hole: %s)", strerror(errno)),
 			xstrdup("mount ipcfs with -o state=DIR on tmpfs, ext4, xfs or btrfs"));
 	else
-		finding(t, VERDICT_OK, check, xstrdup("can be allocated, shared and given back"), NULL);
+		finding(t, VERDICT_OK, check, xstrdup("can be allocated, shared and freed"), NULL);
 	if (map != MAP_FAILED)
 		munmap(map, size);
 }
@@ -73,11 +73,11 @@ static void check_logout(struct table *t)
 
 	if (logind_removes("", geteuid(), pw ? pw->pw_name : NULL))
 		finding(t, VERDICT_WARN, "RemoveIPC", xstrdup("systemd-logind removes what you have in "
-			SHM " at your last logout: mounts that go on after that lose their objects"),
+			SHM " at your last logout: mounts that continue after that lose their objects"),
 			xstrdup("loginctl enable-linger; or RemoveIPC=no in /etc/systemd/logind.conf "
 				"(as root); or mount with -o state=DIR elsewhere"));
 	else
-		finding(t, VERDICT_OK, "RemoveIPC", xstrdup("your objects in " SHM " outlive your "
+		finding(t, VERDICT_OK, "RemoveIPC", xstrdup("your objects in " SHM " survive your "
 			"logout"), NULL);
 }
 
@@ -100,19 +100,19 @@ static void check_shm(struct table *t)
 	size = format_bytes(total);
 	available = format_bytes(left);
 	if ((unsigned long)fs.f_type != TMPFS_MAGIC)
-		finding(t, VERDICT_WARN, SHM, xstrdup("is no tmpfs: objects are slow and wear the "
+		finding(t, VERDICT_WARN, SHM, xstrdup("is not a tmpfs: objects are slow and wear out the "
 			"disk"), xstrdup("mount -t tmpfs -o mode=1777 tmpfs " SHM " (as root)"));
 	else if (access(SHM, W_OK | X_OK) < 0)
 		finding(t, VERDICT_FAIL, SHM, xstrdup("you may not write there"),
 			xstrdup("chmod 1777 " SHM " (as root), or mount with -o state=DIR"));
 	else if (total < memory / 4)
 		finding(t, VERDICT_WARN, SHM, str("%s, less than a quarter of the memory (%s), "
-			"which is ipcfs's own limit: it is full before that is reached", size, quarter),
+			"ipcfs's default limit: it fills up before that is reached", size, quarter),
 			shm_cure(memory / 4));
 	else if (left < memory / 4)
 		finding(t, VERDICT_WARN, SHM, str("%s free of %s, less than a quarter of the "
-			"memory (%s), which is ipcfs's own limit: it may be full before that", available, size, quarter),
-			xstrdup("see what fills it: du -sh " SHM "/*"));
+			"memory (%s), ipcfs's default limit: it may fill up before that", available, size, quarter),
+			xstrdup("find out what fills it: du -sh " SHM "/*"));
 	else
 		finding(t, VERDICT_OK, SHM, str("%s free of %s; ipcfs uses at most %s by default",
 			available, size, quarter), NULL);
@@ -126,12 +126,12 @@ static void check_files(struct table *t)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	found = limit.rlim_max == RLIM_INFINITY ?
-		str("%llu, and as many as wanted", (unsigned long long)limit.rlim_cur) :
+		str("%llu, and no maximum", (unsigned long long)limit.rlim_cur) :
 		str("%llu, at most %llu", (unsigned long long)limit.rlim_cur,
 		    (unsigned long long)limit.rlim_max);
 	if (limit.rlim_max < MANY_FILES)
-		finding(t, VERDICT_WARN, "RLIMIT_NOFILE", found, xstrdup("each array in use takes one, "
-			"and each process that holds with scope=process: raise `nofile` in "
+		finding(t, VERDICT_WARN, "RLIMIT_NOFILE", found, xstrdup("each array in use needs one, "
+			"and so does each process that holds with scope=process: raise `nofile` in "
 			"/etc/security/limits.conf, or LimitNOFILE= of the service"));
 	else
 		finding(t, VERDICT_OK, "RLIMIT_NOFILE", found, NULL);

@@ -81,13 +81,13 @@ static void check_mount(struct table *t, const struct mount *m)
 	case -ENOTCONN:
 	case -ECONNABORTED:
 		finding(t, VERDICT_FAIL, check, xstrdup("dead: no daemon serves it"),
-			str("ipcfs %s (takes its place, the objects are there), or "
+			str("ipcfs %s (replaces it and keeps the objects), or "
 			    "fusermount3 -u %s", arg, arg));
 		break;
 	case -ETIMEDOUT:
 		finding(t, VERDICT_FAIL, check, str("no answer within %d s",
 			(int)(LIMIT / NSEC_PER_SEC)),
-			str("see whether its processes are stopped (SIGCONT); the last resort, "
+			str("check whether its processes are stopped (SIGCONT); as a last resort, "
 			    "which ends every wait: echo 1 > /sys/fs/fuse/connections/%u/abort",
 			    m->minor));
 		break;
@@ -132,7 +132,7 @@ void doctor_mounts(struct table *t, const char *path)
 		n++;
 	}
 	if (!n && path)
-		finding(t, VERDICT_FAIL, "mounts", str("%s is no ipcfs mount point", path),
+		finding(t, VERDICT_FAIL, "mounts", str("%s is not an ipcfs mount point", path),
 			str("ipcfs %s", path));
 	else if (!n)
 		finding(t, VERDICT_OK, "mounts", xstrdup("no ipcfs is mounted here"), NULL);

@@ -55,8 +55,8 @@ static void check_futex(struct table *t)
 	int r = word == MAP_FAILED ? errno : try_futex(word);
 
 	if (r)
-		finding(t, VERDICT_FAIL, "futex", str("does not work between processes (%s): whoever "
-			"attaches to an object directly could not wait", strerror(r)),
+		finding(t, VERDICT_FAIL, "futex", str("does not work between processes (%s): programs "
+			"that attach directly could not wait", strerror(r)),
 			xstrdup("emulators and some sandboxes lack futex(2): run on a Linux kernel"));
 	else
 		finding(t, VERDICT_OK, "futex", xstrdup("wakes a sleeper in another process"), NULL);
@@ -73,7 +73,7 @@ static void check_memfd(struct table *t)
 		finding(t, VERDICT_FAIL, "memfd", str("%s: ipcfs cannot start", strerror(r)),
 			xstrdup("a sandbox must allow memfd_create(2)"));
 	else
-		finding(t, VERDICT_OK, "memfd", xstrdup("outlives the daemon's worker"), NULL);
+		finding(t, VERDICT_OK, "memfd", xstrdup("survives the daemon's worker"), NULL);
 }
 
 static void check_pidfd(struct table *t)
@@ -82,8 +82,8 @@ static void check_pidfd(struct table *t)
 	int r = fd < 0 ? -fd : syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 ? errno : 0;
 
 	if (r)
-		finding(t, VERDICT_WARN, "pidfd", str("%s: scope=process, ipcctl restart and going on "
-			"after the supervisor's death do not work", strerror(r)),
+		finding(t, VERDICT_WARN, "pidfd", str("%s: scope=process, ipcctl restart and recovery "
+			"from the supervisor's death do not work", strerror(r)),
 			xstrdup("use Linux 5.3 or newer; a sandbox must allow pidfd_open(2)"));
 	else
 		finding(t, VERDICT_OK, "pidfd", xstrdup("the end of a process is noticed"), NULL);

@@ -92,7 +92,7 @@ static const char *map_error(int r)
 {
 	return r == -ENOENT ? "its file is missing" :
 	       r == -EPROTO ? "its file was made by another version of ipcfs" :
-	       r == -EIO ? "its file has no valid header, or was cut short" : strerror(-r);
+	       r == -EIO ? "its file has no valid header, or was truncated" : strerror(-r);
 }
 
 /* ---- the namespace ---- */
@@ -259,7 +259,7 @@ static int check_names(struct state *s, const char *dir)
 		return r;
 	}
 	s->result->repaired++;
-	printf("the namespace: made anew, what was there is mount.damaged; "
+	printf("the namespace: made anew, the old one is mount.damaged; "
 	       "names, folders, owners and modes are lost\n");
 	collect(s, &m);
 	unmap(&m);
@@ -369,16 +369,16 @@ static void check_object(struct state *s, const struct item *it)
 	if (!why && (!s->repair || drop_handles(s, it) == 0))
 		return;
 	s->result->damaged++;
-	say(s, it, why ? why : "it breaks when its handles are closed");
+	say(s, it, why ? why : "it turns out damaged when its handles are closed");
 	if (!s->repair)
 		return;
 	r = replace(s, it);
 	if (r == 0)
 		s->result->repaired++;
 	text = r < 0 ? str("cannot be repaired: %s", strerror(-r)) :
-	       messages ? str("is empty now; up to %llu messages are lost (objects/%llu.damaged)",
+	       messages ? str("is now empty; up to %llu messages are lost (objects/%llu.damaged)",
 			      (unsigned long long)messages, (unsigned long long)it->id) :
-	       str("is empty now; its content and settings are lost (objects/%llu.damaged)",
+	       str("is now empty; its content and settings are lost (objects/%llu.damaged)",
 		   (unsigned long long)it->id);
 	say(s, it, text);
 }
@@ -392,7 +392,7 @@ static void check_files(struct state *s)
 		if (find(s, ids[i]))
 			continue;
 		s->result->damaged++;
-		printf("objects/%llu: no name leads to it\n", (unsigned long long)ids[i]);
+		printf("objects/%llu: no name refers to it\n", (unsigned long long)ids[i]);
 		if (!s->repair || put_aside(s, ids[i], "") < 0 || put_aside(s, ids[i], ".data") < 0)
 			continue;
 		s->result->repaired++;
@@ -418,7 +418,7 @@ static void check_parent(struct state *s, const struct item *it)
 	name = str("recovered-%llu-%.200s", (unsigned long long)it->id, it->name);
 	if (names_move(&m, it->ref, IPC_ROOT_ID, name, strlen(name), 0, 0, &ref) == 0) {
 		s->result->repaired++;
-		printf("%s: this is its name now\n", name);
+		printf("%s: is its name now\n", name);
 	}
 	unmap(&m);
 }
@@ -440,7 +440,7 @@ static int open_state(struct state *s, const char *dir)
 	}
 	has_names = faccessat(s->dir, "mount", F_OK, 0) == 0;
 	if (s->repair && has_names && mkdirat(s->dir, "objects", 0700) == 0)
-		printf("objects/: was missing, and is empty now\n");
+		printf("objects/: was missing, and is now empty\n");
 	s->objects = openat(s->dir, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->objects < 0) {
 		r = -errno;
