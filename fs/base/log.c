@@ -2,6 +2,7 @@
 /* Log lines: to stderr in the foreground, to syslog else. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <fuse_log.h>
 #include <syslog.h>
 
