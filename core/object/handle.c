@@ -210,12 +210,47 @@ static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool r
 	commit(o);
 }
 
+/* What the handle holds because this waiter was granted; NULL. */
+static struct ipc_hold *hold_of_waiter(struct ipc_obj *o, const struct ipc_waiter *w)
+{
+	uint32_t op = w->flags & WAITER_RELOCK ? OP_FLOCK : w->op;
+
+	if (w->state != WAITER_GRANTED || w->result < 0 || w->flags & WAITER_RETAKE)
+		return NULL;
+	LIST_EACH(o, &o->h->holds, r) {
+		struct ipc_hold *hold = AT(o, ipc_hold, r);
+
+		if (hold->handle == w->handle && hold->op == op && hold->pid == w->pid)
+			return hold;
+	}
+	return NULL;
+}
+
+static void unhold_one(struct ipc_obj *o, struct ipc_hold *hold)
+{
+	uint32_t count = hold->count;
+
+	set32(o, hold->count, 1);
+	o->ops->unhold(o, hold);
+	if (count > 1)
+		set32(o, hold->count, count - 1);
+	else
+		hold_drop(o, hold);
+}
+
 void ipc_forsake(struct ipc_obj *o, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
+	struct ipc_hold *hold = hold_of_waiter(o, w);
 
 	if (w->state == WAITER_REST)
 		return;
+	if (hold) {
+		unhold_one(o, hold);
+		if (!(w->flags & WAITER_RELOCK))	/* (its notify goes to the next) */
+			set64(o, w->result, -EBADF);
+		commit(o);
+	}
 	end_waiter(o, handle_at(o, w->handle), r, true);
 	o->work = true;
 }

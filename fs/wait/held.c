@@ -54,7 +54,8 @@ struct to_finish {			/* what the lock was missing for, after the answer was give
 	ref_t waiter;
 	size_t max;
 	uint64_t pos;
-	bool forsaken;			/* the waiter's caller is not there any more */
+	bool forsaken;			/* the waiter's caller is not there any more, … */
+	uint64_t unique;		/* … or that of this request's waiter, if it has one */
 	uint64_t fh;			/* a handle to be closed, instead of a waiter: */
 	uint64_t id, back;		/* the companion of this one */
 };
@@ -225,6 +226,17 @@ static void answer(struct object *ob, struct kept *k, int error)
 	free(k);
 }
 
+static void finish_later(struct object *ob, const struct to_finish *what)
+{
+	struct to_finish *f = malloc(sizeof(*f));
+
+	if (!f)
+		abort();
+	*f = *what;
+	f->next = ob->to_finish;
+	ob->to_finish = f;
+}
+
 /*
  * It waits no longer. A close is done nevertheless, as soon as it can be. (Nobody waits for a
  * RELEASE, and until it is answered the kernel does not forget the inode.)
@@ -232,6 +244,8 @@ static void answer(struct object *ob, struct kept *k, int error)
 static void give_up(struct object *ob, struct kept *k, int error)
 {
 	if (!is_close(header_of(k)->opcode)) {
+		if (header_of(k)->unique & UNIQUE_RESENT)
+			finish_later(ob, &(struct to_finish){ .unique = header_of(k)->unique & ~UNIQUE_RESENT });
 		answer(ob, k, error);
 		return;
 	}
@@ -279,17 +293,6 @@ void held_end_all(int error)
 	DL_FOREACH2(held, ob, held_next)
 		while (ob->kept)
 			answer(ob, ob->kept, error);
-}
-
-static void finish_later(struct object *ob, const struct to_finish *what)
-{
-	struct to_finish *f = malloc(sizeof(*f));
-
-	if (!f)
-		abort();
-	*f = *what;
-	f->next = ob->to_finish;
-	ob->to_finish = f;
 }
 
 void held_finish(struct object *ob, ref_t waiter, const struct ipc_call *c)
@@ -403,6 +406,21 @@ static void end_dead(struct object *ob)
 	} while (dead && !ob->o.damage);
 }
 
+/*
+ * A request that waited before a restart was told something else while nobody could see what has
+ * become of it. It leaves its line as whoever a signal interrupts; what it was granted goes back.
+ */
+static void forsake_request(struct ipc_obj *o, uint64_t unique)
+{
+	ref_t w = ipc_find_waiter(o, unique);
+	int64_t result;
+
+	if (w && waiter_at(o, w)->state == WAITER_GRANTED)
+		ipc_forsake(o, w);
+	else if (w)
+		ipc_leave(o, w, -EINTR, &result);
+}
+
 /* It is locked: what was left undone. Unlocks it. */
 static void catch_up(struct object *ob)
 {
@@ -413,7 +431,9 @@ static void catch_up(struct object *ob)
 		ob->to_finish = f->next;
 		struct ipc_handle *hd = f->fh ? handle_of(ob, f->fh) : NULL;
 
-		if (f->forsaken)
+		if (f->unique)
+			forsake_request(&ob->o, f->unique);
+		else if (f->forsaken)
 			ipc_forsake(&ob->o, f->waiter);
 		else if (!f->fh)
 			ipc_finish(&ob->o, f->waiter, &c);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -173,7 +174,7 @@ TEST(stalled_close)
 	}
 }
 
-/* Another handle's process has served a waiter, and has the lock still. */
+/* Another handle's process has served a waiter (of a queue, or a lock), and has the engine's lock still. */
 static void serve_and_keep(struct ipc_env *e, struct ipc_obj *o, const struct file *w)
 {
 	struct ipc_call c = {
@@ -187,7 +188,7 @@ static void serve_and_keep(struct ipc_env *e, struct ipc_obj *o, const struct fi
 	close(fd);
 	k_sync();
 	CHECK_INT(obj_lock(o, -1), 0);
-	CHECK_INT(ipc_put(o, &c), 0);
+	CHECK_INT(o->type == IPC_QUEUE ? ipc_put(o, &c) : ipc_flock(o, &c, LOCK_UN), 0);
 	ipc_pump(o);
 	CHECK_INT(o->h->granted.count, 1);
 }
@@ -233,6 +234,76 @@ TEST(stalled_waiter_is_killed)
 			CHECK_STR(at_last(q_put(&w, "x\n")), "2");
 		n = q_read(&r);
 		CHECK_STR(at_last(n), "x\n");
+		daemon_end();
+	}
+}
+
+/*
+ * A waiter was served, the worker is replaced, and a signal ends the request that came again: what
+ * it got is not lost.
+ */
+TEST(stalled_waiter_is_interrupted_after_a_restart)
+{
+	struct ipc_env e = { .dirfd = -1 };
+	struct file r, w;
+	struct ipc_obj o;
+	rq n;
+
+	daemon_start();
+	make("a.queue");
+	r = open_name("a.queue", RO);
+	w = open_name("a.queue", WO);
+	CHECK_STR(f_put(&w, "room\n"), "5");
+	CHECK_STR(show("a.queue.ctl/drain"), "room\n");
+	n = q_read(&r);
+	CHECK_STR(told(n), "!WAITS");
+	serve_and_keep(&e, &o, &w);
+	daemon_kill_and_restart();
+	interrupt(n);
+	CHECK_STR(at_last(n), "!EINTR");
+	obj_unlock(&o);
+	obj_unmap(&o);
+	CHECK_STR(show_word("a.queue.ctl/waiters"), "");
+	CHECK_STR(show("a.queue.ctl/peek"), "x\n");
+	CHECK_STR(at_last(q_read(&r)), "x\n");
+	daemon_end();
+}
+
+/* The same with what a handle holds, which lives on. */
+TEST(stalled_taker_is_interrupted_after_a_restart)
+{
+	static const char *const names[] = { "a.lock", "a.rlock", "a.sem", "a.cond", "a.value" };
+
+	for (unsigned int i = 0; i < 8; i++) {
+		const char *name = names[i % 5];
+		struct ipc_env e = { .dirfd = -1 };
+		struct file f, w;
+		struct ipc_obj o;
+		char path[40];
+		rq n;
+
+		daemon_clean();
+		daemon_start();
+		make(name);
+		f = open_name(name, O_RDWR);
+		w = open_name(name, O_RDWR);
+		snprintf(path, sizeof(path), "%s.ctl/undo", name);
+		if (i % 5 == 2) {
+			CHECK_STR(say(path, "1"), "1");
+			CHECK_STR(f_put(&w, "1\n"), "2");
+		}
+		CHECK_STR(f_lock(&w, LOCK_EX), "ok");
+		n = i < 5 ? q_flock(&f, LOCK_EX) : q_read(&f);
+		CHECK_STR(told(n), "!WAITS");
+		serve_and_keep(&e, &o, &w);
+		daemon_kill_and_restart();
+		interrupt(n);
+		CHECK_STR(at_last(n), "!EINTR");
+		obj_unlock(&o);
+		obj_unmap(&o);
+		snprintf(path, sizeof(path), "%s.ctl/holders", name);
+		CHECK_STR(show(path), "");
+		CHECK_STR(f_lock(&w, LOCK_EX | LOCK_NB), "ok");
 		daemon_end();
 	}
 }
