@@ -252,6 +252,7 @@ enum ipc_waiter_state {
 #define WAITER_LENT	128u		/* cond: gave up a lock in another object: struct ipc_lent */
 #define WAITER_RETAKE	256u		/* lock, rlock: takes back what it lent to a condition */
 #define WAITER_STANDS	512u		/* cond, barrier: its caller was told EAGAIN; the next read has it */
+#define WAITER_BUSY	1024u		/* cond: stands and is granted, but somebody has the lock it lent */
 
 enum ipc_op {				/* what a handle does, waits for, or holds by */
 	OP_NONE,

@@ -219,6 +219,7 @@ void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
 /* What poll(2) is told when it asks; true: others may have to be notified now. */
 bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events, unsigned int ready);
 /* The handle did something in this direction (0 read, 1 write); again: it was told EAGAIN. */
+void ipc_poll_gone(struct ipc_obj *o, ref_t handle);
 void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool again);
 /* The handle whose poller is to be notified next; 0. all: of everybody to whom it is news. */
 ref_t ipc_poll_next(struct ipc_obj *o, bool all);

@@ -138,6 +138,16 @@ bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t event
 	return others;
 }
 
+void ipc_poll_gone(struct ipc_obj *o, ref_t handle)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+
+	if (!hd->poll_events)
+		return;
+	leave(o, hd);
+	commit(o);
+}
+
 void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool again)
 {
 	struct ipc_handle *hd = handle_at(o, handle);

@@ -247,7 +247,8 @@ void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
 	struct ipc_waiter *w = waiter_at(o, r);
 	struct ipc_handle *hd = handle_at(o, w->handle);
 	uint32_t was = w->flags;
-	uint32_t flags = was & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN | WAITER_STANDS);
+	uint32_t flags = was & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN | WAITER_STANDS |
+				 WAITER_BUSY);
 
 	c->waiter = r;
 	if (c->stand && was & WAITER_STANDS)
@@ -272,7 +273,10 @@ int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 	struct ipc_waiter *w = waiter_at(o, r);
 	int64_t result = w->result;
 
-	if (w->state != WAITER_GRANTED) {
+	bool lent = w->flags & WAITER_LENT && !c->stand && c->deadline;
+
+	/* A lock that it lent is taken back as for any other whose caller waits. */
+	if (w->state != WAITER_GRANTED || lent) {
 		if (!c->deadline)
 			return -EAGAIN;
 		waiter_unpark(o, r, c);

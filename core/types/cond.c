@@ -140,19 +140,28 @@ static int complete(struct ipc_obj *o, struct ipc_call *c, ref_t r, bool relock)
 	return (int)result;
 }
 
+/* What its caller's process has another object's lock with, and gives up now. */
+static void note_lent(struct ipc_obj *o, struct ipc_waiter *w, const struct ipc_call *c)
+{
+	if (!c->lent.handle)
+		return;
+	set32(o, w->flags, w->flags | WAITER_LENT);
+	set32(o, w->hold, c->lent.handle);
+	set32(o, w->need, c->lent.gen);
+}
+
 /* Go on with the wait that a signal interrupted. */
 static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc_hold *hold)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 	bool relock = w->flags & WAITER_RELOCK && !hold;
 
-	if (c->stand && w->flags & WAITER_LENT)
-		return -EAGAIN;
 	settle(o, w);
 	if (!settled(w)) {
 		if (c->deadline == 0)
 			return -EAGAIN;
 		waiter_unpark(o, r, c);
+		note_lent(o, w, c);
 		if (hold) {
 			set32(o, w->flags, w->flags | WAITER_RELOCK);
 			unlock(o, hold);
@@ -196,11 +205,7 @@ static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		set32(o, w->flags, w->flags | WAITER_RELOCK);
 		unlock(o, hold);
 	}
-	if (c->lent.handle) {
-		set32(o, w->flags, w->flags | WAITER_LENT);
-		set32(o, w->hold, c->lent.handle);
-		set32(o, w->need, c->lent.gen);
-	}
+	note_lent(o, w, c);
 	return IPC_WAIT;
 }
 
@@ -258,7 +263,9 @@ static ref_t without_caller(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	struct ipc_call c = { .handle = ref_of(o, hd) };
 
-	if (hd->standing && !waiter_granted_standing(o, hd))
+	/* (One that was granted has its lock, if that is its own.) */
+	if (hd->standing && (!waiter_granted_standing(o, hd) ||
+			     waiter_at(o, hd->standing)->flags & WAITER_LENT))
 		return hd->standing;
 	return waiter_parked(o, &c, LINE_WAIT);
 }
@@ -328,7 +335,7 @@ static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	struct ipc_waiter *w;
 
 	if (waiter_granted_standing(o, hd))
-		return POLLIN | POLLOUT;
+		return waiter_at(o, hd->standing)->flags & WAITER_BUSY ? POLLOUT : POLLIN | POLLOUT;
 	/* No other handle's read would return at once: a notify is for who waits already. */
 	if (!r)
 		return POLLOUT;

@@ -128,6 +128,8 @@ static int take(struct request *rq)
 	int r = lock ? monitor_find(rq, lock) : 0;
 
 	nonblock_stand(ob, rq->hd, c, rq->flags);
+	if (r == 0 && lock)
+		r = monitor_fetch(rq, lock);
 	if (r == 0)
 		r = nonblock_ended(ob, c, 0, rq->flags, ipc_read(&ob->o, c));
 	return r;
@@ -139,13 +141,12 @@ static enum outcome took(struct request *rq, int r)
 	struct object *ob = rq->ob;
 	struct ipc_call *c = &rq->call;
 
+	if (r == IPC_WAIT && ipc_is(&ob->o, TYPE_MONITOR))
+		monitor_lend(ob, c->waiter, c->tid);
 	if (r == IPC_WAIT && waiter_at(&ob->o, c->waiter)->flags & WAITER_STANDS)
 		r = -EAGAIN;
-	if (r == IPC_WAIT) {
-		if (ipc_is(&ob->o, TYPE_MONITOR))
-			monitor_lend(ob, c->waiter, c->tid);
+	if (r == IPC_WAIT)
 		return WAIT;
-	}
 	if (r == 0) {
 		touch(rq, rq->t.node, false);
 		watch_holder(ob, rq->hd->opener, c->pid);

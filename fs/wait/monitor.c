@@ -8,12 +8,15 @@
  * from the first that it cannot see done.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/file.h>
 
 #include "base/proc.h"
+#include "wait/damaged.h"
 #include "wait/held.h"
 #include "wait/monitor.h"
+#include "wait/nonblock.h"
 #include "object/type.h"
 
 /* The node of the lock object of this id; NULL: there is none, or it is no lock. */
@@ -149,6 +152,8 @@ int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *re
 	*ret_fh = companion_find(lock, hd->companion, id, back);
 	if (!*ret_fh && how != LOCK_UN)
 		r = companion_make(lock, &rq->call, id, back, hd->opener, ret_fh);
+	if (*ret_fh && how == LOCK_UN)
+		ipc_poll_gone(&lock->o, (ref_t)*ret_fh);
 	object_leave(lock);
 	if (r == 0) {
 		set64(&ob->o, hd->companion, *ret_fh);
@@ -234,4 +239,122 @@ int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct 
 	if (r != IPC_WAIT)
 		object_leave(lock);
 	return r == -EBADF ? 0 : r;
+}
+
+/*
+ * ---- a condition's read with O_NONBLOCK ----
+ *
+ * Its waiter stands in line without a request, and is granted when its outcome is settled; but the
+ * lock is taken back only by the read that fetches it, for only a request says who asks. It does
+ * not stand in the lock's line for it: if somebody has the lock it gets EAGAIN (WAITER_BUSY), as
+ * LOCK_NB does, and its companion polls the lock in its place, with the name by which the kernel
+ * knows the condition's poller.
+ */
+
+static struct ipc_waiter *standing(struct object *ob, const struct ipc_handle *hd,
+				   struct ipc_lent *ret)
+{
+	if (!ipc_is(&ob->o, TYPE_MONITOR) || !waiter_granted_standing(&ob->o, hd) ||
+	    !ipc_cond_lent(&ob->o, hd->standing, ret))
+		return NULL;
+	return waiter_at(&ob->o, hd->standing);
+}
+
+static void companion_polls(struct object *lock, struct ipc_handle *c, uint64_t kh)
+{
+	pollers_add(lock, kh);
+	ipc_poll_asked(&lock->o, ref_of(&lock->o, c), kh, POLLIN, ipc_ready(&lock->o, c));
+}
+
+/* Does it have the lock, or can it have it? */
+static int try_retake(struct object *lock, const struct ipc_call *call, const struct ipc_lent *lent)
+{
+	struct ipc_call none = { 0 }, c = {
+		.tid = call->tid, .pid = call->pid, .uid = call->uid, .unique = call->unique,
+	};
+	int64_t result;
+	int r;
+
+	c.waiter = ipc_find_waiter(&lock->o, c.unique);		/* from before a restart */
+	r = c.waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, &c, lent);
+	if (r != IPC_WAIT)
+		return r == -EBADF ? 0 : r;
+	ipc_pump(&lock->o);
+	if (waiter_at(&lock->o, c.waiter)->state != WAITER_GRANTED) {
+		ipc_leave(&lock->o, c.waiter, -EAGAIN, &result);
+		return -EAGAIN;
+	}
+	ipc_finish(&lock->o, c.waiter, &none);
+	return 0;
+}
+
+int monitor_fetch(struct request *rq, struct object *lock)
+{
+	struct object *ob = rq->ob;
+	struct ipc_handle *hd = rq->hd;
+	const struct ipc_call *call = &rq->call;
+	uint64_t id = ob->node->id, back = back_of(ob, hd), fh;
+	struct ipc_lent lent;
+	struct ipc_waiter *w = standing(ob, hd, &lent);
+	int r;
+
+	if (!w || (call->deadline && !call->stand))
+		return 0;
+	r = object_enter(rq, lock);
+	if (r < 0)
+		return r;
+	r = try_retake(lock, call, &lent);
+	fh = companion_find(lock, hd->companion, id, back);
+	if (r == -EAGAIN && !fh && companion_make(lock, call, id, back, hd->opener, &fh) < 0)
+		r = -ENOMEM;
+	if (r == -EAGAIN && hd->poll_kh)
+		companion_polls(lock, handle_at(&lock->o, (ref_t)fh), hd->poll_kh);
+	else if (r == 0 && fh)
+		ipc_poll_gone(&lock->o, (ref_t)fh);
+	object_leave(lock);
+	if (r == -EAGAIN) {
+		set64(&ob->o, hd->companion, fh);
+		set32(&ob->o, w->flags, w->flags | WAITER_BUSY);
+		commit(&ob->o);
+	}
+	return r;
+}
+
+/* Can the lock be had now? With it locked. */
+static bool available(struct object *lock, const struct ipc_lent *lent, struct ipc_handle *c)
+{
+	return !c || ipc_ready(&lock->o, c) & POLLIN || hold_find(&lock->o, lent->handle, OP_NONE) ||
+	       !ipc_handle_from_outside(&lock->o, lent->handle, lent->gen);
+}
+
+void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh)
+{
+	struct ipc_lent lent;
+	struct ipc_waiter *w = standing(ob, hd, &lent);
+	struct ipc_handle *c = NULL;
+	struct object *lock;
+	int r;
+
+	if (!w || !(w->flags & WAITER_BUSY))
+		return;
+	lock = lock_object(ob);
+	r = lock ? object_lock(lock) : -ENOENT;
+	if (r == 0 || r == -EBUSY)
+		c = companion_of(lock, hd->companion, ob->node->id, back_of(ob, hd));
+	if (r == -EBUSY) {
+		if (c && kh)
+			poll_late(lock, c, kh);
+		return;
+	}
+	if (r == 0) {
+		if (c && kh)
+			companion_polls(lock, c, kh);
+		r = available(lock, &lent, c) ? 0 : -EAGAIN;
+		object_leave(lock);
+	}
+	if (r == -EAGAIN)
+		return;
+	/* (Or it is damaged, or gone: the read says so.) */
+	set32(&ob->o, w->flags, w->flags & ~WAITER_BUSY);
+	commit(&ob->o);
 }

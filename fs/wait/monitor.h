@@ -23,6 +23,13 @@ int monitor_find(struct request *rq, struct object *lock);
 void monitor_lend(struct object *ob, ref_t w, uint32_t tid);
 /* c: as the request would be made in the lock (but for c->pid). */
 int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c);
+/*
+ * The same for one that does not wait, whose waiter stands in line. 0: it has the lock back, or need
+ * not; -EAGAIN: somebody has it, and poll tells when it can be had; -EBUSY as monitor_retake().
+ */
+int monitor_fetch(struct request *rq, struct object *lock);
+/* The handle is asked what is ready. kh: and the kernel wants to be told of more; 0. */
+void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh);
 
 void show_lock(struct object *ob, FILE *f);
 int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique);

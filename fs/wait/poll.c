@@ -15,6 +15,7 @@
 #include "wait/damaged.h"
 #include "wait/held.h"
 #include "state/notify.h"
+#include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "wait/poll.h"
 #include "object/type.h"
@@ -111,9 +112,6 @@ void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c
 	if (!(flags & O_NONBLOCK) || hd->flags & HANDLE_LIB || hd->kind != HANDLE_OBJECT || !limit ||
 	    !ipc_is(&ob->o, TYPE_STANDS))
 		return;
-	/* A lock in another object would have to be taken back without a request. */
-	if (c->lent.handle)
-		return;
 	c->stand = true;
 	c->deadline = limit;
 }
@@ -144,6 +142,7 @@ static unsigned int poll_now(struct request *rq)
 	/* What a direct client did is not told to this one alone. */
 	if (rq->asks && ob->direct && ob->o.h->polls.count)
 		wake_pollers(ob);
+	monitor_polled(ob, rq->hd, rq->asks ? rq->poll_kh : 0);
 	ready = ipc_ready(&ob->o, rq->hd);
 	events |= (events & POLLRDNORM ? POLLIN : 0) | (events & POLLWRNORM ? POLLOUT : 0);
 	if (rq->asks)
@@ -154,17 +153,21 @@ static unsigned int poll_now(struct request *rq)
 	return ready;
 }
 
+void poll_late(struct object *ob, struct ipc_handle *hd, uint64_t kh)
+{
+	pollers_add(ob, kh);
+	__atomic_store_n(&hd->poll_kh, kh, __ATOMIC_RELAXED);
+	__atomic_store_n(&hd->poll_late, 1, __ATOMIC_RELAXED);
+	ob->late_polls = true;
+}
+
 /* Somebody keeps the object's lock: whatever one could call now would wait. */
 static unsigned int poll_stalled(struct request *rq)
 {
 	struct object *ob = rq->ob;
 
-	if (rq->asks) {			/* the daemon alone writes these words */
-		pollers_add(ob, rq->poll_kh);
-		__atomic_store_n(&rq->hd->poll_kh, rq->poll_kh, __ATOMIC_RELAXED);
-		__atomic_store_n(&rq->hd->poll_late, 1, __ATOMIC_RELAXED);
-		ob->late_polls = true;
-	}
+	if (rq->asks)
+		poll_late(ob, rq->hd, rq->poll_kh);
 	return ob->held_failed ? POLLERR : 0;
 }
 

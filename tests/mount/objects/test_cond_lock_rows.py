@@ -1,12 +1,14 @@
 """Contract rows of ctl/lock: several conditions, a value, an array over one lock."""
 import os
+import select
+import signal
 from errno import EAGAIN, EINTR, EINVAL, ENOENT, EPERM, ETIMEDOUT
-from fcntl import LOCK_EX, LOCK_NB, LOCK_UN
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 
 import pytest
 
 from helpers import held_by
-from kit import raises
+from kit import T, eventually, fork, raises
 
 
 @pytest.fixture
@@ -148,3 +150,51 @@ def test_their_own_lock_by_default(area, actors, name):
     one.flock(LOCK_UN)
     waiting.result()
     assert held_by(obj) == [two.actor.pid]
+
+
+@pytest.mark.parametrize("by", ["own handle", "condition"])
+@pytest.mark.parametrize("name", ["m.lock", "m.rlock"])
+def test_a_read_that_may_not_wait_stands_in_line_without_the_lock(area, actors, name, by):
+    """As asyncio waits: by edges alone."""
+    lock, cond = area.make(name), area.make("c.cond", lock=name)
+    fd = cond.open(os.O_RDWR | os.O_NONBLOCK)
+    holder = lock.open(os.O_RDWR) if by == "own handle" else fd
+    other = actors().open(lock)
+    flock(holder, LOCK_EX)
+    with raises(EAGAIN):
+        os.read(fd, 10)
+    assert (lock.size, cond.size) == (1, 1)
+    epoll = select.epoll()
+    epoll.register(fd, select.EPOLLIN | select.EPOLLET)
+    other.flock(LOCK_EX)
+    cond.put(b"1\n")
+    assert epoll.poll(T(20)) == [(fd, select.EPOLLIN)]
+    with raises(EAGAIN):
+        os.read(fd, 10)
+    assert epoll.poll(0.1) == [], "somebody has the lock"
+    other.flock(LOCK_UN)
+    assert epoll.poll(T(20)) == [(fd, select.EPOLLIN)]
+    assert os.read(fd, 10) == b"1\n"
+    assert lock.size == 0 and held_by(lock) == [os.getpid()]
+    flock(holder, LOCK_UN)
+    assert (lock.size, cond.size) == (1, 0)
+    assert epoll.poll(0.1) == []
+
+
+def test_standing_in_line_ends_with_the_process(area, actors):
+    lock, cond = area.make("m.lock"), area.make("c.cond", lock="m.lock")
+
+    def stand():
+        fd, held = cond.open(os.O_RDWR | os.O_NONBLOCK), lock.open(os.O_RDWR)
+        flock(held, LOCK_EX)
+        with raises(EAGAIN):
+            os.read(fd, 10)
+        signal.pause()
+
+    child = fork(stand)
+    eventually(lambda: (lock.size, cond.size) == (1, 1), 20, "it stands in line")
+    waiting = actors().open(cond).wait()
+    cond.put(b"1\n")
+    child.kill()
+    assert waiting.result() == "1\n", "its notify is for the next"
+    assert (lock.size, cond.size) == (1, 0)
