@@ -188,9 +188,15 @@ static unsigned int news(struct ipc_obj *o, struct ipc_handle *hd, const uint64_
 	return best;
 }
 
+/* The ends of a two-way pipe have nothing in common. */
+static unsigned int end_of(const struct ipc_handle *hd)
+{
+	return hd->flags & HANDLE_END_B ? 1 : 0;
+}
+
 ref_t ipc_poll_next(struct ipc_obj *o, bool all)
 {
-	uint64_t woken[DIRS] = { 0 };
+	uint64_t woken[2][DIRS] = { { 0 } };	/* at each end */
 	unsigned int best = 0;
 	ref_t ret = 0;
 
@@ -199,10 +205,11 @@ ref_t ipc_poll_next(struct ipc_obj *o, bool all)
 
 		lower(o, hd);
 		for (unsigned int dir = IN; dir < DIRS; dir++)
-			woken[dir] += !!(hd->poll_state & POLL_WOKEN << dir);
+			woken[end_of(hd)][dir] += !!(hd->poll_state & POLL_WOKEN << dir);
 	}
 	LIST_EACH(o, &o->h->polls, r) {
-		unsigned int rank = news(o, handle_at(o, r - LINK), woken, all);
+		struct ipc_handle *hd = handle_at(o, r - LINK);
+		unsigned int rank = news(o, hd, woken[end_of(hd)], all);
 
 		if (rank > best) {
 			best = rank;

@@ -395,8 +395,6 @@ static uint64_t pipe_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, u
 		*ret = P(o)->maxbytes > q->bytes ? P(o)->maxbytes - q->bytes : 0;
 	else
 		*ret = q->bytes + q->count;
-	if (P(o)->twoway)		/* two queues: who was notified of which is not kept */
-		return 0;
 	return !out && P(o)->framing == FRAMING_RECORD ? q->count : 1;
 }
 

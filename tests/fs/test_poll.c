@@ -316,6 +316,30 @@ TEST(poll_passed_on)
 	poll_end();
 }
 
+/* Each end of a two-way pipe by itself. */
+TEST(poll_one_for_one_each_way)
+{
+	struct file w[2], r[4];
+
+	poll_interval_ms = 1000000;
+	daemon_start();
+	CHECK_STR(told(q_mkdir(DIR_ROOT, "t.pipe")), "ok");
+	for (unsigned int i = 0; i < 2; i++)
+		w[i] = open_name(i ? "t.pipe/a" : "t.pipe/b", WO);
+	for (unsigned int i = 0; i < 4; i++) {
+		r[i] = open_name(i % 2 ? "t.pipe/b" : "t.pipe/a", RO | NB);
+		CHECK_INT(poll_with(&r[i], KH + i, POLLIN) & POLLIN, 0);
+	}
+	CHECK_STR(f_put(&w[0], "x"), "1");		/* for the readers of a: 0 and 2 */
+	CHECK_STR(notified(), "0");
+	CHECK_STR(f_put(&w[1], "y"), "1");
+	CHECK_STR(notified(), "01");
+	CHECK_STR(f_get(&r[0]), "x");
+	CHECK_STR(f_put(&w[0], "z"), "1");
+	CHECK_STR(notified(), "012");
+	poll_end();
+}
+
 /* One that was notified does nothing: then it is told to all. */
 TEST(poll_overdue)
 {
