@@ -31,7 +31,7 @@ static void forked(void)
 {
 	client_forks++;
 	living_forked();
-	pthread_mutex_init(&fork_lock, NULL);	/* a thread that is not here may have had it */
+	pthread_mutex_init(&fork_lock, NULL);	/* a thread that the fork left behind may hold it */
 }
 
 __attribute__((constructor)) static void watch_forks(void)
@@ -87,7 +87,7 @@ static int reattach(struct ipcfs_obj *o)
 	return 0;
 }
 
-/* Begin an operation that reads or writes (`mode`; O_RDWR: either will do). */
+/* Begin an operation that reads or writes (`mode`; O_RDWR: either is enough). */
 static int enter(struct ipcfs_obj *o, int mode)
 {
 	int have = o->oflags & O_ACCMODE, r = 0;
@@ -110,7 +110,7 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 
 	if (!o)
 		return NULL;
-	/* What these do is said by each call's time limit, or has no meaning from here on. */
+	/* Each call's time limit says what these would, or they have no effect from here on. */
 	o->oflags = oflags & ~(O_NONBLOCK | O_APPEND | O_TRUNC | O_NOFOLLOW | O_ASYNC);
 	o->forks = client_forks;
 	o->pid = getpid();
@@ -135,12 +135,12 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 }
 
 /*
- * RELEASE comes when the kernel finds the time, and only when no process has the descriptor open.
- * What it holds is this process's, unless it is a copy that a fork made and that was never used.
+ * RELEASE arrives when the kernel gets around to it, and only when no process has the descriptor
+ * open. What the handle holds is this process's, unless a fork made a copy that was never used.
  */
 static void give_back(ipcfs_obj *o)
 {
-	/* An end of a pipe is open as long as anybody has it. */
+	/* An end of a pipe is open as long as any process has it. */
 	int64_t whole = o->type->closed &&
 			o->copied == __atomic_load_n(&own_forks, __ATOMIC_RELAXED);
 
@@ -224,7 +224,7 @@ int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeou
 		done += some;
 		if (r != USE_FILE)
 			break;
-		/* One message that has to wait for memory, say; the others directly again. */
+		/* For example, one message that has to wait for memory; the next ones go directly again. */
 		r = too_long(o, msgs[done].iov_len) ? -EMSGSIZE :
 			file_put(o, msgs[done].iov_base, msgs[done].iov_len, deadline);
 		if (r == 0)
@@ -334,7 +334,7 @@ int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
 	return r != USE_FILE ? r : file_flock(o, LOCK_EX, deadline);
 }
 
-/* word: how the file says it, if it is no number. */
+/* word: what to write to the file, if it is not a number. */
 static int command(struct ipcfs_obj *o, const struct ipc_cmd *cmd, const char *word)
 {
 	char text[24];
@@ -409,7 +409,7 @@ int ipcfs_notify(ipcfs_obj *o, unsigned int n)
 
 /* ---- value and array ---- */
 
-/* What comes of a change is read, so who wants to know must be able to. */
+/* The result of a change is read, so a caller that asks for it needs read access. */
 static int enter_value(struct ipcfs_obj *o, const int64_t *ret)
 {
 	int r;

@@ -5,7 +5,8 @@
  * work with the same handle, so each single operation may go either way.
  *
  * Threads. What changes in an ipcfs_obj after it was opened is atomic, or under `lock`; what
- * changes in `map` is whose thread has the object's own lock (obj_lock), and its damage is atomic.
+ * changes in `map` belongs to the thread that holds the object's own lock (obj_lock), and its
+ * damage is atomic.
  *
  * Fork. The first operation of a child opens the object again (enter, client.c), so that each
  * process has its own handle and the death of one returns what that one had.
@@ -111,9 +112,9 @@ int direct_done(struct ipcfs_obj *o, unsigned int n);
 int direct_value(struct ipcfs_obj *o, int64_t *ret);
 
 /* ---- client_close.c ---- */
-/* Its handle has nothing that a close would have to give back. */
+/* Its handle holds nothing that a close would have to give back. */
 bool direct_holds_nothing(const struct ipcfs_obj *o);
-/* From now on others can see whether this process lives; after a fork, once more. */
+/* From now on others can see whether this process is alive; to be repeated after a fork. */
 void living_enter(struct ipcfs_obj *o);
 void living_leave(struct ipcfs_obj *o);
 void living_forked(void);

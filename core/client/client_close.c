@@ -3,9 +3,9 @@
  * libipcfs: closes that are on their way.
  *
  * What a closed handle held is free before any request that is made after that close; but the
- * kernel tells the daemon of a close when it finds the time. So whoever is about to say that it
- * cannot be had asks the daemon something first (session_sync): when the answer is there, every
- * close that was made before has been dealt with.
+ * kernel reports a close to the daemon only when it gets around to it. So a call that is about to
+ * fail first makes a request to the daemon (session_sync): when the answer arrives, every earlier
+ * close has been handled.
  *
  * That costs a round trip, and is spared where no close can be on its way: when whoever has
  * something is a direct client that lives. ipcfs_close() gives back before it closes, so only an
@@ -64,7 +64,7 @@ static struct flock byte_of(uint32_t pid, short type)
 	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = pid, .l_len = 1 };
 }
 
-/* A descriptor of the directory, with our lock. *st: which it is. -1: there is no telling then. */
+/* A descriptor of the directory, with our lock; *st identifies it. -1: others cannot see us. */
 static int open_directory(const char *engine_file, struct stat *st)
 {
 	struct flock mine = byte_of((uint32_t)getpid(), F_RDLCK);
@@ -162,7 +162,7 @@ static bool all_live(const struct ipcfs_obj *o, const uint32_t *pids, int n)
 	return true;
 }
 
-/* ---- who has something ---- */
+/* ---- which handles hold something ---- */
 
 void session_sync(struct ipcfs_obj *c)
 {
@@ -173,7 +173,7 @@ void session_sync(struct ipcfs_obj *c)
 	errno = saved;
 }
 
-/* Would its close make a difference to others? */
+/* Would closing it make a difference to others? */
 static bool matters(const struct ipc_obj *o, const struct ipc_handle *hd)
 {
 	if (o->ops->closed || hd->holds || hd->waiters || hd->rests || hd->leases || hd->line)
@@ -235,7 +235,7 @@ bool session_again(struct ipcfs_obj *c, struct session *s, ssize_t *r)
 
 /* ---- the size column ---- */
 
-/* Who has the lock by the fast word, so that nobody has to take the object's. 0: nobody. */
+/* The process that holds the lock by the fast word, read without the object's lock. 0: none. */
 static uint32_t fast_pid(struct ipcfs_obj *c)
 {
 	uint64_t word = c->fast ? __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED) : FAST_OFF;

@@ -147,7 +147,7 @@ ssize_t direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadl
 	return r < 0 ? r : 0;
 }
 
-/* What must be known to the daemon when it is taken, or is more than one object. */
+/* Operations that the daemon must know of as they happen, or that need more than one object. */
 static bool for_file(const struct session *s)
 {
 	const struct ipc_obj *o = s->o;
@@ -208,7 +208,7 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 			i += (int)k;
 			continue;
 		}
-		/* Before it stands in line, once more: others take many at a time as well. */
+		/* Poll once more before joining the wait queue: others take many at a time, too. */
 		if (!s.spun && !s.c.waiter && !s.c.done && deadline && is_full(c)) {
 			session_leave(c, &s);
 			look_before_putting(c, deadline);
@@ -300,7 +300,7 @@ int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_val
 			break;
 	}
 	if (s.hd && ipc_is(s.o, TYPE_TEXT)) {
-		/* What came of it is said now, and is no answer for a later read. */
+		/* The result is returned now, and must not be the answer to a later read. */
 		if (r == 0 && answer_left(&s.hd->hand))
 			answer_drop(s.o, &s.hd->hand);
 		if (r == 0 && ret_value)

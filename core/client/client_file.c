@@ -19,7 +19,7 @@
 #define PIECE (8u << 20)	/* bytes of one call: more would not fit into the offset */
 
 /*
- * The time limit that ended a call was not the caller's, so that it is to be made again: there is
+ * The time limit that ended a call was not the caller's, so the call must be repeated: there is
  * no room for a longer one in the offset, or it was the one that flock_limited() lends to the
  * handle. Else it was the handle's own (NAME@SECONDS, ioctl).
  */
@@ -81,8 +81,8 @@ int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline)
 	int fd, r;
 
 	/*
-	 * The kernel makes a second writer of one descriptor wait for the first, in a way that
-	 * nothing ends: so a thread that finds another in here writes through a handle of its own.
+	 * The kernel makes a second writer of one descriptor wait for the first, unkillably. So a
+	 * thread that finds another in here writes through a handle of its own.
 	 */
 	if (!__atomic_exchange_n(&o->writing, true, __ATOMIC_ACQUIRE)) {
 		r = put_all(o, o->fd, msg, len, deadline);
@@ -199,7 +199,7 @@ int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value)
 	return 0;
 }
 
-/* The next read after a write is for that write: read it at once, though nobody wants to know. */
+/* The next read after a write returns its result: read it now, although nobody needs it. */
 int file_cas(struct ipcfs_obj *o, const char *text)
 {
 	int64_t made;

@@ -3,19 +3,18 @@
  * libipcfs in the engine file itself: attaching, locking, waiting. See client_direct.c for the
  * calls.
  *
- * An operation takes the object's lock, changes it as the daemon would, lets waiters have what is
- * theirs now (ipc_pump), wakes the direct ones and gives the lock back. If then one is granted that
- * is a request of the daemon's, or a poller would be told, the daemon is kicked: an ioctl that
- * makes it look. Who dies between the two is no loss: the kernel closes its handle, and the daemon
- * looks for that.
+ * An operation takes the object's lock, changes the object as the daemon would, grants waiters what
+ * is theirs now (ipc_pump), wakes the direct ones and releases the lock. If a request of the
+ * daemon's was granted, or a poller must be woken, the daemon is kicked: an ioctl that makes it
+ * look. A death between the two does no harm: the kernel closes the handle, and the daemon looks
+ * then.
  *
- * This process may not grow the file, for memory is accounted by the daemon. It asks for that too
- * (GROW), and where the daemon says that there is no memory the operation goes through the file,
- * where it waits for it.
+ * This process may not grow the file, since the daemon accounts for memory. It asks the daemon to
+ * (GROW); if the daemon has no memory, the operation goes through the file and waits there.
  *
- * Sleeping. A waiter's futex word is 0 while its owner spins, 2 while it sleeps, 1 when it may go:
- * so waking one that spins costs no system call. It goes for one of two reasons: it was granted,
- * or (a putter) it is its turn to try again.
+ * Sleeping. A waiter's futex word is 0 while its owner spins, 2 while it sleeps, and 1 when it may
+ * continue, so waking a spinning waiter costs no system call. A waiter continues for one of two
+ * reasons: it was granted, or it is a putter whose turn it is to try again.
  */
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -115,7 +114,7 @@ static bool much_free(const struct ipc_header *h)
 }
 
 /*
- * The usual case first: nobody is there to be told of anything, and there is no memory to return.
+ * The usual case first: nobody has to be woken, and there is no memory to return.
  */
 static bool anybody(const struct ipc_obj *o)
 {
@@ -127,7 +126,7 @@ static bool anybody(const struct ipc_obj *o)
 	return n || much_free(h);
 }
 
-/* Is there somebody whom only the daemon can tell? */
+/* Is there a waiter that only the daemon can wake? */
 static bool for_daemon(struct ipc_obj *o)
 {
 	struct ipc_header *h = o->h;
@@ -145,7 +144,7 @@ static bool for_daemon(struct ipc_obj *o)
 	return h->polls.count && ipc_poll_next(o, false);
 }
 
-/* There are some: let them have what is theirs now, and wake them. */
+/* There are waiters: grant them what is theirs now, and wake them. */
 static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 {
 	bool tell = false, more = false;
@@ -165,7 +164,7 @@ static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 		}
 		o->work = o->freed = o->starved = false;
 		obj_unlock(o);
-		/* Only now: who wakes up wants the lock, and on one CPU at once. */
+		/* Only now: a woken waiter wants the lock, on one CPU at once. */
 		ipc_wake_send(&wakes);
 		tell |= more;		/* if we do not get to the others, the daemon does */
 	} while (more && obj_lock(o, LOCK_NS) == 0);
@@ -173,7 +172,7 @@ static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 		kick(c);
 }
 
-/* End a change that was committed or rolled back: see to the others, and let go. */
+/* End a change that was committed or rolled back: take care of the others, and unlock. */
 void session_leave(struct ipcfs_obj *c, struct session *s)
 {
 	struct ipc_obj *o = s->o;
@@ -257,7 +256,7 @@ int session_grow(struct ipcfs_obj *c, struct session *s)
 	while (ioctl(c->fd, LIB_IOC_GROW, &order) < 0)
 		if (errno != EINTR)
 			return USE_FILE;
-	/* Who stands in line has to get out of it: s->c.waiter. */
+	/* A caller in the wait queue has to leave it: s->c.waiter. */
 	return session_take_lock(c, s, s->c.waiter ? IPC_NEVER : s->c.deadline);
 }
 
@@ -285,10 +284,11 @@ static bool may_go(struct ipcfs_obj *o, void *futex)
 }
 
 /*
- * Spin until it is ready, for as long as that has been worth it on this object: each success makes
- * the next one longer, each failure shorter. Who does not stand in line yet then lets others run
- * once: whom it waits for may be among them, and then nobody has to sleep and be woken. (Who
- * stands in line must not: a signal handler that runs before the sleep does not end the wait.)
+ * Spin until it is ready, for as long as that has paid off on this object: each success makes the
+ * next spin longer, each failure shorter. A caller that is not in the wait queue yet then lets
+ * others run once: the one it waits for may be among them, and then nobody has to sleep and be
+ * woken. (A caller in the queue must not: a signal handler that runs before the sleep does not end
+ * the wait.)
  */
 bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
 {
@@ -319,7 +319,7 @@ static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool
 	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE) &&
 	    word == 1)
 		return 0;
-	if (damage_marked(&o->map))	/* before we stood in line: nobody wakes us */
+	if (damage_marked(&o->map))	/* before we joined the wait queue: nobody wakes us */
 		return 0;
 	/* With a time limit always: a futex call without one would go on after a signal handler. */
 	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, 2, &ts, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
@@ -329,8 +329,8 @@ static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool
 }
 
 /*
- * Wait for s->c.waiter, which stands in line; locked before and after. 0: its turn has come, or it
- * is granted (look at its state); else it is gone, and *ret is what it came to.
+ * Wait for s->c.waiter, which is in the wait queue; locked before and after. 0: its turn has come,
+ * or it is granted (see its state); else it is gone, and *ret is its result.
  */
 int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
 {

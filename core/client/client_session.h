@@ -7,10 +7,10 @@
 #include "object/type.h"
 
 struct session {
-	struct ipc_obj *o;		/* the client's: whoever has the object's lock may change it */
+	struct ipc_obj *o;		/* the client's: the holder of the object's lock may change it */
 	struct ipc_handle *hd;
 	struct ipc_call c;		/* set by session_call() */
-	bool spun;			/* has spun before it stood in line: sleeps at once */
+	bool spun;			/* has spun before it joined the wait queue: sleeps at once */
 	bool asked;			/* whether a close is on its way: session_again() */
 };
 
@@ -33,9 +33,9 @@ void session_sync_size(struct ipcfs_obj *c);
 int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline);
 int session_grow(struct ipcfs_obj *c, struct session *s);
 void session_pause(void);	/* one round of a spin */
-void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come);	/* how the next spin is to be */
+void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come);	/* how long the next spin is */
 bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *arg), void *arg);
-/* client_soon.c: true: it has looked, and need not spin in line. */
+/* client_soon.c: true: it has polled, and need not spin in the wait queue. */
 bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline);
 bool look_before_putting(struct ipcfs_obj *c, int64_t deadline);
 bool is_full(const struct ipcfs_obj *c);	/* a queue, now */

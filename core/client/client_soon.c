@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libipcfs: who would have to wait looks first whether it has to, outside of the line and without
- * the object's lock; and takes a lock by the fast word. Nothing here sleeps.
+ * libipcfs: a caller that would block polls briefly first, before it joins the wait queue and
+ * without the object's lock; and locks are taken by the fast word. Nothing here sleeps.
  */
 #include <sched.h>
 
@@ -26,7 +26,7 @@ static bool has_room(struct ipcfs_obj *c, void *unused)
 	return !most || ipc_word(c->map.h, c->type->ready) < most;
 }
 
-/* Who would have to wait first looks for a while whether it has to. true: it has looked. */
+/* A caller that would block polls briefly first. true: it has polled. */
 static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *unused),
 		       int64_t deadline)
 {
@@ -36,9 +36,9 @@ static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, v
 	return true;
 }
 
-/* ---- what goes round ---- */
+/* ---- locks and permits that change hands ---- */
 
-/* What changes whenever a lock or permit goes from one to another. */
+/* A number that changes whenever a lock or permit changes hands. */
 static uint64_t sight(const struct ipc_header *h)
 {
 	uint64_t n = __atomic_load_n(&h->m.lock, __ATOMIC_RELAXED);
@@ -51,9 +51,10 @@ static uint64_t sight(const struct ipc_header *h)
 enum look { NOT_YET, NOW, NOT_SOON };
 
 /*
- * Look out for it without standing in line, if it will be there soon. If many do short work with it,
- * a line that everybody joins never ends: each of them gets it only after it was woken. So who sees
- * that it goes round stays out of the line, and lets the line's people have the CPU.
+ * Poll for it without joining the wait queue, if it will be free soon. If many threads do short
+ * work with it and all of them join the queue, the queue never empties: each gets it only after a
+ * wake-up. So a thread that sees it change hands stays out of the queue, and leaves the CPU to
+ * those in it.
  */
 static bool goes_round(struct ipcfs_obj *c, enum look (*look)(struct ipcfs_obj *c, uint64_t *sight))
 {
@@ -86,7 +87,7 @@ static enum look permit(struct ipcfs_obj *c, uint64_t *ret_sight)
 	return ipc_word(c->map.h, c->type->ready) ? NOW : NOT_YET;
 }
 
-/* It is taken at once. */
+/* Takes the lock at once if it is free. */
 static enum look fast_word(struct ipcfs_obj *c, uint64_t *ret_sight)
 {
 	uint64_t word = __atomic_load_n(&c->fast->fast, __ATOMIC_RELAXED);

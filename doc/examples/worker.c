@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 		ipcfs_acquire(slots, IPCFS_FOREVER);
 		printf("working on %.*s\n", (int)n, job);
 		ipcfs_release(slots, 1);
-		ipcfs_done(jobs, 1);		/* whoever reads jobs.queue.ctl/join waits for that */
+		ipcfs_done(jobs, 1);		/* for readers of jobs.queue.ctl/join */
 	}
 	if (n != -32)				/* -EPIPE: the queue was closed */
 		fprintf(stderr, "%s\n", strerror((int)-n));

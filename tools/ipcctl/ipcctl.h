@@ -42,7 +42,7 @@ struct command {
 extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_create, cmd_run,
 	cmd_doctor, cmd_restart, cmd_check;
 
-/* The rows for a command's options that prints a table. */
+/* Options common to all commands that print a table. */
 #define TABLE_OPTIONS \
 	{ 'J', "json", NULL, "JSON, with every column" }, \
 	{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" }, \

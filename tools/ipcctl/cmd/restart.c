@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * ipcctl restart: the upgrade in place. The supervisor gets SIGHUP, ends its
- * worker and starts the program that is on disk now; whoever waits on the mount
- * goes on waiting. This command watches the old worker end and the new one answer.
+ * worker and starts the program that is on disk now; waiting processes go on
+ * waiting. This command watches the old worker end and the new one answer.
  */
 #include <fcntl.h>
 #include <signal.h>

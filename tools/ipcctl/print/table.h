@@ -48,7 +48,7 @@ struct table {
 /* A new row of NULLs for the caller to fill; good until the next call. */
 char **table_add(struct table *t);
 void table_free(struct table *t);
-/* -o NAME,NAME…; -EINVAL for a name that is no column. */
+/* -o NAME,NAME…; -EINVAL if a name is not a column. */
 int table_choose(const struct column *columns, size_t n_columns, const char *list,
 		 struct table_options *o);
 void table_print(const struct table *t, const struct table_options *o, FILE *out);

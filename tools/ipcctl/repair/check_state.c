@@ -2,9 +2,9 @@
 /*
  * ipcctl check, off-line: every engine file of a state directory.
  *
- * Looking is done in private copies of the files (copy on write), so that taking back what a dead
- * process left half done changes nothing. Only --repair writes, and only to what was found sound;
- * what was not is moved aside whole, for whoever can make something of it.
+ * Checks work on private mappings of the files (copy on write), so that rolling back what a dead
+ * process left half done changes nothing. Only --repair writes, and only to files that are sound;
+ * damaged ones are moved aside whole, for whoever can make use of them.
  */
 #include "repair/check_state.h"
 
