@@ -178,9 +178,13 @@ pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_progra
 	if (shared_fd < 0)
 		return -ENOSYS;
 	r.worker_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (r.worker_fd < 0)
+		return -errno;
 	env = environment(&r);
-	if (r.worker_fd < 0 || !env)
+	if (!env) {
+		close(r.worker_fd);
 		return -ENOMEM;
+	}
 	/* What comes before it is ready for it waits. */
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGHUP);

@@ -189,6 +189,8 @@ int state_open(struct options *opt, const char *mountpoint, const char **ret_why
 			return fd;
 		close(fd);
 		opt->state = default_path(mountpoint);
+		if (!opt->state)
+			return state_refuse(-ENOMEM, ret_why, "%s: out of memory", folder);
 	}
 	fd = open_dir(opt->state, ret_why);
 	if (fd < 0)
