@@ -170,6 +170,7 @@ uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd)
 void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 {
 	struct node *n = lock_node(lock_id);
+	struct ipc_handle *c;
 	int e;
 	struct object *lock = n ? object_of(n, &e) : NULL;
 
@@ -180,8 +181,12 @@ void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 		held_close(lock, fh, id, back);
 	if (e < 0)
 		return;
-	if (companion_of(lock, fh, id, back))
+	c = companion_of(lock, fh, id, back);
+	if (c) {
+		if (c->poll_kh)
+			pollers_remove(lock, c->poll_kh);
 		ipc_close(&lock->o, (ref_t)fh);
+	}
 	object_leave(lock);
 }
 

@@ -1,6 +1,7 @@
 """libipcfs: its own test program in both modes, and mixed with programs that use files."""
 
 import errno
+import fcntl
 import os
 import re
 import select
@@ -148,6 +149,28 @@ def test_death_returns_the_lock_to_both(area, mode):
     assert end(shell) == "mine\n"
     direct.kill()
     eventually(lambda: lock.size == 1, 10, "free")
+
+
+def test_a_condition_polls_for_a_lock_that_a_direct_client_has(area, mode):
+    lock, cond = area.make("m.lock"), area.make("c.cond", lock="m.lock")
+    fd, own = cond.open(os.O_RDWR | os.O_NONBLOCK), lock.open(os.O_RDWR)
+    epoll = select.epoll()
+    epoll.register(fd, select.EPOLLIN | select.EPOLLET)
+    fcntl.flock(own, fcntl.LOCK_EX)
+    with raises(errno.EAGAIN):
+        os.read(fd, 10)
+    holder = spawn([LIB, "-close", lock.path], stdin=subprocess.PIPE)
+    assert holder.hear() == "held"
+    cond.put(b"1\n")
+    assert epoll.poll(T(20)) == [(fd, select.EPOLLIN)]
+    with raises(errno.EAGAIN):
+        os.read(fd, 10)
+    assert epoll.poll(0.1) == []
+    holder.say()
+    assert holder.hear() == "closed"
+    assert epoll.poll(T(20)) == [(fd, select.EPOLLIN)]
+    assert os.read(fd, 10) == b"1\n"
+    holder.kill()
 
 
 # --- locks that are held by the fast word: fast.h --------------------------------------------------
