@@ -259,7 +259,7 @@ static int check_names(struct state *s, const char *dir)
 		return r;
 	}
 	s->result->repaired++;
-	printf("the namespace: made anew, the old one is mount.damaged; "
+	printf("the namespace: recreated, the old one is mount.damaged; "
 	       "names, folders, owners and modes are lost\n");
 	collect(s, &m);
 	unmap(&m);
