@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "client/client_session.h"
-#include "file/damage.h"
+#include "object/damage.h"
 #include "object/number.h"
 #include "types/queue.h"
 

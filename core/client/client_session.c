@@ -31,7 +31,7 @@
 
 #include "client/client.h"
 #include "client/client_session.h"
-#include "file/damage.h"
+#include "object/damage.h"
 #include "file/lock.h"
 #include "object/type.h"
 

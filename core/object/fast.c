@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See fast.h. */
-#include "file/damage.h"
+#include "object/damage.h"
 #include "object/fast.h"
 #include "object/type.h"
 

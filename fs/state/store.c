@@ -19,7 +19,7 @@
 
 #include "base/log.h"
 #include "state/alias.h"
-#include "file/damage.h"
+#include "object/damage.h"
 #include "file/lock.h"
 #include "state/memory.h"
 #include "state/state.h"

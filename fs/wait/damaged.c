@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "file/damage.h"
+#include "object/damage.h"
 #include "wait/damaged.h"
 #include "state/memory.h"
 #include "state/notify.h"

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "file/damage.h"
+#include "object/damage.h"
 #include "object/fast.h"
 #include "test.h"
 

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "file/damage.h"
+#include "object/damage.h"
 #include "object/engine.h"
 #include "names/names.h"
 #include "object/type.h"

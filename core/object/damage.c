@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See damage.h. */
 #define _GNU_SOURCE
-#include "file/damage.h"
+#include "object/damage.h"
 
 #include <limits.h>
 #include <linux/futex.h>
