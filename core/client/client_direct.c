@@ -82,7 +82,7 @@ static ssize_t read_one(struct ipcfs_obj *c, struct session *s, char *buf, size_
 		s->c.waiter = 0;
 		s->c.got = (struct ipc_answer){ 0 };
 		r = o->ops->read(o, s->hd, &s->c);
-		if (r >= 0 || r != -ENOMEM || o->damage)
+		if (r != -ENOMEM || o->damage)
 			break;
 		obj_rollback(o);
 		r = session_grow(c, s);
