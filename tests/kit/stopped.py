@@ -33,7 +33,7 @@ class Busy:
     def __init__(self, obj):
         self.proc = spawn([HOSTILE, "busy", os.readlink(obj.ctl_path("shm"))])
         self.pid = self.proc.pid
-        assert self.proc._popen.stdout.readline() == b"held\n"
+        assert self.proc.hear() == "held"
 
     def go_on(self):
         os.kill(self.pid, signal.SIGUSR1)
@@ -46,7 +46,7 @@ class Keeper:
     def __init__(self, obj):
         self.proc = spawn([HOSTILE, "keep", os.readlink(obj.ctl_path("shm"))])
         self.pid = self.proc.pid
-        assert self.proc._popen.stdout.readline() == b"held\n"
+        assert self.proc.hear() == "held"
 
     def kill(self):
         self.proc.kill()

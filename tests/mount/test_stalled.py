@@ -676,7 +676,7 @@ def test_ipcctl(mount):
 def test_library_tries(area, kind, env):
     obj = area.make(f"x.{kind}")
     client = spawn([LIB, "-limits", obj.path, kind], stdin=subprocess.PIPE, env=env)
-    assert client._popen.stdout.readline() == b"open\n"
+    assert client.hear() == "open"
     holder = Holder(obj)
     done = client.finish(data=b"go\n")
     lines = [line.split("\t") for line in done.out.splitlines()]
@@ -699,21 +699,15 @@ def test_who_has_lost_the_processor_is_waited_for(area, kind, env, limit):
         obj.put(b"1\n")
     client = spawn([LIB, "-try", obj.path, str(limit)], stdin=subprocess.PIPE, env=env)
 
-    def ask():
-        client._popen.stdin.write(b"go\n")
-        client._popen.stdin.flush()
-
-    def answer():
-        return client._popen.stdout.readline().decode().rstrip("\n")
-    assert answer() == "ready"
+    assert client.hear() == "ready"
     busy = Busy(obj)
     start = time.monotonic()
-    ask()
-    assert answer() == os.strerror(errno.ETIMEDOUT if limit else errno.EAGAIN)
+    client.say("go")
+    assert client.hear() == os.strerror(errno.ETIMEDOUT if limit else errno.EAGAIN)
     assert time.monotonic() - start > 0.9, "it may be without a processor for some tenths of a second"
-    ask()
+    client.say("go")
     busy.go_on()
-    assert answer() == "Success"
+    assert client.hear() == "Success"
     client.kill()
 
 
