@@ -6,6 +6,7 @@
 
 #include "wait/held.h"
 #include "object/text.h"
+#include "wait/turn.h"
 
 /* ---- the directory ---- */
 

@@ -8,6 +8,7 @@
 #include "ctl/ctl.h"
 #include "wait/held.h"
 #include "object/type.h"
+#include "wait/turn.h"
 
 void show_type(struct object *ob, FILE *f)
 {

@@ -16,6 +16,7 @@
 #include "device/reply.h"
 #include "object/type.h"
 #include "ops/abandon.h"
+#include "wait/turn.h"
 
 static void reply_result_to(uint64_t unique, uint32_t op, int64_t result)
 {

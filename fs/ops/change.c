@@ -13,6 +13,7 @@
 #include "ops/dir.h"
 #include "ops/io.h"
 #include "object/type.h"
+#include "wait/turn.h"
 
 static void touch_dir(struct node *dir)
 {

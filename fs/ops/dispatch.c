@@ -12,6 +12,8 @@
 #include "state/alias.h"
 #include "wait/held.h"
 #include "wait/poll.h"
+#include "wait/turn.h"
+#include "wait/park.h"
 
 /* The request in hand: one thread deals with them, one after the other. */
 static struct request now;

@@ -11,6 +11,7 @@
 #include "object/type.h"
 #include "wait/call.h"
 #include "wait/watch.h"
+#include "wait/turn.h"
 
 /* ---- locks ---- */
 

@@ -7,6 +7,7 @@
 #include "object/text.h"
 #include "wait/call.h"
 #include "wait/held.h"
+#include "wait/turn.h"
 
 bool ends_in(const char *s, size_t len, const char *suffix)
 {

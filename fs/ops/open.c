@@ -12,6 +12,8 @@
 #include "object/type.h"
 #include "ctl/plain.h"
 #include "wait/call.h"
+#include "wait/turn.h"
+#include "wait/park.h"
 
 /*
  * The kernel's __FMODE_EXEC. An object is no program: looking whether it begins with "#!" would take

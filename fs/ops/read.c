@@ -11,6 +11,7 @@
 #include "ctl/plain.h"
 #include "wait/call.h"
 #include "wait/watch.h"
+#include "wait/turn.h"
 
 /* A reply that fills the request would make the kernel ask for the rest of a longer read(). */
 static size_t usable(size_t size)

@@ -10,6 +10,7 @@
 #include "wait/nonblock.h"
 #include "object/type.h"
 #include "wait/call.h"
+#include "wait/turn.h"
 
 /* Commands, one a line; a value's text is one command. All are understood before one is done. */
 static int write_commands(struct object *ob, struct ipc_call *c, const char *buf, size_t size)

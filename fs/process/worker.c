@@ -39,6 +39,8 @@
 #include "object/type.h"
 #include "ops/abandon.h"
 #include "process/worker.h"
+#include "wait/turn.h"
+#include "wait/park.h"
 
 #define INIT_RESEND	(1u << 7)	/* FUSE_HAS_RESEND >> 32 */
 

@@ -92,7 +92,8 @@ struct node {
 struct object {
 	struct ipc_obj o;
 	struct node *node;
-	struct parked *parked;		/* by waiter */
+	struct parked *parked;		/* park.c: by waiter */
+	struct parked *telling;		/* settle.c: those that are to be answered at the end of the turn */
 	struct object *lru_next, *lru_prev;
 	/* memory.c: somebody waits for memory with it */
 	bool hungry;
@@ -118,30 +119,6 @@ struct object {
 	struct object *held_next, *held_prev;
 	struct kept *kept;		/* its requests that are put aside */
 	struct to_finish *to_finish;
-};
-
-/*
- * A request that waits. Whoever takes it out of its object's table answers it. Many: keep it
- * small.
- */
-struct parked {
-	ref_t waiter;			/* key */
-	ref_t cond_waiter;
-	fuse_req_t req;			/* key, for interrupts */
-	struct object *ob;
-	struct object *cond;		/* waits in `ob` for the lock of this condition's waiter */
-	uint64_t unique;
-	uint64_t pos;
-	union {
-		size_t max;		/* read: bytes wanted */
-		size_t len;		/* write: bytes of data */
-	};
-	char *data;			/* write */
-	struct timer timer;		/* its time limit */
-	int16_t why;			/* it is to end with this, as soon as its object can be locked; 0 */
-	uint8_t op;
-	bool more;
-	UT_hash_handle hh, hh_req;
 };
 
 /* Who asks, and by which request. */
@@ -263,20 +240,6 @@ uint64_t object_memory(struct object *ob);
  */
 void store_sweep(void);
 
-/* ---- turn.c: what is done after each request and each event ---- */
-/* Unlock it after a change. What that makes possible is seen to when the request is answered. */
-void object_leave(struct object *ob);
-/* See to what came up in it; objects that nobody needs any more are freed, here and nowhere else. */
-void turn_end(void);
-void turn_look(struct object *ob);		/* then look at this one */
-/* After handles of it were opened or closed: note whether it is in use. */
-void object_used(struct object *ob);
-/*
- * Unmap what is not in use, if too much is mapped. For those who go through all objects, and have no
- * pointer to one between two steps.
- */
-void turn_trim(void);
-
 /* ---- tree.c: names ---- */
 int tree_load(void);
 void tree_unload(void);
@@ -292,24 +255,5 @@ int target_of(uint64_t nodeid, struct target *ret);
 void target_attr(const struct target *t, struct stat *st);
 /* The path of a node inside the mount. */
 void tree_path(const struct node *n, char *buf, size_t size);
-
-/* ---- park.c: requests that wait ---- */
-/* The request now waits for rq->call.waiter. Unlocks rq->ob. */
-void park(struct request *rq);
-/* Answer whoever has been granted; wake pollers. With the object locked; unlocks it. Never frees it. */
-void settle(struct object *ob);
-void parked_interrupted(fuse_req_t req, void *data);
-void park_end_all(int error);			/* the worker ends: every waiter gets this */
-/* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
-void park_end_handle(struct object *ob, ref_t handle);
-/* EIO to all who wait for this object, or hold it up in another one. */
-void park_damaged(struct object *ob);
-void settle_all(void);				/* after a start: look at every object in use */
-/*
- * After a restart, when all requests that come again have come: a waiter that has none is done. In
- * all objects; in one that could not be locked then.
- */
-void settle_told(void);
-void settle_told_in(struct object *ob);
 
 #endif

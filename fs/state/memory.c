@@ -201,35 +201,18 @@ void memory_hungry(struct object *ob, bool hungry)
 	DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
 }
 
-/* All of them once, in their order. */
-static void try_all(void)
+bool memory_may_do(void)
 {
-	struct object *ob;
-	unsigned int n = 0;
-
-	DL_FOREACH2(fs.hungry, ob, hungry_next)
-		n++;
-	while (n-- && (ob = fs.hungry)) {
-		DL_DELETE2(fs.hungry, ob, hungry_prev, hungry_next);	/* others may come and go meanwhile */
-		DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
-		if (object_lock(ob) < 0)	/* it is tried when it can be locked again (held.c) */
-			continue;
-		ob->o.freed = true;
-		settle(ob);
-	}
+	if (!fs.hungry || (!forced && mount_body()->memory >= refused_at))
+		return false;
+	forced = false;
+	refused_at = mount_body()->memory;
+	return true;
 }
 
-void memory_feed(void)
+void memory_tried(uint64_t took)
 {
-	uint64_t start = 0;
-
-	while (fs.hungry && (forced || mount_body()->memory < refused_at)) {
-		start = start ? start : ipc_now();
-		forced = false;
-		refused_at = mount_body()->memory;
-		try_all();
-	}
-	retry_later(start ? ipc_now() - start : 0);
+	retry_later(took);
 }
 
 void memory_limit_changed(void)

@@ -14,8 +14,9 @@ void memory_begin(void);
 void memory_end(void);
 /* Somebody waits for memory with this object, and was just refused; or nobody does any more. */
 void memory_hungry(struct object *ob, bool hungry);
-/* Let the hungry try again, if there is less in use now. Settles them. */
-void memory_feed(void);
+/* Is there less in use now? Then the hungry (fs.hungry) are to be settled, and this asked again. */
+bool memory_may_do(void);
+void memory_tried(uint64_t took);		/* that took so many ns */
 void memory_limit_changed(void);
 /*
  * Could readers of what there is, and whoever else has files where ours are, make room for so many

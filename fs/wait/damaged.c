@@ -23,6 +23,8 @@
 #include "state/memory.h"
 #include "state/notify.h"
 #include "object/type.h"
+#include "wait/turn.h"
+#include "wait/park.h"
 
 /* ---- who polls ---- */
 
@@ -105,10 +107,10 @@ static void tell_direct(struct object *ob)
 
 void damage_tell(struct object *ob)
 {
+	park_damaged(ob);	/* also one that a lock has given back since (settle.c) */
 	if (ob->told)
 		return;
 	ob->told = true;
-	park_damaged(ob);
 	for (struct poller *p = ob->pollers; p; p = p->hh.next)
 		notify_poll(p->kh);
 	memory_hungry(ob, false);

@@ -38,6 +38,7 @@
 #include "wait/held.h"
 #include "file/lock.h"
 #include "object/type.h"
+#include "wait/turn.h"
 
 #define LIMIT_NS	5000000000
 
@@ -443,7 +444,7 @@ static void catch_up(struct object *ob)
 	}
 	end_dead(ob);
 	ob->o.work = ob->o.freed = true;
-	settle(ob);
+	object_leave(ob);
 }
 
 /* Its requests, in their order. Those that find it held up again stay the first. */

@@ -18,6 +18,7 @@
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "object/type.h"
+#include "wait/turn.h"
 
 /* The node of the lock object of this id; NULL: there is none, or it is no lock. */
 static struct node *lock_node(uint64_t id)

@@ -20,6 +20,7 @@
 #include "wait/poll.h"
 #include "object/type.h"
 #include "wait/call.h"
+#include "wait/turn.h"
 
 unsigned int poll_interval_ms = 50;
 
@@ -102,7 +103,7 @@ static void timer_fired(struct timer *t)
 	if (ipc_poll_overdue(&ob->o))
 		wake(ob, true);
 	poll_rearm(ob);
-	settle(ob);
+	object_leave(ob);
 }
 
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags)

@@ -4,8 +4,7 @@
  * (struct object: what the daemon knows of a mapped engine file) lives.
  *
  * Nobody frees an object, or a node, but the end of a turn. So whoever has got a pointer to one may
- * use it for the rest of the turn, whatever he calls meanwhile: settle() above all, which may
- * answer any number of requests on any number of objects.
+ * use it for the rest of the turn, whatever he calls meanwhile.
  *
  * (A handler that has done all that it does may end the turn before it replies, so that what a call
  * removes is gone when the call returns.)
@@ -18,6 +17,7 @@
 #include <utlist.h>
 
 #include "wait/damaged.h"
+#include "wait/turn.h"
 #include "wait/held.h"
 #include "state/memory.h"
 
@@ -42,20 +42,6 @@ void turn_look(struct object *ob)
 	LL_PREPEND2(fs.look, ob, look_next);
 }
 
-void object_leave(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-
-	if (o->work || o->freed) {
-		o->starved = false;
-		ipc_pump(o);
-	}
-	o->freed = false;
-	turn_look(ob);
-	object_unlock(ob);
-	object_used(ob);
-}
-
 void object_used(struct object *ob)
 {
 	struct node *n = ob->node;
@@ -74,7 +60,7 @@ static void look_at(struct object *ob)
 
 	if (ob->o.damage)
 		damage_tell(ob);
-	else if ((has_name(n) || object_needed(ob)) && object_lock(ob) == 0)
+	else if (has_name(n) || object_needed(ob))
 		settle(ob);
 	if (!has_name(n) && !object_needed(ob)) {
 		object_unmap(ob);
@@ -99,6 +85,33 @@ void turn_trim(void)
 	}
 }
 
+/* All who wait for memory, once, in their order. */
+static void try_all(void)
+{
+	struct object *ob;
+	unsigned int n = 0;
+
+	DL_FOREACH2(fs.hungry, ob, hungry_next)
+		n++;
+	while (n-- && (ob = fs.hungry)) {
+		DL_DELETE2(fs.hungry, ob, hungry_prev, hungry_next);	/* others may come and go meanwhile */
+		DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
+		ob->o.freed = true;
+		settle(ob);		/* if it cannot be locked, later (held.c) */
+	}
+}
+
+static void feed(void)
+{
+	uint64_t start = 0;
+
+	while (memory_may_do()) {
+		start = start ? start : ipc_now();
+		try_all();
+	}
+	memory_tried(start ? ipc_now() - start : 0);
+}
+
 void turn_end(void)
 {
 	struct object *ob;
@@ -111,7 +124,7 @@ void turn_end(void)
 			__atomic_signal_fence(__ATOMIC_SEQ_CST);
 			look_at(ob);
 		}
-		memory_feed();
+		feed();
 	} while (fs.look);
 	turn_trim();
 }

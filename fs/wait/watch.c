@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "object/type.h"
 #include "wait/watch.h"
+#include "wait/turn.h"
 
 static int ends_fd = -1;		/* epoll of them */
 
@@ -36,7 +37,7 @@ static void process_ended(struct watch *w)
 		if (!ob || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
 			continue;
 		ipc_process_ended(&ob->o, pid);
-		settle(ob);
+		object_leave(ob);
 	}
 }
 
@@ -131,7 +132,7 @@ void watch_again(void)
 			continue;
 		while (!ob->o.damage && (pid = watch_holds(ob)))
 			ipc_process_ended(&ob->o, pid);
-		settle(ob);
+		object_leave(ob);
 	}
 }
 

@@ -27,6 +27,7 @@ struct control {			/* shared with the worker */
 	long fault;			/* armed with the next request that is read */
 	long fault_at_start;		/* of the next worker */
 	bool dies_early;		/* that is the first one */
+	unsigned long locks;		/* objects' locks that workers took */
 };
 
 static struct control *control;
@@ -126,6 +127,23 @@ int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
 int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 {
 	return __wrap_fallocate64(fd, mode, off, len);
+}
+
+/* ---- counting ---- */
+
+int __real_obj_lock(struct ipc_obj *o, int64_t timeout_ns);
+int __wrap_obj_lock(struct ipc_obj *o, int64_t timeout_ns);
+
+int __wrap_obj_lock(struct ipc_obj *o, int64_t timeout_ns)
+{
+	if (in_worker)
+		control->locks++;
+	return __real_obj_lock(o, timeout_ns);
+}
+
+unsigned long daemon_locks(void)
+{
+	return control->locks;
 }
 
 /* ---- starting ---- */

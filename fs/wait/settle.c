@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an object makes possible: requests that were granted are answered, writers have their turn,
+ * pollers and direct clients are woken.
+ *
+ * Whoever has changed an object gives its lock back with object_leave(). That grants what can be
+ * granted, while the lock is held anyway, and notes the requests that are to be told so. If there are
+ * none the rest is done at once, and the object was locked a single time. Otherwise the end of the
+ * turn goes on (settle):
+ *
+ *	tell	each noted request is answered. The object is not locked.
+ *	finish	it is locked again; what was told is finished (the waiters go), the next writer
+ *		puts its data, and what that grants is noted for another round.
+ *
+ * So a change costs a lock round, and all whom it grants something one more, however many they are.
+ *
+ * Why in this order:
+ *
+ *  - A reply comes after the unlock. The kernel copies it to its caller, who may be on this CPU the
+ *    next moment and want the lock; and up to 1 MiB of copying is long for a lock.
+ *  - To read an answer then is safe: it is in a waiter that is granted, or in a handle's hand, and holds
+ *    references to its messages. Only its owner gives these up, and that is this daemon: the waiter by
+ *    ipc_finish(), the hand by the handle's next request or its close. Direct clients never touch
+ *    another's. (Who scribbles in the file can make the text another one, as he can at any time; each
+ *    reference is checked when it is followed.)
+ *  - A request is finished after its reply. If the worker dies before the reply, the next one finds the
+ *    waiter granted, and the request comes again; if it dies behind the reply, no request comes, and the
+ *    waiter is finished as one that was told (settle_told).
+ *  - The request in hand is answered before anything is settled. What a put came to is noted in
+ *    the object's header, which has room for one: so a writer has its turn when the replies before are
+ *    sent, and only one has it in a round.
+ */
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "object/type.h"
+#include "state/memory.h"
+#include "wait/held.h"
+#include "wait/monitor.h"
+#include "wait/nonblock.h"
+#include "wait/park.h"
+#include "wait/turn.h"
+#include "wait/watch.h"
+
+/* ---- with the object locked: who is to be told ---- */
+
+static void pump(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	if (o->work || o->freed) {
+		o->starved = false;
+		ipc_pump(o);
+	}
+	o->freed = false;
+}
+
+/* It has its answer. What it took returns with the end of a process, if that has not come yet. */
+static void note(struct object *ob, struct parked *p, int error)
+{
+	const struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
+
+	if (!error && w->result >= 0)
+		watch_holder(ob, handle_at(&ob->o, w->handle)->opener, w->pid);
+	p->error = (int16_t)error;
+	park_tell(p);
+}
+
+/* It waited in this lock for a condition, and has it again: now the condition answers. */
+static void back_to_condition(struct object *lock, struct parked *p)
+{
+	struct object *cond = p->cond;
+	struct ipc_call none = { 0 };
+
+	ipc_finish(&lock->o, p->waiter, &none);
+	park_move(p, cond, p->cond_waiter);
+	p->cond = NULL;
+	cond->pins--;
+	park_tell(p);
+	turn_look(cond);
+}
+
+/*
+ * A condition's reader whose outcome is settled takes back the lock that it gave up, or waits there.
+ * false: not now.
+ */
+static bool retake(struct object *ob, struct parked *p)
+{
+	struct ipc_call c = {
+		.tid = p->tid, .uid = p->uid, .unique = p->unique, .deadline = IPC_NEVER,
+	};
+	struct object *lock;
+	int r = monitor_retake(ob, p->waiter, &lock, &c);
+
+	if (r == IPC_WAIT) {
+		ob->pins++;		/* p->cond */
+		p->cond = ob;
+		p->cond_waiter = p->waiter;
+		park_move(p, lock, c.waiter);
+		object_leave(lock);
+	} else if (r != -EBUSY) {
+		note(ob, p, r);
+	}
+	return r != -EBUSY;
+}
+
+/* Those that have been granted, and whose requests are here (after a restart they may yet come). */
+static void note_granted(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	LIST_EACH(o, &o->h->granted, r) {
+		struct parked *p = park_find(ob, r);
+
+		if (!p || p->telling)
+			continue;
+		if (p->cond)
+			back_to_condition(ob, p);
+		else if (!ipc_is(o, TYPE_MONITOR))
+			note(ob, p, 0);
+		else if (!retake(ob, p))
+			return;
+	}
+}
+
+/* The writer whose turn it is, if its request is here. */
+static struct parked *next_turn(struct object *ob)
+{
+	ref_t w = ipc_turn(&ob->o);
+
+	return w ? park_find(ob, w) : NULL;
+}
+
+/*
+ * Grant what can be granted. Is it to be locked again then, for those who are to be told or for a
+ * writer's turn? (Of one that has ended nothing is left to be finished, and it is the only one.)
+ */
+static bool grant(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	do {
+		pump(ob);
+		if (o->h->granted.count && !o->damage)
+			note_granted(ob);
+	} while (o->work && !o->damage);	/* (a process had ended that was granted something) */
+	if (o->damage)
+		return false;
+	return (ob->telling && (!ob->telling->ended || ob->telling->next)) || next_turn(ob);
+}
+
+/* It puts more of its data. */
+static void have_turn(struct object *ob, struct parked *p)
+{
+	struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
+	struct ipc_call c = {
+		.handle = w->handle, .op = OP_WRITE, .tid = w->tid, .pid = w->pid, .uid = w->uid,
+		.unique = w->unique, .deadline = w->deadline, .data = p->data, .len = p->len,
+		.done = w->arg, .limit = mount_body()->message_limit, .more = p->more,
+		.waiter = p->waiter,
+	};
+	int r = ipc_put(&ob->o, &c);
+
+	if (r == IPC_WAIT)
+		return;
+	p->ended = true;
+	p->result = r == 0 && c.result > 0 ? c.result : r;
+	park_tell(p);
+}
+
+static bool waits_for_memory(struct ipc_obj *o)
+{
+	for (unsigned int i = 0; i < IPC_LINES; i++) {
+		ref_t w = o->h->lines[i].head;
+
+		if (w && waiter_at(o, w)->flags & WAITER_MEMORY)
+			return true;
+	}
+	return false;
+}
+
+/* When nobody is to be told anything. */
+static void end_round(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	if (o->damage)
+		return;
+	if (ob->late_polls)
+		wake_late_pollers(ob);
+	if (o->h->polls.count)
+		wake_pollers(ob);
+	heap_trim(o, fs.hungry != NULL);
+	memory_hungry(ob, waits_for_memory(o) || o->starved);
+}
+
+/* Let go, and wake the direct clients: those that were granted, and a putter whose turn it is. */
+static void unlock_and_wake(struct object *ob)
+{
+	/* No more of them than there can be: somebody may keep saying that they were not woken. */
+	uint32_t most = ob->o.locked ? list_most(&ob->o, &ob->o.h->woken) + 2 * IPC_WAKES : 0;
+	struct ipc_wakes wakes;
+	uint32_t n = 0;
+	bool more;
+
+	wakes.n = 0;			/* and not the rest of it */
+	do {
+		more = ob->o.locked && !ob->o.damage && ipc_wake(&ob->o, &wakes);
+		object_unlock(ob);
+		ipc_wake_send(&wakes);
+		n += wakes.n;
+	} while (more && n < most && object_lock(ob) == 0);
+}
+
+void object_leave(struct object *ob)
+{
+	if (grant(ob))
+		turn_look(ob);
+	else
+		end_round(ob);
+	unlock_and_wake(ob);
+	object_used(ob);
+}
+
+/* ---- at the end of the turn ---- */
+
+static void reply_for(struct object *ob, const struct parked *p, struct reply *r)
+{
+	const struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
+	int64_t result = p->ended ? p->result : p->error ? p->error : w->result;
+
+	if (result < 0 || p->op == OP_FLOCK || p->op == OP_FLOCK_SHARED || p->op == OP_WRITE)
+		reply_result(r, result, p->op == OP_WRITE);
+	else
+		reply_read(r, ob, handle_at(&ob->o, w->handle), &w->got, p->max);
+}
+
+/* Without the lock. The list of those that were told; they are parked no more. */
+static struct parked *tell(struct object *ob)
+{
+	struct parked *told = NULL, *p;
+
+	while ((p = ob->telling)) {
+		struct reply r;
+
+		reply_for(ob, p, &r);
+		reply_send(park_take_out(p), &r);
+		DL_APPEND(told, p);
+	}
+	return told;
+}
+
+/* r: whether the object could be locked. If it is kept they are finished later. */
+static void finish(struct object *ob, struct parked *told, int r)
+{
+	while (told) {
+		struct parked *p = r == 0 ? told : told->prev;	/* (the last in is the first out there) */
+		struct ipc_call c = { .max = p->max, .pos = p->pos };
+
+		DL_DELETE(told, p);
+		if (!p->ended && r == 0)
+			ipc_finish(&ob->o, p->waiter, &c);
+		else if (!p->ended && r == -EBUSY)
+			held_finish(ob, p->waiter, &c);
+		free(p);
+	}
+}
+
+void settle(struct object *ob)
+{
+	bool more = true;
+
+	while (more) {
+		struct parked *told = tell(ob), *p;
+		int r = object_lock(ob);
+
+		finish(ob, told, r);
+		if (r < 0)
+			return;
+		pump(ob);
+		p = next_turn(ob);
+		if (p)
+			have_turn(ob, p);
+		more = grant(ob);
+		if (!more)
+			end_round(ob);
+		unlock_and_wake(ob);
+	}
+	if (!ob->o.damage)
+		finish(ob, tell(ob), 0);	/* who has ended in the last round, if anybody */
+	object_used(ob);
+}
+
+/* ---- after a start ---- */
+
+/*
+ * All that the kernel sends again has come, so a waiter without a request was told before the last
+ * worker died, or its caller is gone. Its handle may yet be another's, so that no RELEASE comes.
+ */
+void settle_told_in(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+	int64_t result;
+
+	ob->untold = held_first(ob) || object_lock(ob) == -EBUSY;	/* held.c calls again */
+	if (!o->locked)
+		return;
+	LIST_EACH(o, &o->h->granted, r)
+		if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
+			ipc_finish_told(o, r);
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &o->h->lines[i], r)
+			if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
+				ipc_leave(o, r, -EINTR, &result);
+	object_leave(ob);
+}
+
+void settle_told(void)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob = n->ob;
+		unsigned int waiting = 0;
+
+		if (!ob || !ob->o.h || ob->o.damage)
+			continue;
+		for (unsigned int i = 0; i < IPC_LINES; i++)
+			waiting += ob->o.h->lines[i].count;
+		if (waiting || ob->o.h->granted.count)
+			settle_told_in(ob);
+	}
+}
+
+void settle_all(void)
+{
+	struct node *n, *tmp;
+
+	HASH_ITER(by_id, fs.by_id, n, tmp) {
+		struct object *ob;
+		int e;
+
+		if (n->type == IPC_DIR || !node_block(n)->active)
+			continue;
+		turn_trim();
+		ob = object_of(n, &e);
+		if (!ob || object_lock(ob) < 0)
+			continue;
+		ob->o.work = true;
+		poll_rearm(ob);
+		object_leave(ob);
+	}
+}

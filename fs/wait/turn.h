@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A turn: what the daemon does for one request or one event (turn.c). What has changed in it is dirty, and
+ * settled once, when the request is answered (settle.c).
+ */
+#ifndef IPCFS_TURN_H
+#define IPCFS_TURN_H
+
+#include "state/fs.h"
+
+/*
+ * Unlock it after a change. What can be granted is granted; the object is dirty if somebody is to be
+ * told so.
+ */
+void object_leave(struct object *ob);
+void turn_look(struct object *ob);		/* it is dirty */
+/* See to what is; objects that nobody needs any more are freed, here and nowhere else. */
+void turn_end(void);
+/* For the end of the turn only. The object is not locked. Never frees it. */
+void settle(struct object *ob);
+/* After handles of it were opened or closed: note whether it is in use. */
+void object_used(struct object *ob);
+/*
+ * Unmap what is not in use, if too much is mapped. For those who go through all objects, and have no
+ * pointer to one between two steps.
+ */
+void turn_trim(void);
+
+/* ---- after a start ---- */
+
+void settle_all(void);				/* look at every object in use */
+/*
+ * When all requests that come again have come: a waiter that has none is done. In all objects; in one
+ * that could not be locked then.
+ */
+void settle_told(void);
+void settle_told_in(struct object *ob);
+
+#endif
