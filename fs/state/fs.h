@@ -220,7 +220,7 @@ void store_bus_error(int sig, siginfo_t *si, void *context);
 struct object *object_of(struct node *n, int *ret_error);	/* mapped now; to the end of the turn at least */
 void object_unmap(struct object *ob);		/* turn.c only: it is freed */
 /*
- * 0; -EIO damaged; -EBUSY: somebody keeps it; then settle() will be called for it when it can be
+ * 0; -EIO damaged; -EBUSY: somebody keeps it; then it is settled when it can be
  * locked again (held.c). No longer than some ms.
  */
 int object_lock(struct object *ob);

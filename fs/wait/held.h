@@ -6,7 +6,7 @@
 #include "object/engine.h"
 #include "device/request.h"
 
-/* object_lock() found it taken: look at it again soon, and settle() it then. */
+/* object_lock() found it taken: it is looked at again soon, and settled then. */
 void held_add(struct object *ob);
 /* It is locked again, or goes. */
 void held_remove(struct object *ob);

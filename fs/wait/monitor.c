@@ -222,7 +222,7 @@ void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 /*
  * The waiter's outcome is settled: take the lock back. 0: it has it (or never had it, or its handle
  * there is closed), and can be answered. IPC_WAIT: *c waits in the lock, which is locked. -EBUSY:
- * not now, settle() is called again. Another error: it cannot have it, and is told so.
+ * not now: it is settled again. Another error: it cannot have it, and is told so.
  */
 int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c)
 {
