@@ -197,6 +197,7 @@ int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
 	struct iovec v = { (void *)(uintptr_t)msg, len };
 	int64_t deadline;
 	int r = enter(o, O_WRONLY), done;
+	size_t part;
 
 	if (r < 0)
 		return r;
@@ -205,14 +206,17 @@ int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
 	if (too_long(o, len))
 		return -EMSGSIZE;
 	deadline = deadline_of(timeout_ns);
-	r = direct_put(o, &v, 1, deadline, &done);
-	return r != USE_FILE ? r : file_put(o, msg, len, deadline);
+	r = direct_put(o, &v, 1, deadline, &done, &part);
+	if (part)
+		return (int)part;
+	return r != IPC_ELSEWHERE ? r : file_put(o, msg, len, deadline);
 }
 
 int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeout_ns)
 {
 	int64_t deadline;
 	int r = enter(o, O_WRONLY), done = 0, some = 0;
+	size_t part = 0;
 
 	if (r < 0)
 		return r;
@@ -220,9 +224,9 @@ int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeou
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
 	while (done < n && r == 0) {
-		r = direct_put(o, msgs + done, n - done, deadline, &some);
+		r = direct_put(o, msgs + done, n - done, deadline, &some, &part);
 		done += some;
-		if (r != USE_FILE)
+		if (r != IPC_ELSEWHERE || part)
 			break;
 		/* For example, one message that has to wait for memory; the next ones go directly again. */
 		r = too_long(o, msgs[done].iov_len) ? -EMSGSIZE :
@@ -230,15 +234,16 @@ int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeou
 		if (r == 0)
 			done++;
 	}
-	return done ? done : r;
+	if (done)
+		return done;
+	return part ? (int)part : r;
 }
 
 ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)
 {
 	struct iovec v = { buf, size };
 	int64_t deadline;
-	ssize_t r = enter(o, O_RDONLY);
-	int got;
+	int r = enter(o, O_RDONLY), got;
 
 	if (r < 0)
 		return r;
@@ -246,7 +251,7 @@ ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
 	r = direct_get(o, &v, 1, deadline, &got);
-	if (r == USE_FILE)
+	if (r == IPC_ELSEWHERE)
 		return file_read(o, buf, size, deadline, false);
 	return r < 0 ? r : (ssize_t)v.iov_len;
 }
@@ -254,11 +259,11 @@ ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)
 int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns)
 {
 	int64_t deadline;
-	ssize_t r = enter(o, O_RDONLY);
-	int got = 0;
+	int r = enter(o, O_RDONLY), got = 0;
+	ssize_t len;
 
 	if (r < 0)
-		return (int)r;
+		return r;
 	if (!ipc_is_stream(o->type) || n < 0)
 		return -EINVAL;
 	for (int i = 0; i < n; i++)
@@ -268,15 +273,15 @@ int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns)
 		return 0;
 	deadline = deadline_of(timeout_ns);
 	r = direct_get(o, bufs, n, deadline, &got);
-	if (r != USE_FILE)
-		return got ? got : (int)r;
+	if (r != IPC_ELSEWHERE)
+		return got ? got : r;
 	for (; got < n; got++) {
-		r = file_read(o, bufs[got].iov_base, bufs[got].iov_len, got ? 0 : deadline, false);
-		if (r < 0)
-			break;
-		bufs[got].iov_len = (size_t)r;
+		len = file_read(o, bufs[got].iov_base, bufs[got].iov_len, got ? 0 : deadline, false);
+		if (len < 0)
+			return got ? got : (int)len;
+		bufs[got].iov_len = (size_t)len;
 	}
-	return got ? got : (int)r;
+	return got;
 }
 
 int ipcfs_done(ipcfs_obj *o, unsigned int n)
@@ -288,7 +293,7 @@ int ipcfs_done(ipcfs_obj *o, unsigned int n)
 	if (!(o->type->traits & TYPE_JOIN))
 		return -EINVAL;
 	r = direct_done(o, n);
-	return r != USE_FILE ? r : file_done(o, n);
+	return r != IPC_ELSEWHERE ? r : file_done(o, n);
 }
 
 int ipcfs_join(ipcfs_obj *o, int64_t timeout_ns)
@@ -303,7 +308,7 @@ int ipcfs_join(ipcfs_obj *o, int64_t timeout_ns)
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
 	r = direct_number(o, OP_JOIN, deadline, &zero);
-	if (r == USE_FILE)
+	if (r == IPC_ELSEWHERE)
 		r = (int)file_read(o, buf, sizeof(buf), deadline, true);
 	return r < 0 ? r : 0;
 }
@@ -315,7 +320,7 @@ static int read_number(struct ipcfs_obj *o, int64_t timeout_ns, int64_t *ret)
 	int64_t deadline = deadline_of(timeout_ns);
 	int r = direct_number(o, OP_READ, deadline, ret);
 
-	return r != USE_FILE ? r : file_number(o, deadline, ret);
+	return r != IPC_ELSEWHERE ? r : file_number(o, deadline, ret);
 }
 
 int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
@@ -331,7 +336,7 @@ int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
 		return read_number(o, timeout_ns, &depth);
 	deadline = deadline_of(timeout_ns);
 	r = direct_flock(o, LOCK_EX, deadline);
-	return r != USE_FILE ? r : file_flock(o, LOCK_EX, deadline);
+	return r != IPC_ELSEWHERE ? r : file_flock(o, LOCK_EX, deadline);
 }
 
 /* word: what to write to the file, if it is not a number. */
@@ -343,7 +348,7 @@ static int command(struct ipcfs_obj *o, const struct ipc_cmd *cmd, const char *w
 	if (r < 0)
 		return r;
 	r = direct_give(o, cmd, NULL);
-	if (r != USE_FILE)
+	if (r != IPC_ELSEWHERE)
 		return r;
 	if (!word)
 		snprintf(text, sizeof(text), "%lld", (long long)cmd->n);
@@ -363,7 +368,7 @@ int ipcfs_release(ipcfs_obj *o, unsigned int n)
 	if (r < 0)
 		return r;
 	r = direct_flock(o, LOCK_UN, IPC_NEVER);
-	return r != USE_FILE ? r : file_flock(o, LOCK_UN, IPC_NEVER);
+	return r != IPC_ELSEWHERE ? r : file_flock(o, LOCK_UN, IPC_NEVER);
 }
 
 int ipcfs_wait(ipcfs_obj *o, int64_t timeout_ns)
@@ -427,7 +432,7 @@ int ipcfs_add(ipcfs_obj *o, int64_t n, int64_t *ret_value)
 	if (r < 0)
 		return r;
 	r = direct_give(o, &(struct ipc_cmd){ .verb = CMD_PLUS, .n = n }, ret_value);
-	return r != USE_FILE ? r : file_add(o, n, ret_value);
+	return r != IPC_ELSEWHERE ? r : file_add(o, n, ret_value);
 }
 
 int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value)
@@ -442,7 +447,7 @@ int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value)
 	cmd.text_len = (size_t)snprintf(is, sizeof(is), "%lld", (long long)new_value);
 	snprintf(text, sizeof(text), "cas %s %s", was, is);
 	r = direct_give(o, &cmd, NULL);
-	return r != USE_FILE ? r : file_cas(o, text);
+	return r != IPC_ELSEWHERE ? r : file_cas(o, text);
 }
 
 int64_t ipcfs_value(const ipcfs_obj *object)
@@ -454,7 +459,7 @@ int64_t ipcfs_value(const ipcfs_obj *object)
 
 	if (r == 0)
 		r = direct_value(o, &n);
-	if (r == USE_FILE) {
+	if (r == IPC_ELSEWHERE) {
 		if (o->type->traits & TYPE_TEXT)
 			r = file_value(o, &n);
 		else if ((r = fstat(o->fd, &st) < 0 ? -errno : 0) == 0)

@@ -14,15 +14,12 @@
 #ifndef IPC_CLIENT_H
 #define IPC_CLIENT_H
 
-#include <limits.h>
 #include <pthread.h>
 
 #include "object/engine.h"
 #include "client/ipcfs.h"
 #include "client/lib.h"
 #include "object/type.h"
-
-#define USE_FILE	INT_MIN		/* cannot be done directly: go through the file */
 
 struct ipcfs_obj {
 	int fd;
@@ -98,10 +95,12 @@ int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value);
 int file_cas(struct ipcfs_obj *o, const char *text);
 int file_value(struct ipcfs_obj *o, int64_t *ret);
 
-/* ---- client_direct.c: all may return USE_FILE ---- */
+/* ---- client_direct.c: enum ipc_outcome or -errno ---- */
 int direct_open(struct ipcfs_obj *o);
-int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, int64_t deadline, int *ret_done);
-ssize_t direct_get(struct ipcfs_obj *o, struct iovec *bufs, int n, int64_t deadline, int *ret_got);
+/* *ret_part: bytes of the next one, of a stream that took no more. */
+int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, int64_t deadline, int *ret_done,
+	       size_t *ret_part);
+int direct_get(struct ipcfs_obj *o, struct iovec *bufs, int n, int64_t deadline, int *ret_got);
 int direct_number(struct ipcfs_obj *o, uint32_t op, int64_t deadline, int64_t *ret);
 int direct_give(struct ipcfs_obj *o, const struct ipc_cmd *cmd, int64_t *ret_value);
 int direct_flock(struct ipcfs_obj *o, int how, int64_t deadline);

@@ -211,26 +211,26 @@ static int who_matters(struct ipc_obj *o, const struct ipc_handle *me, uint32_t 
 	return n;
 }
 
-bool session_again(struct ipcfs_obj *c, struct session *s, ssize_t *r)
+bool session_retry(struct session *s, int *r)
 {
+	struct ipcfs_obj *c = s->client;
 	uint32_t pids[PIDS_LOOK];
 	int n, e;
 
-	if (*r != -EAGAIN || s->asked || !s->hd)
+	if (s->asked || !s->hd)
 		return false;
 	n = who_matters(s->o, s->hd, pids);
 	if (n == 0)
 		return false;
 	s->asked = true;
-	session_leave(c, s);
-	s->hd = NULL;
+	session_leave(s);
 	if (n > 0 && all_live(c, pids, n))
 		return false;
 	session_sync(c);
-	e = session_take_lock(c, s, 0);
-	if (e < 0)
+	e = session_lock(s, 0);
+	if (e != IPC_DONE)
 		*r = e;
-	return e == 0;
+	return e == IPC_DONE;
 }
 
 /* ---- the size column ---- */
@@ -274,9 +274,9 @@ void session_sync_size(struct ipcfs_obj *c)
 	if (c->type->traits & TYPE_LASTING || nobody(c))
 		return;
 	n = -1;
-	if (session_begin(c, &s, 0) == 0) {
+	if (session_begin(c, &s, 0) == IPC_DONE) {
 		n = who_matters(s.o, s.hd, pids);
-		session_end(c, &s);
+		session_end(&s);
 	}
 	if (n < 0 || !all_live(c, pids, n))
 		session_sync(c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libipcfs in the engine file itself: attaching, locking, waiting. See client_direct.c for the
+ * libipcfs in the engine file itself: locking, more memory, waiting. See client_direct.c for the
  * calls.
  *
  * An operation takes the object's lock, changes the object as the daemon would, grants waiters what
@@ -16,15 +16,9 @@
  * continue, so waking a spinning waiter costs no system call. A waiter continues for one of two
  * reasons: it was granted, or it is a putter whose turn it is to try again.
  */
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,54 +37,6 @@
 #define LOOK_NS		5000000000	/* when a sleeper asks whether the mount is still there, … */
 #define LOOK_MOST_NS	60000000000	/* … each time after twice as long, up to this */
 #define LOCK_NS		100000000	/* after so long it is asked what the lock's holder does */
-
-/* ---- attaching ---- */
-
-static bool same_pid_namespace(const struct ipcfs_obj *o)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == o->at.pid_ns &&
-	       o->at.pid == (uint32_t)getpid();
-}
-
-static int attach(struct ipcfs_obj *o)
-{
-	struct stat st;
-	int fd, r;
-
-	if (!o->at.path[0] || !same_pid_namespace(o))
-		return -EXDEV;
-	fd = open(o->at.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -errno;
-	r = fstat(fd, &st) < 0 ? -errno : 0;
-	if (r == 0 && (st.st_dev != o->at.dev || st.st_ino != o->at.ino))
-		r = -EXDEV;
-	o->env.dirfd = -1;
-	if (r == 0)
-		r = obj_map(&o->env, fd, &o->map);
-	close(fd);
-	if (r < 0)
-		return r;
-	o->map.freed = false;
-	o->map.env = &o->env;
-	if (o->map.id == o->at.id && o->map.type == o->at.type)
-		return 0;
-	obj_unmap(&o->map);
-	return -EXDEV;
-}
-
-int direct_open(struct ipcfs_obj *o)
-{
-	int r = attach(o);
-
-	if (r == 0 && o->map.ops->leaving)
-		o->fast = &o->map.h->b.sem;
-	if (r == 0)
-		living_enter(o);
-	return r;
-}
 
 /* ---- a change ---- */
 
@@ -172,17 +118,23 @@ static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 		kick(c);
 }
 
-/* End a change that was committed or rolled back: take care of the others, and unlock. */
-void session_leave(struct ipcfs_obj *c, struct session *s)
+void session_leave(struct session *s)
 {
 	struct ipc_obj *o = s->o;
 
+	s->hd = NULL;
 	if (__builtin_expect(o->damage || anybody(o), 0)) {
-		leave_to_others(c, o);
+		leave_to_others(s->client, o);
 		return;
 	}
 	o->work = o->freed = o->starved = false;
 	obj_unlock(o);
+}
+
+void session_end(struct session *s)
+{
+	if (s->hd)
+		session_leave(s);
 }
 
 /* Give up when the time limit has passed, but not before there has been some patience with the holder. */
@@ -204,9 +156,9 @@ static int lock_by(struct ipc_obj *o, int64_t deadline)
 	return r;
 }
 
-/* Take the lock. With s->hd unset, and unlocked, if the handle is not there any more. */
-int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline)
+int session_lock(struct session *s, int64_t deadline)
 {
+	struct ipcfs_obj *c = s->client;
 	int r = lock_by(s->o, deadline);
 
 	s->hd = NULL;
@@ -218,46 +170,71 @@ int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline)
 	}
 	s->hd = ipc_handle(s->o, c->at.handle, c->at.gen);
 	if (s->hd)
-		return 0;
+		return IPC_DONE;
 	obj_unlock(s->o);	/* the mount it belonged to is gone: the file says how */
-	return USE_FILE;
+	return IPC_ELSEWHERE;
 }
 
 int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline)
 {
+	s->hd = NULL;
 	if (!c->direct)
-		return USE_FILE;
+		return IPC_ELSEWHERE;
 	if (__atomic_load_n(&c->damaged, __ATOMIC_RELAXED))
 		return -EIO;
+	s->client = c;
 	s->o = &c->map;
 	s->spun = s->asked = false;
-	return session_take_lock(c, s, deadline);
+	return session_lock(s, deadline);
 }
 
-void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline)
+/* No memory: a caller in the wait queue leaves it, and waits as a writer of the file, at its end. */
+static int not_grown(struct session *s)
 {
-	s->c = (struct ipc_call){
-		.handle = c->at.handle, .op = op, .tid = ipc_tid(), .pid = c->at.pid,
-		.uid = c->at.uid, .deadline = ipc_deadline(s->hd, deadline),
-		.limit = c->at.message_limit,
-	};
+	struct ipc_call *c = &s->c;
+	int64_t ret;
+
+	if (!c->waiter || session_lock(s, IPC_NEVER) != IPC_DONE)
+		return IPC_ELSEWHERE;
+	if (waiter_at(s->o, c->waiter)->state == WAITER_GRANTED)	/* sent away */
+		return IPC_DONE;
+	ipc_leave(s->o, c->waiter, -ENOSPC, &ret);
+	c->waiter = 0;
+	session_leave(s);
+	return IPC_ELSEWHERE;
 }
 
 /*
- * A step was refused: -ENOMEM: the heap must grow. 0: it has grown, and we have the lock again;
- * USE_FILE: it cannot grow, or not now; -EAGAIN, -ETIMEDOUT: somebody keeps the lock.
+ * ipc_call.grow: ask the daemon to grow the file, without the lock meanwhile. -EAGAIN, -ETIMEDOUT:
+ * another process keeps the lock.
  */
-int session_grow(struct ipcfs_obj *c, struct session *s)
+static int grow(struct ipc_call *c)
 {
+	struct session *s = (struct session *)((char *)c - offsetof(struct session, c));
 	int64_t order = s->o->want_order;
+	int r;
 
-	session_leave(c, s);
-	s->hd = NULL;		/* the lock is not ours: session_end() */
-	while (ioctl(c->fd, LIB_IOC_GROW, &order) < 0)
+	session_leave(s);
+	while (ioctl(s->client->fd, LIB_IOC_GROW, &order) < 0)
 		if (errno != EINTR)
-			return USE_FILE;
-	/* A caller in the wait queue has to leave it: s->c.waiter. */
-	return session_take_lock(c, s, s->c.waiter ? IPC_NEVER : s->c.deadline);
+			return not_grown(s);
+	/* A caller in the wait queue has to leave it. */
+	r = session_lock(s, c->waiter ? IPC_NEVER : c->deadline);
+	if (r != IPC_DONE || c->op == OP_WRITE || !session_elsewhere(s))
+		return r;
+	session_leave(s);
+	return IPC_ELSEWHERE;
+}
+
+void session_call(struct session *s, uint32_t op, int64_t deadline)
+{
+	const struct lib_attach *at = &s->client->at;
+
+	s->c = (struct ipc_call){
+		.handle = at->handle, .op = op, .tid = ipc_tid(), .pid = at->pid, .uid = at->uid,
+		.deadline = ipc_deadline(s->hd, deadline), .limit = at->message_limit,
+		.at_once = true, .grow = grow,
+	};
 }
 
 /* ---- waiting ---- */
@@ -328,60 +305,56 @@ static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool
 	return errno == EINTR ? -EINTR : -ETIMEDOUT;
 }
 
-/*
- * Wait for s->c.waiter, which is in the wait queue; locked before and after. 0: its turn has come,
- * or it is granted (see its state); else it is gone, and *ret is its result.
- */
-int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret)
+/* Sleep once, unlocked. 0: look at the waiter again; -errno: why not to wait any longer. */
+static int nap(struct session *s, struct ipc_waiter *w, int64_t now, int64_t *look_ns,
+	       int64_t deadline)
 {
-	int64_t deadline = s->c.deadline;
-	ref_t r = s->c.waiter;
-	uint64_t now = waiter_at(s->o, r)->since;	/* or a little later */
-	int64_t look_ns = LOOK_NS;
+	struct ipcfs_obj *c = s->client;
+	bool looks = now + *look_ns < deadline;
+	int why = sleep_on(c, &w->futex, looks ? now + *look_ns : deadline, !s->spun);
 
-	for (;;) {
-		struct ipc_waiter *w = waiter_at(s->o, r);
-		int64_t look = (int64_t)now + look_ns;
-		bool looks = look < deadline;
-		int why = 0, e;
+	if (why != -ETIMEDOUT)
+		return why;
+	if (!looks) {
+		session_sync(c);
+		return why;
+	}
+	*look_ns = *look_ns * 2 < LOOK_MOST_NS ? *look_ns * 2 : LOOK_MOST_NS;
+	return ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR ? -errno : 0;
+}
 
-		if (w->state == WAITER_GRANTED || w->state == WAITER_TURN)
-			return 0;
-		session_leave(c, s);		/* may make us the first, and wake us */
-		why = sleep_on(c, &w->futex, looks ? look : deadline, !s->spun);
-		if (why == -ETIMEDOUT && looks) {
-			why = 0;
-			look_ns = look_ns * 2 < LOOK_MOST_NS ? look_ns * 2 : LOOK_MOST_NS;
-			if (ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR)
-				why = -errno;
-		} else if (why == -ETIMEDOUT) {
-			session_sync(c);
+static bool has_come(const struct ipc_waiter *w)
+{
+	return w->state == WAITER_GRANTED || w->state == WAITER_TURN;
+}
+
+int session_wait(struct session *s)
+{
+	struct ipc_waiter *w = waiter_at(s->o, s->c.waiter);
+	int64_t deadline = s->c.deadline, look_ns = LOOK_NS, ret;
+	int64_t now = (int64_t)w->since;	/* or a little later */
+	int why, e;
+
+	while (!has_come(w)) {
+		session_leave(s);		/* may make us the first, and wake us */
+		why = nap(s, w, now, &look_ns, deadline);
+		if (why == -EIO) {		/* there may be no lock in it any more */
+			__atomic_store_n(&s->client->damaged, true, __ATOMIC_RELAXED);
+			return why;
 		}
-		if (why == -EIO) {	/* there may be no lock in it any more */
-			s->hd = NULL;
-			__atomic_store_n(&c->damaged, true, __ATOMIC_RELAXED);
-			*ret = why;
-			return GONE;
-		}
-		e = session_take_lock(c, s, IPC_NEVER);
-		if (e < 0) {		/* our waiter went with the handle */
-			*ret = e == USE_FILE ? (why < 0 ? why : -ENOTCONN) : e;
-			return GONE;
-		}
-		if (!why || w->state == WAITER_GRANTED || w->state == WAITER_TURN) {
-			now = ipc_now();
+		e = session_lock(s, IPC_NEVER);
+		if (e == IPC_ELSEWHERE)		/* our waiter went with the handle */
+			e = why < 0 ? why : -ENOTCONN;
+		if (e != IPC_DONE)
+			return e;
+		if (!why || has_come(w)) {
+			now = (int64_t)ipc_now();
 			continue;
 		}
-		if (ipc_leave(s->o, r, why, ret))
-			return GONE;
+		if (ipc_leave(s->o, s->c.waiter, why, &ret))
+			return why;
 		deadline = IPC_NEVER;	/* a condition takes its lock back first */
 		ipc_pump(s->o);
 	}
-}
-
-/* After read_one() and its like: the lock may be gone already. */
-void session_end(struct ipcfs_obj *c, struct session *s)
-{
-	if (s->hd)
-		session_leave(c, s);
+	return IPC_DONE;
 }

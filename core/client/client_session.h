@@ -7,19 +7,32 @@
 #include "object/type.h"
 
 struct session {
+	struct ipcfs_obj *client;
 	struct ipc_obj *o;		/* the client's: the holder of the object's lock may change it */
-	struct ipc_handle *hd;
+	struct ipc_handle *hd;		/* NULL: we do not have the lock */
 	struct ipc_call c;		/* set by session_call() */
 	bool spun;			/* has spun before it joined the wait queue: sleeps at once */
 	bool asked;			/* whether a close is on its way: session_again() */
 };
 
-#define GONE 1			/* session_wait_for(): the waiter is gone, *ret says why */
-
+/* All that return int: enum ipc_outcome or -errno. */
 int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline);
-void session_call(struct ipcfs_obj *c, struct session *s, uint32_t op, int64_t deadline);
-void session_leave(struct ipcfs_obj *c, struct session *s);
-void session_end(struct ipcfs_obj *c, struct session *s);
+void session_call(struct session *s, uint32_t op, int64_t deadline);
+/* Take the lock (again), for one that has begun. */
+int session_lock(struct session *s, int64_t deadline);
+/* End a change that was committed or rolled back: take care of the others, and unlock. */
+void session_leave(struct session *s);
+void session_end(struct session *s);		/* the same, if the lock is still ours */
+/*
+ * Wait for s->c.waiter, which is in the wait queue; locked before. IPC_DONE: locked, and its turn
+ * has come, or it is granted. -errno: it is gone.
+ */
+int session_wait(struct session *s);
+/* Operations that the daemon must know of as they happen, or that need more than one object. */
+static inline bool session_elsewhere(const struct session *s)
+{
+	return ipc_scope(s->o) != SCOPE_HANDLE || ipc_lock_id(s->o);
+}
 /* ---- client_close.c ---- */
 /* Every close that was made before this has been dealt with afterwards. */
 void session_sync(struct ipcfs_obj *c);
@@ -27,11 +40,13 @@ void session_sync(struct ipcfs_obj *c);
  * A try has come to *r. true: it was refused, closes that were on their way have been dealt with,
  * and it is to be made again, once. Locked before, and afterwards if it says so.
  */
-bool session_again(struct ipcfs_obj *c, struct session *s, ssize_t *r);
+bool session_retry(struct session *s, int *r);
+static inline bool session_again(struct session *s, int *r)
+{
+	return *r == -EAGAIN && session_retry(s, r);
+}
 /* Before somebody looks at the size column. */
 void session_sync_size(struct ipcfs_obj *c);
-int session_take_lock(struct ipcfs_obj *c, struct session *s, int64_t deadline);
-int session_grow(struct ipcfs_obj *c, struct session *s);
 void session_pause(void);	/* one round of a spin */
 void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come);	/* how long the next spin is */
 bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *arg), void *arg);
@@ -39,6 +54,5 @@ bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *
 bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline);
 bool look_before_putting(struct ipcfs_obj *c, int64_t deadline);
 bool is_full(const struct ipcfs_obj *c);	/* a queue, now */
-int session_wait_for(struct ipcfs_obj *c, struct session *s, int64_t *ret);
 
 #endif

@@ -6,64 +6,171 @@
 
 #include "object/type.h"
 
-/*
- * End a step of an operation: 1 to begin it again (the heap has grown), else its result. A step
- * that was refused leaves nothing behind.
- */
-static bool again(struct ipc_obj *o, int *r)
+/* ---- steps ---- */
+
+enum direction { TO_READ, TO_WRITE, NEITHER };	/* of the handle, for who polls it */
+
+static void acted(struct ipc_obj *o, const struct ipc_call *c, enum direction dir, int r)
 {
-	if (o->damage)
+	if (dir != NEITHER)
+		ipc_poll_acted(o, c->handle, dir, r == -EAGAIN || r == IPC_WAIT);
+}
+
+/* A step was refused, or has found damage: again(). */
+static bool refused(struct ipc_obj *o, struct ipc_call *c, enum direction dir, int *r)
+{
+	if (o->damage) {
 		*r = -EIO;
-	if (*r >= 0) {
-		commit(o);
-		o->work = true;
 		return false;
 	}
-	if (o->damage)
-		return false;
 	obj_rollback(o);
-	if (*r != -ENOMEM)
-		return false;
-	*r = heap_grow(o, true);
-	return *r == 0;
+	/* (A put has grown the heap itself as far as it might.) */
+	if (*r == -ENOMEM && (c->grow || dir != TO_WRITE)) {
+		*r = c->grow ? c->grow(c) : heap_grow(o, true);
+		if (*r == IPC_DONE)
+			return true;
+		if (c->grow)		/* the lock is another's */
+			return false;
+	}
+	acted(o, c, dir, *r);
+	return false;
+}
+
+/*
+ * A step of an operation has come to *r. True: begin it again, there is more memory. Else the
+ * operation has ended with *r; of a step that was refused nothing is left.
+ */
+static inline bool again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+			 enum direction dir, int *r)
+{
+	if (__builtin_expect(*r < 0 || o->damage, 0))
+		return refused(o, c, dir, r);
+	commit(o);
+	o->work = true;
+	if (dir != NEITHER && hd->poll_events)
+		acted(o, c, dir, *r);
+	return false;
+}
+
+/* ---- reading ---- */
+
+/* The answer's bytes for the caller: how many. */
+static int64_t show(struct ipc_obj *o, struct ipc_call *c, const struct ipc_answer *a, size_t off)
+{
+	if (!c->buf)
+		return 0;
+	return a->kind == ANSWER_END ? -EPIPE : (int64_t)answer_copy(o, a, off, c->buf, c->max);
+}
+
+/* Who joins through libipcfs may have read only a part of its last message. */
+static bool keeps_last(const struct ipc_handle *hd, const struct ipc_call *c)
+{
+	return c->op == OP_JOIN && hd->kind == HANDLE_OBJECT;
+}
+
+/* What the handle has in hand: at once, its rest is the answer (true); else it goes. */
+static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	if (c->buf)
+		ipc_next_rest(o, hd);
+	if (c->buf && answer_left(&hd->hand)) {
+		c->result = show(o, c, &hd->hand, hd->hand.off);
+		ipc_advance(o, hd, (uint64_t)c->result);
+		return true;
+	}
+	if (hd->hand.kind != ANSWER_NONE && !keeps_last(hd, c))
+		answer_pass(o, hd, c->pos);
+	return false;
+}
+
+/* The answer goes out with the change that took it: what is left of it is in hand. */
+static int hand_out(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	if (!c->buf && !c->got.count)		/* a number: there is nothing to copy, or to keep */
+		return IPC_DONE;
+	c->result = show(o, c, &c->got, 0);
+	if (c->result < 0)
+		return (int)c->result;
+	if (c->buf && (uint64_t)c->result < c->got.len) {
+		c->got.off = (uint64_t)c->result;
+		answer_move(o, &hd->hand, &c->got);
+	} else if (c->got.count) {
+		answer_drop(o, &c->got);
+	}
+	return IPC_DONE;
+}
+
+/* It is for a reply, and may be asked for again: it stays in hand. */
+static int hand_keep(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	c->got.off = c->got.len < c->max ? c->got.len : c->max;
+	c->got.base = c->pos;
+	if (!keeps_last(hd, c))
+		answer_move(o, &hd->hand, &c->got);
+	call_record(o, c, (int64_t)c->got.len, false);
+	return IPC_DONE;
 }
 
 int ipc_read(struct ipc_obj *o, struct ipc_call *c)
 {
 	struct ipc_handle *hd = handle_at(o, c->handle);
-	/* Who joins through libipcfs may have read only a part of its last message. */
-	bool keep = c->op == OP_JOIN && hd->kind == HANDLE_OBJECT;
 	int r;
 
-	if (hd->hand.kind != ANSWER_NONE && !keep)
-		answer_pass(o, hd, c->pos);
+	if ((hd->hand.kind != ANSWER_NONE || hd->rests) && read_hand(o, hd, c))
+		return IPC_DONE;
 	do {
 		c->got = (struct ipc_answer){ 0 };
 		c->waiter = 0;
 		r = o->ops->read ? o->ops->read(o, hd, c) : -EINVAL;
-		if (r == 0) {
-			c->got.off = c->got.len < c->max ? c->got.len : c->max;
-			c->got.base = c->pos;
-			if (!keep)
-				answer_move(o, &hd->hand, &c->got);
-			call_record(o, c, (int64_t)c->got.len, false);
-		}
-	} while (again(o, &r));
-	ipc_poll_acted(o, c->handle, 0, r == -EAGAIN || r == IPC_WAIT);
+		if (r == IPC_DONE && !o->damage)
+			r = c->at_once ? hand_out(o, hd, c) : hand_keep(o, hd, c);
+	} while (again(o, hd, c, TO_READ, &r));
 	return r;
+}
+
+int ipc_pick_up(struct ipc_obj *o, struct ipc_call *c)
+{
+	struct ipc_waiter *w = waiter_at(o, c->waiter);
+	struct ipc_call used = { .max = c->buf ? c->max : SIZE_MAX, .pos = c->pos };
+
+	c->got = w->got;
+	c->result = w->result < 0 ? w->result : show(o, c, &w->got, 0);
+	ipc_finish(o, c->waiter, &used);
+	c->waiter = 0;
+	return c->result < 0 ? (int)c->result : IPC_DONE;
+}
+
+/* ---- the others ---- */
+
+/* While it had its turn, but not the lock (for more memory), its writer was sent away. */
+static bool sent_away(struct ipc_obj *o, const struct ipc_call *c)
+{
+	return c->waiter && waiter_at(o, c->waiter)->state == WAITER_GRANTED;
+}
+
+/* What went in stays in. */
+static int put_ended(struct ipc_obj *o, struct ipc_call *c)
+{
+	int64_t result = waiter_at(o, c->waiter)->result;
+
+	ipc_finish(o, c->waiter, c);
+	c->waiter = 0;
+	c->result = c->done ? (int64_t)c->done : result;
+	return c->result < 0 ? (int)c->result : IPC_DONE;
 }
 
 int ipc_put(struct ipc_obj *o, struct ipc_call *c)
 {
 	struct ipc_handle *hd = handle_at(o, c->handle);
-	int r = o->ops->put ? o->ops->put(o, hd, c) : -EINVAL;
+	int r;
 
 	o->work = true;
-	if (o->damage)
-		return -EIO;
-	if (r < 0)
-		obj_rollback(o);
-	ipc_poll_acted(o, c->handle, 1, r == -EAGAIN || r == IPC_WAIT);
+	do {
+		if (sent_away(o, c))
+			r = put_ended(o, c);
+		else
+			r = o->ops->put ? o->ops->put(o, hd, c) : -EINVAL;
+	} while (again(o, hd, c, TO_WRITE, &r));
 	return r;
 }
 
@@ -78,7 +185,10 @@ int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd)
 		if (r == 0)
 			call_record(o, c, c->whole ? c->got.number :
 				    (int64_t)c->len << (c->more ? 32 : 0), c->more);
-	} while (again(o, &r));
+	} while (again(o, hd, c, NEITHER, &r));
+	/* What came of it is said now, and is no answer for a later read. */
+	if (r == IPC_DONE && c->at_once && answer_left(&hd->hand))
+		answer_drop(o, &hd->hand);
 	return r;
 }
 
@@ -92,8 +202,7 @@ int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how)
 		r = o->ops->flock ? o->ops->flock(o, hd, c, how) : -EOPNOTSUPP;
 		if (r == 0)
 			call_record(o, c, 0, false);
-	} while (again(o, &r));
-	ipc_poll_acted(o, c->handle, 0, r == -EAGAIN || r == IPC_WAIT);
+	} while (again(o, hd, c, TO_READ, &r));
 	return r;
 }
 

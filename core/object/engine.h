@@ -15,7 +15,18 @@
 
 #include "file/obj.h"
 
-#define IPC_WAIT	1		/* the call waits: call->waiter */
+/*
+ * What an operation, or a step of one, comes to; or -errno: it was refused, and has changed nothing
+ * but what it says that it has (call->done).
+ */
+enum ipc_outcome {
+	IPC_DONE,		/* call->result; for a read call->got */
+	IPC_WAIT,		/* it waits: call->waiter stands in line */
+	IPC_AGAIN,		/* of a step: what was in its way has gone, so begin it anew */
+	IPC_ELSEWHERE,		/* nothing has changed, and it cannot be done here: of libipcfs, but
+				 * through the mount */
+};
+
 #define IPC_NEVER	INT64_MAX	/* a deadline that never comes */
 
 #define IPC_MESSAGE_MAX	(1024u * 1024 - 4096)	/* bytes: the largest that FUSE brings in one piece */
@@ -51,6 +62,19 @@ struct ipc_call {
 	bool more;			/* write: the same write() call goes on with another request */
 	bool whole;			/* give: -ERANGE unless what it makes of a value is a whole number of
 					 * 64 bits (what is behind its point is cut off): got.number */
+	/*
+	 * Read, give: the caller has its answer as soon as the call returns (libipcfs), so that it is
+	 * not kept for a reply. The bytes of a read go into `buf` (NULL: its number is all that
+	 * is asked for), and what has no room there is in the handle's hand for the next one.
+	 */
+	bool at_once;
+	char *buf;
+	/*
+	 * Between two changes: more memory, of o->want_order. IPC_DONE: there is some, and the step
+	 * begins again: the lock may have been another's meanwhile. Anything else is what the
+	 * operation comes to, and the lock is not the caller's any more. NULL: heap_grow().
+	 */
+	int (*grow)(struct ipc_call *c);
 	/* results */
 	ref_t waiter;			/* set on entry: a waiter whose turn it is */
 	int64_t result;
@@ -114,17 +138,21 @@ void ipc_give_back(struct ipc_obj *o, ref_t handle);
 /* Close all handles: those of an earlier mount. */
 void ipc_close_all(struct ipc_obj *o);
 
-/* ---- operations: 0 (call->result, call->got), IPC_WAIT or -errno; committed ---- */
+/* ---- operations: enum ipc_outcome or -errno; committed ---- */
 
 /*
  * Take the next answer: the one in hand goes (answer_pass), and this one is kept in its place,
- * with min(max, its length) bytes of it as read.
+ * with min(max, its length) bytes of it as read. At once: the rest of the one in hand, or the
+ * next; result: how many bytes. -EPIPE: the end.
  */
 int ipc_read(struct ipc_obj *o, struct ipc_call *c);
-/* Put the bytes of a write() (queue, pipe). result: how many went in. */
+/* The same for a read or flock at once that had to wait: c->waiter has been granted. */
+int ipc_pick_up(struct ipc_obj *o, struct ipc_call *c);
+/*
+ * Put the bytes of a write() (queue, pipe). result: how many went in. With a waiter: its turn has
+ * come, or it was sent away meanwhile.
+ */
 int ipc_put(struct ipc_obj *o, struct ipc_call *c);
-/* Put whole messages, one an iovec. result: how many went in. */
-int ipc_put_many(struct ipc_obj *o, struct ipc_call *c, const struct iovec *msgs, int n);
 int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd);
 /* how: LOCK_EX, LOCK_SH or LOCK_UN of flock(2). */
 int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how);

@@ -36,6 +36,8 @@ int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 		obj_rollback(o);
 		c->waiter = 0;
 		r = heap_grow(o, true);
+		if (r == -ENOMEM && c->grow)
+			return r;
 		if (r < 0)
 			return put_end(o, c, r);
 	}
@@ -59,9 +61,9 @@ int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	r = heap_grow(o, false);
 	if (r == -ENOSPC)
 		return put_wait(o, c, line, need, true);
-	if (r == -ENOMEM)	/* a direct client: it has the daemon grow the file, and goes on */
+	if (r == -ENOMEM)	/* this process may not: see ipc_call.grow */
 		return r;
-	return r < 0 ? put_end(o, c, r) : PUT_AGAIN;
+	return r < 0 ? put_end(o, c, r) : IPC_AGAIN;
 }
 
 void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,

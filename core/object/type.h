@@ -3,10 +3,8 @@
  * What a type is: a table of operations. One type, one file; see queue.c for the fullest one.
  *
  * All operations run with the object's mutex held and are part of the change under way: they
- * neither commit nor roll back, except where said. They return
- *	0		done: call->result, and for a read call->got
- *	IPC_WAIT	would block: call->waiter stands in line (only if the call may wait)
- *	-errno		refused: the caller rolls back. -ENOMEM: the heap must grow first (heap_grow())
+ * neither commit nor roll back, except where said. They return IPC_DONE, IPC_WAIT (only if the call
+ * may wait) or -errno: then the caller rolls back. -ENOMEM: the heap must grow first.
  */
 #ifndef IPC_TYPE_H
 #define IPC_TYPE_H
@@ -276,9 +274,7 @@ void look_messages(struct ipc_obj *o, struct ipc_mq *q, bool newline, struct ipc
 int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need, bool memory);
 /* All went in, or as much as will: out of the line, result noted. Committed. */
 int put_end(struct ipc_obj *o, struct ipc_call *c, int error);
-#define PUT_AGAIN 2	/* begin the step again */
-
-/* After heap_alloc() failed in a put: PUT_AGAIN, or what to return. */
+/* After heap_alloc() failed in a put: IPC_AGAIN, or what to return. */
 int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need);
 /* Give the first putter its turn, if what it waits for is there. */
 void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,

@@ -223,7 +223,7 @@ static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uin
 		o->ops->pump(o);
 		if (fits(o, LINE_PUT + 2 * dir, need) &&
 		    (c->waiter || !line_first(o, LINE_PUT + 2 * dir)))
-			return PUT_AGAIN;
+			return IPC_AGAIN;
 	}
 	return put_wait(o, c, LINE_PUT + 2 * dir, need, false);
 }
@@ -251,7 +251,7 @@ static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 			n = 0;
 		if ((!n && left) || (!c->waiter && line_first(o, line))) {
 			r = put_full(o, c, q, whole ? (uint32_t)left : 1);
-			if (r != PUT_AGAIN)
+			if (r != IPC_AGAIN)
 				return r;
 			continue;
 		}
@@ -260,7 +260,7 @@ static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		r = bytes ? put_bytes(o, q, c->data + c->done, n) : put_record(o, q, c);
 		if (r == -ENOMEM) {
 			r = put_grow(o, c, line, (uint32_t)n);
-			if (r != PUT_AGAIN)
+			if (r != IPC_AGAIN)
 				return r;
 			continue;
 		}

@@ -192,7 +192,7 @@ static int put_full(struct ipc_obj *o, struct ipc_call *c, uint32_t len)
 	if (line_first(o, LINE_GET) && Q(o)->mq[0].count) {
 		queue_grant(o);
 		if (fits(o, LINE_PUT, len) && !others_first(o, c))
-			return PUT_AGAIN;
+			return IPC_AGAIN;
 	}
 	return put_wait(o, c, LINE_PUT, len, false);
 }
@@ -287,14 +287,14 @@ static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 			return put_end(o, c, -EPIPE);
 		if (nl && (others_first(o, c) || !fits(o, LINE_PUT, whole))) {
 			r = put_full(o, c, (uint32_t)whole);
-			if (r != PUT_AGAIN)
+			if (r != IPC_AGAIN)
 				return r;
 			continue;
 		}
 		r = nl ? put_line(o, hd, c, p, n) : line_add(o, hd, c, p, n);
 		if (r == -ENOMEM) {
 			r = put_grow(o, c, LINE_PUT, (uint32_t)whole);
-			if (r != PUT_AGAIN)
+			if (r != IPC_AGAIN)
 				return r;
 			continue;
 		}
@@ -321,7 +321,7 @@ static int put_record(struct ipc_obj *o, struct ipc_call *c)
 			return put_end(o, c, -EPIPE);
 		if (others_first(o, c) || !fits(o, LINE_PUT, c->len)) {
 			r = put_full(o, c, (uint32_t)c->len);
-			if (r != PUT_AGAIN)
+			if (r != IPC_AGAIN)
 				return r;
 			continue;
 		}
@@ -332,7 +332,7 @@ static int put_record(struct ipc_obj *o, struct ipc_call *c)
 			return put_end(o, c, 0);
 		}
 		r = put_grow(o, c, LINE_PUT, (uint32_t)c->len);
-		if (r != PUT_AGAIN)
+		if (r != IPC_AGAIN)
 			return r;
 	}
 }

@@ -241,7 +241,7 @@ static int value_parse(const char *s, size_t len, struct ipc_cmd *ret)
 static int value_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		      const struct ipc_cmd *cmd)
 {
-	bool reads = hd->kind == HANDLE_OBJECT && (hd->oflags & O_ACCMODE) == O_RDWR;
+	bool reads = !c->at_once && hd->kind == HANDLE_OBJECT && (hd->oflags & O_ACCMODE) == O_RDWR;
 	char buf[IPC_VALUE_MAX];
 	size_t len = 0;
 	int r = made(o, cmd, buf, &len);

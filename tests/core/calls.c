@@ -50,11 +50,13 @@ ref_t h_new(struct ipc_obj *o, uint32_t kind, uint32_t oflags, uint32_t flags)
 	return h;
 }
 
+int (*call_grow)(struct ipc_call *c);
+
 struct ipc_call call_new(ref_t h, uint32_t op)
 {
 	return (struct ipc_call){
 		.handle = h, .op = op, .tid = 1000, .pid = 100, .deadline = IPC_NEVER, .max = 65536,
-		.limit = IPC_MESSAGE_MAX,
+		.limit = IPC_MESSAGE_MAX, .grow = call_grow,
 	};
 }
 

@@ -30,6 +30,7 @@ struct op {
 #define STEPS 1u		/* several changes: what lies between them may be seen */
 #define DAEMON 2u		/* no client does this: leave out the death of one */
 #define CLIENT 4u		/* no request does this, so it does not come again */
+#define MEMORY 8u		/* only who may grow the file brings it to this end */
 
 extern const struct op *const op_tables[];	/* ends with NULL; each table with a name of NULL */
 

@@ -266,7 +266,7 @@ const struct op ops_queue[] = {
 	{ "queue close of a busy handle", IPC_QUEUE, busy_handle, close_h, STEPS },
 	{ "queue close of a direct client", IPC_QUEUE, direct_granted, close_h, STEPS },
 	{ "queue close with a part", IPC_QUEUE, part, close_h, STEPS },
-	{ "queue close with a part, the last attempt", IPC_QUEUE, last_part, close_h, STEPS },
+	{ "queue close with a part, the last attempt", IPC_QUEUE, last_part, close_h, STEPS | MEMORY },
 	{ "queue close with rests", IPC_QUEUE, rests, close_h, STEPS },
 	{ "queue read begins anew", IPC_QUEUE, behind, read_one, STEPS },
 	{ "queue finish begins anew", IPC_QUEUE, part_and_granted, finish_second, STEPS },

@@ -51,6 +51,7 @@ static inline ref_t h_open(struct ipc_obj *o)		/* a stream */
 }
 
 struct ipc_call call_new(ref_t h, uint32_t op);
+extern int (*call_grow)(struct ipc_call *c);		/* of each of them; NULL: in place */
 const char *error_text(int64_t r);			/* "!EAGAIN", or the number */
 
 int64_t put(struct ipc_obj *o, ref_t h, const char *text);		/* or -EAGAIN */

@@ -222,3 +222,40 @@ TEST(pipe_regret)
 	close_it(o, d);				/* somebody has read on: it is lost */
 	CHECK_STR(get(o, r), "ef");
 }
+
+static struct ipc_obj *asked;
+
+/* It has others let the file grow, and is sent away meanwhile. */
+static int sent_away(struct ipc_call *c)
+{
+	(void)c;
+	CHECK_INT(ipc_cancel(asked, 0), 1);
+	heap_unfill(asked);
+	return IPC_DONE;
+}
+
+/* A direct client's turn has come, but memory has not, and before it has ctl/cancel is written to. */
+TEST(pipe_cancel_at_its_turn)
+{
+	struct ipc_obj *o = obj_new(IPC_PIPE);
+	ref_t w = end(o, W), r = end(o, R);
+	struct ipc_call c = call_new(w, OP_WRITE);
+	int folder = env.env.dirfd;
+
+	o->h->b.queue.maxbytes = 8192;
+	CHECK_INT(put_bytes(o, w, big, 8192), 8192);
+	c.data = big;
+	c.len = sizeof(big);
+	CHECK_INT(ipc_put(o, &c), IPC_WAIT);
+	CHECK_INT(strlen(get(o, r)), 8192);
+	CHECK_INT(waiter_at(o, c.waiter)->state, WAITER_TURN);
+	heap_fill(o);
+	asked = o;
+	c.grow = sent_away;
+	env.env.dirfd = -1;
+	CHECK_INT(ipc_put(o, &c), -ECANCELED);
+	env.env.dirfd = folder;
+	CHECK_INT(handle_at(o, w)->waiters, 0);
+	obj_ok(o, "sent away");
+	CHECK_INT(put(o, w, "next"), 4);
+}
