@@ -88,9 +88,31 @@ bool names_done(struct ipc_obj *m, uint64_t unique, uint64_t *ret_id)
 	return false;
 }
 
+void names_limits(struct ipc_obj *m, const struct ipc_limits *l)
+{
+	set64(m, M(m)->memory_limit, l->memory);
+	set64(m, M(m)->object_limit, l->objects);
+	set64(m, M(m)->message_limit, l->message);
+	set32(m, M(m)->framing, l->fresh.framing);
+	set32(m, M(m)->take, l->fresh.take);
+	commit(m);
+}
+
 uint64_t names_next_id(struct ipc_obj *m)
 {
 	return M(m)->next_id;
+}
+
+void names_use_id(struct ipc_obj *m, uint64_t id)
+{
+	set64(m, M(m)->next_id, id);
+	commit(m);
+}
+
+void names_epoch(struct ipc_obj *m, uint64_t epoch)
+{
+	set64(m, M(m)->epoch, epoch);
+	commit(m);
 }
 
 int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)

@@ -38,8 +38,19 @@ void names_restarted(struct ipc_obj *m);
 /* Was this request done before a restart? And the node. */
 bool names_done(struct ipc_obj *m, uint64_t unique, uint64_t *ret_id);
 
+/* The limits of the mount, and how new objects begin. */
+struct ipc_limits {
+	uint64_t memory, objects, message;
+	struct ipc_defaults fresh;
+};
+
+void names_limits(struct ipc_obj *m, const struct ipc_limits *l);
+
 /* The id that the next node will have: its engine file is made before the node is. */
 uint64_t names_next_id(struct ipc_obj *m);
+/* For repair: the next node has this one; the mount is this one. */
+void names_use_id(struct ipc_obj *m, uint64_t id);
+void names_epoch(struct ipc_obj *m, uint64_t epoch);
 int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret);
 /* The node moves to (parent, name), which `gone` (0: nobody) had so far. *ret is its new block. */
 int names_move(struct ipc_obj *m, ref_t node, uint64_t parent, const char *name, size_t len,

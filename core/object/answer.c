@@ -159,6 +159,21 @@ void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos)
 		answer_drop(o, &hd->hand);
 }
 
+uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, uint64_t off)
+{
+	struct ipc_answer *a = &hd->hand;
+	uint64_t n = off < a->len ? a->len - off : 0;
+
+	n = n < c->max ? n : c->max;
+	/* Without a position, only this tells a resent one where its part began. */
+	if (!(hd->flags & HANDLE_POSITION))
+		call_record(o, c, (int64_t)off, true);
+	if (off + n > a->off)		/* the furthest: see above */
+		set64(o, a->off, off + n);
+	commit(o);
+	return n;
+}
+
 void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n)
 {
 	set64(o, hd->hand.off, hd->hand.off + n);

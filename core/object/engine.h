@@ -106,7 +106,9 @@ const struct ipc_type *ipc_type_by_name(const char *name, size_t len);
 
 struct ipc_opening {
 	uint32_t kind, flags, oflags, tid, pid, uid, gen;
+	uint32_t opener;		/* 0: pid */
 	uint64_t nodeid, unique;
+	uint64_t companion;		/* whose it is, in an object that uses this one's lock */
 	int64_t timeout;
 };
 
@@ -131,12 +133,29 @@ struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_
  * ioctls) count as well. As in struct ipc_call: IPC_NEVER, 0 not at all.
  */
 int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline);
+/* Who uses it now. (Not logged: it is a hint, and goes with the handle.) */
+void ipc_handle_used(struct ipc_handle *hd, uint32_t tid, uint32_t pid);
+/*
+ * Its time limit (ns for each operation, or, `deadline`, a time; -1: none), by the daemon alone, and
+ * without the lock. What got EAGAIN under the old one begins anew.
+ */
+void ipc_handle_limit(struct ipc_handle *hd, bool deadline, int64_t v);
+/* It polls while somebody keeps the lock: by the daemon alone, and without the lock. */
+void ipc_handle_poll(struct ipc_handle *hd, uint64_t kh);
+/* That is done with. Committed. */
+void ipc_handle_polled(struct ipc_obj *o, struct ipc_handle *hd);
+/* It has this handle (fh) in the object whose lock it uses. Committed. */
+void ipc_handle_companion(struct ipc_obj *o, struct ipc_handle *hd, uint64_t fh);
+/* A direct client works with it from now on. Commits; -EIO. */
+int ipc_attach(struct ipc_obj *o, struct ipc_handle *hd, uint32_t tid, uint32_t pid);
 /* Everything that it held, leased or waited for returns. Goes on where a dead process left off. */
 void ipc_close(struct ipc_obj *o, ref_t handle);
 /* The same, but the handle stays, and its end of a pipe open: others may share the descriptor. */
 void ipc_give_back(struct ipc_obj *o, ref_t handle);
 /* Close all handles: those of an earlier mount. */
 void ipc_close_all(struct ipc_obj *o);
+/* The same, and from now on it belongs to this mount. Committed. */
+void ipc_begin_mount(struct ipc_obj *o, uint64_t epoch);
 
 /* ---- operations: enum ipc_outcome or -errno; committed ---- */
 
@@ -158,6 +177,8 @@ int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd);
 int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how);
 /* close() in process `pid`: completes or (killed) drops the unfinished line. -EPIPE. */
 int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
+/* The same for a request: c->handle, pid, unique. A refusal is noted, and will be said again. */
+int ipc_flush_for(struct ipc_obj *o, struct ipc_call *c, bool killed);
 /* Wait until nothing is unfinished: a read through a HANDLE_JOIN is the same. */
 unsigned int ipc_poll(struct ipc_obj *o, ref_t handle);
 /* The same with what the handle itself has: an answer in hand, its mode, a clock that ran out. */
@@ -210,6 +231,8 @@ int64_t ipc_next_limit(struct ipc_obj *o, int64_t now);
  * out; all else stops it. dir: 0 read, 1 write. Committed.
  */
 int ipc_clock(struct ipc_obj *o, struct ipc_call *c, unsigned int dir, int64_t limit, int r);
+/* Those who wait are to be known as processes. Committed. */
+void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid));
 /* End the waits of a process (0: of all) on the object with -ECANCELED. How many. */
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
 /* The mount ends: the same for all direct clients. */
@@ -274,6 +297,8 @@ enum ipc_answer_kind {
 size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size);
 /* Read on in the answer in hand. Committed. */
 void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
+/* For a request: up to c->max bytes of it from `off` are given out. How many. Committed. */
+uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, uint64_t off);
 /* Move a waiting rest into the hand, if the hand is empty. Committed. */
 void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd);
 /* Give up the answer's messages. Commits. */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "object/fast.h"
 #include "object/type.h"
 
 /* ---- holds ---- */
@@ -144,7 +145,8 @@ int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle
 	hd = handle_at(o, r);
 	*hd = (struct ipc_handle){
 		.gen = how->gen, .kind = how->kind, .flags = how->flags, .oflags = how->oflags,
-		.tid = how->tid, .pid = how->pid, .uid = how->uid, .opener = how->pid,
+		.tid = how->tid, .pid = how->pid, .uid = how->uid,
+		.opener = how->opener ? how->opener : how->pid, .companion = how->companion,
 		.since = ipc_now(), .nodeid = how->nodeid, .open_unique = how->unique,
 		.timeout = how->timeout, .deadline = -1,
 	};
@@ -171,6 +173,47 @@ struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_
 	    heap_size(o, ref) < sizeof(struct ipc_handle))
 		return NULL;
 	return ipc_handle(o, ref, gen);
+}
+
+void ipc_handle_used(struct ipc_handle *hd, uint32_t tid, uint32_t pid)
+{
+	hd->tid = tid;
+	hd->pid = pid;
+}
+
+void ipc_handle_limit(struct ipc_handle *hd, bool deadline, int64_t v)
+{
+	__atomic_store_n(deadline ? &hd->deadline : &hd->timeout, v, __ATOMIC_RELAXED);
+	__atomic_store_n(&hd->clock[0], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&hd->clock[1], 0, __ATOMIC_RELAXED);
+}
+
+void ipc_handle_poll(struct ipc_handle *hd, uint64_t kh)
+{
+	__atomic_store_n(&hd->poll_kh, kh, __ATOMIC_RELAXED);
+	__atomic_store_n(&hd->poll_late, 1, __ATOMIC_RELAXED);
+}
+
+void ipc_handle_polled(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	set32(o, hd->poll_late, 0);
+	commit(o);
+}
+
+void ipc_handle_companion(struct ipc_obj *o, struct ipc_handle *hd, uint64_t fh)
+{
+	set64(o, hd->companion, fh);
+	commit(o);
+}
+
+int ipc_attach(struct ipc_obj *o, struct ipc_handle *hd, uint32_t tid, uint32_t pid)
+{
+	set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
+	set32(o, hd->tid, tid);
+	set32(o, hd->pid, pid);
+	commit(o);
+	fast_wanted(o);
+	return o->damage ? -EIO : 0;
 }
 
 int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
@@ -358,4 +401,12 @@ void ipc_close_all(struct ipc_obj *o)
 		ipc_close(o, r);
 	}
 	ipc_notes_forget(o);
+}
+
+void ipc_begin_mount(struct ipc_obj *o, uint64_t epoch)
+{
+	ipc_close_all(o);
+	set64(o, o->h->epoch, epoch);
+	commit(o);
+	ipc_pump(o);
 }

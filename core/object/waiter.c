@@ -443,6 +443,18 @@ static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 	return n;
 }
 
+void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid))
+{
+	for (unsigned int i = 0; i < IPC_LINES; i++)
+		LIST_EACH(o, &o->h->lines[i], r) {
+			struct ipc_waiter *w = waiter_at(o, r);
+
+			if (!w->pid)
+				set32(o, w->pid, pid_of(w->tid));
+			commit(o);
+		}
+}
+
 int ipc_cancel(struct ipc_obj *o, uint32_t pid)
 {
 	return cancel(o, pid, false);

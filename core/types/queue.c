@@ -362,6 +362,14 @@ int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool l
 	return 0;
 }
 
+int ipc_flush_for(struct ipc_obj *o, struct ipc_call *c, bool killed)
+{
+	/* With the change that drops the line. */
+	if (handle_at(o, c->handle)->line_pid == c->pid && !killed && Q(o)->closed)
+		call_record(o, c, -EPIPE, false);
+	return ipc_flush(o, c->handle, c->pid, killed, false);
+}
+
 /* ---- granting ---- */
 
 static void grant_end(struct ipc_obj *o)

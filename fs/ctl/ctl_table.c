@@ -85,13 +85,7 @@ int store_cancel(struct object *ob, const char *s, size_t len, uint64_t unique)
 		return -EINVAL;
 	/* Who waits is known by thread; a pid means all threads of it. */
 	if (pid)
-		for (unsigned int i = 0; i < IPC_LINES; i++)
-			LIST_EACH(&ob->o, &ob->o.h->lines[i], r) {
-				struct ipc_waiter *w = waiter_at(&ob->o, r);
-
-				if (!w->pid)
-					w->pid = proc_pid(w->tid);
-			}
+		ipc_name_waiters(&ob->o, proc_pid);
 	ipc_cancel(&ob->o, (uint32_t)pid);
 	return 0;
 }

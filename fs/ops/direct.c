@@ -45,12 +45,8 @@ static int attach(struct request *rq, struct lib_attach *a)
 	a->message_limit = mount_body()->message_limit;
 	if (!a->direct)
 		return 0;
-	set32(o, hd->flags, hd->flags | HANDLE_DIRECT);
-	set32(o, hd->tid, rq->by.tid);
-	set32(o, hd->pid, a->pid);
 	ob->direct = true;
-	fast_wanted(o);
-	return o->damage ? -EIO : 0;
+	return ipc_attach(o, hd, rq->by.tid, a->pid);
 }
 
 static int messages_done(struct request *rq, int64_t n)

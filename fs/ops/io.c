@@ -98,24 +98,16 @@ static int no_handle(int r)
 	return r == 0 || r == -EIO || r == -EBUSY ? r : -ENOTTY;
 }
 
-/*
- * Words that the daemon alone writes: set at once, whoever has the object's lock. What got EAGAIN
- * under the old limit begins anew.
- */
+/* Set at once, whoever has the object's lock. */
 static int ioctl_limit(struct request *rq, int64_t v)
 {
-	struct ipc_handle *hd;
 	int r = enter_unlocked(rq);
 
 	if (r < 0)
 		return no_handle(r);
 	if (v < -1)
 		return -EINVAL;
-	hd = rq->hd;
-	__atomic_store_n(rq->cmd == IPCFS_IOC_TIMEOUT ? &hd->timeout : &hd->deadline, v,
-			 __ATOMIC_RELAXED);
-	__atomic_store_n(&hd->clock[0], 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&hd->clock[1], 0, __ATOMIC_RELAXED);
+	ipc_handle_limit(rq->hd, rq->cmd == IPCFS_IOC_DEADLINE, v);
 	return 0;
 }
 
@@ -151,7 +143,6 @@ static int ioctl_direct(struct request *rq)
 	if (r < 0)
 		return no_handle(r);
 	r = direct_ioctl(rq, reply_buffer(), &rq->reply.len);
-	commit(&rq->ob->o);
 	object_leave(rq->ob);
 	return r;
 }

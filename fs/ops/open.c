@@ -326,15 +326,10 @@ enum outcome file_release(struct request *rq)
 static int flush_line(struct request *rq)
 {
 	struct ipc_call c = { .handle = ref_of(&rq->ob->o, rq->hd), .unique = rq->by.unique };
-	struct ipc_obj *o = &rq->ob->o;
-	uint32_t pid;
 	bool killed;
 
-	held_closer(rq, &pid, &killed);
-	/* A refusal is noted with the change that drops the line, and must be said again. */
-	if (rq->hd->line_pid == pid && !killed && o->h->b.queue.closed)
-		call_record(o, &c, -EPIPE, false);
-	return ipc_flush(o, c.handle, pid, killed, false);
+	held_closer(rq, &c.pid, &killed);
+	return ipc_flush_for(&rq->ob->o, &c, killed);
 }
 
 /* There is no line to be completed: then a close() does not even wait for the lock (held.c). */

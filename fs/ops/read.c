@@ -40,17 +40,9 @@ static bool in_hand(struct object *ob, struct ipc_handle *hd, uint64_t pos, size
 
 static enum outcome give_rest(struct request *rq, size_t off)
 {
-	struct ipc_obj *o = &rq->ob->o;
 	struct ipc_answer *a = &rq->hd->hand;
-	uint64_t n = off < a->len ? a->len - off : 0;
+	uint64_t n = ipc_answer_read(&rq->ob->o, rq->hd, &rq->call, off);
 
-	n = n < rq->call.max ? n : rq->call.max;
-	/* Without a position, only this tells a resent one where its part began. */
-	if (!(rq->hd->flags & HANDLE_POSITION))
-		call_record(o, &rq->call, (int64_t)off, true);
-	if (off + n > a->off)		/* the furthest: see answer.c */
-		set64(o, a->off, off + n);
-	commit(o);
 	object_leave(rq->ob);
 	rq->reply = (struct reply){
 		.kind = REPLY_ANSWER, .ob = rq->ob, .answer = a, .off = off, .len = n,

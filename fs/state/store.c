@@ -37,20 +37,23 @@ static void id_name(uint64_t id, const char *suffix, char *buf, size_t size)
 /* Apply the options to the mount file, whose limits outlast the daemon. */
 static void apply_limits(void)
 {
-	struct ipc_obj *m = &fs.mount;
 	struct ipc_mount *b = mount_body();
+	struct ipc_limits l = {
+		.memory = b->memory_limit, .objects = b->object_limit, .message = b->message_limit,
+		.fresh = { b->framing, b->take },
+	};
 
-	if (fs.opt.memory || !b->memory_limit)
-		set64(m, b->memory_limit, fs.opt.memory_limit);
-	if (fs.opt.objects || !b->object_limit)
-		set64(m, b->object_limit, fs.opt.object_limit);
-	if (fs.opt.message || !b->message_limit)
-		set64(m, b->message_limit, fs.opt.message_limit);
+	if (fs.opt.memory || !l.memory)
+		l.memory = fs.opt.memory_limit;
+	if (fs.opt.objects || !l.objects)
+		l.objects = fs.opt.object_limit;
+	if (fs.opt.message || !l.message)
+		l.message = fs.opt.message_limit;
 	if (fs.opt.framing)
-		set32(m, b->framing, fs.opt.new_framing);
+		l.fresh.framing = fs.opt.new_framing;
 	if (fs.opt.take)
-		set32(m, b->take, fs.opt.new_take);
-	commit(m);
+		l.fresh.take = fs.opt.new_take;
+	names_limits(&fs.mount, &l);
 }
 
 /* What the files really take, now that nothing else runs. */
@@ -237,10 +240,7 @@ static void adopt(struct object *ob)
 		obj_damage(o, k.why);
 		ob->direct = same;	/* who could say? */
 	} else if (!same) {
-		ipc_close_all(o);
-		set64(o, o->h->epoch, mount_body()->epoch);
-		commit(o);
-		ipc_pump(o);
+		ipc_begin_mount(o, mount_body()->epoch);
 	} else {
 		ipc_restarted(o);
 		ob->late_polls = true;

@@ -83,10 +83,8 @@ void fill_call(struct ipc_call *c, const struct request *rq, int flags)
 /* Who makes a hold, a lease or an unfinished line is to be known as a process. */
 void fill_pid(struct ipc_call *c, struct ipc_handle *hd)
 {
-	if (hd->tid != c->tid || !hd->pid) {
-		hd->pid = proc_pid(c->tid);
-		hd->tid = c->tid;
-	}
+	if (hd->tid != c->tid || !hd->pid)
+		ipc_handle_used(hd, c->tid, proc_pid(c->tid));
 	c->pid = hd->pid;
 }
 

@@ -116,15 +116,14 @@ static int companion_make(struct object *lock, const struct ipc_call *c, uint64_
 {
 	struct ipc_opening how = {
 		.oflags = O_RDWR, .tid = c->tid, .pid = c->pid, .uid = c->uid, .timeout = -1,
-		.nodeid = id, .gen = names_next_gen(&fs.mount) & FH_GEN,
+		.nodeid = id, .gen = names_next_gen(&fs.mount) & FH_GEN, .companion = back,
+		.opener = opener,
 	};
 	ref_t handle;
 	int r = ipc_open(&lock->o, &how, &handle);
 
 	if (r < 0)
 		return r;
-	set64(&lock->o, handle_at(&lock->o, handle)->companion, back);
-	ipc_adopt(&lock->o, handle, opener);
 	*ret_fh = (uint64_t)how.gen << 32 | handle;
 	return 0;
 }
@@ -156,10 +155,8 @@ int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *re
 	if (*ret_fh && how == LOCK_UN)
 		ipc_poll_gone(&lock->o, (ref_t)*ret_fh);
 	object_leave(lock);
-	if (r == 0) {
-		set64(&ob->o, hd->companion, *ret_fh);
-		commit(&ob->o);
-	}
+	if (r == 0)
+		ipc_handle_companion(&ob->o, hd, *ret_fh);
 	return r;
 }
 

@@ -71,8 +71,7 @@ void wake_late_pollers(struct object *ob)
 		notify_poll(hd->poll_kh);	/* first, as in wake() */
 		if (hd->poll_events)
 			ipc_poll_sent(o, r);
-		set32(o, hd->poll_late, 0);
-		commit(o);
+		ipc_handle_polled(o, hd);
 	}
 	if (ipc_poll_pending(o))
 		timer_by(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
@@ -157,8 +156,7 @@ static unsigned int poll_now(struct request *rq)
 void poll_late(struct object *ob, struct ipc_handle *hd, uint64_t kh)
 {
 	pollers_add(ob, kh);
-	__atomic_store_n(&hd->poll_kh, kh, __ATOMIC_RELAXED);
-	__atomic_store_n(&hd->poll_late, 1, __ATOMIC_RELAXED);
+	ipc_handle_poll(hd, kh);
 	ob->late_polls = true;
 }
 

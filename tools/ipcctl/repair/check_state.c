@@ -217,13 +217,11 @@ static int rebuild(struct state *s)
 		name = str("recovered-%s%s", file, ipc_type_of(node.type)->suffix);
 		node.name = name;
 		node.name_len = strlen(name);
-		set64(&m, m.h->b.mount.next_id, ids[i]);
-		commit(&m);
+		names_use_id(&m, ids[i]);
 		r = names_add(&m, &node, &ref);
 		printf("%s: was object %s, and has lost its name\n", name, file);
 	}
-	set64(&m, m.h->b.mount.epoch, epoch);
-	commit(&m);
+	names_epoch(&m, epoch);
 	unmap(&m);
 out:
 	free(ids);
