@@ -36,7 +36,7 @@ static int go_to_lock(struct request *rq, struct object *lock)
 	if (r < 0 || !fh)
 		return r;
 	rq->ob = lock;
-	rq->call.handle = (ref_t)fh;
+	rq->call.handle = fh_ref(fh);
 	rq->hd = handle_at(&lock->o, rq->call.handle);
 	return 1;
 }

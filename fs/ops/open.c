@@ -112,8 +112,8 @@ int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, ui
 	handle = again_opened(rq, ob);
 	if (!handle)
 		r = make_handle(ob, t, &how, &handle);
-	if (r == 0) {	/* (Whatever generation the file says: bit 63 is that of plain files.) */
-		*ret_fh = (uint64_t)(handle_at(&ob->o, handle)->gen & FH_GEN) << 32 | handle;
+	if (r == 0) {
+		*ret_fh = fh_of(handle_at(&ob->o, handle)->gen, handle);
 		*ret_flags = open_flags(&ob->o, &how);
 	}
 	object_leave(ob);
@@ -220,7 +220,7 @@ static int enter_to_close(struct request *rq)
 	if (r < 0 || !rq->hd->waiters || !rq->ob->parked)
 		return r;
 	object_unlock(rq->ob);
-	park_end_handle(rq->ob, (ref_t)rq->fh);
+	park_end_handle(rq->ob, fh_ref(rq->fh));
 	return object_enter(rq, rq->ob);
 }
 
@@ -309,7 +309,7 @@ void close_unfetched(uint64_t unique)
 			object_unlock(n->ob);
 			continue;
 		}
-		close.fh = (uint64_t)hd->gen << 32 | r;
+		close.fh = fh_of(hd->gen, r);
 		close.ino = hd->nodeid;
 		object_unlock(n->ob);
 		close_handle(&close);
@@ -340,7 +340,7 @@ static bool nothing_to_flush(struct request *rq)
 
 	if (!ob || ob->o.damage)
 		return false;
-	hd = ipc_handle(&ob->o, (ref_t)rq->fh, (uint32_t)(rq->fh >> 32));
+	hd = fh_handle(&ob->o, rq->fh);
 	return hd && !hd->line;
 }
 
@@ -360,7 +360,7 @@ enum outcome file_flush(struct request *rq)
 		return done(rq, 0);
 	if (rq->hd->line)
 		r = flush_line(rq);
-	else if (again_noted(rq, (ref_t)rq->fh, &refused))
+	else if (again_noted(rq, fh_ref(rq->fh), &refused))
 		r = -error_of(refused);
 	object_leave(rq->ob);
 	return done(rq, r);

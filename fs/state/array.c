@@ -79,7 +79,7 @@ struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret)
 			    ret->sub == SUB_SELF ? ret->node->ob : NULL;
 
 	if (!ob || !ob->o.h || !ob->adopted || ob->o.damage ||
-	    !ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32)))
+	    !fh_handle(&ob->o, fh))
 		return NULL;
 	return ob;
 }

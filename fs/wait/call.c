@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * From a request to the engine's call: whose handle, who asks, and how long it may wait.
- *
- * fh is generation << 32 | block of the handle in the object's file, so that it means the same to
- * a restarted worker; plain files (plain.c) have bit 63 set and no record.
- */
+/* From a request to the engine's call: whose handle, who asks, and how long it may wait. */
 
 #include <sys/stat.h>
 
@@ -27,7 +22,7 @@ static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 
 static int find_handle(struct object *ob, uint64_t fh, struct ipc_handle **ret_hd)
 {
-	*ret_hd = fh & FH_PLAIN ? NULL : ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	*ret_hd = fh & FH_PLAIN ? NULL : fh_handle(&ob->o, fh);
 	return *ret_hd ? 0 : -EBADF;
 }
 

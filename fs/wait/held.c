@@ -385,7 +385,7 @@ static void expire(struct object *ob, held_again again)
 
 static struct ipc_handle *handle_of(struct object *ob, uint64_t fh)
 {
-	return ipc_handle(&ob->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	return fh_handle(&ob->o, fh);
 }
 
 /* Processes that ended meanwhile. (One may have several holds, which all go at once.) */
@@ -439,7 +439,7 @@ static void catch_up(struct object *ob)
 		else if (!f->fh)
 			ipc_finish(&ob->o, f->waiter, &c);
 		else if (hd && hd->nodeid == f->id && hd->companion == f->back)
-			ipc_close(&ob->o, (ref_t)f->fh);
+			ipc_close(&ob->o, fh_ref(f->fh));
 		free(f);
 	}
 	end_dead(ob);

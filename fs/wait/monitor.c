@@ -85,13 +85,13 @@ bool monitor_may(const struct request *rq, const struct object *lock)
 /* What says that a handle of the lock is that of this handle: its `companion` leads back. */
 static uint64_t back_of(struct object *ob, const struct ipc_handle *hd)
 {
-	return (uint64_t)hd->gen << 32 | ref_of(&ob->o, hd);
+	return fh_of(hd->gen, ref_of(&ob->o, hd));
 }
 
 /* (Who may write the object may have set any number; the lock's own handles are not theirs.) */
 static struct ipc_handle *companion_of(struct object *lock, uint64_t fh, uint64_t id, uint64_t back)
 {
-	struct ipc_handle *c = ipc_handle_from_outside(&lock->o, (ref_t)fh, (uint32_t)(fh >> 32));
+	struct ipc_handle *c = ipc_handle_from_outside(&lock->o, fh_ref(fh), fh_gen(fh));
 
 	return c && c->nodeid == id && c->companion == back ? c : NULL;
 }
@@ -105,7 +105,7 @@ static uint64_t companion_find(struct object *lock, uint64_t known, uint64_t id,
 		const struct ipc_handle *c = handle_at(&lock->o, r);
 
 		if (c->nodeid == id && c->companion == back)
-			return (uint64_t)(c->gen & FH_GEN) << 32 | r;
+			return fh_of(c->gen, r);
 	}
 	return 0;
 }
@@ -124,7 +124,7 @@ static int companion_make(struct object *lock, const struct ipc_call *c, uint64_
 
 	if (r < 0)
 		return r;
-	*ret_fh = (uint64_t)how.gen << 32 | handle;
+	*ret_fh = fh_of(how.gen, handle);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 	if (c) {
 		if (c->poll_kh)
 			pollers_remove(lock, c->poll_kh);
-		ipc_close(&lock->o, (ref_t)fh);
+		ipc_close(&lock->o, fh_ref(fh));
 	}
 	object_leave(lock);
 }
@@ -311,9 +311,9 @@ int monitor_fetch(struct request *rq, struct object *lock)
 	if (r == -EAGAIN && !fh && companion_make(lock, call, id, back, hd->opener, &fh) < 0)
 		r = -ENOMEM;
 	if (r == -EAGAIN && hd->poll_kh)
-		companion_polls(lock, handle_at(&lock->o, (ref_t)fh), hd->poll_kh);
+		companion_polls(lock, handle_at(&lock->o, fh_ref(fh)), hd->poll_kh);
 	else if (r == 0 && fh)
-		ipc_poll_gone(&lock->o, (ref_t)fh);
+		ipc_poll_gone(&lock->o, fh_ref(fh));
 	object_leave(lock);
 	if (r == -EAGAIN) {
 		set64(&ob->o, hd->companion, fh);
