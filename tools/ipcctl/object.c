@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "object.h"
 
+#include "object/text.h"
+
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -100,7 +102,7 @@ static char *clean_name(const char *path)
 	while (n > 1 && name[n - 1] == '/')
 		name[--n] = '\0';
 	at = strrchr(base_name(name), '@');
-	if (at && (!strcmp(at + 1, "inf") || !parse_seconds(at + 1, &ns))) {
+	if (at && !text_limit(at + 1, strlen(at + 1), &ns)) {
 		*at = '\0';
 		if (!type_of(name))
 			*at = '@';
