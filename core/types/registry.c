@@ -4,6 +4,10 @@
 
 #include "object/type.h"
 
+#ifdef IPC_COUNTER
+extern const struct ipc_type ipc_counter_type;
+#endif
+
 static const struct ipc_type *const types[] = {
 	[IPC_QUEUE]	= &ipc_queue_type,
 	[IPC_PIPE]	= &ipc_pipe_type,
@@ -15,6 +19,9 @@ static const struct ipc_type *const types[] = {
 	[IPC_BARRIER]	= &ipc_barrier_type,
 	[IPC_VALUE]	= &ipc_value_type,
 	[IPC_ARRAY]	= &ipc_array_type,
+#ifdef IPC_COUNTER		/* tests/fs/counter.c, and in no other program */
+	[IPC_COUNTER]	= &ipc_counter_type,
+#endif
 	[IPC_MOUNT]	= &ipc_mount_type,
 };
 

@@ -4,6 +4,11 @@
 #include "ctl/rows.h"
 #include "object/number.h"
 
+#ifdef IPC_COUNTER
+extern const struct ipc_type ipc_counter_type;
+extern const struct ctl_file ctl_counter[];
+#endif
+
 static const struct {
 	const struct ipc_type *type;
 	const struct ctl_file *files;
@@ -18,6 +23,9 @@ static const struct {
 	{ &ipc_barrier_type, ctl_barrier },
 	{ &ipc_value_type, ctl_value },
 	{ &ipc_array_type, ctl_array },
+#ifdef IPC_COUNTER		/* tests/fs/counter.c, and in no other program */
+	{ &ipc_counter_type, ctl_counter },
+#endif
 };
 
 const struct ctl_file *ctl_table(const struct node *n)
