@@ -368,6 +368,8 @@ bool ipc_cond_lent(struct ipc_obj *cond, ref_t w, struct ipc_lent *ret);
  * -EINTR while a granted one retook its lock: it stands in line again, with its notify. Committed.
  */
 void ipc_cond_park(struct ipc_obj *cond, ref_t w);
+/* One that stands, and is granted: has somebody the lock that it lent? Committed. */
+void ipc_cond_busy(struct ipc_obj *cond, struct ipc_waiter *w, bool busy);
 
 /* ---- value ---- */
 

@@ -329,6 +329,12 @@ static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
 	return LEFT_WAITS;
 }
 
+void ipc_cond_busy(struct ipc_obj *o, struct ipc_waiter *w, bool busy)
+{
+	set32(o, w->flags, busy ? w->flags | WAITER_BUSY : w->flags & ~WAITER_BUSY);
+	commit(o);
+}
+
 static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	ref_t r = without_caller(o, hd);

@@ -316,9 +316,8 @@ int monitor_fetch(struct request *rq, struct object *lock)
 		ipc_poll_gone(&lock->o, fh_ref(fh));
 	object_leave(lock);
 	if (r == -EAGAIN) {
-		set64(&ob->o, hd->companion, fh);
-		set32(&ob->o, w->flags, w->flags | WAITER_BUSY);
-		commit(&ob->o);
+		ipc_handle_companion(&ob->o, hd, fh);
+		ipc_cond_busy(&ob->o, w, true);
 	}
 	return r;
 }
@@ -358,6 +357,5 @@ void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh)
 	if (r == -EAGAIN)
 		return;
 	/* (Or it is damaged, or gone: the read says so.) */
-	set32(&ob->o, w->flags, w->flags & ~WAITER_BUSY);
-	commit(&ob->o);
+	ipc_cond_busy(&ob->o, w, false);
 }
