@@ -385,7 +385,7 @@ def test_both_killed(disk, mount_with, state):
     with raises(errno.ENOTCONN, errno.ECONNABORTED):
         os.listdir(mount.dir)
     mount.start()
-    eventually(lambda: "is dead" in mount.log())
+    eventually(lambda: "dead ipcfs" in mount.log())
     eventually(lambda: os.listdir(mount.dir))
     os.close(fd)
     assert q.drain() == b"1\n2\n3\n"
