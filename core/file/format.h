@@ -332,7 +332,7 @@ enum ipc_scope {		/* with what a permit, lock or level returns at the latest */
 	SCOPE_HANDLE,			/* the handle's close */
 	SCOPE_PROCESS,			/* the end of the process that took it */
 	SCOPE_OPENER,			/* the end of the process that opened the handle */
-	SCOPES
+	SCOPES,
 };
 
 struct ipc_event {

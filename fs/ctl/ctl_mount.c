@@ -60,5 +60,5 @@ const struct ctl_file ctl_mount[] = {
 	A_LIMIT(50, memory),
 	A_LIMIT(51, objects),
 	A_LIMIT(52, message),
-	CTL_END
+	CTL_END,
 };

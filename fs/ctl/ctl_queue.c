@@ -40,11 +40,11 @@ static void show_framing(struct object *ob, FILE *f)
 }
 
 /* One of them this type has not. */
-static int set_framing(struct object *ob, const char *s, size_t len, int not)
+static int set_framing(struct object *ob, const char *s, size_t len, int barred)
 {
 	int r = ctl_word(s, len, framings, 3);
 
-	if (r == not)
+	if (r == barred)
 		r = -EINVAL;
 	if (r >= 0)
 		ipc_setting32(&ob->o, &B(ob).queue.framing, (uint32_t)r);
@@ -142,7 +142,7 @@ const struct ctl_file ctl_queue[] = {
 	COMMAND(24, "revive", store_revive),
 	COMMAND(25, "discard", store_discard),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };
 
 const struct ctl_file ctl_pipe[] = {
@@ -154,5 +154,5 @@ const struct ctl_file ctl_pipe[] = {
 	FACT(26, "readers", show_readers),
 	FACT(27, "writers", show_writers),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };

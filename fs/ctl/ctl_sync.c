@@ -77,7 +77,7 @@ const struct ctl_file ctl_sem[] = {
 	SETTING(32, "scope", show_scope, store_scope),
 	CTL_TAKE,
 	SETTING(54, "jobserver", show_jobserver, store_jobserver),
-	CTL_END
+	CTL_END,
 };
 
 const struct ctl_file ctl_lock[] = {		/* and of rlocks */
@@ -87,14 +87,14 @@ const struct ctl_file ctl_lock[] = {		/* and of rlocks */
 	SETTING(31, "undo", show_undo, store_undo),
 	SETTING(32, "scope", show_scope, store_scope),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };
 
 const struct ctl_file ctl_event[] = {
 	CTL_COMMON,
 	FACT(33, "value", show_event_value),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };
 
 const struct ctl_file ctl_barrier[] = {
@@ -103,12 +103,12 @@ const struct ctl_file ctl_barrier[] = {
 	FACT(35, "waiting", show_waiting),
 	FACT(36, "broken", show_broken),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };
 
 const struct ctl_file ctl_cond[] = {
 	CTL_COMMON,
 	SETTING(37, "lock", show_lock, store_lock),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };

@@ -46,7 +46,7 @@ const struct ctl_file ctl_value[] = {
 	SETTING(38, "typecode", show_value_typecode, store_value_typecode),
 	TAKES(39, "changed", HANDLE_CHANGED),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };
 
 const struct ctl_file ctl_array[] = {
@@ -58,5 +58,5 @@ const struct ctl_file ctl_array[] = {
 	  .store = store_items },
 	LINK(43, "data"),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };

@@ -37,7 +37,7 @@ static const struct fuse_opt option_table[] = {
 	OPT("framing=%s", framing),
 	OPT("take=%s", take),
 	{ "no_resend", offsetof(struct options, no_resend), true },	/* for tests */
-	FUSE_OPT_END
+	FUSE_OPT_END,
 };
 
 static void usage(const char *name)

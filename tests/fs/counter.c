@@ -88,5 +88,5 @@ const struct ctl_file ctl_counter[] = {
 	CTL_COMMON,
 	FACT(6, "count", show_count),
 	CTL_TAKE,
-	CTL_END
+	CTL_END,
 };
