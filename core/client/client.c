@@ -12,7 +12,7 @@
 
 #include "client/client.h"
 
-struct old_data {			/* earlier mappings of an array, until the close */
+struct old_data { /* earlier mappings of an array, until the close */
 	struct old_data *next;
 	void *data;
 	size_t len;
@@ -31,7 +31,7 @@ static void forked(void)
 {
 	client_forks++;
 	living_forked();
-	pthread_mutex_init(&fork_lock, NULL);	/* a thread that the fork left behind may hold it */
+	pthread_mutex_init(&fork_lock, NULL); /* a thread that the fork left behind may hold it */
 }
 
 __attribute__((constructor)) static void watch_forks(void)
@@ -70,7 +70,7 @@ static int reattach(struct ipcfs_obj *o)
 	if (fd < 0)
 		return fd;
 	r = attach(fd, &at);
-	if (r == 0 && dup3(fd, o->fd, O_CLOEXEC) < 0)	/* the parent's handle is not ours any more */
+	if (r == 0 && dup3(fd, o->fd, O_CLOEXEC) < 0) /* the parent's handle is not ours any more */
 		r = -errno;
 	close(fd);
 	if (r < 0)
@@ -120,14 +120,14 @@ ipcfs_obj *ipcfs_open(const char *path, int oflags, mode_t mode)
 	pthread_mutex_init(&o->limited, NULL);
 	o->fd = open(path, o->oflags | (oflags & O_NONBLOCK) | O_ASYNC | O_CLOEXEC, mode);
 	r = o->fd < 0 ? -errno : attach(o->fd, &o->at);
-	if (r == 0 && oflags & O_NONBLOCK)	/* that was for the open alone */
+	if (r == 0 && oflags & O_NONBLOCK) /* that was for the open alone */
 		r = fcntl(o->fd, F_SETFL, o->oflags | O_ASYNC) < 0 ? -errno : 0;
 	o->type = r == 0 ? ipc_type_of(o->at.type) : NULL;
 	if (r < 0) {
 		if (o->fd >= 0)
 			close(o->fd);
 		free(o);
-		errno = r == -ENOTTY ? EINVAL : -r;	/* no object of ipcfs */
+		errno = r == -ENOTTY ? EINVAL : -r; /* no object of ipcfs */
 		return NULL;
 	}
 	o->direct = o->at.direct && direct_open(o) == 0;
@@ -229,8 +229,9 @@ int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeou
 		if (r != IPC_ELSEWHERE || part)
 			break;
 		/* For example, one message that has to wait for memory; the next ones go directly again. */
-		r = too_long(o, msgs[done].iov_len) ? -EMSGSIZE :
-			file_put(o, msgs[done].iov_base, msgs[done].iov_len, deadline);
+		r = too_long(o, msgs[done].iov_len) ?
+			    -EMSGSIZE :
+			    file_put(o, msgs[done].iov_base, msgs[done].iov_len, deadline);
 		if (r == 0)
 			done++;
 	}
@@ -276,7 +277,8 @@ int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns)
 	if (r != IPC_ELSEWHERE)
 		return got ? got : r;
 	for (; got < n; got++) {
-		len = file_read(o, bufs[got].iov_base, bufs[got].iov_len, got ? 0 : deadline, false);
+		len = file_read(o, bufs[got].iov_base, bufs[got].iov_len, got ? 0 : deadline,
+				false);
 		if (len < 0)
 			return got ? got : (int)len;
 		bufs[got].iov_len = (size_t)len;
@@ -452,7 +454,7 @@ int ipcfs_cas(ipcfs_obj *o, int64_t old, int64_t new_value)
 
 int64_t ipcfs_value(const ipcfs_obj *object)
 {
-	struct ipcfs_obj *o = (struct ipcfs_obj *)(uintptr_t)object;	/* the lock is in it */
+	struct ipcfs_obj *o = (struct ipcfs_obj *)(uintptr_t)object; /* the lock is in it */
 	struct stat st;
 	int64_t n = 0;
 	int r = enter(o, o->type->traits & TYPE_TEXT ? O_RDONLY : O_RDWR);
@@ -487,7 +489,7 @@ static int map_data(struct ipcfs_obj *o)
 		return -errno;
 	if (fstat(fd, &st) < 0 || stat(o->at.path, &named) < 0 || named.st_dev != o->at.dev ||
 	    named.st_ino != o->at.ino)
-		r = -EACCES;		/* another mount namespace's */
+		r = -EACCES; /* another mount namespace's */
 	else if (o->data && o->data_len == (size_t)st.st_size)
 		goto out;
 	if (r == 0 && o->data && !(old = malloc(sizeof(*old))))
@@ -496,7 +498,7 @@ static int map_data(struct ipcfs_obj *o)
 		p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		r = p == MAP_FAILED ? -errno : 0;
 	} else if (r == 0) {
-		r = -ENODATA;		/* there is nothing to map yet */
+		r = -ENODATA; /* there is nothing to map yet */
 	}
 	if (r < 0) {
 		free(old);

@@ -24,24 +24,24 @@
 struct ipcfs_obj {
 	int fd;
 	int oflags;
-	unsigned int forks;		/* client_forks when fd was opened, */
-	pid_t pid;			/* and by whom */
-	unsigned int copied;		/* own_forks then: does any other process have the descriptor? */
+	unsigned int forks;  /* client_forks when fd was opened, */
+	pid_t pid;           /* and by whom */
+	unsigned int copied; /* own_forks then: does any other process have the descriptor? */
 	struct lib_attach at;
 	const struct ipc_type *type;
-	bool direct;			/* map may be used */
-	struct ipc_sem *fast;		/* its lock, if it may be taken by the fast word; NULL */
-	bool damaged;			/* atomic */
-	uint32_t spin;			/* atomic; rounds to spin before the next sleep */
-	uint32_t yields;		/* atomic; spins that ended at their shortest */
+	bool direct;          /* map may be used */
+	struct ipc_sem *fast; /* its lock, if it may be taken by the fast word; NULL */
+	bool damaged;         /* atomic */
+	uint32_t spin;        /* atomic; rounds to spin before the next sleep */
+	uint32_t yields;      /* atomic; spins that ended at their shortest */
 	struct ipc_obj map;
-	struct living *living;		/* NULL: others cannot see whether this process lives */
+	struct living *living; /* NULL: others cannot see whether this process lives */
 	struct ipc_env env;
-	pthread_mutex_t lock;		/* a value's change and its result; data */
-	pthread_mutex_t limited;	/* file mode: a flock with a time limit, which is the handle's */
-	unsigned int lent;		/* atomic; counts flock_limited(): odd while it has lent its limit */
-	bool writing;			/* atomic; file mode: somebody writes to fd, and may wait */
-	void *data;			/* array */
+	pthread_mutex_t lock;    /* a value's change and its result; data */
+	pthread_mutex_t limited; /* file mode: a flock with a time limit, which is the handle's */
+	unsigned int lent; /* atomic; counts flock_limited(): odd while it has lent its limit */
+	bool writing;      /* atomic; file mode: somebody writes to fd, and may wait */
+	void *data;        /* array */
 	size_t data_len;
 	struct old_data *old_data;
 };
@@ -98,8 +98,8 @@ int file_value(struct ipcfs_obj *o, int64_t *ret);
 /* ---- client_direct.c: enum ipc_outcome or -errno ---- */
 int direct_open(struct ipcfs_obj *o);
 /* *ret_part: bytes of the next one, of a stream that took no more. */
-int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, int64_t deadline, int *ret_done,
-	       size_t *ret_part);
+int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, int64_t deadline,
+	       int *ret_done, size_t *ret_part);
 int direct_get(struct ipcfs_obj *o, struct iovec *bufs, int n, int64_t deadline, int *ret_got);
 int direct_number(struct ipcfs_obj *o, uint32_t op, int64_t deadline, int64_t *ret);
 int direct_give(struct ipcfs_obj *o, const struct ipc_cmd *cmd, int64_t *ret_value);

@@ -24,17 +24,17 @@
 #include "client/client_session.h"
 #include "object/fast.h"
 
-#define HANDLES_LOOK	32u		/* to look at more costs as much as to ask the daemon, */
-#define PIDS_LOOK	8		/* and so does this */
+#define HANDLES_LOOK 32u /* to look at more costs as much as to ask the daemon, */
+#define PIDS_LOOK    8   /* and so does this */
 
 /* ---- who lives ---- */
 
-struct living {				/* one for each state directory */
+struct living { /* one for each state directory */
 	struct living *next;
 	dev_t dev;
 	ino_t ino;
 	unsigned int refs;
-	int fd;				/* atomic; -1 */
+	int fd; /* atomic; -1 */
 };
 
 static struct living *all;
@@ -110,7 +110,9 @@ void living_enter(struct ipcfs_obj *o)
 	if (!l) {
 		l = find(&st);
 		if (!l && (l = calloc(1, sizeof(*l)))) {
-			*l = (struct living){ .next = all, .dev = st.st_dev, .ino = st.st_ino, .fd = -1 };
+			*l = (struct living){
+				.next = all, .dev = st.st_dev, .ino = st.st_ino, .fd = -1
+			};
 			all = l;
 		}
 		if (l)
@@ -189,7 +191,7 @@ static int who_matters(struct ipc_obj *o, const struct ipc_handle *me, uint32_t 
 {
 	int n = 0;
 
-	if (ipc_is(o, TYPE_LASTING) && !o->ops->unhold)	/* no close sets an event */
+	if (ipc_is(o, TYPE_LASTING) && !o->ops->unhold) /* no close sets an event */
 		return 0;
 	if (o->h->handles.count > HANDLES_LOOK)
 		return -1;

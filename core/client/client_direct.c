@@ -77,9 +77,11 @@ static int get_now(struct session *s, struct iovec *bufs, int n)
 	const struct ipc_handle *hd = s->hd;
 	int k, done = 0;
 
-	if (!(s->client->type->traits & TYPE_SHORT_CUT) || hd->hand.kind != ANSWER_NONE || hd->rests)
+	if (!(s->client->type->traits & TYPE_SHORT_CUT) || hd->hand.kind != ANSWER_NONE ||
+	    hd->rests)
 		return 0;
-	while (done < n && (k = (int)queue_get_now(s->o, bufs + done, (unsigned int)(n - done))) > 0)
+	while (done < n &&
+	       (k = (int)queue_get_now(s->o, bufs + done, (unsigned int)(n - done))) > 0)
 		done += k;
 	return done;
 }
@@ -106,7 +108,7 @@ int direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadline,
 		if (r != IPC_DONE)
 			break;
 		bufs[got++].iov_len = (size_t)s.c.result;
-		s.c.deadline = 0;	/* only the first is waited for */
+		s.c.deadline = 0; /* only the first is waited for */
 	}
 	session_end(&s);
 	*ret_got = got;
@@ -174,8 +176,8 @@ static int put_one(struct session *s, const struct iovec *msg)
 }
 
 /* *ret_part: bytes of the message after those that went in. */
-int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t deadline, int *ret_done,
-	       size_t *ret_part)
+int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t deadline,
+	       int *ret_done, size_t *ret_part)
 {
 	bool spun = look_before_putting(c, deadline);
 	struct session s;
@@ -227,7 +229,7 @@ int direct_give(struct ipcfs_obj *c, const struct ipc_cmd *cmd, int64_t *ret_val
 		s.c.whole = ret_value != NULL;
 		r = ipc_give(s.o, &s.c, cmd);
 	}
-	if (r == -EAGAIN && !s.hd)	/* another process keeps the lock: the daemon may wait for it */
+	if (r == -EAGAIN && !s.hd) /* another process keeps the lock: the daemon may wait for it */
 		r = IPC_ELSEWHERE;
 	if (r == IPC_DONE && ret_value)
 		*ret_value = s.c.got.number;
@@ -273,7 +275,7 @@ int direct_value(struct ipcfs_obj *c, int64_t *ret)
 		return -EIO;
 	if (!(c->type->traits & TYPE_TEXT)) {
 		session_sync_size(c);
-		*ret = (int64_t)ipc_size(&c->map);	/* one word, atomic */
+		*ret = (int64_t)ipc_size(&c->map); /* one word, atomic */
 		return 0;
 	}
 	r = session_begin(c, &s, 0);

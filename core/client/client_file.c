@@ -16,7 +16,7 @@
 #include "client/client.h"
 #include "object/number.h"
 
-#define PIECE (8u << 20)	/* bytes of one call: more would not fit into the offset */
+#define PIECE (8u << 20) /* bytes of one call: more would not fit into the offset */
 
 /*
  * The time limit that ended a call was not the caller's, so the call must be repeated: there is
@@ -124,7 +124,7 @@ static int flock_limited(struct ipcfs_obj *o, int how, int64_t deadline)
 	int64_t ns = left_of(deadline);
 	int r;
 
-	clock_gettime(CLOCK_REALTIME, &ts);	/* (not clocklock: ThreadSanitizer does not know it) */
+	clock_gettime(CLOCK_REALTIME, &ts); /* (not clocklock: ThreadSanitizer does not know it) */
 	ts.tv_sec += ns / 1000000000;
 	ts.tv_nsec += ns % 1000000000;
 	if (ts.tv_nsec >= 1000000000) {
@@ -141,7 +141,7 @@ static int flock_limited(struct ipcfs_obj *o, int how, int64_t deadline)
 	} while (r == -ETIMEDOUT && (int64_t)ipc_now() < deadline);
 	ns = -1;
 	if (ioctl(o->fd, IPCFS_IOC_TIMEOUT, &ns) < 0 && r == 0)
-		r = 0;		/* the mount is gone: the next call will tell */
+		r = 0; /* the mount is gone: the next call will tell */
 	__atomic_add_fetch(&o->lent, 1, __ATOMIC_ACQ_REL);
 	pthread_mutex_unlock(&o->limited);
 	return r;
@@ -156,7 +156,9 @@ int file_flock(struct ipcfs_obj *o, int how, int64_t deadline)
 		return flock_limited(o, how, deadline);
 	do {
 		lent = __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE);
-		r = flock(o->fd, how | (deadline == 0 && how != LOCK_UN ? LOCK_NB : 0)) < 0 ? -errno : 0;
+		r = flock(o->fd, how | (deadline == 0 && how != LOCK_UN ? LOCK_NB : 0)) < 0 ?
+			    -errno :
+			    0;
 	} while (r == -ETIMEDOUT && deadline && too_early(o, 0, lent));
 	return r;
 }

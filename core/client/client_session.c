@@ -29,14 +29,14 @@
 #include "file/lock.h"
 #include "object/type.h"
 
-#define SPIN_PAUSES	16		/* between two looks: one round of a spin, some 0.3 to 0.8 µs */
-#define SPIN_MOST	40u		/* rounds: a wake-up of another CPU costs about as much */
-#define SPIN_LEAST	8u
-#define YIELD_ANYWAY	16u		/* how often a CPU is given to others, after that was of no use */
-#define FREE_BLOCKS	1024u		/* of the largest order: 64 MiB */
-#define LOOK_NS		5000000000	/* when a sleeper asks whether the mount is still there, … */
-#define LOOK_MOST_NS	60000000000	/* … each time after twice as long, up to this */
-#define LOCK_NS		100000000	/* after so long it is asked what the lock's holder does */
+#define SPIN_PAUSES  16  /* between two looks: one round of a spin, some 0.3 to 0.8 µs */
+#define SPIN_MOST    40u /* rounds: a wake-up of another CPU costs about as much */
+#define SPIN_LEAST   8u
+#define YIELD_ANYWAY 16u         /* how often a CPU is given to others, after that was of no use */
+#define FREE_BLOCKS  1024u       /* of the largest order: 64 MiB */
+#define LOOK_NS      5000000000  /* when a sleeper asks whether the mount is still there, … */
+#define LOOK_MOST_NS 60000000000 /* … each time after twice as long, up to this */
+#define LOCK_NS      100000000   /* after so long it is asked what the lock's holder does */
 
 /* ---- a change ---- */
 
@@ -112,7 +112,7 @@ static void leave_to_others(struct ipcfs_obj *c, struct ipc_obj *o)
 		obj_unlock(o);
 		/* Only now: a woken waiter wants the lock, on one CPU at once. */
 		ipc_wake_send(&wakes);
-		tell |= more;		/* if we do not get to the others, the daemon does */
+		tell |= more; /* if we do not get to the others, the daemon does */
 	} while (more && obj_lock(o, LOCK_NS) == 0);
 	if (tell)
 		kick(c);
@@ -171,7 +171,7 @@ int session_lock(struct session *s, int64_t deadline)
 	s->hd = ipc_handle(s->o, c->at.handle, c->at.gen);
 	if (s->hd)
 		return IPC_DONE;
-	obj_unlock(s->o);	/* the mount it belonged to is gone: the file says how */
+	obj_unlock(s->o); /* the mount it belonged to is gone: the file says how */
 	return IPC_ELSEWHERE;
 }
 
@@ -196,7 +196,7 @@ static int not_grown(struct session *s)
 
 	if (!c->waiter || session_lock(s, IPC_NEVER) != IPC_DONE)
 		return IPC_ELSEWHERE;
-	if (waiter_at(s->o, c->waiter)->state == WAITER_GRANTED)	/* sent away */
+	if (waiter_at(s->o, c->waiter)->state == WAITER_GRANTED) /* sent away */
 		return IPC_DONE;
 	ipc_leave(s->o, c->waiter, -ENOSPC, &ret);
 	c->waiter = 0;
@@ -231,9 +231,15 @@ void session_call(struct session *s, uint32_t op, int64_t deadline)
 	const struct lib_attach *at = &s->client->at;
 
 	s->c = (struct ipc_call){
-		.handle = at->handle, .op = op, .tid = ipc_tid(), .pid = at->pid, .uid = at->uid,
-		.deadline = ipc_deadline(s->hd, deadline), .limit = at->message_limit,
-		.at_once = true, .grow = grow,
+		.handle = at->handle,
+		.op = op,
+		.tid = ipc_tid(),
+		.pid = at->pid,
+		.uid = at->uid,
+		.deadline = ipc_deadline(s->hd, deadline),
+		.limit = at->message_limit,
+		.at_once = true,
+		.grow = grow,
 	};
 }
 
@@ -277,7 +283,9 @@ bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *
 			session_pause();
 			come = ready(o, arg);
 		}
-	if (!come && ready != may_go && (rounds > SPIN_LEAST || __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
+	if (!come && ready != may_go &&
+	    (rounds > SPIN_LEAST ||
+	     __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
 		sched_yield();
 		come = ready(o, arg);
 	}
@@ -293,13 +301,15 @@ static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool
 
 	if (spins && session_spin(o, may_go, futex))
 		return 0;
-	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE) &&
+	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_ACQUIRE) &&
 	    word == 1)
 		return 0;
-	if (damage_marked(&o->map))	/* before we joined the wait queue: nobody wakes us */
+	if (damage_marked(&o->map)) /* before we joined the wait queue: nobody wakes us */
 		return 0;
 	/* With a time limit always: a futex call without one would go on after a signal handler. */
-	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, 2, &ts, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
+	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, 2, &ts, NULL, FUTEX_BITSET_MATCH_ANY) ==
+		    0 ||
 	    errno == EAGAIN)
 		return 0;
 	return errno == EINTR ? -EINTR : -ETIMEDOUT;
@@ -332,18 +342,18 @@ int session_wait(struct session *s)
 {
 	struct ipc_waiter *w = waiter_at(s->o, s->c.waiter);
 	int64_t deadline = s->c.deadline, look_ns = LOOK_NS, ret;
-	int64_t now = (int64_t)w->since;	/* or a little later */
+	int64_t now = (int64_t)w->since; /* or a little later */
 	int why, e;
 
 	while (!has_come(w)) {
-		session_leave(s);		/* may make us the first, and wake us */
+		session_leave(s); /* may make us the first, and wake us */
 		why = nap(s, w, now, &look_ns, deadline);
-		if (why == -EIO) {		/* there may be no lock in it any more */
+		if (why == -EIO) { /* there may be no lock in it any more */
 			__atomic_store_n(&s->client->damaged, true, __ATOMIC_RELAXED);
 			return why;
 		}
 		e = session_lock(s, IPC_NEVER);
-		if (e == IPC_ELSEWHERE)		/* our waiter went with the handle */
+		if (e == IPC_ELSEWHERE) /* our waiter went with the handle */
 			e = why < 0 ? why : -ENOTCONN;
 		if (e != IPC_DONE)
 			return e;
@@ -353,7 +363,7 @@ int session_wait(struct session *s)
 		}
 		if (ipc_leave(s->o, s->c.waiter, why, &ret))
 			return why;
-		deadline = IPC_NEVER;	/* a condition takes its lock back first */
+		deadline = IPC_NEVER; /* a condition takes its lock back first */
 		ipc_pump(s->o);
 	}
 	return IPC_DONE;

@@ -8,11 +8,11 @@
 
 struct session {
 	struct ipcfs_obj *client;
-	struct ipc_obj *o;		/* the client's: the holder of the object's lock may change it */
-	struct ipc_handle *hd;		/* NULL: we do not have the lock */
-	struct ipc_call c;		/* set by session_call() */
-	bool spun;			/* has spun before it joined the wait queue: sleeps at once */
-	bool asked;			/* whether a close is on its way: session_again() */
+	struct ipc_obj *o;     /* the client's: the holder of the object's lock may change it */
+	struct ipc_handle *hd; /* NULL: we do not have the lock */
+	struct ipc_call c;     /* set by session_call() */
+	bool spun;             /* has spun before it joined the wait queue: sleeps at once */
+	bool asked;            /* whether a close is on its way: session_again() */
 };
 
 /* All that return int: enum ipc_outcome or -errno. */
@@ -22,7 +22,7 @@ void session_call(struct session *s, uint32_t op, int64_t deadline);
 int session_lock(struct session *s, int64_t deadline);
 /* End a change that was committed or rolled back: take care of the others, and unlock. */
 void session_leave(struct session *s);
-void session_end(struct session *s);		/* the same, if the lock is still ours */
+void session_end(struct session *s); /* the same, if the lock is still ours */
 /*
  * Wait for s->c.waiter, which is in the wait queue; locked before. IPC_DONE: locked, and its turn
  * has come, or it is granted. -errno: it is gone.
@@ -47,12 +47,12 @@ static inline bool session_again(struct session *s, int *r)
 }
 /* Before somebody looks at the size column. */
 void session_sync_size(struct ipcfs_obj *c);
-void session_pause(void);	/* one round of a spin */
-void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come);	/* how long the next spin is */
+void session_pause(void);                                           /* one round of a spin */
+void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come); /* how long the next spin is */
 bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *arg), void *arg);
 /* client_soon.c: true: it has polled, and need not spin in the wait queue. */
 bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline);
 bool look_before_putting(struct ipcfs_obj *c, int64_t deadline);
-bool is_full(const struct ipcfs_obj *c);	/* a queue, now */
+bool is_full(const struct ipcfs_obj *c); /* a queue, now */
 
 #endif

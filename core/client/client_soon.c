@@ -9,8 +9,8 @@
 #include "object/fast.h"
 #include "file/lock.h"
 
-#define ROUNDS		400		/* of looking out for what goes round: some 0.2 ms */
-#define ROUNDS_YIELD	8		/* after which others get the CPU */
+#define ROUNDS       400 /* of looking out for what goes round: some 0.2 ms */
+#define ROUNDS_YIELD 8   /* after which others get the CPU */
 
 static bool is_ready(struct ipcfs_obj *c, void *unused)
 {
@@ -96,7 +96,7 @@ static enum look fast_word(struct ipcfs_obj *c, uint64_t *ret_sight)
 		return NOW;
 	*ret_sight = sight(c->map.h) + word;
 	if (word == FAST_OFF && __atomic_load_n(&c->fast->value, __ATOMIC_RELAXED))
-		return NOT_SOON;	/* free, but not by the word */
+		return NOT_SOON; /* free, but not by the word */
 	return NOT_YET;
 }
 
@@ -107,7 +107,7 @@ bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
 	if (op == OP_JOIN)
 		return false;
 	if (!c->type->ready.at)
-		return c->fast && is_permits(c->type);	/* direct_take() has */
+		return c->fast && is_permits(c->type); /* direct_take() has */
 	if (!(c->type->traits & TYPE_GOES_ROUND))
 		return look_first(c, is_ready, deadline);
 	if (!c->direct || !deadline || is_ready(c, NULL))

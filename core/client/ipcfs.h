@@ -72,16 +72,16 @@ extern "C" {
 /* ---- ioctls on an object that was opened as a file ---- */
 
 /* Time limit in nanoseconds of each later operation of this open file; 0: try only, -1: none. */
-#define IPCFS_IOC_TIMEOUT	_IOW('i', 1, int64_t)
+#define IPCFS_IOC_TIMEOUT _IOW('i', 1, int64_t)
 /* CLOCK_MONOTONIC time in nanoseconds at which all later operations stop waiting; -1: never. */
-#define IPCFS_IOC_DEADLINE	_IOW('i', 2, int64_t)
+#define IPCFS_IOC_DEADLINE _IOW('i', 2, int64_t)
 /* Stores the length of what the next read would return, or -1 if it would wait. */
-#define IPCFS_IOC_NEXT		_IOR('i', 3, int64_t)
+#define IPCFS_IOC_NEXT _IOR('i', 3, int64_t)
 
 /* ---- libipcfs ---- */
 
-#define IPCFS_FOREVER	((int64_t)-1)
-#define IPCFS_ALL	(~0u)
+#define IPCFS_FOREVER ((int64_t)-1)
+#define IPCFS_ALL     (~0u)
 
 #ifndef IPCFS_API
 #define IPCFS_API
@@ -149,9 +149,9 @@ IPCFS_API int ipcfs_release(ipcfs_obj *o, unsigned n);
  * barrier: wait for the other parties; returns the arrival index; -ECANCELED if it is broken.
  */
 IPCFS_API int ipcfs_wait(ipcfs_obj *o, int64_t timeout_ns);
-IPCFS_API int ipcfs_set(ipcfs_obj *o);				/* event */
-IPCFS_API int ipcfs_clear(ipcfs_obj *o);			/* event */
-IPCFS_API int ipcfs_notify(ipcfs_obj *o, unsigned n);		/* cond: wake n waiters, or IPCFS_ALL */
+IPCFS_API int ipcfs_set(ipcfs_obj *o);                /* event */
+IPCFS_API int ipcfs_clear(ipcfs_obj *o);              /* event */
+IPCFS_API int ipcfs_notify(ipcfs_obj *o, unsigned n); /* cond: wake n waiters, or IPCFS_ALL */
 
 /*
  * value: add n. Does not wait. Unless ret_value is NULL, *ret_value becomes the result, truncated

@@ -22,11 +22,11 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
-#define LIB_OFFSET	((1ull << 24) - 1)
-#define LIB_SPECIAL	(1ull << 24)
-#define LIB_TIME_SHIFT	25
-#define LIB_TIME_MOST	(1ull << 37)		/* microseconds: 38 hours; the library asks again */
-#define LIB_MAGIC	0x6c696202u
+#define LIB_OFFSET     ((1ull << 24) - 1)
+#define LIB_SPECIAL    (1ull << 24)
+#define LIB_TIME_SHIFT 25
+#define LIB_TIME_MOST  (1ull << 37) /* microseconds: 38 hours; the library asks again */
+#define LIB_MAGIC      0x6c696202u
 
 static inline uint64_t lib_offset(int64_t timeout_ns, int special)
 {
@@ -50,41 +50,41 @@ static inline int64_t lib_timeout(uint64_t off)
 
 /* What a handle is, and where its engine file is. */
 struct lib_attach {
-	uint32_t magic;			/* in: LIB_MAGIC */
-	uint32_t direct;		/* in: the caller wants to work with the engine file */
-	uint32_t handle, gen;		/* its record there */
-	uint32_t type;			/* enum ipc_type_id */
-	uint32_t pid, uid;		/* the caller, as the daemon knows it */
+	uint32_t magic;       /* in: LIB_MAGIC */
+	uint32_t direct;      /* in: the caller wants to work with the engine file */
+	uint32_t handle, gen; /* its record there */
+	uint32_t type;        /* enum ipc_type_id */
+	uint32_t pid, uid;    /* the caller, as the daemon knows it */
 	uint32_t twoway;
 	uint64_t id;
-	uint64_t dev, ino;		/* of the engine file: who finds another has another namespace */
-	uint64_t pid_ns;		/* inode of the daemon's */
+	uint64_t dev, ino; /* of the engine file: who finds another has another namespace */
+	uint64_t pid_ns;   /* inode of the daemon's */
 	uint64_t message_limit;
-	char path[1024];		/* the engine file; an array's memory has ".data" behind it */
+	char path[1024]; /* the engine file; an array's memory has ".data" behind it */
 };
 
-#define LIB_IOC_ATTACH	_IOWR('i', 16, struct lib_attach)
+#define LIB_IOC_ATTACH _IOWR('i', 16, struct lib_attach)
 /* The daemon is to look at the object: it may answer somebody. */
-#define LIB_IOC_KICK	_IO('i', 17)
+#define LIB_IOC_KICK _IO('i', 17)
 /*
  * Nothing: but when it is answered, every close that was made before it has been dealt with, for
  * the daemon deals with all requests in their order. Never waits for the object's lock.
  */
-#define LIB_IOC_SYNC	_IO('i', 21)
+#define LIB_IOC_SYNC _IO('i', 21)
 /* All that the handle holds returns; 1: and it is closed, for nobody shares the descriptor. */
-#define LIB_IOC_CLOSE	_IOW('i', 22, int64_t)
+#define LIB_IOC_CLOSE _IOW('i', 22, int64_t)
 /* Let the heap grow by a block of that many pages (a power of two: the exponent). */
-#define LIB_IOC_GROW	_IOW('i', 18, int64_t)
+#define LIB_IOC_GROW _IOW('i', 18, int64_t)
 /* So many messages of the queue are done. */
-#define LIB_IOC_DONE	_IOW('i', 19, int64_t)
+#define LIB_IOC_DONE _IOW('i', 19, int64_t)
 /* Add to a value, and say what that made: a write and a read would not be one request. */
 struct lib_add {
 	int64_t n;
-	int64_t made;			/* out, if it is wanted */
+	int64_t made; /* out, if it is wanted */
 	uint32_t wanted;
 	uint32_t pad;
 };
 
-#define LIB_IOC_ADD	_IOWR('i', 20, struct lib_add)
+#define LIB_IOC_ADD _IOWR('i', 20, struct lib_add)
 
 #endif

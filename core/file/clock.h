@@ -5,6 +5,6 @@
 
 #include <stdint.h>
 
-uint64_t ipc_now(void);		/* CLOCK_MONOTONIC, ns */
+uint64_t ipc_now(void); /* CLOCK_MONOTONIC, ns */
 
 #endif

@@ -25,13 +25,13 @@ static const uint8_t per_page[IPC_CLASSES] = {
 static unsigned int class_of(size_t size)
 {
 	static const uint8_t by_unit[129] = {
-		0, 0, 0, 1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7,
-		7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9,
-		9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
-		10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11,
-		11, 11, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-		12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-		12, 12, 12,
+		0,  0,  0,  1,  2,  3,  3,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  7,  7,
+		7,  7,  7,  7,  7,  7,  8,  8,  8,  8,  8,  8,  8,  8,  9,  9,  9,  9,  9,
+		9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  10, 10, 10, 10, 10,
+		10, 10, 10, 10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11,
+		11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+		12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+		12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
 	};
 	return by_unit[(size + IPC_UNIT - 1) / IPC_UNIT];
 }
@@ -242,7 +242,7 @@ static int check_list(struct ipc_obj *o, uint32_t head, unsigned int kind, unsig
 {
 	uint32_t prev = 0;
 
-	for (uint32_t p = head; p; ) {
+	for (uint32_t p = head; p;) {
 		struct ipc_page_state *s;
 
 		if ((*left)-- == 0)
@@ -311,8 +311,7 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 			break;
 		case PAGE_SLAB:
 			if (s->u.size >= IPC_CLASSES || s->u.used > s->u.carved ||
-			    s->u.carved > per_page[s->u.size] ||
-			    !check_chain(o, page, s))
+			    s->u.carved > per_page[s->u.size] || !check_chain(o, page, s))
 				return -EIO;
 			used++;
 			*ret_blocks += s->u.used;

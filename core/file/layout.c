@@ -2,23 +2,22 @@
 /* The fingerprint of the layout: see layout.h. */
 #include "file/layout.h"
 
-#define SIZE(s, f)	+ sizeof(((struct s *)0)->f)
+#define SIZE(s, f) +sizeof(((struct s *)0)->f)
 #define NOTHING(s, f)
 
-#define COMPLETE(s)								\
+#define COMPLETE(s)                                                                \
 	static_assert(sizeof(struct s) == 0 LAYOUT_##s(s, SIZE, NOTHING, NOTHING), \
-		      "a field of struct " #s " is not in layout.h, or there is padding without one");
+		      "a field of struct " #s                                      \
+		      " is not in layout.h, or there is padding without one");
 LAYOUT_STRUCTS(COMPLETE)
 
-#define FACT(s, f)	{ #s "." #f, offsetof(struct s, f), sizeof(((struct s *)0)->f) },
-#define END(s, f)	{ #s "." #f, offsetof(struct s, f), 0 },
-#define FACTS(s)	{ #s, 0, sizeof(struct s) }, LAYOUT_##s(s, FACT, FACT, END)
-#define NUMBER(n)	{ #n, 0, n },
+#define FACT(s, f) { #s "." #f, offsetof(struct s, f), sizeof(((struct s *)0)->f) },
+#define END(s, f)  { #s "." #f, offsetof(struct s, f), 0 },
+#define FACTS(s)   { #s, 0, sizeof(struct s) }, LAYOUT_##s(s, FACT, FACT, END)
+#define NUMBER(n)  { #n, 0, n },
 
-static const struct layout_fact facts[] = {
-	LAYOUT_STRUCTS(FACTS)
-	NUMBER(IPC_UNIT) NUMBER(IPC_SEGMENT)
-};
+static const struct layout_fact facts[] = { LAYOUT_STRUCTS(FACTS) NUMBER(IPC_UNIT)
+						    NUMBER(IPC_SEGMENT) };
 
 const struct layout_fact *layout_facts(unsigned int *ret_n)
 {

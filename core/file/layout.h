@@ -14,6 +14,8 @@
 
 #include "file/format.h"
 
+/* clang-format off */
+
 #define LAYOUT_ipc_undo(s, F, U, E) \
 	F(s, where) F(s, old)
 
@@ -126,5 +128,7 @@ struct layout_fact {
 const struct layout_fact *layout_facts(unsigned int *ret_n);
 uint32_t layout_hash(const struct layout_fact *f, unsigned int n);
 uint32_t layout_fingerprint(void);
+
+/* clang-format on */
 
 #endif

@@ -18,17 +18,17 @@
 
 #include "file/clock.h"
 
-#define SPINS		600		/* pauses before the first sleep; some 10 to 20 µs */
-#define CROWD_SPINS	40		/* the same, when somebody sleeps already */
-#define SPIN_FIRST	32		/* pauses between two looks at the word, … */
-#define WANTED_AFTER	320		/* … until after so many it is said that it is wanted */
-#define PASS_ON		16		/* pauses for whoever said so to take it */
-#define FIRST_SLICE	1000000		/* ns of the first sleep; each is twice as long … */
-#define CLOSE_SLICE	8000000		/* … and from here on the holder is looked at closely */
-#define LAST_SLICE	64000000
-#define PATIENCE_NS	100000000
-#define RUNS_NS		1000000000
-#define ASK_EVERY	256		/* waits: a program may be tied to one CPU later */
+#define SPINS        600     /* pauses before the first sleep; some 10 to 20 µs */
+#define CROWD_SPINS  40      /* the same, when somebody sleeps already */
+#define SPIN_FIRST   32      /* pauses between two looks at the word, … */
+#define WANTED_AFTER 320     /* … until after so many it is said that it is wanted */
+#define PASS_ON      16      /* pauses for whoever said so to take it */
+#define FIRST_SLICE  1000000 /* ns of the first sleep; each is twice as long … */
+#define CLOSE_SLICE  8000000 /* … and from here on the holder is looked at closely */
+#define LAST_SLICE   64000000
+#define PATIENCE_NS  100000000
+#define RUNS_NS      1000000000
+#define ASK_EVERY    256 /* waits: a program may be tied to one CPU later */
 
 __thread uint32_t ipc_tid_cache;
 
@@ -84,7 +84,7 @@ static bool is_zombie(uint32_t tid)
 
 static bool is_dead(uint32_t tid, bool closely)
 {
-	if (tid == ipc_tid())		/* not us: somebody who had our id before */
+	if (tid == ipc_tid()) /* not us: somebody who had our id before */
 		return true;
 	if (!tid || is_gone(tid))
 		return true;

@@ -24,9 +24,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOCK_SLEEPERS	0x80000000u
-#define LOCK_WANTED	0x40000000u
-#define LOCK_TID	0x3fffffffu
+#define LOCK_SLEEPERS 0x80000000u
+#define LOCK_WANTED   0x40000000u
+#define LOCK_TID      0x3fffffffu
 
 /*
  * timeout_ns < 0: for ever. 0: taken. -EOWNERDEAD: taken from a dead holder, whose change is to be
@@ -41,8 +41,8 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
  * caller's time run out. This long, in ns.
  */
 int64_t ipc_lock_patience(const uint32_t *word);
-bool ipc_lock_stopped(const uint32_t *word);	/* its holder is, by a signal or a debugger */
-void ipc_lock_pass_on(uint32_t *word, uint32_t v);	/* it was v, and is free now */
+bool ipc_lock_stopped(const uint32_t *word);       /* its holder is, by a signal or a debugger */
+void ipc_lock_pass_on(uint32_t *word, uint32_t v); /* it was v, and is free now */
 uint32_t ipc_tid_ask(void);
 /* Is there another CPU, on which the one that is waited for can run meanwhile? */
 bool ipc_may_spin(void);
@@ -68,7 +68,8 @@ static inline int ipc_lock_take(uint32_t *word, int64_t timeout_ns)
 {
 	uint32_t free = 0;
 
-	if (__atomic_compare_exchange_n(word, &free, ipc_tid(), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(word, &free, ipc_tid(), 0, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
 		return 0;
 	return ipc_lock_take_slowly(word, timeout_ns);
 }

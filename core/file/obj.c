@@ -16,8 +16,8 @@
 #include "file/lock.h"
 #include "object/type.h"
 
-#define MARKED "a program that uses it has found it damaged"
-#define STORES_LEAST	1000000u
+#define MARKED       "a program that uses it has found it damaged"
+#define STORES_LEAST 1000000u
 
 char ipc_nowhere[65536];
 
@@ -25,8 +25,8 @@ char ipc_nowhere[65536];
 long ipc_fault_after;
 #endif
 
-#define RESERVE_SMALL	(256ull << 20)
-#define RESERVE_MOST	(32ull << 30)
+#define RESERVE_SMALL (256ull << 20)
+#define RESERVE_MOST  (32ull << 30)
 
 /* Those of which the heap has only handles and waiters, and a value's text. */
 static bool is_small(const struct ipc_type *t)
@@ -130,9 +130,10 @@ static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
 	if (fstat(fd, &st) < 0 || st.st_size < (off_t)IPC_PAGE)
 		return -EIO;
 	*ret_pages = (uint64_t)st.st_size / IPC_PAGE - 1;
-	if (h->pages > *ret_pages)	/* cut short */
+	if (h->pages > *ret_pages) /* cut short */
 		return -EIO;
-	if (h->reserve > (is_small(ipc_type_of(h->type)) ? RESERVE_SMALL : RESERVE_MOST) || h->reserve % IPC_PAGE)
+	if (h->reserve > (is_small(ipc_type_of(h->type)) ? RESERVE_SMALL : RESERVE_MOST) ||
+	    h->reserve % IPC_PAGE)
 		return -EIO;
 	return 0;
 }
@@ -172,9 +173,10 @@ bool obj_reach(struct ipc_obj *o, uint64_t end)
 		return false;
 	/* Who reads behind the end of a file dies of it; who asks for the page is told. */
 	do
-		r = madvise(o->base + o->heap_off + (pages - 1) * IPC_PAGE, IPC_PAGE, MADV_POPULATE_READ);
+		r = madvise(o->base + o->heap_off + (pages - 1) * IPC_PAGE, IPC_PAGE,
+			    MADV_POPULATE_READ);
 	while (r < 0 && (errno == EINTR || errno == EAGAIN));
-	if (r < 0 && errno != EINVAL)	/* (Linux cannot say before 5.14) */
+	if (r < 0 && errno != EINVAL) /* (Linux cannot say before 5.14) */
 		return false;
 	o->pages = (uint32_t)pages;
 	return true;
@@ -210,7 +212,8 @@ void obj_rollback(struct ipc_obj *o)
 		return;
 	}
 	while (n--) {
-		uint64_t where = __atomic_load_n(&h->log[n].where, __ATOMIC_RELAXED), off = where & ~1ull;
+		uint64_t where = __atomic_load_n(&h->log[n].where, __ATOMIC_RELAXED),
+			 off = where & ~1ull;
 
 		IPC_FAULT();
 		if (off % 4 || (off > IPC_PAGE - 8 && !obj_has(o, off, 8))) {
@@ -230,7 +233,7 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 {
 	int r;
 
-	if (__atomic_load_n(&o->damage, __ATOMIC_RELAXED))	/* threads of a client share it */
+	if (__atomic_load_n(&o->damage, __ATOMIC_RELAXED)) /* threads of a client share it */
 		return -EIO;
 	r = ipc_lock_take(&o->h->m.lock, timeout_ns);
 	if (r == -EIO)
@@ -238,15 +241,16 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 	if (r == -EBUSY || r == -EIO)
 		return r;
 	/* Many times what can be done with all that is in there. (The mount file's is never let go.) */
-	o->stores = o->type == IPC_MOUNT ? UINT64_MAX / 2 :
-		    STORES_LEAST + stores_for(o->env->alone ? o->pages : o->max_pages);
+	o->stores = o->type == IPC_MOUNT ?
+			    UINT64_MAX / 2 :
+			    STORES_LEAST + stores_for(o->env->alone ? o->pages : o->max_pages);
 	/* Who takes it over after a crash may die as well, before it has undone anything. */
 	o->locked = true;
 	if (__builtin_expect(__atomic_load_n(&o->h->m.damaged, __ATOMIC_RELAXED), 0)) {
 		obj_damage(o, MARKED);
 	} else if (__builtin_expect(r != 0 || o->h->log_len != 0, 0)) {
 		obj_rollback(o);
-		o->work = o->freed = true;	/* it may have died before it could tell */
+		o->work = o->freed = true; /* it may have died before it could tell */
 	}
 	if (o->ops->entered && !o->damage)
 		o->ops->entered(o);

@@ -24,8 +24,8 @@ struct ipc_obj;
 
 /* What the engine asks of the process that uses it. */
 struct ipc_env {
-	int dirfd;			/* STATE/objects, or AT_FDCWD; -1: this process may not grow files */
-	bool alone;			/* nobody else does */
+	int dirfd;  /* STATE/objects, or AT_FDCWD; -1: this process may not grow files */
+	bool alone; /* nobody else does */
 	/* Account `bytes` (negative: returned). -ENOSPC when the mount's limit is reached. */
 	int (*account)(struct ipc_env *env, int64_t bytes, bool essential);
 	/*
@@ -39,24 +39,24 @@ struct ipc_env {
 
 struct ipc_obj {
 	struct ipc_header *h;
-	char *base;			/* == h */
+	char *base; /* == h */
 	size_t map_len;
-	uint64_t heap_off;		/* offset of the first heap page */
-	uint32_t max_pages;		/* heap pages that fit */
-	uint32_t pages;			/* heap pages that this process knows it to have: obj_reach() */
-	uint64_t stores;		/* what may still be stored until obj_unlock(): see undo_note() */
+	uint64_t heap_off;  /* offset of the first heap page */
+	uint32_t max_pages; /* heap pages that fit */
+	uint32_t pages;     /* heap pages that this process knows it to have: obj_reach() */
+	uint64_t stores;    /* what may still be stored until obj_unlock(): see undo_note() */
 	uint64_t id;
 	uint32_t type;
-	int fd;				/* kept open by who has no dirfd, else -1 */
+	int fd; /* kept open by who has no dirfd, else -1 */
 	struct ipc_env *env;
 	const struct ipc_type *ops;
-	const char *damage;		/* why it may not be used any more; NULL: sound */
-	uint32_t want_order;		/* what heap_alloc() did not find: see heap_grow() */
+	const char *damage;  /* why it may not be used any more; NULL: sound */
+	uint32_t want_order; /* what heap_alloc() did not find: see heap_grow() */
 	bool locked;
-	bool work;			/* something changed that pump() has to look at */
-	bool freed;			/* memory came free: putters that wait for it may try */
-	bool starved;			/* somebody could not be given what is there, for lack of memory */
-	void *user;			/* the daemon's or client's own struct */
+	bool work;    /* something changed that pump() has to look at */
+	bool freed;   /* memory came free: putters that wait for it may try */
+	bool starved; /* somebody could not be given what is there, for lack of memory */
+	void *user;   /* the daemon's or client's own struct */
 };
 
 /* Largest file mapping for a heap that may hold `limit` bytes. */
@@ -71,8 +71,8 @@ int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
 
 /* The settings with which objects of a mount begin. */
 struct ipc_defaults {
-	uint32_t framing;		/* of queues: enum ipc_framing */
-	uint32_t take;			/* enum ipc_take */
+	uint32_t framing; /* of queues: enum ipc_framing */
+	uint32_t take;    /* enum ipc_take */
 };
 
 /*
@@ -98,7 +98,7 @@ void obj_rollback(struct ipc_obj *o);
 
 /* ---- blocks by reference ---- */
 
-extern char ipc_nowhere[65536];	/* what a reference leads to that leads nowhere */
+extern char ipc_nowhere[65536]; /* what a reference leads to that leads nowhere */
 
 /* Has the file become so long since this process last knew? Who alone grows it knows. */
 bool obj_reach(struct ipc_obj *o, uint64_t end);
@@ -123,7 +123,8 @@ static inline void *at(struct ipc_obj *o, ref_t r, size_t size)
 
 	if (__builtin_expect(!obj_has(o, off, size), 0)) {
 		obj_damage(o, "reference out of range");
-		__builtin_memset(ipc_nowhere, 0, size < sizeof(ipc_nowhere) ? size : sizeof(ipc_nowhere));
+		__builtin_memset(ipc_nowhere, 0,
+				 size < sizeof(ipc_nowhere) ? size : sizeof(ipc_nowhere));
 		return ipc_nowhere;
 	}
 	return o->base + off;
@@ -138,12 +139,18 @@ static inline ref_t ref_of(struct ipc_obj *o, const void *block)
 
 /* ---- logged stores ---- */
 
-#ifdef IPC_FAULTS			/* unit tests: die, or give up, before the n-th store */
+#ifdef IPC_FAULTS /* unit tests: die, or give up, before the n-th store */
 extern long ipc_fault_after;
 void ipc_fault(void);
-#define IPC_FAULT() do { if (ipc_fault_after && --ipc_fault_after == 0) ipc_fault(); } while (0)
+#define IPC_FAULT()                                            \
+	do {                                                   \
+		if (ipc_fault_after && --ipc_fault_after == 0) \
+			ipc_fault();                           \
+	} while (0)
 #else
-#define IPC_FAULT() do { } while (0)
+#define IPC_FAULT() \
+	do {        \
+	} while (0)
 #endif
 
 /* Whatever goes round in a file that somebody keeps spoiling stores something each time. */
@@ -262,7 +269,7 @@ static inline unsigned int log_room(struct ipc_obj *o)
 
 /* ---- lists ---- */
 
-void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r);		/* at the tail */
+void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r); /* at the tail */
 void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 
@@ -319,11 +326,9 @@ static inline ref_t list_first(struct ipc_obj *o, const struct ipc_list *l)
  * Walk a list; `next` is read first, so that the body may remove r. Never endless: no more than
  * were there at the start, and each once.
  */
-#define LIST_EACH(o, l, r)							\
+#define LIST_EACH(o, l, r)                                                          \
 	for (ref_t r = list_first((o), (l)), r##_next, r##_n = list_most((o), (l)); \
-	     r && r##_n && !(o)->damage &&					\
-	     (r##_next = list_next(o, r), 1);					\
-	     r = r##_next, r##_n--)
+	     r && r##_n && !(o)->damage && (r##_next = list_next(o, r), 1); r = r##_next, r##_n--)
 
 /* ---- heap ---- */
 
@@ -357,28 +362,28 @@ void heap_free(struct ipc_obj *o, ref_t r);
  */
 unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned int n);
 unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n);
-size_t heap_run_size(size_t size);		/* what such a block has; 0: too large */
+size_t heap_run_size(size_t size); /* what such a block has; 0: too large */
 #define HEAP_RUN_MOST 2048u
-#define HEAP_RUN_ROOM 40		/* notes that one page of them may need, and those of the caller */
+#define HEAP_RUN_ROOM 40 /* notes that one page of them may need, and those of the caller */
 /* Do two blocks lie in different pages? */
 static inline bool heap_apart(ref_t a, ref_t b)
 {
 	return (a ^ b) >= IPC_PAGE / IPC_UNIT;
 }
 
-size_t heap_size(struct ipc_obj *o, ref_t r);		/* bytes that the block has */
+size_t heap_size(struct ipc_obj *o, ref_t r); /* bytes that the block has */
 /*
  * Make room for what heap_alloc() last wanted. Only between changes. 0, -ENOSPC, -ENOMEM (may
  * not).
  */
 int heap_grow(struct ipc_obj *o, bool essential);
-bool heap_has_room(const struct ipc_obj *o, uint64_t bytes);	/* for a message so long */
+bool heap_has_room(const struct ipc_obj *o, uint64_t bytes); /* for a message so long */
 /*
  * Give memory back to the system when much is free (all that can be, when `hard`). Only between
  * changes.
  */
 void heap_trim(struct ipc_obj *o, bool hard);
-uint64_t heap_held(const struct ipc_obj *o);		/* bytes of memory that the file takes */
-int heap_check(struct ipc_obj *o, uint64_t *ret_blocks);	/* and how many are in use */
+uint64_t heap_held(const struct ipc_obj *o);             /* bytes of memory that the file takes */
+int heap_check(struct ipc_obj *o, uint64_t *ret_blocks); /* and how many are in use */
 
 #endif

@@ -23,10 +23,10 @@
  * What a file may keep, and from when on it gives back: free pages, and blocks of the largest
  * order …
  */
-#define KEEP_PAGES	448u
-#define KEEP_BLOCKS	16u
-#define MOST_PAGES	896u
-#define MOST_BLOCKS	24u		/* … which alone can go: there may be many smaller ones */
+#define KEEP_PAGES  448u
+#define KEEP_BLOCKS 16u
+#define MOST_PAGES  896u
+#define MOST_BLOCKS 24u /* … which alone can go: there may be many smaller ones */
 
 static void set_links(struct ipc_obj *o, struct ipc_page_state *s, uint32_t next, uint32_t prev)
 {
@@ -88,7 +88,8 @@ static unsigned int order_free(const struct ipc_obj *o, unsigned int order)
 bool heap_has_room(const struct ipc_obj *o, uint64_t bytes)
 {
 	/* (The blocks have headers, and the last one is not full.) */
-	return (uint64_t)__atomic_load_n(&o->h->free_top, __ATOMIC_RELAXED) * TOP_PAGES * IPC_PAGE >=
+	return (uint64_t)__atomic_load_n(&o->h->free_top, __ATOMIC_RELAXED) * TOP_PAGES *
+		       IPC_PAGE >=
 	       bytes + 2 * TOP_PAGES * IPC_PAGE;
 }
 
@@ -106,7 +107,7 @@ bool pages_alloc(struct ipc_obj *o, unsigned int order, uint32_t *ret_page)
 		return false;
 	}
 	pages_remove(o, &h->free[k], page);
-	while (k-- > order) {		/* split: the upper halves stay free */
+	while (k-- > order) { /* split: the upper halves stay free */
 		uint32_t upper = page + (1u << k);
 
 		set_use(o, state(o, upper), PAGE_FREE, k, 0, 0, 0);
@@ -156,7 +157,7 @@ static int file_open(struct ipc_obj *o)
 		return o->fd;
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)o->id);
 	return openat(o->env->dirfd, o->type == IPC_MOUNT ? "../mount" : name,
-		      O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);	/* (somebody's lease) */
+		      O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* (somebody's lease) */
 }
 
 static void file_close(struct ipc_obj *o, int fd)
@@ -175,10 +176,10 @@ static uint32_t growth(const struct ipc_obj *o, uint32_t page)
 {
 	uint32_t n;
 
-	if (page < TOP_PAGES) {		/* small objects stay small */
+	if (page < TOP_PAGES) { /* small objects stay small */
 		if (o->want_order || page >= 4)
 			return TOP_PAGES - page;
-		return page ? 1 : 2;	/* the table, and a page */
+		return page ? 1 : 2; /* the table, and a page */
 	}
 	n = (page / 8 + TOP_PAGES - 1) & ~(TOP_PAGES - 1);
 	return n > IPC_SEGMENT ? IPC_SEGMENT : n;
@@ -210,8 +211,9 @@ static int pages_back(struct ipc_obj *o, uint32_t page, uint32_t n, bool essenti
 	if (r < 0)
 		return r;
 	fd = file_open(o);
-	r = fd < 0 ? -errno : file_back(o->env, fd, (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE),
-					bytes, essential);
+	r = fd < 0 ? -errno :
+		     file_back(o->env, fd, (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE), bytes,
+			       essential);
 	file_close(o, fd);
 	if (r < 0)
 		account(o, -bytes, true);
@@ -225,7 +227,7 @@ static int grow(struct ipc_obj *o, bool essential)
 	uint32_t page = hole ? hole - 1 : __atomic_load_n(&h->pages, __ATOMIC_RELAXED), n;
 	int r;
 
-	if (!obj_has_pages(o, page))	/* the file would grow by whatever is said there */
+	if (!obj_has_pages(o, page)) /* the file would grow by whatever is said there */
 		obj_damage(o, "heap larger than the file");
 	if (o->damage)
 		return -EIO;
@@ -237,7 +239,7 @@ static int grow(struct ipc_obj *o, bool essential)
 	if (page + n > o->max_pages)
 		return -ENOSPC;
 	r = pages_back(o, page, n, essential);
-	if (r == -ENOSPC && n > TOP_PAGES) {	/* near the limit by small steps */
+	if (r == -ENOSPC && n > TOP_PAGES) { /* near the limit by small steps */
 		n = TOP_PAGES;
 		r = pages_back(o, page, n, essential);
 	}

@@ -5,8 +5,8 @@
 
 #include "file/obj.h"
 
-#define TOP		(IPC_ORDERS - 1)
-#define TOP_PAGES	(1u << TOP)
+#define TOP       (IPC_ORDERS - 1)
+#define TOP_PAGES (1u << TOP)
 
 static inline struct ipc_page_state *state(struct ipc_obj *o, uint32_t page)
 {
@@ -16,7 +16,8 @@ static inline struct ipc_page_state *state(struct ipc_obj *o, uint32_t page)
 		return (struct ipc_page_state *)ipc_nowhere;
 	}
 	return (struct ipc_page_state *)(o->base + IPC_PAGE +
-		(uint64_t)(page & ~(IPC_SEGMENT - 1)) * IPC_PAGE) + page % IPC_SEGMENT;
+					 (uint64_t)(page & ~(IPC_SEGMENT - 1)) * IPC_PAGE) +
+	       page % IPC_SEGMENT;
 }
 
 /* Read once: another process may write it, and what was checked must be what is used. */
@@ -38,16 +39,20 @@ static inline uint32_t page_of(struct ipc_obj *o, ref_t r)
 }
 
 static inline uint64_t use_word(unsigned int kind, unsigned int size, unsigned int first,
-			 unsigned int carved, unsigned int used)
+				unsigned int carved, unsigned int used)
 {
-	struct ipc_page_state n = { .u = { .first = (uint16_t)first, .carved = (uint16_t)carved,
-		.used = (uint16_t)used, .kind = (uint8_t)kind, .size = (uint8_t)size } };
+	struct ipc_page_state n = { .u = { .first = (uint16_t)first,
+					   .carved = (uint16_t)carved,
+					   .used = (uint16_t)used,
+					   .kind = (uint8_t)kind,
+					   .size = (uint8_t)size } };
 
 	return n.u.word;
 }
 
 static inline void set_use(struct ipc_obj *o, struct ipc_page_state *s, unsigned int kind,
-		    unsigned int size, unsigned int first, unsigned int carved, unsigned int used)
+			   unsigned int size, unsigned int first, unsigned int carved,
+			   unsigned int used)
 {
 	set64(o, s->u.word, use_word(kind, size, first, carved, used));
 }

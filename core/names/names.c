@@ -125,8 +125,13 @@ int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
 		return e;
 	node = at(m, r, sizeof(*node) + n->name_len + 1);
 	*node = (struct ipc_node){
-		.id = M(m)->next_id, .parent = n->parent, .cookie = M(m)->next_cookie,
-		.type = n->type, .mode = n->mode, .uid = n->uid, .gid = n->gid,
+		.id = M(m)->next_id,
+		.parent = n->parent,
+		.cookie = M(m)->next_cookie,
+		.type = n->type,
+		.mode = n->mode,
+		.uid = n->uid,
+		.gid = n->gid,
 		.name_len = (uint16_t)n->name_len,
 	};
 	node->atime = node->mtime = node->ctime = now_real();
@@ -219,7 +224,10 @@ int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid,
 	if (e < 0)
 		return e;
 	*alias_at(m, r) = (struct ipc_alias){
-		.nodeid = nodeid, .timeout = timeout, .gen = M(m)->next_gen, .tid = tid,
+		.nodeid = nodeid,
+		.timeout = timeout,
+		.gen = M(m)->next_gen,
+		.tid = tid,
 	};
 	set32(m, M(m)->next_gen, M(m)->next_gen + 1);
 	list_push(m, &M(m)->aliases, r);
@@ -278,5 +286,9 @@ static int names_check(struct ipc_obj *m, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_mount_type = {
-	.id = IPC_MOUNT, .name = "mount", .traits = TYPE_LARGE, .init = init, .check = names_check,
+	.id = IPC_MOUNT,
+	.name = "mount",
+	.traits = TYPE_LARGE,
+	.init = init,
+	.check = names_check,
 };

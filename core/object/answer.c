@@ -63,7 +63,8 @@ static size_t copy_text(const char *text, size_t len, size_t *off, char *buf, si
 	return n;
 }
 
-size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size)
+size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
+		   size_t size)
 {
 	bool newline = a->kind == ANSWER_LINES || a->kind == ANSWER_LEASE;
 	struct msg_walk w = { 0 };
@@ -168,7 +169,7 @@ uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_ca
 	/* Without a position, only this tells a resent one where its part began. */
 	if (!(hd->flags & HANDLE_POSITION))
 		call_record(o, c, (int64_t)off, true);
-	if (off + n > a->off)		/* the furthest: see above */
+	if (off + n > a->off) /* the furthest: see above */
 		set64(o, a->off, off + n);
 	commit(o);
 	return n;

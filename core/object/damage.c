@@ -58,7 +58,8 @@ void damage_wake(struct ipc_obj *o, int fd)
 
 			if (!obj_has_pages(o, page + 1))
 				return;
-			for (size_t at = 0; at + step <= IPC_PAGE && may_hold_waiters(o, (uint32_t)page);
+			for (size_t at = 0;
+			     at + step <= IPC_PAGE && may_hold_waiters(o, (uint32_t)page);
 			     at += step)
 				wake(o, (uint64_t)off + at + offsetof(struct ipc_waiter, futex));
 		}

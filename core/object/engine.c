@@ -8,7 +8,7 @@
 
 /* ---- steps ---- */
 
-enum direction { TO_READ, TO_WRITE, NEITHER };	/* of the handle, for who polls it */
+enum direction { TO_READ, TO_WRITE, NEITHER }; /* of the handle, for who polls it */
 
 static void acted(struct ipc_obj *o, const struct ipc_call *c, enum direction dir, int r)
 {
@@ -29,7 +29,7 @@ static bool refused(struct ipc_obj *o, struct ipc_call *c, enum direction dir, i
 		*r = c->grow ? c->grow(c) : heap_grow(o, true);
 		if (*r == IPC_DONE)
 			return true;
-		if (c->grow)		/* the lock is another's */
+		if (c->grow) /* the lock is another's */
 			return false;
 	}
 	acted(o, c, dir, *r);
@@ -86,7 +86,7 @@ static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 /* The answer goes out with the change that took it: what is left of it is in hand. */
 static int hand_out(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	if (!c->buf && !c->got.count)		/* a number: there is nothing to copy, or to keep */
+	if (!c->buf && !c->got.count) /* a number: there is nothing to copy, or to keep */
 		return IPC_DONE;
 	c->result = show(o, c, &c->got, 0);
 	if (c->result < 0)
@@ -176,15 +176,17 @@ int ipc_put(struct ipc_obj *o, struct ipc_call *c)
 
 int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd)
 {
-	struct ipc_handle *hd = c->handle ? handle_at(o, c->handle) : NULL;	/* a setting has none */
+	struct ipc_handle *hd = c->handle ? handle_at(o, c->handle) : NULL; /* a setting has none */
 	int r;
 
 	do {
 		c->waiter = 0;
 		r = o->ops->give ? o->ops->give(o, hd, c, cmd) : -EINVAL;
 		if (r == 0)
-			call_record(o, c, c->whole ? c->got.number :
-				    (int64_t)c->len << (c->more ? 32 : 0), c->more);
+			call_record(o, c,
+				    c->whole ? c->got.number :
+					       (int64_t)c->len << (c->more ? 32 : 0),
+				    c->more);
 	} while (again(o, hd, c, NEITHER, &r));
 	/* What came of it is said now, and is no answer for a later read. */
 	if (r == IPC_DONE && c->at_once && answer_left(&hd->hand))

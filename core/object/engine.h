@@ -20,47 +20,48 @@
  * but what it says that it has (call->done).
  */
 enum ipc_outcome {
-	IPC_DONE,		/* call->result; for a read call->got */
-	IPC_WAIT,		/* it waits: call->waiter stands in line */
-	IPC_AGAIN,		/* of a step: what was in its way has gone, so begin it anew */
-	IPC_ELSEWHERE,		/* nothing has changed, and it cannot be done here: of libipcfs, but
+	IPC_DONE,      /* call->result; for a read call->got */
+	IPC_WAIT,      /* it waits: call->waiter stands in line */
+	IPC_AGAIN,     /* of a step: what was in its way has gone, so begin it anew */
+	IPC_ELSEWHERE, /* nothing has changed, and it cannot be done here: of libipcfs, but
 				 * through the mount */
 };
 
-#define IPC_NEVER	INT64_MAX	/* a deadline that never comes */
+#define IPC_NEVER INT64_MAX /* a deadline that never comes */
 
-#define IPC_MESSAGE_MAX	(1024u * 1024 - 4096)	/* bytes: the largest that FUSE brings in one piece */
+#define IPC_MESSAGE_MAX (1024u * 1024 - 4096) /* bytes: the largest that FUSE brings in one piece */
 
 /*
  * A handle of a .lock or .rlock that lends what it holds to a condition that uses it as its lock:
  * see lend.c.
  */
 struct ipc_lent {
-	ref_t handle;			/* 0: none */
+	ref_t handle; /* 0: none */
 	uint32_t gen;
 };
 
 /* One operation on a handle. */
 struct ipc_call {
 	ref_t handle;
-	uint32_t op;			/* enum ipc_op */
-	uint32_t tid, pid, uid;		/* who asks: thread, process (may be 0 where no hold is made), user */
-	uint64_t unique;		/* the FUSE request, to know it again; 0: a direct client */
-	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER; 0: may not wait (-EAGAIN) */
-	size_t max;			/* read: bytes of the answer that can be used at once */
-	uint64_t pos;			/* read: the position, for handles that have one; give: bytes of
+	uint32_t op; /* enum ipc_op */
+	uint32_t tid, pid,
+		uid;      /* who asks: thread, process (may be 0 where no hold is made), user */
+	uint64_t unique;  /* the FUSE request, to know it again; 0: a direct client */
+	int64_t deadline; /* CLOCK_MONOTONIC ns, IPC_NEVER; 0: may not wait (-EAGAIN) */
+	size_t max;       /* read: bytes of the answer that can be used at once */
+	uint64_t pos;     /* read: the position, for handles that have one; give: bytes of
 					 * this write's earlier commands, in the upper half of a
 					 * note that is partial (in the lower: how far this command
 					 * came) */
-	const char *data;		/* write */
+	const char *data; /* write */
 	size_t len;
-	size_t done;			/* write: bytes that went in already */
-	size_t limit;			/* write: the mount's largest message */
-	struct ipc_lent lent;		/* read of a condition: what it gives up in another object */
-	uint64_t end;			/* give, to a value: the position where the write ends */
-	bool stand;			/* read of a condition or barrier: stand in line, and do not wait */
-	bool more;			/* write: the same write() call goes on with another request */
-	bool whole;			/* give: -ERANGE unless what it makes of a value is a whole number of
+	size_t done;          /* write: bytes that went in already */
+	size_t limit;         /* write: the mount's largest message */
+	struct ipc_lent lent; /* read of a condition: what it gives up in another object */
+	uint64_t end;         /* give, to a value: the position where the write ends */
+	bool stand;           /* read of a condition or barrier: stand in line, and do not wait */
+	bool more;            /* write: the same write() call goes on with another request */
+	bool whole;           /* give: -ERANGE unless what it makes of a value is a whole number of
 					 * 64 bits (what is behind its point is cut off): got.number */
 	/*
 	 * Read, give: the caller has its answer as soon as the call returns (libipcfs), so that it is
@@ -76,19 +77,29 @@ struct ipc_call {
 	 */
 	int (*grow)(struct ipc_call *c);
 	/* results */
-	ref_t waiter;			/* set on entry: a waiter whose turn it is */
+	ref_t waiter; /* set on entry: a waiter whose turn it is */
 	int64_t result;
-	struct ipc_answer got;		/* read */
+	struct ipc_answer got; /* read */
 };
 
 /* A command written to an object that is no queue, pipe or array: see command.h. */
-enum ipc_verb { CMD_ADD, CMD_SET, CMD_CLEAR, CMD_NOTIFY, CMD_PARTIES, CMD_RESET, CMD_ABORT,
-		CMD_TEXT, CMD_PLUS, CMD_CAS };
+enum ipc_verb {
+	CMD_ADD,
+	CMD_SET,
+	CMD_CLEAR,
+	CMD_NOTIFY,
+	CMD_PARTIES,
+	CMD_RESET,
+	CMD_ABORT,
+	CMD_TEXT,
+	CMD_PLUS,
+	CMD_CAS
+};
 
 struct ipc_cmd {
 	enum ipc_verb verb;
-	int64_t n;			/* CMD_ALL: notify all; PLUS with a text: its sign, 1 or -1 */
-	const char *text, *old;		/* TEXT, CAS, PLUS (NULL: n is added) */
+	int64_t n;              /* CMD_ALL: notify all; PLUS with a text: its sign, 1 or -1 */
+	const char *text, *old; /* TEXT, CAS, PLUS (NULL: n is added) */
 	size_t text_len, old_len;
 };
 
@@ -96,7 +107,7 @@ struct ipc_cmd {
 
 /* ---- types (registry.c) ---- */
 
-const struct ipc_type *ipc_type_of(uint32_t id);		/* NULL: no such type */
+const struct ipc_type *ipc_type_of(uint32_t id); /* NULL: no such type */
 /* Of what a node of this kind is; NULL: a plain directory, or no type that is known. */
 const struct ipc_type *ipc_type_of_node(uint32_t kind);
 /* The type that a name's suffix says; NULL. */
@@ -106,9 +117,9 @@ const struct ipc_type *ipc_type_by_name(const char *name, size_t len);
 
 struct ipc_opening {
 	uint32_t kind, flags, oflags, tid, pid, uid, gen;
-	uint32_t opener;		/* 0: pid */
+	uint32_t opener; /* 0: pid */
 	uint64_t nodeid, unique;
-	uint64_t companion;		/* whose it is, in an object that uses this one's lock */
+	uint64_t companion; /* whose it is, in an object that uses this one's lock */
 	int64_t timeout;
 };
 
@@ -268,7 +279,8 @@ void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
 /* ---- polling: poll.c; committed ---- */
 
 /* What poll(2) is told when it asks; true: others may have to be notified now. */
-bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events, unsigned int ready);
+bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events,
+		    unsigned int ready);
 /* The handle did something in this direction (0 read, 1 write); again: it was told EAGAIN. */
 void ipc_poll_gone(struct ipc_obj *o, ref_t handle);
 void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool again);
@@ -283,22 +295,24 @@ bool ipc_poll_overdue(struct ipc_obj *o);
 /* ---- answers ---- */
 
 enum ipc_answer_kind {
-	ANSWER_NONE,			/* nothing in hand */
-	ANSWER_END,			/* end of file */
+	ANSWER_NONE, /* nothing in hand */
+	ANSWER_END,  /* end of file */
 	ANSWER_NUMBER,
-	ANSWER_RAW,			/* messages as they are */
-	ANSWER_LINES,			/* messages, a newline after each */
-	ANSWER_LEASE,			/* a lease: id, tab, message, newline */
-	ANSWER_LEASE_RAW,		/* the same without the newline */
-	ANSWER_TOKEN,			/* one byte, a job's token */
+	ANSWER_RAW,       /* messages as they are */
+	ANSWER_LINES,     /* messages, a newline after each */
+	ANSWER_LEASE,     /* a lease: id, tab, message, newline */
+	ANSWER_LEASE_RAW, /* the same without the newline */
+	ANSWER_TOKEN,     /* one byte, a job's token */
 };
 
 /* Copy [off, off+size) of the answer's text. */
-size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf, size_t size);
+size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
+		   size_t size);
 /* Read on in the answer in hand. Committed. */
 void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
 /* For a request: up to c->max bytes of it from `off` are given out. How many. Committed. */
-uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, uint64_t off);
+uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+			 uint64_t off);
 /* Move a waiting rest into the hand, if the hand is empty. Committed. */
 void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd);
 /* Give up the answer's messages. Commits. */
@@ -317,8 +331,8 @@ static inline uint64_t answer_left(const struct ipc_answer *a)
 	return a->kind == ANSWER_NONE || a->off >= a->len ? 0 : a->len - a->off;
 }
 /* Walk the messages that wait: f(arg, bytes of one) until it says false. */
-void ipc_peek(struct ipc_obj *o, struct ipc_mq *q, bool (*f)(void *arg, struct ipc_obj *o, ref_t msg),
-	      void *arg);
+void ipc_peek(struct ipc_obj *o, struct ipc_mq *q,
+	      bool (*f)(void *arg, struct ipc_obj *o, ref_t msg), void *arg);
 
 /* ---- looking (look.c) ---- */
 
@@ -334,13 +348,13 @@ int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd);
 
 /* ---- queue ---- */
 
-struct ipc_list *ipc_leased(struct ipc_obj *o);		/* of a type with `unlease` */
+struct ipc_list *ipc_leased(struct ipc_obj *o); /* of a type with `unlease` */
 
 struct ipc_mq *ipc_reads_from(struct ipc_obj *o, const struct ipc_handle *hd);
 struct ipc_mq *ipc_writes_to(struct ipc_obj *o, const struct ipc_handle *hd);
 uint32_t ipc_framing(const struct ipc_obj *o, const struct ipc_handle *hd);
-int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n);	/* -ERANGE; committed, as the rest */
-int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id);	/* -EINVAL */
+int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n); /* -ERANGE; committed, as the rest */
+int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id); /* -EINVAL */
 int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id);
 int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
@@ -387,16 +401,16 @@ void ipc_setting32(struct ipc_obj *o, uint32_t *field, uint32_t v);
 /* ---- checking ---- */
 
 struct ipc_check {
-	const char *why;		/* the first thing that is wrong */
+	const char *why; /* the first thing that is wrong */
 	uint64_t messages, waiters, handles;
-	uint64_t used;			/* blocks that are in use */
-	uint64_t steps;			/* references that were followed */
-	uint64_t blocks;		/* that something refers to */
-	uint64_t met;			/* messages, each as often as something refers to it */
-	uint64_t shares;		/* times that a message with more references was met */
-	uint64_t leases;		/* that handles have */
-	uint64_t parts;			/* their blocks, in parts of one */
-	bool uncounted;			/* there are some with too many references to count */
+	uint64_t used;   /* blocks that are in use */
+	uint64_t steps;  /* references that were followed */
+	uint64_t blocks; /* that something refers to */
+	uint64_t met;    /* messages, each as often as something refers to it */
+	uint64_t shares; /* times that a message with more references was met */
+	uint64_t leases; /* that handles have */
+	uint64_t parts;  /* their blocks, in parts of one */
+	bool uncounted;  /* there are some with too many references to count */
 };
 
 /* Every invariant of the object. -EIO and why. Trusts nothing that it reads. */

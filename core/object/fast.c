@@ -5,9 +5,11 @@
 #include "object/type.h"
 
 static_assert(offsetof(struct ipc_cond, lock) == 0 && offsetof(struct ipc_value, lock) == 0 &&
-	      offsetof(struct ipc_array, lock) == 0, "b.sem is the lock of each of them");
+		      offsetof(struct ipc_array, lock) == 0,
+	      "b.sem is the lock of each of them");
 static_assert(offsetof(struct ipc_cond, lock_id) == offsetof(struct ipc_value, lock_id) &&
-	      offsetof(struct ipc_cond, lock_id) == offsetof(struct ipc_array, lock_id), "the same");
+		      offsetof(struct ipc_cond, lock_id) == offsetof(struct ipc_array, lock_id),
+	      "the same");
 
 #define S(o) (&(o)->h->b.sem)
 
@@ -20,9 +22,12 @@ static void make_hold(struct ipc_obj *o, ref_t handle, struct ipc_handle *hd)
 		return;
 	}
 	*AT(o, ipc_hold, r) = (struct ipc_hold){
-		.handle = handle, .count = 1, .since = ipc_now(),
+		.handle = handle,
+		.count = 1,
+		.since = ipc_now(),
 		.op = ipc_is(o, TYPE_INNER_LOCK) ? OP_FLOCK : OP_READ,
-		.tid = __atomic_load_n(&S(o)->fast_tid, __ATOMIC_RELAXED), .pid = hd->opener,
+		.tid = __atomic_load_n(&S(o)->fast_tid, __ATOMIC_RELAXED),
+		.pid = hd->opener,
 		.uid = hd->uid,
 	};
 	set32(o, S(o)->spare, 0);

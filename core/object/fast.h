@@ -25,9 +25,9 @@
 
 #include "file/obj.h"
 
-#define FAST_OFF	0u
-#define FAST_FREE	1u
-#define FAST_FROZEN	0x80000000u	/* held, and being made a hold of; references here are smaller */
+#define FAST_OFF    0u
+#define FAST_FREE   1u
+#define FAST_FROZEN 0x80000000u /* held, and being made a hold of; references here are smaller */
 
 static inline uint64_t fast_holder(ref_t handle, uint32_t gen)
 {

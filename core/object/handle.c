@@ -29,7 +29,12 @@ static int hold_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid,
 	if (!r)
 		return -ENOMEM;
 	*AT(o, ipc_hold, r) = (struct ipc_hold){
-		.handle = handle, .op = op, .count = count, .tid = tid, .pid = pid, .uid = uid,
+		.handle = handle,
+		.op = op,
+		.count = count,
+		.tid = tid,
+		.pid = pid,
+		.uid = uid,
 		.since = ipc_now(),
 	};
 	list_push(o, &o->h->holds, r);
@@ -144,11 +149,20 @@ int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle
 	}
 	hd = handle_at(o, r);
 	*hd = (struct ipc_handle){
-		.gen = how->gen, .kind = how->kind, .flags = how->flags, .oflags = how->oflags,
-		.tid = how->tid, .pid = how->pid, .uid = how->uid,
-		.opener = how->opener ? how->opener : how->pid, .companion = how->companion,
-		.since = ipc_now(), .nodeid = how->nodeid, .open_unique = how->unique,
-		.timeout = how->timeout, .deadline = -1,
+		.gen = how->gen,
+		.kind = how->kind,
+		.flags = how->flags,
+		.oflags = how->oflags,
+		.tid = how->tid,
+		.pid = how->pid,
+		.uid = how->uid,
+		.opener = how->opener ? how->opener : how->pid,
+		.companion = how->companion,
+		.since = ipc_now(),
+		.nodeid = how->nodeid,
+		.open_unique = how->unique,
+		.timeout = how->timeout,
+		.deadline = -1,
 	};
 	list_push(o, &o->h->handles, r);
 	if (o->ops->opened && !(how->flags & HANDLE_LOOK) &&
@@ -290,7 +304,7 @@ void ipc_forsake(struct ipc_obj *o, ref_t r)
 		return;
 	if (hold) {
 		unhold_one(o, hold);
-		if (!(w->flags & WAITER_RELOCK))	/* (its notify goes to the next) */
+		if (!(w->flags & WAITER_RELOCK)) /* (its notify goes to the next) */
 			set64(o, w->result, -EBADF);
 		commit(o);
 	}
@@ -381,7 +395,8 @@ void ipc_close(struct ipc_obj *o, ref_t handle)
 		commit(o);
 	}
 	if (hd->poll_events) {
-		list_remove(o, &h->polls, handle + offsetof(struct ipc_handle, poll_link) / IPC_UNIT);
+		list_remove(o, &h->polls,
+			    handle + offsetof(struct ipc_handle, poll_link) / IPC_UNIT);
 		set32(o, hd->poll_events, 0);
 	}
 	list_remove(o, &h->handles, handle);

@@ -58,5 +58,6 @@ void ipc_look(struct ipc_obj *o, struct ipc_sink *to)
 	if (o->ops->look)
 		o->ops->look(o, to);
 	else
-		to->put(to, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64 "\n", ipc_size(o)));
+		to->put(to, text,
+			(size_t)snprintf(text, sizeof(text), "%" PRIu64 "\n", ipc_size(o)));
 }

@@ -13,7 +13,7 @@
 
 #include "object/type.h"
 
-#define SEGMENT_MAX 65536u		/* the largest block */
+#define SEGMENT_MAX 65536u /* the largest block */
 
 /* Once: another process may write it, and what was checked must be what is used. */
 static uint32_t len_now(const struct ipc_msg *m)
@@ -133,7 +133,9 @@ void msg_sweep(struct ipc_obj *o)
 
 static void set_refs(struct ipc_obj *o, struct ipc_msg *m, unsigned int refs, unsigned int attempts)
 {
-	struct { uint16_t refs, attempts; } n = { (uint16_t)refs, (uint16_t)attempts };
+	struct {
+		uint16_t refs, attempts;
+	} n = { (uint16_t)refs, (uint16_t)attempts };
 	uint32_t word;
 
 	memcpy(&word, &n, 4);
@@ -170,7 +172,8 @@ size_t msg_copy(struct ipc_obj *o, ref_t msg, size_t off, char *buf, size_t size
 
 	if (left > MSG_MOST)
 		left = MSG_MOST;
-	for (ref_t seg = msg; seg && left && done < size && !o->damage; seg = msg_at(o, seg)->more) {
+	for (ref_t seg = msg; seg && left && done < size && !o->damage;
+	     seg = msg_at(o, seg)->more) {
 		size_t cap = room(o, seg), have = left < cap ? left : cap, n;
 
 		if (!cap)
@@ -181,8 +184,10 @@ size_t msg_copy(struct ipc_obj *o, ref_t msg, size_t off, char *buf, size_t size
 			continue;
 		}
 		n = have - off < size - done ? have - off : size - done;
-		memcpy(buf + done, (char *)at(o, seg, sizeof(struct ipc_msg) + off + n) +
-		       sizeof(struct ipc_msg) + off, n);
+		memcpy(buf + done,
+		       (char *)at(o, seg, sizeof(struct ipc_msg) + off + n) +
+			       sizeof(struct ipc_msg) + off,
+		       n);
 		done += n;
 		off = 0;
 	}
@@ -254,8 +259,8 @@ ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q)
 	return msg;
 }
 
-void ipc_peek(struct ipc_obj *o, struct ipc_mq *q, bool (*f)(void *arg, struct ipc_obj *o, ref_t msg),
-	      void *arg)
+void ipc_peek(struct ipc_obj *o, struct ipc_mq *q,
+	      bool (*f)(void *arg, struct ipc_obj *o, ref_t msg), void *arg)
 {
 	struct msg_walk w = { 0 };
 	uint32_t n = 0;

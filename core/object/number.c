@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define DIGITS_MAX 1100			/* a double needs no more than 1075 */
+#define DIGITS_MAX 1100 /* a double needs no more than 1075 */
 
 static const struct {
 	uint8_t size;
@@ -151,7 +151,7 @@ int number_real(const char *text, size_t len, double *ret)
 static size_t print_real(double x, bool single, char buf[NUMBER_TEXT_MAX])
 {
 	locale_t old = plain_begin();
-	bool tiny = fabs(x) < (single ? (double)FLT_MIN : DBL_MIN);	/* has fewer digits */
+	bool tiny = fabs(x) < (single ? (double)FLT_MIN : DBL_MIN); /* has fewer digits */
 	int n = 0;
 
 	/* Fewer digits than the first give nothing shorter: %g drops the zeros at the end. */
@@ -196,7 +196,7 @@ int number_whole(const char *text, size_t len, __int128 *ret)
 
 static bool fits(uint32_t code, __int128 n)
 {
-	if (code && !is_integer(code))		/* (of a file that somebody has scribbled in) */
+	if (code && !is_integer(code)) /* (of a file that somebody has scribbled in) */
 		return false;
 
 	unsigned int bits = code ? 8u * integers[code].size : 64;
@@ -323,7 +323,7 @@ int number_parse(uint32_t code, const char *text, size_t len, void *item)
 	if (r == 0 && !fits(code, n))
 		r = -ERANGE;
 	if (r == 0)
-		memcpy(item, &n, number_size(code));	/* little endian, as all of the engine */
+		memcpy(item, &n, number_size(code)); /* little endian, as all of the engine */
 	return r;
 }
 

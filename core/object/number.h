@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NUMBER_TEXT_MAX 32		/* bytes that printing may need, and a zero byte */
+#define NUMBER_TEXT_MAX 32 /* bytes that printing may need, and a zero byte */
 
 /* Bytes of one element of this type; 0: there is no such type. */
 size_t number_size(uint32_t code);

@@ -30,12 +30,12 @@ enum { IN, OUT, DIRS };
 
 static const uint32_t bit[DIRS] = { POLLIN, POLLOUT };
 
-#define POLL_WOKEN	1u		/* << direction */
-#define POLL_DELIVERED	4u		/* << direction: and it has asked since */
-#define POLL_OLD	16u		/* << direction: and has been so for an interval */
-#define POLL_SENT	64u		/* notified; it has not asked since */
-#define POLL_ASLEEP	128u
-#define POLL_DIR	(POLL_WOKEN | POLL_DELIVERED | POLL_OLD)
+#define POLL_WOKEN     1u  /* << direction */
+#define POLL_DELIVERED 4u  /* << direction: and it has asked since */
+#define POLL_OLD       16u /* << direction: and has been so for an interval */
+#define POLL_SENT      64u /* notified; it has not asked since */
+#define POLL_ASLEEP    128u
+#define POLL_DIR       (POLL_WOKEN | POLL_DELIVERED | POLL_OLD)
 
 #define LINK (offsetof(struct ipc_handle, poll_link) / IPC_UNIT)
 
@@ -66,7 +66,8 @@ unsigned int ipc_ready(struct ipc_obj *o, struct ipc_handle *hd)
 	return p;
 }
 
-static uint64_t units(struct ipc_obj *o, struct ipc_handle *hd, unsigned int dir, uint64_t *ret_level)
+static uint64_t units(struct ipc_obj *o, struct ipc_handle *hd, unsigned int dir,
+		      uint64_t *ret_level)
 {
 	uint64_t n;
 
@@ -107,7 +108,8 @@ static void leave(struct ipc_obj *o, struct ipc_handle *hd)
 	set32(o, hd->poll_state, 0);
 }
 
-bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events, unsigned int ready)
+bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events,
+		    unsigned int ready)
 {
 	struct ipc_handle *hd = handle_at(o, handle);
 	uint32_t state = hd->poll_state;
@@ -156,7 +158,7 @@ void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool agai
 	if (!hd->poll_events)
 		return;
 	if (state & POLL_SENT && !again)
-		leave(o, hd);			/* who sleeps asks again */
+		leave(o, hd); /* who sleeps asks again */
 	else
 		set32(o, hd->poll_state, again ? state | POLL_ASLEEP : state & ~POLL_ASLEEP);
 	commit(o);
@@ -196,7 +198,7 @@ static unsigned int end_of(const struct ipc_handle *hd)
 
 ref_t ipc_poll_next(struct ipc_obj *o, bool all)
 {
-	uint64_t woken[2][DIRS] = { { 0 } };	/* at each end */
+	uint64_t woken[2][DIRS] = { { 0 } }; /* at each end */
 	unsigned int best = 0;
 	ref_t ret = 0;
 
@@ -258,7 +260,7 @@ bool ipc_poll_overdue(struct ipc_obj *o)
 				continue;
 			late |= !!(state & POLL_OLD << dir);
 			state = state & POLL_OLD << dir ? state & ~(POLL_DIR << dir) :
-				state | POLL_OLD << dir;
+							  state | POLL_OLD << dir;
 		}
 		set32(o, hd->poll_state, state);
 		commit(o);

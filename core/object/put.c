@@ -45,7 +45,8 @@ int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	set32(o, w->state, WAITER_WAITING);
 	set64(o, w->arg, c->done);
 	set32(o, w->need, need);
-	set32(o, w->flags, (w->flags & ~(WAITER_MEMORY | WAITER_WOKEN)) | (memory ? WAITER_MEMORY : 0));
+	set32(o, w->flags,
+	      (w->flags & ~(WAITER_MEMORY | WAITER_WOKEN)) | (memory ? WAITER_MEMORY : 0));
 	set32(o, w->futex, 0);
 	commit(o);
 	return IPC_WAIT;
@@ -61,13 +62,13 @@ int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	r = heap_grow(o, false);
 	if (r == -ENOSPC)
 		return put_wait(o, c, line, need, true);
-	if (r == -ENOMEM)	/* this process may not: see ipc_call.grow */
+	if (r == -ENOMEM) /* this process may not: see ipc_call.grow */
 		return r;
 	return r < 0 ? put_end(o, c, r) : IPC_AGAIN;
 }
 
-void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,
-								 uint64_t need))
+void put_pump(struct ipc_obj *o, unsigned int line,
+	      bool (*fits)(struct ipc_obj *o, unsigned int line, uint64_t need))
 {
 	ref_t r = line_first(o, line);
 	struct ipc_waiter *w;

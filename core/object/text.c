@@ -46,16 +46,20 @@ int text_size(const char *s, uint64_t whole, uint64_t *ret)
 	if (len && (s[len - 1] == 'i') && len > 1)
 		len--;
 	switch (len ? s[len - 1] : 0) {
-	case 'T': case 't':
+	case 'T':
+	case 't':
 		shift += 10;
 		/* fall through */
-	case 'G': case 'g':
+	case 'G':
+	case 'g':
 		shift += 10;
 		/* fall through */
-	case 'M': case 'm':
+	case 'M':
+	case 'm':
 		shift += 10;
 		/* fall through */
-	case 'K': case 'k':
+	case 'K':
+	case 'k':
 		shift += 10;
 		len--;
 		break;

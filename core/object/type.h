@@ -13,32 +13,32 @@
 #include "file/obj.h"
 
 enum ipc_left {
-	LEFT_GOES,		/* the waiter is freed */
-	LEFT_PARKED,		/* its caller is told, but the waiter keeps its place for the handle */
-	LEFT_WAITS,		/* its caller is not told yet: it goes on waiting, now without a deadline */
+	LEFT_GOES,   /* the waiter is freed */
+	LEFT_PARKED, /* its caller is told, but the waiter keeps its place for the handle */
+	LEFT_WAITS,  /* its caller is not told yet: it goes on waiting, now without a deadline */
 };
 
 /* What others ask about a type, so that nobody has to ask which one it is. */
 enum {
-	TYPE_LARGE	= 1 << 0,	/* its heap holds what users put, however much that is */
-	TYPE_MESSAGES	= 1 << 1,	/* libipcfs puts and gets whole messages, whatever the framing */
-	TYPE_SHORT_CUT	= 1 << 2,	/* queue_put_now() and queue_get_now() are for it */
-	TYPE_LINES	= 1 << 3,	/* a handle may have an unfinished line, which a close completes */
-	TYPE_JOIN	= 1 << 4,	/* counts what is unfinished: done, join */
-	TYPE_WAITED_FOR	= 1 << 5,	/* a read waits for something to happen: ipcfs_wait() */
-	TYPE_INDEX	= 1 << 6,	/* … and its answer says which one the caller is */
-	TYPE_GOES_ROUND	= 1 << 7,	/* what is taken mostly comes back soon */
-	TYPE_LASTING	= 1 << 8,	/* its size is the same whoever closes a handle */
-	TYPE_MEMORY	= 1 << 9,	/* its bytes are a file of their own, with a place for each */
-	TYPE_TEXT	= 1 << 10,	/* one text: read at a position, written as a whole */
-	TYPE_LOCK	= 1 << 11,	/* may be the lock of another object: ctl/lock, lend.c */
-	TYPE_INNER_LOCK	= 1 << 12,	/* has a lock for flock beside what it is, or another object's */
-	TYPE_OWNED	= 1 << 13,	/* its lock notes the handle that holds it */
-	TYPE_SHARED	= 1 << 14,	/* LOCK_SH shares its lock; elsewhere it is as LOCK_EX */
-	TYPE_MONITOR	= 1 << 15,	/* its read gives the lock up and takes it back; notify */
-	TYPE_STANDS	= 1 << 16,	/* a reader that may not wait stands in line all the same */
-	TYPE_SETTABLE	= 1 << 17,	/* what is written to a new one is its value (ipcctl create) */
-	TYPE_PID	= 1 << 18,	/* its readers are to be known as processes */
+	TYPE_LARGE = 1 << 0,     /* its heap holds what users put, however much that is */
+	TYPE_MESSAGES = 1 << 1,  /* libipcfs puts and gets whole messages, whatever the framing */
+	TYPE_SHORT_CUT = 1 << 2, /* queue_put_now() and queue_get_now() are for it */
+	TYPE_LINES = 1 << 3,     /* a handle may have an unfinished line, which a close completes */
+	TYPE_JOIN = 1 << 4,      /* counts what is unfinished: done, join */
+	TYPE_WAITED_FOR = 1 << 5,  /* a read waits for something to happen: ipcfs_wait() */
+	TYPE_INDEX = 1 << 6,       /* … and its answer says which one the caller is */
+	TYPE_GOES_ROUND = 1 << 7,  /* what is taken mostly comes back soon */
+	TYPE_LASTING = 1 << 8,     /* its size is the same whoever closes a handle */
+	TYPE_MEMORY = 1 << 9,      /* its bytes are a file of their own, with a place for each */
+	TYPE_TEXT = 1 << 10,       /* one text: read at a position, written as a whole */
+	TYPE_LOCK = 1 << 11,       /* may be the lock of another object: ctl/lock, lend.c */
+	TYPE_INNER_LOCK = 1 << 12, /* has a lock for flock beside what it is, or another object's */
+	TYPE_OWNED = 1 << 13,      /* its lock notes the handle that holds it */
+	TYPE_SHARED = 1 << 14,     /* LOCK_SH shares its lock; elsewhere it is as LOCK_EX */
+	TYPE_MONITOR = 1 << 15,    /* its read gives the lock up and takes it back; notify */
+	TYPE_STANDS = 1 << 16,     /* a reader that may not wait stands in line all the same */
+	TYPE_SETTABLE = 1 << 17,   /* what is written to a new one is its value (ipcctl create) */
+	TYPE_PID = 1 << 18,        /* its readers are to be known as processes */
 };
 
 /* A word of the header that anybody may look at without the lock. at 0: there is none. */
@@ -46,8 +46,10 @@ struct ipc_word {
 	uint16_t at, size;
 };
 
-#define IPC_WORD(field)	{ offsetof(struct ipc_header, field), \
-			  sizeof(((struct ipc_header *)NULL)->field) }
+#define IPC_WORD(field)                                                                        \
+	{                                                                                      \
+		offsetof(struct ipc_header, field), sizeof(((struct ipc_header *)NULL)->field) \
+	}
 
 static inline uint64_t ipc_word(const struct ipc_header *h, struct ipc_word w)
 {
@@ -57,20 +59,20 @@ static inline uint64_t ipc_word(const struct ipc_header *h, struct ipc_word w)
 					    __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
 }
 
-#define VERB(v)	(1u << (v))
+#define VERB(v) (1u << (v))
 
 struct ipc_type {
 	enum ipc_type_id id;
 	const char *name;
 	const char *suffix;
-	uint32_t folder;		/* the node that mkdir makes of such a name; 0: it makes none */
-	uint32_t traits;		/* TYPE_* */
-	uint32_t verbs;			/* the commands that `give` takes: VERB() of each */
-	unsigned int lock_line;		/* in which line those stand who want what holders hold */
-	struct ipc_word ready;		/* a read would find something while it is not 0 … */
-	struct ipc_word most;		/* … and a put has room while that is less; 0: always */
+	uint32_t folder;        /* the node that mkdir makes of such a name; 0: it makes none */
+	uint32_t traits;        /* TYPE_* */
+	uint32_t verbs;         /* the commands that `give` takes: VERB() of each */
+	unsigned int lock_line; /* in which line those stand who want what holders hold */
+	struct ipc_word ready;  /* a read would find something while it is not 0 … */
+	struct ipc_word most;   /* … and a put has room while that is less; 0: always */
 
-	void (*init)(struct ipc_header *h, const struct ipc_defaults *d);	/* d may be NULL */
+	void (*init)(struct ipc_header *h, const struct ipc_defaults *d); /* d may be NULL */
 	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 	/*
 	 * Understand a command: s is without blanks around it; *ret is it as a text, as it was
@@ -211,8 +213,7 @@ uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n);
 
 /* ---- messages (msg.c) ---- */
 
-#define MSG_MOST (2u << 20)		/* bytes: no message is longer, whatever its length says */
-
+#define MSG_MOST (2u << 20) /* bytes: no message is longer, whatever its length says */
 
 /* A message of these bytes; 0: o->want_order is set. It has one reference, its maker's. */
 ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len);
@@ -277,8 +278,8 @@ int put_end(struct ipc_obj *o, struct ipc_call *c, int error);
 /* After heap_alloc() failed in a put: IPC_AGAIN, or what to return. */
 int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need);
 /* Give the first putter its turn, if what it waits for is there. */
-void put_pump(struct ipc_obj *o, unsigned int line, bool (*fits)(struct ipc_obj *o, unsigned int line,
-								 uint64_t need));
+void put_pump(struct ipc_obj *o, unsigned int line,
+	      bool (*fits)(struct ipc_obj *o, unsigned int line, uint64_t need));
 
 void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
 void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
@@ -297,7 +298,7 @@ int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k);
 
 void answer_number(struct ipc_answer *a, int64_t n);
 void answer_token(struct ipc_answer *a);
-void answer_end(struct ipc_answer *a);			/* end of file */
+void answer_end(struct ipc_answer *a); /* end of file */
 /* Part of the change under way: neither gives up what `to` had. */
 void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from);
 
@@ -307,7 +308,7 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ip
 	      struct ipc_call *c, int how);
 void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line);
 void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
-void sem_init_lock(struct ipc_sem *s);	/* free, for one at a time, returned at the close */
+void sem_init_lock(struct ipc_sem *s); /* free, for one at a time, returned at the close */
 int lock_parse(const char *s, size_t len, struct ipc_cmd *ret);
 uint32_t sem_scope(const struct ipc_obj *o);
 int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);

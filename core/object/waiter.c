@@ -109,10 +109,21 @@ int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_
 	if (!r)
 		return -ENOMEM;
 	*waiter_at(o, r) = (struct ipc_waiter){
-		.handle = c->handle, .op = c->op, .line = line, .state = WAITER_WAITING,
-		.flags = c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT, .tid = c->tid, .pid = c->pid,
-		.uid = c->uid, .since = ipc_now(), .deadline = c->deadline, .unique = c->unique,
-		.arg = arg, .need = c->max < UINT32_MAX ? (uint32_t)c->max : UINT32_MAX,
+		.handle = c->handle,
+		.op = c->op,
+		.line = line,
+		.state = WAITER_WAITING,
+		.flags = c->stand  ? WAITER_STANDS :
+			 c->unique ? 0 :
+				     WAITER_DIRECT,
+		.tid = c->tid,
+		.pid = c->pid,
+		.uid = c->uid,
+		.since = ipc_now(),
+		.deadline = c->deadline,
+		.unique = c->unique,
+		.arg = arg,
+		.need = c->max < UINT32_MAX ? (uint32_t)c->max : UINT32_MAX,
 		.got = { .base = c->pos },
 	};
 	list_push(o, &o->h->lines[line], r);
@@ -247,12 +258,12 @@ void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
 	struct ipc_waiter *w = waiter_at(o, r);
 	struct ipc_handle *hd = handle_at(o, w->handle);
 	uint32_t was = w->flags;
-	uint32_t flags = was & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN | WAITER_STANDS |
-				 WAITER_BUSY);
+	uint32_t flags =
+		was & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN | WAITER_STANDS | WAITER_BUSY);
 
 	c->waiter = r;
 	if (c->stand && was & WAITER_STANDS)
-		return;			/* and the clock of its time limit goes on */
+		return; /* and the clock of its time limit goes on */
 	flags |= c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT;
 	set32(o, w->flags, flags);
 	if (was & WAITER_PARKED)
@@ -282,7 +293,7 @@ int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 		waiter_unpark(o, r, c);
 		return IPC_WAIT;
 	}
-	c->got = w->got;		/* a number: it has no messages */
+	c->got = w->got; /* a number: it has no messages */
 	waiter_done(o, r);
 	if (result >= 0)
 		return 0;
@@ -410,16 +421,17 @@ static void send_away(struct ipc_obj *o, ref_t r, int why)
 	} else if (w->flags & WAITER_PARKED) {
 		waiter_done(o, r);
 		commit(o);
-	} else {	/* What went in stays in: a short count. */
+	} else { /* What went in stays in: a short count. */
 		waiter_grant(o, r, w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why, &none);
 	}
 }
 
 void ipc_expire(struct ipc_obj *o, int64_t now)
 {
-	for (unsigned int i = IPC_LINES; i-- > 0; )
+	for (unsigned int i = IPC_LINES; i-- > 0;)
 		LIST_EACH(o, &o->h->lines[i], r)
-			if (waiter_at(o, r)->flags & WAITER_STANDS && waiter_at(o, r)->deadline <= now)
+			if (waiter_at(o, r)->flags & WAITER_STANDS &&
+			    waiter_at(o, r)->deadline <= now)
 				send_away(o, r, -ETIMEDOUT);
 }
 
@@ -428,7 +440,7 @@ static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 	int n = 0;
 
 	/* Backwards: a condition's waiter goes on to a later line, and is not to be met again. */
-	for (unsigned int i = IPC_LINES; i-- > 0; )
+	for (unsigned int i = IPC_LINES; i-- > 0;)
 		LIST_EACH(o, &o->h->lines[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
@@ -463,7 +475,8 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid)
 void ipc_cancel_direct(struct ipc_obj *o)
 {
 	cancel(o, 0, true);
-	ipc_pump(o);	/* a condition's waiter, if its lock is free; others learn that the mount is gone */
+	ipc_pump(
+		o); /* a condition's waiter, if its lock is free; others learn that the mount is gone */
 }
 
 /* true: its futex call is to be made. */
@@ -488,7 +501,7 @@ bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 		if (must_wake(waiter_at(o, r)))
 			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
 	}
-	for (unsigned int i = 0; i < IPC_LINES; i++) {	/* a putter whose turn it is */
+	for (unsigned int i = 0; i < IPC_LINES; i++) { /* a putter whose turn it is */
 		ref_t r = line_first(o, i);
 
 		if (r && waiter_at(o, r)->state == WAITER_TURN && must_wake(waiter_at(o, r)))

@@ -11,7 +11,7 @@
 #include "object/fast.h"
 #include "object/type.h"
 
-#define A(o) (&(o)->h->b.array)
+#define A(o)      (&(o)->h->b.array)
 #define LINE_LOCK 0
 
 static void array_init(struct ipc_header *h, const struct ipc_defaults *d)
@@ -58,10 +58,18 @@ static int array_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_array_type = {
-	.id = IPC_ARRAY, .name = "array", .suffix = ".array",
-	.traits = TYPE_MEMORY | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID, .lock_line = LINE_LOCK,
+	.id = IPC_ARRAY,
+	.name = "array",
+	.suffix = ".array",
+	.traits = TYPE_MEMORY | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
+	.lock_line = LINE_LOCK,
 	.init = array_init,
-	.flock = array_flock, .pump = array_pump, .poll = array_poll, .size = array_size,
-	.unhold = array_unhold, .check = array_check,
-	.entered = fast_entered, .leaving = fast_leaving,
+	.flock = array_flock,
+	.pump = array_pump,
+	.poll = array_poll,
+	.size = array_size,
+	.unhold = array_unhold,
+	.check = array_check,
+	.entered = fast_entered,
+	.leaving = fast_leaving,
 };

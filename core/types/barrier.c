@@ -193,9 +193,17 @@ static int barrier_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_barrier_type = {
-	.id = IPC_BARRIER, .name = "barrier", .suffix = ".barrier",
+	.id = IPC_BARRIER,
+	.name = "barrier",
+	.suffix = ".barrier",
 	.traits = TYPE_WAITED_FOR | TYPE_INDEX | TYPE_STANDS | TYPE_PID,
-	.verbs = VERB(CMD_PARTIES) | VERB(CMD_RESET) | VERB(CMD_ABORT), .read = barrier_read,
-	.parse = barrier_parse, .give = barrier_give, .pump = barrier_pump, .poll = barrier_poll, .size = barrier_size,
-	.left = barrier_left, .check = barrier_check,
+	.verbs = VERB(CMD_PARTIES) | VERB(CMD_RESET) | VERB(CMD_ABORT),
+	.read = barrier_read,
+	.parse = barrier_parse,
+	.give = barrier_give,
+	.pump = barrier_pump,
+	.poll = barrier_poll,
+	.size = barrier_size,
+	.left = barrier_left,
+	.check = barrier_check,
 };

@@ -11,7 +11,7 @@
 #include "object/type.h"
 
 #define SHARERS_MAX 16
-#define SHARE 720720u		/* what every number up to SHARERS_MAX divides */
+#define SHARE       720720u /* what every number up to SHARERS_MAX divides */
 
 static int bad(struct ipc_check *k, const char *why)
 {
@@ -63,7 +63,7 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	left = msg_at(o, msg)->len;
 	if (left > MSG_MOST)
 		return bad(k, "message too long");
-	for (ref_t r = msg; ; ) {
+	for (ref_t r = msg;;) {
 		size_t cap = heap_size(o, r) - sizeof(struct ipc_msg);
 
 		left -= left < cap ? left : cap;
@@ -263,8 +263,8 @@ int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
 	 * Messages with very many references are counted too often: then the sum is only a bound.
 	 */
 	if (!k.why && (k.uncounted ? k.blocks < blocks : k.blocks != blocks))
-		bad(&k, k.blocks < blocks ? "blocks without a reference" :
-					    "block with two references");
+		bad(&k,
+		    k.blocks < blocks ? "blocks without a reference" : "block with two references");
 out:
 	*ret = k;
 	return k.why ? -EIO : 0;

@@ -168,7 +168,7 @@ static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc
 		}
 		return IPC_WAIT;
 	}
-	if (w->flags & WAITER_LENT) {		/* granted: the other lock is not our business */
+	if (w->flags & WAITER_LENT) { /* granted: the other lock is not our business */
 		waiter_unpark(o, r, c);
 		move_on(o, r);
 		return IPC_WAIT;
@@ -226,7 +226,7 @@ void ipc_cond_park(struct ipc_obj *o, ref_t r)
 
 	if (w->state != WAITER_GRANTED)
 		return;
-	answer_move(o, &w->got, &none);		/* a number: it has no messages */
+	answer_move(o, &w->got, &none); /* a number: it has no messages */
 	set64(o, w->result, w->result < 0 ? w->result : 0);
 	waiter_to_line(o, r, LINE_WAIT, true);
 	waiter_park(o, r);
@@ -264,8 +264,8 @@ static ref_t without_caller(struct ipc_obj *o, struct ipc_handle *hd)
 	struct ipc_call c = { .handle = ref_of(o, hd) };
 
 	/* (One that was granted has its lock, if that is its own.) */
-	if (hd->standing && (!waiter_granted_standing(o, hd) ||
-			     waiter_at(o, hd->standing)->flags & WAITER_LENT))
+	if (hd->standing &&
+	    (!waiter_granted_standing(o, hd) || waiter_at(o, hd->standing)->flags & WAITER_LENT))
 		return hd->standing;
 	return waiter_parked(o, &c, LINE_WAIT);
 }
@@ -346,8 +346,8 @@ static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	if (!r)
 		return POLLOUT;
 	w = waiter_at(o, r);
-	if (settled(w) && (!(w->flags & WAITER_RELOCK) || lock_free(o) ||
-			   hold_find(o, ref_of(o, hd), OP_FLOCK)))
+	if (settled(w) &&
+	    (!(w->flags & WAITER_RELOCK) || lock_free(o) || hold_find(o, ref_of(o, hd), OP_FLOCK)))
 		return POLLIN | POLLOUT;
 	return POLLOUT;
 }
@@ -393,11 +393,24 @@ static int cond_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_cond_type = {
-	.id = IPC_COND, .name = "cond", .suffix = ".cond",
+	.id = IPC_COND,
+	.name = "cond",
+	.suffix = ".cond",
 	.traits = TYPE_WAITED_FOR | TYPE_INNER_LOCK | TYPE_MONITOR | TYPE_STANDS | TYPE_PID,
-	.verbs = VERB(CMD_NOTIFY), .lock_line = LINE_LOCK, .init = cond_init, .read = cond_read,
-	.parse = cond_parse, .give = cond_give, .flock = cond_flock, .pump = cond_pump, .poll = cond_poll,
-	.size = cond_size, .unhold = cond_unhold, .left = cond_left, .regret = cond_regret,
+	.verbs = VERB(CMD_NOTIFY),
+	.lock_line = LINE_LOCK,
+	.init = cond_init,
+	.read = cond_read,
+	.parse = cond_parse,
+	.give = cond_give,
+	.flock = cond_flock,
+	.pump = cond_pump,
+	.poll = cond_poll,
+	.size = cond_size,
+	.unhold = cond_unhold,
+	.left = cond_left,
+	.regret = cond_regret,
 	.check = cond_check,
-	.entered = fast_entered, .leaving = fast_leaving,
+	.entered = fast_entered,
+	.leaving = fast_leaving,
 };

@@ -71,9 +71,17 @@ static int event_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_event_type = {
-	.id = IPC_EVENT, .name = "event", .suffix = ".event",
-	.traits = TYPE_WAITED_FOR | TYPE_LASTING | TYPE_SETTABLE, .verbs = VERB(CMD_SET) | VERB(CMD_CLEAR),
-	.ready = IPC_WORD(b.event.set), .read = event_read,
-	.parse = event_parse, .give = event_give, .pump = event_pump, .poll = event_poll, .size = event_size,
+	.id = IPC_EVENT,
+	.name = "event",
+	.suffix = ".event",
+	.traits = TYPE_WAITED_FOR | TYPE_LASTING | TYPE_SETTABLE,
+	.verbs = VERB(CMD_SET) | VERB(CMD_CLEAR),
+	.ready = IPC_WORD(b.event.set),
+	.read = event_read,
+	.parse = event_parse,
+	.give = event_give,
+	.pump = event_pump,
+	.poll = event_poll,
+	.size = event_size,
 	.check = event_check,
 };

@@ -25,7 +25,11 @@ ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid)
 	msg = mq_pop(o, &q->mq[0]);
 	msg_attempt(o, msg, msg_at(o, msg)->attempts + 1u);
 	*AT(o, ipc_lease, r) = (struct ipc_lease){
-		.msg = msg, .handle = handle, .tid = tid, .pid = pid, .id = q->next_id,
+		.msg = msg,
+		.handle = handle,
+		.tid = tid,
+		.pid = pid,
+		.id = q->next_id,
 		.since = ipc_now(),
 	};
 	set64(o, q->next_id, q->next_id + 1);
@@ -129,7 +133,9 @@ int lease_attempt(struct ipc_obj *o, ref_t msg)
 	if (!r)
 		return -ENOMEM;
 	*AT(o, ipc_lease, r) = (struct ipc_lease){
-		.msg = msg, .id = q->next_id, .since = ipc_now(),
+		.msg = msg,
+		.id = q->next_id,
+		.since = ipc_now(),
 	};
 	set64(o, q->next_id, q->next_id + 1);
 	msg_attempt(o, msg, attempts);

@@ -38,7 +38,7 @@ static bool may(const struct ipc_handle *hd, unsigned int side)
 {
 	unsigned int mode = hd->oflags & 3;
 
-	return mode == 2 || mode == side;	/* O_RDWR, or O_RDONLY / O_WRONLY as the side */
+	return mode == 2 || mode == side; /* O_RDWR, or O_RDONLY / O_WRONLY as the side */
 }
 
 static void opened(struct ipc_obj *o, struct ipc_handle *hd)
@@ -92,11 +92,14 @@ static void take_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_answer *
 	ref_t msg = mq_pop(o, q);
 
 	*ret = (struct ipc_answer){
-		.kind = ANSWER_RAW, .first = msg, .count = 1, .skip = skip,
+		.kind = ANSWER_RAW,
+		.first = msg,
+		.count = 1,
+		.skip = skip,
 		.len = msg_at(o, msg)->len - skip,
 	};
 	if (skip) {
-		set64(o, q->bytes, q->bytes + skip);	/* were taken off already */
+		set64(o, q->bytes, q->bytes + skip); /* were taken off already */
 		set32(o, q->skip, 0);
 	}
 }
@@ -239,7 +242,8 @@ static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 	while (c->done < c->len || (!c->len && !bytes)) {
 		size_t left = c->len - c->done, n;
 		/* As a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
-		bool whole = !bytes || (left <= 4096 && (!P(o)->maxbytes || left <= P(o)->maxbytes));
+		bool whole = !bytes ||
+			     (left <= 4096 && (!P(o)->maxbytes || left <= P(o)->maxbytes));
 		int r;
 
 		if (o->damage)
@@ -324,7 +328,7 @@ static void back_behind(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
 static int pipe_back(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun)
 {
 	struct ipc_mq *q = ipc_reads_from(o, hd);
-	uint64_t before = 0, end = a->skip + a->len;	/* in bytes from the start of the first */
+	uint64_t before = 0, end = a->skip + a->len; /* in bytes from the start of the first */
 	struct msg_walk walk = { 0 };
 	ref_t last = 0, r = a->first;
 
@@ -341,7 +345,7 @@ static int pipe_back(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer
 		set32(o, q->count, q->count + a->count - 1);
 		set64(o, q->bytes, q->bytes + a->len);
 		set32(o, q->skip, a->skip);
-		msg_put(o, last);	/* it is in the queue, and stays in it */
+		msg_put(o, last); /* it is in the queue, and stays in it */
 	} else if (last == q->head || end != before + msg_at(o, last)->len) {
 		return 0;
 	} else if (!q->skip) {
@@ -427,9 +431,23 @@ static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_pipe_type = {
-	.id = IPC_PIPE, .name = "pipe", .suffix = ".pipe", .folder = IPC_TWOWAY,
-	.traits = TYPE_LARGE, .init = init,
-	.read = pipe_read, .put = pipe_put, .pump = pipe_pump, .poll = pipe_poll, .units = pipe_units,
-	.size = pipe_size, .opened = opened, .closed = closed, .regret = pipe_regret,
-	.back = pipe_back, .next = queue_next, .look = pipe_look, .check = pipe_check,
+	.id = IPC_PIPE,
+	.name = "pipe",
+	.suffix = ".pipe",
+	.folder = IPC_TWOWAY,
+	.traits = TYPE_LARGE,
+	.init = init,
+	.read = pipe_read,
+	.put = pipe_put,
+	.pump = pipe_pump,
+	.poll = pipe_poll,
+	.units = pipe_units,
+	.size = pipe_size,
+	.opened = opened,
+	.closed = closed,
+	.regret = pipe_regret,
+	.back = pipe_back,
+	.next = queue_next,
+	.look = pipe_look,
+	.check = pipe_check,
 };

@@ -104,7 +104,9 @@ static int take_lease(struct ipc_obj *o, const struct ipc_handle *hd, uint32_t t
 	msg = l->msg;
 	msg_get(o, msg);
 	*ret = (struct ipc_answer){
-		.kind = raw ? ANSWER_LEASE_RAW : ANSWER_LEASE, .first = msg, .count = 1,
+		.kind = raw ? ANSWER_LEASE_RAW : ANSWER_LEASE,
+		.first = msg,
+		.count = 1,
 		.number = (int64_t)l->id,
 	};
 	ret->len = (uint64_t)snprintf(id, sizeof(id), "%llu\t", (unsigned long long)l->id) +
@@ -162,9 +164,8 @@ static bool fits(struct ipc_obj *o, unsigned int line, uint64_t need)
 	struct ipc_queue *q = Q(o);
 
 	(void)line;
-	return refuses(o, need) ||
-	       ((!q->maxsize || q->mq[0].count < q->maxsize) &&
-		(!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes));
+	return refuses(o, need) || ((!q->maxsize || q->mq[0].count < q->maxsize) &&
+				    (!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes));
 }
 
 /* Must a writer that is not at the front wait although there is room? */
@@ -223,7 +224,7 @@ static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 
 		if (!line)
 			return -ENOMEM;
-		for (last = line; msg_at(o, last)->more && !msg_again(o, &w, last); )
+		for (last = line; msg_at(o, last)->more && !msg_again(o, &w, last);)
 			last = msg_at(o, last)->more;
 		set32(o, hd->line, line);
 		set32(o, hd->line_last, last);
@@ -251,7 +252,7 @@ static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		set32(o, hd->line, 0);
 		set32(o, hd->line_last, 0);
 	} else {
-		if (len > 60000) {	/* several blocks: be able to go back to before them */
+		if (len > 60000) { /* several blocks: be able to go back to before them */
 			call_record(o, c, (int64_t)c->done, true);
 			commit(o);
 		}
@@ -528,16 +529,30 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 		k->why = "wrong count of leases in handles";
 	else if (q->framing > FRAMING_RECORD)
 		k->why = "unknown framing";
-	else if (q->unfinished > (uint64_t)q->mq[0].count + q->leased.count + q->next_id + UINT32_MAX)
+	else if (q->unfinished >
+		 (uint64_t)q->mq[0].count + q->leased.count + q->next_id + UINT32_MAX)
 		k->why = "too many unfinished messages";
 	return k->why ? -EIO : 0;
 }
 
 const struct ipc_type ipc_queue_type = {
-	.id = IPC_QUEUE, .name = "queue", .suffix = ".queue",
+	.id = IPC_QUEUE,
+	.name = "queue",
+	.suffix = ".queue",
 	.traits = TYPE_LARGE | TYPE_MESSAGES | TYPE_SHORT_CUT | TYPE_LINES | TYPE_JOIN,
-	.ready = IPC_WORD(b.queue.mq[0].count), .most = IPC_WORD(b.queue.maxsize), .init = init,
-	.read = queue_read, .put = queue_put, .pump = queue_pump, .poll = queue_poll, .units = queue_units,
-	.size = queue_size, .unlease = lease_return_all, .regret = queue_regret, .back = queue_back,
-	.next = queue_next, .look = queue_look, .check = queue_check,
+	.ready = IPC_WORD(b.queue.mq[0].count),
+	.most = IPC_WORD(b.queue.maxsize),
+	.init = init,
+	.read = queue_read,
+	.put = queue_put,
+	.pump = queue_pump,
+	.poll = queue_poll,
+	.units = queue_units,
+	.size = queue_size,
+	.unlease = lease_return_all,
+	.regret = queue_regret,
+	.back = queue_back,
+	.next = queue_next,
+	.look = queue_look,
+	.check = queue_check,
 };

@@ -15,7 +15,8 @@ void queue_grant(struct ipc_obj *o);
  * without waiting and without anything special: how many; 0: in the usual way. Committed. Of
  * `bufs` the lengths are set.
  */
-unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs, unsigned int n);
+unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
+			   unsigned int n);
 unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
 
 /* Of queues and pipes: `next` in type.h. */

@@ -10,8 +10,8 @@
 
 #define Q(o) (&(o)->h->b.queue)
 
-#define RUN		64		/* messages in one change */
-#define GET_PAGES	4		/* pages that one change may free blocks of */
+#define RUN       64 /* messages in one change */
+#define GET_PAGES 4  /* pages that one change may free blocks of */
 
 /* Only a putter that has waited less than this may be overtaken. */
 #define OVERTAKE_NS 1000000
@@ -24,7 +24,8 @@ static bool may_overtake(struct ipc_obj *o, unsigned int line)
 }
 
 /* The next few messages that are of one block size and fit. */
-static unsigned int run_of(struct ipc_obj *o, size_t limit, const struct iovec *msgs, unsigned int n)
+static unsigned int run_of(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
+			   unsigned int n)
 {
 	struct ipc_queue *q = Q(o);
 	size_t size = heap_run_size(msgs->iov_len + sizeof(struct ipc_msg)), least;
@@ -49,7 +50,8 @@ static unsigned int run_of(struct ipc_obj *o, size_t limit, const struct iovec *
 	return k;
 }
 
-unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs, unsigned int n)
+unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
+			   unsigned int n)
 {
 	struct ipc_queue *q = Q(o);
 	uint64_t bytes = 0;
@@ -117,7 +119,8 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 			break;
 		if ((!k || heap_apart(r[k - 1], next)) && ++pages > GET_PAGES)
 			break;
-		memcpy(bufs[k].iov_base, (char *)at(o, next, sizeof(*m) + len[k]) + sizeof(*m), len[k]);
+		memcpy(bufs[k].iov_base, (char *)at(o, next, sizeof(*m) + len[k]) + sizeof(*m),
+		       len[k]);
 		bytes += len[k];
 		r[k] = next;
 		next = m->next;

@@ -9,20 +9,15 @@ extern const struct ipc_type ipc_counter_type;
 #endif
 
 static const struct ipc_type *const types[] = {
-	[IPC_QUEUE]	= &ipc_queue_type,
-	[IPC_PIPE]	= &ipc_pipe_type,
-	[IPC_EVENT]	= &ipc_event_type,
-	[IPC_SEM]	= &ipc_sem_type,
-	[IPC_LOCK]	= &ipc_lock_type,
-	[IPC_RLOCK]	= &ipc_rlock_type,
-	[IPC_COND]	= &ipc_cond_type,
-	[IPC_BARRIER]	= &ipc_barrier_type,
-	[IPC_VALUE]	= &ipc_value_type,
-	[IPC_ARRAY]	= &ipc_array_type,
-#ifdef IPC_COUNTER		/* tests/fs/counter.c, and in no other program */
-	[IPC_COUNTER]	= &ipc_counter_type,
+	[IPC_QUEUE] = &ipc_queue_type,     [IPC_PIPE] = &ipc_pipe_type,
+	[IPC_EVENT] = &ipc_event_type,     [IPC_SEM] = &ipc_sem_type,
+	[IPC_LOCK] = &ipc_lock_type,       [IPC_RLOCK] = &ipc_rlock_type,
+	[IPC_COND] = &ipc_cond_type,       [IPC_BARRIER] = &ipc_barrier_type,
+	[IPC_VALUE] = &ipc_value_type,     [IPC_ARRAY] = &ipc_array_type,
+#ifdef IPC_COUNTER /* tests/fs/counter.c, and in no other program */
+	[IPC_COUNTER] = &ipc_counter_type,
 #endif
-	[IPC_MOUNT]	= &ipc_mount_type,
+	[IPC_MOUNT] = &ipc_mount_type,
 };
 
 #define TYPES (sizeof(types) / sizeof(types[0]))

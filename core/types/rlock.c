@@ -141,8 +141,7 @@ static int grant(struct ipc_obj *o, ref_t r)
 		obj_rollback(o);
 		return e;
 	}
-	waiter_grant(o, r, w->op == OP_READ ? (int64_t)got.len : 0,
-		     w->op == OP_READ ? &got : NULL);
+	waiter_grant(o, r, w->op == OP_READ ? (int64_t)got.len : 0, w->op == OP_READ ? &got : NULL);
 	return 0;
 }
 
@@ -212,7 +211,8 @@ static int rlock_check(struct ipc_obj *o, struct ipc_check *k)
 
 		if (hold->handle != s->owner)
 			k->why = "held by a handle that does not own it";
-		if (!hold->count || (hold->op != OP_READ && (hold->op != OP_FLOCK || hold->count > 1)))
+		if (!hold->count ||
+		    (hold->op != OP_READ && (hold->op != OP_FLOCK || hold->count > 1)))
 			k->why = "a hold of an unknown kind";
 	}
 	if (s->value > 1 || (s->value && s->owner) || (s->owner && !o->h->holds.count))
@@ -221,9 +221,23 @@ static int rlock_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_rlock_type = {
-	.id = IPC_RLOCK, .name = "rlock", .suffix = ".rlock",
-	.traits = TYPE_LOCK | TYPE_OWNED | TYPE_PID, .verbs = VERB(CMD_ADD), .init = rlock_init,
-	.scope = sem_scope, .read = rlock_read, .parse = lock_parse, .give = rlock_give, .flock = rlock_flock, .pump = rlock_pump,
-	.poll = rlock_poll, .units = rlock_units, .size = rlock_size, .unhold = rlock_unhold, .check = rlock_check,
-	.entered = fast_entered, .leaving = fast_leaving,
+	.id = IPC_RLOCK,
+	.name = "rlock",
+	.suffix = ".rlock",
+	.traits = TYPE_LOCK | TYPE_OWNED | TYPE_PID,
+	.verbs = VERB(CMD_ADD),
+	.init = rlock_init,
+	.scope = sem_scope,
+	.read = rlock_read,
+	.parse = lock_parse,
+	.give = rlock_give,
+	.flock = rlock_flock,
+	.pump = rlock_pump,
+	.poll = rlock_poll,
+	.units = rlock_units,
+	.size = rlock_size,
+	.unhold = rlock_unhold,
+	.check = rlock_check,
+	.entered = fast_entered,
+	.leaving = fast_leaving,
 };

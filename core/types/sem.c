@@ -106,7 +106,7 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ip
 	if (hold) {
 		if (hold->op == c->op)
 			return 0;
-		if (shared) {		/* in one change, so that nobody comes in between */
+		if (shared) { /* in one change, so that nobody comes in between */
 			set32(o, hold->op, OP_FLOCK_SHARED);
 			set32(o, s->shared, s->shared + 1);
 			return 0;
@@ -214,7 +214,8 @@ static int release_lock(struct ipc_obj *o, struct ipc_call *c)
 /* What the caller took by reading, and gives back now. A job may write where another read. */
 static struct ipc_hold *taken(struct ipc_obj *o, const struct ipc_call *c)
 {
-	return S(o)->jobserver ? hold_of_process(o, c->pid, OP_READ) : hold_find(o, c->handle, OP_READ);
+	return S(o)->jobserver ? hold_of_process(o, c->pid, OP_READ) :
+				 hold_find(o, c->handle, OP_READ);
 }
 
 static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
@@ -232,7 +233,8 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		return -ERANGE;
 	/* Holds of many processes (that share a descriptor) may be too much for one change. */
 	while (n > left && (hold = taken(o, c))) {
-		left += hold_reduce(o, hold, n - left > UINT32_MAX ? UINT32_MAX : (uint32_t)(n - left));
+		left += hold_reduce(o, hold,
+				    n - left > UINT32_MAX ? UINT32_MAX : (uint32_t)(n - left));
 		if (log_room(o) > 60)
 			continue;
 		put_back(o, s, left);
@@ -317,7 +319,8 @@ static void regret(struct ipc_obj *o, struct ipc_waiter *w)
 }
 
 /* What holds of permits and locks alike. *ret_held: how many are held. */
-static int check_permits(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k, uint64_t *ret_held)
+static int check_permits(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k,
+			 uint64_t *ret_held)
 {
 	uint64_t shared = 0, held = 0;
 
@@ -367,17 +370,46 @@ static int lock_check(struct ipc_obj *o, struct ipc_check *k)
 }
 
 const struct ipc_type ipc_sem_type = {
-	.id = IPC_SEM, .name = "sem", .suffix = ".sem",
+	.id = IPC_SEM,
+	.name = "sem",
+	.suffix = ".sem",
 	.traits = TYPE_GOES_ROUND | TYPE_SETTABLE | TYPE_PID,
-	.verbs = VERB(CMD_ADD), .ready = IPC_WORD(b.sem.value), .read = read_permit,
-	.parse = parse, .give = give, .flock = flock_it, .pump = pump, .poll = poll_it, .units = units, .size = size,
-	.unhold = unhold, .regret = regret, .check = check, .scope = sem_scope, .bytes = gives_tokens,
+	.verbs = VERB(CMD_ADD),
+	.ready = IPC_WORD(b.sem.value),
+	.read = read_permit,
+	.parse = parse,
+	.give = give,
+	.flock = flock_it,
+	.pump = pump,
+	.poll = poll_it,
+	.units = units,
+	.size = size,
+	.unhold = unhold,
+	.regret = regret,
+	.check = check,
+	.scope = sem_scope,
+	.bytes = gives_tokens,
 };
 
 const struct ipc_type ipc_lock_type = {
-	.id = IPC_LOCK, .name = "lock", .suffix = ".lock",
-	.traits = TYPE_LOCK | TYPE_SHARED | TYPE_PID, .verbs = VERB(CMD_ADD), .init = lock_init,
-	.read = read_permit, .parse = lock_parse, .give = lock_give, .flock = flock_it, .pump = pump, .poll = lock_poll,
-	.units = units, .size = size, .unhold = unhold, .regret = regret, .check = lock_check,
-	.scope = sem_scope, .entered = fast_entered, .leaving = fast_leaving,
+	.id = IPC_LOCK,
+	.name = "lock",
+	.suffix = ".lock",
+	.traits = TYPE_LOCK | TYPE_SHARED | TYPE_PID,
+	.verbs = VERB(CMD_ADD),
+	.init = lock_init,
+	.read = read_permit,
+	.parse = lock_parse,
+	.give = lock_give,
+	.flock = flock_it,
+	.pump = pump,
+	.poll = lock_poll,
+	.units = units,
+	.size = size,
+	.unhold = unhold,
+	.regret = regret,
+	.check = lock_check,
+	.scope = sem_scope,
+	.entered = fast_entered,
+	.leaving = fast_leaving,
 };

@@ -25,8 +25,8 @@
 #include "object/command.h"
 #include "object/fast.h"
 
-#define V(o) (&(o)->h->b.value)
-#define SHARES_MAX 60000u	/* ipc_msg.refs has 16 bits */
+#define V(o)       (&(o)->h->b.value)
+#define SHARES_MAX 60000u /* ipc_msg.refs has 16 bits */
 
 enum { LINE_CHANGED, LINE_LOCK };
 
@@ -67,8 +67,9 @@ static int show(struct ipc_obj *o, struct ipc_answer *a)
 		if (!msg)
 			return -ENOMEM;
 	}
-	*a = (struct ipc_answer){ .kind = ANSWER_LINES, .first = msg, .count = 1,
-				  .len = msg_at(o, msg)->len + 1u };
+	*a = (struct ipc_answer){
+		.kind = ANSWER_LINES, .first = msg, .count = 1, .len = msg_at(o, msg)->len + 1u
+	};
 	return 0;
 }
 
@@ -168,7 +169,8 @@ static int made(struct ipc_obj *o, const struct ipc_cmd *cmd, char *buf, size_t 
 }
 
 /* Set the text, and show it to the handle (NULL: to nobody) at this position. */
-static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, const char *text, size_t len)
+static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, const char *text,
+		    size_t len)
 {
 	struct ipc_value *v = V(o);
 	struct ipc_answer got, before = { 0 };
@@ -194,7 +196,7 @@ static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, con
 	}
 	if (old)
 		msg_put(o, old);
-	if (before.count)		/* it is the answer of a read of this value: one message */
+	if (before.count) /* it is the answer of a read of this value: one message */
 		msg_put(o, before.first);
 	return 0;
 }
@@ -202,8 +204,9 @@ static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, con
 /* "+=N", "-=N" */
 static int parse_plus(const char *s, size_t len, struct ipc_cmd *ret)
 {
-	*ret = (struct ipc_cmd){ .verb = CMD_PLUS, .n = s[0] == '-' ? -1 : 1, .text = s + 2,
-				 .text_len = len - 2 };
+	*ret = (struct ipc_cmd){
+		.verb = CMD_PLUS, .n = s[0] == '-' ? -1 : 1, .text = s + 2, .text_len = len - 2
+	};
 	text_trim(&ret->text, &ret->text_len);
 	return ret->text_len ? 0 : -EINVAL;
 }
@@ -355,20 +358,32 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 	len = ipc_value_text(o, text, sizeof(text));
 	if (v->typecode && !number_size(v->typecode))
 		k->why = "unknown type code";
-	else if (v->typecode && len && (normal(v->typecode, text, len, buf, &n) < 0 || n != len ||
-					memcmp(buf, text, n)))
+	else if (v->typecode && len &&
+		 (normal(v->typecode, text, len, buf, &n) < 0 || n != len || memcmp(buf, text, n)))
 		k->why = "text does not match the type";
 	return k->why ? -EIO : sem_check(o, &V(o)->lock, k);
 }
 
 const struct ipc_type ipc_value_type = {
-	.id = IPC_VALUE, .name = "value", .suffix = ".value",
+	.id = IPC_VALUE,
+	.name = "value",
+	.suffix = ".value",
 	.traits = TYPE_TEXT | TYPE_SETTABLE | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
-	.verbs = VERB(CMD_TEXT) | VERB(CMD_PLUS) | VERB(CMD_CAS), .lock_line = LINE_LOCK,
+	.verbs = VERB(CMD_TEXT) | VERB(CMD_PLUS) | VERB(CMD_CAS),
+	.lock_line = LINE_LOCK,
 	.init = value_init,
-	.read = value_read, .parse = value_parse, .give = value_give, .flock = value_flock, .pump = value_pump,
-	.poll = value_poll, .units = value_units, .size = value_size, .opened = value_opened,
-	.unhold = value_unhold, .look = value_look,
+	.read = value_read,
+	.parse = value_parse,
+	.give = value_give,
+	.flock = value_flock,
+	.pump = value_pump,
+	.poll = value_poll,
+	.units = value_units,
+	.size = value_size,
+	.opened = value_opened,
+	.unhold = value_unhold,
+	.look = value_look,
 	.check = value_check,
-	.entered = fast_entered, .leaving = fast_leaving,
+	.entered = fast_entered,
+	.leaving = fast_leaving,
 };

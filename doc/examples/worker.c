@@ -35,9 +35,9 @@ int main(int argc, char **argv)
 		ipcfs_acquire(slots, IPCFS_FOREVER);
 		printf("working on %.*s\n", (int)n, job);
 		ipcfs_release(slots, 1);
-		ipcfs_done(jobs, 1);		/* for readers of jobs.queue.ctl/join */
+		ipcfs_done(jobs, 1); /* for readers of jobs.queue.ctl/join */
 	}
-	if (n != -32)				/* -EPIPE: the queue was closed */
+	if (n != -32) /* -EPIPE: the queue was closed */
 		fprintf(stderr, "%s\n", strerror((int)-n));
 	ipcfs_close(slots);
 	ipcfs_close(jobs);

@@ -18,7 +18,8 @@
 
 /* Where its settings are, what counts most first. */
 static const char *const folders[] = {
-	"/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd",
+	"/etc/systemd",     "/run/systemd", "/usr/local/lib/systemd",
+	"/usr/lib/systemd", "/lib/systemd",
 };
 
 #define FOLDERS (sizeof(folders) / sizeof(*folders))

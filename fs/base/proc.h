@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint32_t proc_pid(uint32_t tid);		/* the process that a thread belongs to */
-bool proc_killed(uint32_t tid);			/* it is ending because of a signal */
-bool proc_dying(uint32_t tid);			/* it is gone, or will end as soon as it runs */
-char proc_state(uint32_t tid);		/* R, S, T …; 0: gone */
-uint64_t proc_start(uint32_t pid);		/* start time in clock ticks; 0: gone */
+uint32_t proc_pid(uint32_t tid);   /* the process that a thread belongs to */
+bool proc_killed(uint32_t tid);    /* it is ending because of a signal */
+bool proc_dying(uint32_t tid);     /* it is gone, or will end as soon as it runs */
+char proc_state(uint32_t tid);     /* R, S, T …; 0: gone */
+uint64_t proc_start(uint32_t pid); /* start time in clock ticks; 0: gone */
 uint32_t proc_uid(uint32_t pid);
 void proc_command(uint32_t pid, char *buf, size_t size);
 uint64_t proc_memory_total(void);

@@ -7,16 +7,16 @@
 
 /* Something that is to happen at a time, once. */
 struct timer {
-	int64_t deadline;		/* CLOCK_MONOTONIC ns */
-	uint32_t heap_at;		/* place in the heap of deadlines, + 1; 0: it is not set */
-	void (*fire)(struct timer *t);	/* removes it or sets it anew */
+	int64_t deadline;              /* CLOCK_MONOTONIC ns */
+	uint32_t heap_at;              /* place in the heap of deadlines, + 1; 0: it is not set */
+	void (*fire)(struct timer *t); /* removes it or sets it anew */
 };
 
-extern int timer_fd;			/* a timerfd of CLOCK_MONOTONIC, for whoever waits; its owner opens it */
+extern int timer_fd; /* a timerfd of CLOCK_MONOTONIC, for whoever waits; its owner opens it */
 
-void timer_set(struct timer *t, int64_t deadline);	/* IPC_NEVER: not */
+void timer_set(struct timer *t, int64_t deadline); /* IPC_NEVER: not */
 void timer_remove(struct timer *t);
-void timers_expire(void);			/* event thread: deadlines that have passed */
+void timers_expire(void); /* event thread: deadlines that have passed */
 void timers_free(void);
 
 #endif

@@ -88,7 +88,7 @@ void ctl_attr(const struct target *t, struct stat *st)
 	case CTL_DATA:
 		st->st_mode = S_IFREG | (st->st_mode & 0666);
 		break;
-	case CTL_COMMAND:	/* readable, and without text, so that grep has nothing to complain of */
+	case CTL_COMMAND: /* readable, and without text, so that grep has nothing to complain of */
 		st->st_mode = S_IFREG | readable | readable >> 1;
 		break;
 	case CTL_OWNER:
@@ -147,7 +147,7 @@ int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 	FILE *f;
 	int r = 0;
 
-	if (c && !c->show && !c->show_mount) {	/* a command: nothing to show */
+	if (c && !c->show && !c->show_mount) { /* a command: nothing to show */
 		*ret_text = strdup("");
 		*ret_len = 0;
 		return *ret_text ? 0 : -ENOMEM;
@@ -222,10 +222,13 @@ static ssize_t store_lines(const struct request *rq, const struct ctl_file *c, s
 	int r;
 
 	do {
-		const char *nl = c->access == CTL_SETTING ? NULL : memchr(s + done, '\n', len - done);
+		const char *nl = c->access == CTL_SETTING ? NULL :
+							    memchr(s + done, '\n', len - done);
 		size_t n = nl ? (size_t)(nl - s) + 1 - done : len - done;
 
-		r = line < before ? 0 : store_line(c, ob, s + done, n, line_unique(rq->by.unique, line));
+		r = line < before ?
+			    0 :
+			    store_line(c, ob, s + done, n, line_unique(rq->by.unique, line));
 		if (r < 0)
 			break;
 		line++;

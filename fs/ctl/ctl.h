@@ -14,25 +14,25 @@
 #include "state/fs.h"
 
 enum ctl_access {
-	CTL_FACT,		/* readable by whoever may read the object */
-	CTL_SETTING,		/* the same, and its owner's to write */
-	CTL_DATA,		/* as the object itself */
-	CTL_COMMAND,		/* to be written by whoever may read the object */
-	CTL_OWNER,		/* to be written by its owner */
-	CTL_PRIVATE,		/* readable by the owner of the mount: it tells of every object */
-	CTL_LINK,		/* a symbolic link */
+	CTL_FACT,    /* readable by whoever may read the object */
+	CTL_SETTING, /* the same, and its owner's to write */
+	CTL_DATA,    /* as the object itself */
+	CTL_COMMAND, /* to be written by whoever may read the object */
+	CTL_OWNER,   /* to be written by its owner */
+	CTL_PRIVATE, /* readable by the owner of the mount: it tells of every object */
+	CTL_LINK,    /* a symbolic link */
 	CTL_DIRECTORY,
 };
 
 struct ctl_file {
-	uint16_t id;			/* part of its inode number: rows.h */
-	const char *name;		/* NULL: the end of a table */
+	uint16_t id;      /* part of its inode number: rows.h */
+	const char *name; /* NULL: the end of a table */
 	uint8_t access;
-	uint8_t kind;			/* enum ipc_handle_kind; HANDLE_OBJECT: plain */
-	bool limit;			/* of the mount: in .ctl/limits */
-	bool unlisted;			/* waits, takes or leads elsewhere */
-	bool in_status;			/* one word or number, and so to be shown without the lock */
-	bool unlocked;			/* `show` knows what to do without the lock */
+	uint8_t kind;   /* enum ipc_handle_kind; HANDLE_OBJECT: plain */
+	bool limit;     /* of the mount: in .ctl/limits */
+	bool unlisted;  /* waits, takes or leads elsewhere */
+	bool in_status; /* one word or number, and so to be shown without the lock */
+	bool unlocked;  /* `show` knows what to do without the lock */
 	void (*show)(struct object *ob, FILE *f);
 	/* One line of text, with the object locked. 0 or -errno */
 	int (*store)(struct object *ob, const char *s, size_t len, uint64_t unique);
@@ -56,15 +56,15 @@ static inline unsigned int ctl_sub(const struct ctl_file *c)
 
 /* The file of this name in the .ctl of a node (limits: in .ctl/limits); NULL. */
 const struct ctl_file *ctl_lookup(const struct target *dir, const char *name, size_t len);
-const struct ctl_file *ctl_of(const struct target *t);	/* NULL: the directory itself */
+const struct ctl_file *ctl_of(const struct target *t); /* NULL: the directory itself */
 bool ctl_is_dir(const struct target *t);
-bool ctl_exists(const struct target *t);	/* its node has a file of this kind */
+bool ctl_exists(const struct target *t); /* its node has a file of this kind */
 void ctl_attr(const struct target *t, struct stat *st);
 /* The listed file behind this one (a sub; 0: the first) of the directory; NULL: no more. */
 const struct ctl_file *ctl_next(const struct target *dir, unsigned int after);
 /* The text of a plain file (rq->t), to be freed; or of what a handle that only looks is shown. */
 int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len);
-ssize_t ctl_write(struct request *rq);		/* bytes that were used (whole lines), or -errno */
+ssize_t ctl_write(struct request *rq); /* bytes that were used (whole lines), or -errno */
 int ctl_readlink(const struct target *t, char *buf, size_t size);
 
 /* ctl_show.c */
@@ -74,7 +74,7 @@ void show_type(struct object *ob, FILE *f);
 void show_status(struct object *ob, FILE *f);
 void show_waiters(struct object *ob, FILE *f);
 void show_holders(struct object *ob, FILE *f);
-void show_look(struct object *ob, FILE *f);	/* what an object that is only looked at shows */
+void show_look(struct object *ob, FILE *f); /* what an object that is only looked at shows */
 void show_leased(struct object *ob, FILE *f);
 void show_dead(struct object *ob, FILE *f);
 void show_mount_status(FILE *f);

@@ -10,26 +10,26 @@ static void show_version(FILE *f)
 	fprintf(f, "%s\n", IPCFS_VERSION);
 }
 
-#define LIMIT(name, field, parse, least, most)					\
-	static void show_limit_##name(FILE *f)					\
-	{									\
-		fprintf(f, "%" PRIu64 "\n", mount_body()->field);		\
-	}									\
-	static int store_limit_##name(const char *s, size_t len)		\
-	{									\
-		char text[32];							\
-		uint64_t n;							\
-		if (len >= sizeof(text))					\
-			return -EINVAL;						\
-		memcpy(text, s, len);						\
-		text[len] = 0;							\
-		if (parse(text, &n) < 0)					\
-			return -EINVAL;						\
-		if (n < (least) || n > (most))					\
-			return -ERANGE;						\
-		ipc_setting64(&fs.mount, &mount_body()->field, n);		\
-		memory_limit_changed();						\
-		return 0;							\
+#define LIMIT(name, field, parse, least, most)                     \
+	static void show_limit_##name(FILE *f)                     \
+	{                                                          \
+		fprintf(f, "%" PRIu64 "\n", mount_body()->field);  \
+	}                                                          \
+	static int store_limit_##name(const char *s, size_t len)   \
+	{                                                          \
+		char text[32];                                     \
+		uint64_t n;                                        \
+		if (len >= sizeof(text))                           \
+			return -EINVAL;                            \
+		memcpy(text, s, len);                              \
+		text[len] = 0;                                     \
+		if (parse(text, &n) < 0)                           \
+			return -EINVAL;                            \
+		if (n < (least) || n > (most))                     \
+			return -ERANGE;                            \
+		ipc_setting64(&fs.mount, &mount_body()->field, n); \
+		memory_limit_changed();                            \
+		return 0;                                          \
 	}
 
 static int parse_memory(const char *s, uint64_t *n)
@@ -46,9 +46,15 @@ LIMIT(memory, memory_limit, parse_memory, 65536, 1ull << 46)
 LIMIT(objects, object_limit, parse_plain, 1, 1ull << 31)
 LIMIT(message, message_limit, parse_plain, 1, IPC_MESSAGE_MAX)
 
-#define PRIVATE(i, n, fn)	{ .id = i, .name = n, .access = CTL_PRIVATE, .show_mount = fn }
-#define A_LIMIT(i, n)		{ .id = i, .name = #n, .access = CTL_SETTING, .limit = true, \
-				  .show_mount = show_limit_##n, .store_mount = store_limit_##n }
+#define PRIVATE(i, n, fn)                                                   \
+	{                                                                   \
+		.id = i, .name = n, .access = CTL_PRIVATE, .show_mount = fn \
+	}
+#define A_LIMIT(i, n)                                                        \
+	{                                                                    \
+		.id = i, .name = #n, .access = CTL_SETTING, .limit = true,   \
+		.show_mount = show_limit_##n, .store_mount = store_limit_##n \
+	}
 
 const struct ctl_file ctl_mount[] = {
 	{ .id = 44, .name = "status", .show_mount = show_mount_status },

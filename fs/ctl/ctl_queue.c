@@ -31,7 +31,9 @@ static int store_closed(struct object *ob, const char *s, size_t len, uint64_t u
 }
 
 static const char *const framings[] = {
-	[FRAMING_LINE] = "line", [FRAMING_RECORD] = "record", [FRAMING_BYTES] = "bytes",
+	[FRAMING_LINE] = "line",
+	[FRAMING_RECORD] = "record",
+	[FRAMING_BYTES] = "bytes",
 };
 
 static void show_framing(struct object *ob, FILE *f)

@@ -30,7 +30,7 @@ static uint32_t length(struct ipc_obj *o, const struct ipc_list *l)
 {
 	uint32_t n = 0;
 
-	if (!o->locked)		/* (stalled) */
+	if (!o->locked) /* (stalled) */
 		return __atomic_load_n(&l->count, __ATOMIC_RELAXED);
 	LIST_EACH(o, l, r)
 		n++;
@@ -68,9 +68,15 @@ void show_status(struct object *ob, FILE *f)
 }
 
 static const char *const op_names[OP_OPS] = {
-	[OP_NONE] = "none", [OP_READ] = "read", [OP_WRITE] = "write", [OP_FLOCK] = "flock",
-	[OP_FLOCK_SHARED] = "flock-shared", [OP_JOIN] = "join", [OP_LEASE] = "lease",
-	[OP_STREAM] = "stream", [OP_CHANGED] = "changed",
+	[OP_NONE] = "none",
+	[OP_READ] = "read",
+	[OP_WRITE] = "write",
+	[OP_FLOCK] = "flock",
+	[OP_FLOCK_SHARED] = "flock-shared",
+	[OP_JOIN] = "join",
+	[OP_LEASE] = "lease",
+	[OP_STREAM] = "stream",
+	[OP_CHANGED] = "changed",
 };
 
 /* pid, start time, uid, operation, seconds, command */
@@ -139,7 +145,8 @@ static void holders_of(struct object *ob, const char *path, FILE *f)
 	LIST_EACH(o, ipc_leased(o), r) {
 		struct ipc_lease *k = AT(o, ipc_lease, r);
 
-		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, op_name(OP_LEASE), k->since);
+		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, op_name(OP_LEASE),
+			     k->since);
 	}
 }
 
@@ -163,7 +170,11 @@ static void to_file(struct ipc_sink *to, const char *text, size_t len)
 	fwrite(text, 1, len, ((struct file_sink *)to)->f);
 }
 
-#define SINK(f) (struct file_sink){ { to_file }, f }
+#define SINK(f)                \
+	(struct file_sink)     \
+	{                      \
+		{ to_file }, f \
+	}
 
 void show_look(struct object *ob, FILE *f)
 {
@@ -244,7 +255,9 @@ void show_mount_holders(FILE *f)
 	each_active(each_holders, f);
 }
 
-struct counts { uint64_t handles, waiters, stalled; };
+struct counts {
+	uint64_t handles, waiters, stalled;
+};
 
 static void each_count(struct object *ob, const char *path, void *arg)
 {
@@ -265,24 +278,27 @@ void show_mount_status(FILE *f)
 	struct counts c = { 0 };
 
 	each_active(each_count, &c);
-	fprintf(f, "version: %s\npid: %d\nsupervisor: %d\nworker: %d\nrestarts: %u\n"
-		"mountpoint: %s\nstate: %s\nuptime: %.0f\n", IPCFS_VERSION, getpid(), fs.supervisor,
-		getpid(), fs.restarts, fs.mountpoint, fs.opt.state,
-		(double)(ipc_now() - fs.started) / 1e9);
-	fprintf(f, "objects: %" PRIu64 "\nobjects_limit: %" PRIu64 "\nmemory: %" PRIu64
+	fprintf(f,
+		"version: %s\npid: %d\nsupervisor: %d\nworker: %d\nrestarts: %u\n"
+		"mountpoint: %s\nstate: %s\nuptime: %.0f\n",
+		IPCFS_VERSION, getpid(), fs.supervisor, getpid(), fs.restarts, fs.mountpoint,
+		fs.opt.state, (double)(ipc_now() - fs.started) / 1e9);
+	fprintf(f,
+		"objects: %" PRIu64 "\nobjects_limit: %" PRIu64 "\nmemory: %" PRIu64
 		"\nmemory_limit: %" PRIu64 "\nmessage_limit: %" PRIu64 "\nhandles: %" PRIu64
-		"\nwaiters: %" PRIu64 "\nstalled: %" PRIu64 "\n", b->objects, b->object_limit, b->memory,
-		b->memory_limit, b->message_limit, c.handles, c.waiters, c.stalled);
+		"\nwaiters: %" PRIu64 "\nstalled: %" PRIu64 "\n",
+		b->objects, b->object_limit, b->memory, b->memory_limit, b->message_limit,
+		c.handles, c.waiters, c.stalled);
 }
 
 /* ---- deadlocks ---- */
 
 #define EDGES_MOST 4096
 
-struct edge {			/* process `from` waits for what `to` holds */
+struct edge { /* process `from` waits for what `to` holds */
 	uint32_t from, to;
-	uint32_t seen;			/* the walk that came here last, … */
-	uint32_t before;		/* … and by which edge; EDGES_MOST: it is the first */
+	uint32_t seen;   /* the walk that came here last, … */
+	uint32_t before; /* … and by which edge; EDGES_MOST: it is the first */
 	char *path;
 };
 
@@ -296,14 +312,15 @@ static void each_edges(struct object *ob, const char *path, void *arg)
 	struct ipc_obj *o = &ob->o;
 	struct edges *all = arg;
 
-	if (!o->locked)		/* nobody can tell */
+	if (!o->locked) /* nobody can tell */
 		return;
 	LIST_EACH(o, &o->h->lines[o->ops->lock_line], r)
 		LIST_EACH(o, &o->h->holds, k) {
 			if (all->n == EDGES_MOST)
 				return;
 			all->e[all->n++] = (struct edge){
-				.from = waiter_pid(waiter_at(o, r)), .to = AT(o, ipc_hold, k)->pid,
+				.from = waiter_pid(waiter_at(o, r)),
+				.to = AT(o, ipc_hold, k)->pid,
 				.path = strdup(path),
 			};
 		}

@@ -36,7 +36,9 @@ static int store_bound(struct object *ob, const char *s, size_t len, uint64_t un
 }
 
 static const char *const scopes[SCOPES] = {
-	[SCOPE_HANDLE] = "handle", [SCOPE_PROCESS] = "process", [SCOPE_OPENER] = "opener",
+	[SCOPE_HANDLE] = "handle",
+	[SCOPE_PROCESS] = "process",
+	[SCOPE_OPENER] = "opener",
 };
 
 static void show_scope(struct object *ob, FILE *f)
@@ -80,7 +82,8 @@ const struct ctl_file ctl_sem[] = {
 	CTL_END,
 };
 
-const struct ctl_file ctl_lock[] = {		/* and of rlocks */
+const struct ctl_file ctl_lock[] = {
+	/* and of rlocks */
 	CTL_COMMON,
 	FACT(28, "value", show_sem_value),
 	FACT(30, "bound", show_bound),

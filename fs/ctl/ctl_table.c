@@ -13,17 +13,12 @@ static const struct {
 	const struct ipc_type *type;
 	const struct ctl_file *files;
 } tables[] = {
-	{ &ipc_queue_type, ctl_queue },
-	{ &ipc_pipe_type, ctl_pipe },
-	{ &ipc_event_type, ctl_event },
-	{ &ipc_sem_type, ctl_sem },
-	{ &ipc_lock_type, ctl_lock },
-	{ &ipc_rlock_type, ctl_lock },
-	{ &ipc_cond_type, ctl_cond },
-	{ &ipc_barrier_type, ctl_barrier },
-	{ &ipc_value_type, ctl_value },
-	{ &ipc_array_type, ctl_array },
-#ifdef IPC_COUNTER		/* tests/fs/counter.c, and in no other program */
+	{ &ipc_queue_type, ctl_queue },     { &ipc_pipe_type, ctl_pipe },
+	{ &ipc_event_type, ctl_event },     { &ipc_sem_type, ctl_sem },
+	{ &ipc_lock_type, ctl_lock },       { &ipc_rlock_type, ctl_lock },
+	{ &ipc_cond_type, ctl_cond },       { &ipc_barrier_type, ctl_barrier },
+	{ &ipc_value_type, ctl_value },     { &ipc_array_type, ctl_array },
+#ifdef IPC_COUNTER /* tests/fs/counter.c, and in no other program */
 	{ &ipc_counter_type, ctl_counter },
 #endif
 };

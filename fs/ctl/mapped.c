@@ -18,18 +18,18 @@
 #include "base/mounted.h"
 #include "ctl/plain.h"
 
-#define LOOKS_MOST 32			/* at a time; who has more of them asks for trouble */
+#define LOOKS_MOST 32 /* at a time; who has more of them asks for trouble */
 
 struct look {
 	fuse_req_t req;
 	uint32_t tid;
-	uint64_t ino;			/* as in /proc/PID/maps */
-	int otherwise;			/* what it gets if it has not mapped the file: an error, or the end */
+	uint64_t ino;  /* as in /proc/PID/maps */
+	int otherwise; /* what it gets if it has not mapped the file: an error, or the end */
 	size_t size;
-	char *page;			/* what it gets: `size` bytes */
+	char *page; /* what it gets: `size` bytes */
 };
 
-static unsigned int looks;		/* under the daemon lock */
+static unsigned int looks; /* under the daemon lock */
 
 static bool has_mapped(uint32_t tid, dev_t dev, uint64_t ino)
 {
@@ -59,9 +59,11 @@ static void *look(void *arg)
 
 	pthread_mutex_lock(&fs.lock);
 	reply_send(l->req, &(struct reply){
-		.kind = REPLY_DATA, .error = mapped ? 0 : l->otherwise, .data = l->page,
-		.len = mapped ? l->size : 0,
-	});
+				   .kind = REPLY_DATA,
+				   .error = mapped ? 0 : l->otherwise,
+				   .data = l->page,
+				   .len = mapped ? l->size : 0,
+			   });
 	looks--;
 	pthread_mutex_unlock(&fs.lock);
 	free(l->page);
@@ -86,10 +88,14 @@ static int begin(struct request *rq, int otherwise)
 		return r;
 	l = malloc(sizeof(*l));
 	if (!l)
-		abort();		/* the next worker gets it again */
+		abort(); /* the next worker gets it again */
 	*l = (struct look){
-		.req = rq->req, .tid = rq->by.tid, .ino = rq->t.base,
-		.otherwise = otherwise, .size = size, .page = calloc(1, size + 1),
+		.req = rq->req,
+		.tid = rq->by.tid,
+		.ino = rq->t.base,
+		.otherwise = otherwise,
+		.size = size,
+		.page = calloc(1, size + 1),
 	};
 	if (!l->page)
 		abort();

@@ -14,7 +14,7 @@ struct snapshot {
 	uint64_t fh;
 	char *text;
 	size_t len;
-	int fd;				/* an array's memory, instead; -1 */
+	int fd; /* an array's memory, instead; -1 */
 	UT_hash_handle hh;
 };
 

@@ -5,8 +5,8 @@
 
 #include "device/request.h"
 
-uint64_t plain_next(void);		/* an fh */
-int plain_open(struct request *rq, uint64_t fh);	/* of rq->t */
+uint64_t plain_next(void);                       /* an fh */
+int plain_open(struct request *rq, uint64_t fh); /* of rq->t */
 void plain_close(uint64_t fh);
 enum outcome plain_read(struct request *rq);
 
@@ -15,6 +15,6 @@ enum outcome plain_read(struct request *rq);
  * not mapped the file; 0: the end.
  */
 enum outcome mapped_read(struct request *rq, int otherwise);
-void io_cleanup(void);			/* the worker ends */
+void io_cleanup(void); /* the worker ends */
 
 #endif

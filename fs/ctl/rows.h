@@ -14,45 +14,66 @@
 
 #include "ctl/ctl.h"
 
-#define B(ob)		((ob)->o.h->b)
+#define B(ob) ((ob)->o.h->b)
 
-#define FACT(i, n, fn)		{ .id = i, .name = n, .access = CTL_FACT, .in_status = true, .show = fn }
+#define FACT(i, n, fn)                                                                \
+	{                                                                             \
+		.id = i, .name = n, .access = CTL_FACT, .in_status = true, .show = fn \
+	}
 /* Made of words too, or of what needs no lock. */
-#define SEEN(i, n, fn)		{ .id = i, .name = n, .access = CTL_FACT, .unlocked = true, .show = fn }
-#define LIST(i, n, fn)		{ .id = i, .name = n, .access = CTL_FACT, .show = fn }
-#define SETTING(i, n, fn, st)	{ .id = i, .name = n, .access = CTL_SETTING, .in_status = true, \
-				  .show = fn, .store = st }
-#define COMMAND(i, n, st)	{ .id = i, .name = n, .access = CTL_COMMAND, .store = st }
-#define TAKES(i, n, k)		{ .id = i, .name = n, .access = CTL_FACT, .kind = k, .unlisted = true }
-#define LINK(i, n)		{ .id = i, .name = n, .access = CTL_LINK, .unlisted = true }
+#define SEEN(i, n, fn)                                                               \
+	{                                                                            \
+		.id = i, .name = n, .access = CTL_FACT, .unlocked = true, .show = fn \
+	}
+#define LIST(i, n, fn)                                             \
+	{                                                          \
+		.id = i, .name = n, .access = CTL_FACT, .show = fn \
+	}
+#define SETTING(i, n, fn, st)                                                             \
+	{                                                                                 \
+		.id = i, .name = n, .access = CTL_SETTING, .in_status = true, .show = fn, \
+		.store = st                                                               \
+	}
+#define COMMAND(i, n, st)                                              \
+	{                                                              \
+		.id = i, .name = n, .access = CTL_COMMAND, .store = st \
+	}
+#define TAKES(i, n, k)                                                              \
+	{                                                                           \
+		.id = i, .name = n, .access = CTL_FACT, .kind = k, .unlisted = true \
+	}
+#define LINK(i, n)                                                       \
+	{                                                                \
+		.id = i, .name = n, .access = CTL_LINK, .unlisted = true \
+	}
 
 /* Every table of a type begins with CTL_COMMON and ends with CTL_END. */
-#define CTL_COMMON								\
-	FACT(0, "type", show_type),						\
-	SEEN(1, "status", show_status),						\
-	SEEN(2, "waiters", show_waiters),					\
-	SEEN(3, "holders", show_holders),					\
-	{ .id = 4, .name = "cancel", .access = CTL_OWNER, .store = store_cancel }, \
-	LINK(5, "shm")
-#define CTL_TAKE	SETTING(53, "take", show_take, store_take)
-#define CTL_END		{ .name = NULL }
+#define CTL_COMMON                                                                         \
+	FACT(0, "type", show_type), SEEN(1, "status", show_status),                        \
+		SEEN(2, "waiters", show_waiters), SEEN(3, "holders", show_holders),        \
+		{ .id = 4, .name = "cancel", .access = CTL_OWNER, .store = store_cancel }, \
+		LINK(5, "shm")
+#define CTL_TAKE SETTING(53, "take", show_take, store_take)
+#define CTL_END              \
+	{                    \
+		.name = NULL \
+	}
 
-#define SHOW_NUMBER(name, field)						\
-	static void show_##name(struct object *ob, FILE *f)			\
-	{									\
-		fprintf(f, "%" PRIu64 "\n", (uint64_t)B(ob).field);		\
+#define SHOW_NUMBER(name, field)                                    \
+	static void show_##name(struct object *ob, FILE *f)         \
+	{                                                           \
+		fprintf(f, "%" PRIu64 "\n", (uint64_t)B(ob).field); \
 	}
 
 /* ctl_table.c */
 int ctl_store_number(struct object *ob, uint64_t *field, const char *s, size_t len);
 int ctl_store_flag(struct object *ob, uint32_t *field, const char *s, size_t len);
-int ctl_word(const char *s, size_t len, const char *const *words, unsigned int n);	/* -EINVAL */
+int ctl_word(const char *s, size_t len, const char *const *words, unsigned int n); /* -EINVAL */
 void show_take(struct object *ob, FILE *f);
 int store_take(struct object *ob, const char *s, size_t len, uint64_t unique);
 int store_cancel(struct object *ob, const char *s, size_t len, uint64_t unique);
 
-
-extern const struct ctl_file ctl_queue[], ctl_pipe[], ctl_event[], ctl_sem[], ctl_lock[], ctl_cond[],
-	ctl_barrier[], ctl_value[], ctl_array[], ctl_mount[];
+extern const struct ctl_file ctl_queue[], ctl_pipe[], ctl_event[], ctl_sem[], ctl_lock[],
+	ctl_cond[], ctl_barrier[], ctl_value[], ctl_array[], ctl_mount[];
 
 #endif

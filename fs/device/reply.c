@@ -15,7 +15,7 @@ char *reply_buffer(void)
 void reply_read(struct reply *r, struct object *ob, const struct ipc_handle *hd,
 		const struct ipc_answer *a, size_t size)
 {
-	if (a->kind == ANSWER_END && hd->flags & HANDLE_LIB)	/* 0 bytes are an empty message */
+	if (a->kind == ANSWER_END && hd->flags & HANDLE_LIB) /* 0 bytes are an empty message */
 		*r = (struct reply){ .error = EPIPE };
 	else
 		*r = (struct reply){ .kind = REPLY_ANSWER, .ob = ob, .answer = a, .len = size };
@@ -23,7 +23,8 @@ void reply_read(struct reply *r, struct object *ob, const struct ipc_handle *hd,
 
 void reply_result(struct reply *r, int64_t result, bool written)
 {
-	*r = (struct reply){ .kind = written ? REPLY_WRITTEN : REPLY_DONE, .error = error_of(result),
+	*r = (struct reply){ .kind = written ? REPLY_WRITTEN : REPLY_DONE,
+			     .error = error_of(result),
 			     .number = (uint64_t)result };
 }
 
@@ -50,19 +51,31 @@ static int send_open(fuse_req_t req, const struct reply *r)
 static struct fuse_attr attr_of(const struct stat *st)
 {
 	return (struct fuse_attr){
-		.ino = st->st_ino, .size = (uint64_t)st->st_size, .blocks = (uint64_t)st->st_blocks,
-		.atime = (uint64_t)st->st_atim.tv_sec, .atimensec = (uint32_t)st->st_atim.tv_nsec,
-		.mtime = (uint64_t)st->st_mtim.tv_sec, .mtimensec = (uint32_t)st->st_mtim.tv_nsec,
-		.ctime = (uint64_t)st->st_ctim.tv_sec, .ctimensec = (uint32_t)st->st_ctim.tv_nsec,
-		.mode = st->st_mode, .nlink = (uint32_t)st->st_nlink, .uid = st->st_uid,
-		.gid = st->st_gid, .blksize = (uint32_t)st->st_blksize,
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.blocks = (uint64_t)st->st_blocks,
+		.atime = (uint64_t)st->st_atim.tv_sec,
+		.atimensec = (uint32_t)st->st_atim.tv_nsec,
+		.mtime = (uint64_t)st->st_mtim.tv_sec,
+		.mtimensec = (uint32_t)st->st_mtim.tv_nsec,
+		.ctime = (uint64_t)st->st_ctim.tv_sec,
+		.ctimensec = (uint32_t)st->st_ctim.tv_nsec,
+		.mode = st->st_mode,
+		.nlink = (uint32_t)st->st_nlink,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.blksize = (uint32_t)st->st_blksize,
 	};
 }
 
 static int send_create(fuse_req_t req, const struct reply *r)
 {
-	struct { struct fuse_entry_out entry; struct fuse_open_out open; } out = {
-		.entry = { .nodeid = r->entry.ino, .entry_valid = (uint64_t)r->entry.entry_timeout,
+	struct {
+		struct fuse_entry_out entry;
+		struct fuse_open_out open;
+	} out = {
+		.entry = { .nodeid = r->entry.ino,
+			   .entry_valid = (uint64_t)r->entry.entry_timeout,
 			   .attr = attr_of(&r->entry.attr) },
 		.open = { .fh = r->fh, .open_flags = r->open_flags },
 	};

@@ -8,33 +8,33 @@
 #include "state/fs.h"
 
 enum reply_kind {
-	REPLY_DONE,			/* it is done; there is nothing to say */
-	REPLY_NOTHING,			/* FORGET: the kernel wants no reply */
-	REPLY_DATA,			/* data, len */
-	REPLY_ANSWER,			/* the answer's text, from off: copied when it is sent */
-	REPLY_WRITTEN,			/* number: bytes */
-	REPLY_READY,			/* number: POLLIN, … */
-	REPLY_PLACE,			/* number: an offset */
-	REPLY_IOCTL,			/* data, len: what the ioctl gives back */
-	REPLY_LINK,			/* data: a string */
-	REPLY_ENTRY,			/* entry */
-	REPLY_ATTR,			/* entry.attr, entry.attr_timeout */
-	REPLY_OPEN,			/* fh, open_flags */
-	REPLY_CREATE,			/* entry, fh, open_flags */
-	REPLY_STATFS,			/* statfs */
+	REPLY_DONE,    /* it is done; there is nothing to say */
+	REPLY_NOTHING, /* FORGET: the kernel wants no reply */
+	REPLY_DATA,    /* data, len */
+	REPLY_ANSWER,  /* the answer's text, from off: copied when it is sent */
+	REPLY_WRITTEN, /* number: bytes */
+	REPLY_READY,   /* number: POLLIN, … */
+	REPLY_PLACE,   /* number: an offset */
+	REPLY_IOCTL,   /* data, len: what the ioctl gives back */
+	REPLY_LINK,    /* data: a string */
+	REPLY_ENTRY,   /* entry */
+	REPLY_ATTR,    /* entry.attr, entry.attr_timeout */
+	REPLY_OPEN,    /* fh, open_flags */
+	REPLY_CREATE,  /* entry, fh, open_flags */
+	REPLY_STATFS,  /* statfs */
 };
 
 struct reply {
 	enum reply_kind kind;
-	int error;			/* errno: this, and nothing else; 0 */
+	int error; /* errno: this, and nothing else; 0 */
 	uint64_t number;
 	const char *data;
-	size_t len;			/* ANSWER: at the most so many bytes */
+	size_t len; /* ANSWER: at the most so many bytes */
 	struct object *ob;
 	const struct ipc_answer *answer;
 	size_t off;
 	uint64_t fh;
-	uint32_t open_flags;		/* FOPEN_* */
+	uint32_t open_flags; /* FOPEN_* */
 	union {
 		struct fuse_entry_param entry;
 		struct statvfs statfs;
@@ -54,7 +54,7 @@ void reply_result(struct reply *r, int64_t result, bool written);
  * held meanwhile: the kernel copies it to the caller, who may want that lock at once.
  */
 int reply_send(fuse_req_t req, const struct reply *r);
-int reply_error(fuse_req_t req, int error);	/* 0: it is done */
+int reply_error(fuse_req_t req, int error); /* 0: it is done */
 /* The kernel is to hear nothing, now or from this request. */
 void reply_drop(fuse_req_t req);
 /* To one of which only its number is known. (One that the kernel does not know any more is no harm.) */

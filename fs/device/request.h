@@ -19,46 +19,46 @@
 
 #include "device/reply.h"
 
-#define UNIQUE_RESENT	(1ull << 63)	/* in the number of a request that is sent again */
+#define UNIQUE_RESENT (1ull << 63) /* in the number of a request that is sent again */
 
 enum outcome { DONE, WAIT, STALLED };
 
 /* How a request is put aside. Kept with it: what is here it finds again when it is dealt with anew. */
 struct aside {
-	struct object *ob;		/* it has to wait for this one; NULL */
-	bool later;			/* for something else than the lock: without a limit */
-	bool looks;			/* when it is late it is dealt with, without the lock: … */
-	bool unlocked;			/* … now */
-	bool told;			/* a FLUSH whose caller waits no longer */
-	bool killed;			/* a FLUSH: its process was ending by a signal, … */
-	uint32_t closer;		/* … and is this one; 0: not known */
+	struct object *ob; /* it has to wait for this one; NULL */
+	bool later;        /* for something else than the lock: without a limit */
+	bool looks;        /* when it is late it is dealt with, without the lock: … */
+	bool unlocked;     /* … now */
+	bool told;         /* a FLUSH whose caller waits no longer */
+	bool killed;       /* a FLUSH: its process was ending by a signal, … */
+	uint32_t closer;   /* … and is this one; 0: not known */
 };
 
 struct request {
-	fuse_req_t req;			/* libfuse's */
+	fuse_req_t req; /* libfuse's */
 	struct caller by;
 	uint32_t opcode;
-	uint64_t ino;			/* the nodeid; of a name: its directory's */
-	uint64_t fh;			/* of an open file */
-	int flags;			/* the open file's, as open(2)'s */
+	uint64_t ino; /* the nodeid; of a name: its directory's */
+	uint64_t fh;  /* of an open file */
+	int flags;    /* the open file's, as open(2)'s */
 	struct aside aside;
 
 	/* What is asked for; the handler knows what of it. */
-	const char *name, *new_name;	/* SYMLINK: … */
+	const char *name, *new_name; /* SYMLINK: … */
 	uint64_t new_dir;
 	mode_t mode;
 	const struct stat *attr;
-	bool open;			/* SETATTR: ftruncate(2) */
-	size_t size;			/* READ, READDIR: bytes wanted; WRITE, IOCTL: bytes of `data` */
+	bool open;   /* SETATTR: ftruncate(2) */
+	size_t size; /* READ, READDIR: bytes wanted; WRITE, IOCTL: bytes of `data` */
 	uint64_t off, len;
 	const char *data;
-	int how;			/* flock(2)'s operation, FALLOCATE's mode, … */
-	unsigned int cmd;		/* IOCTL; RENAME: flags; SETATTR: what is to be set */
-	uint32_t events;		/* POLL */
-	uint64_t poll_kh;		/* POLL: the kernel's name for whoever polls */
-	bool asks;			/* POLL: to be notified */
-	bool by_cache;			/* READ: the page cache reads: mapped.c */
-	bool unprivileged;		/* WRITE: by one who does not keep setuid and setgid bits */
+	int how;           /* flock(2)'s operation, FALLOCATE's mode, … */
+	unsigned int cmd;  /* IOCTL; RENAME: flags; SETATTR: what is to be set */
+	uint32_t events;   /* POLL */
+	uint64_t poll_kh;  /* POLL: the kernel's name for whoever polls */
+	bool asks;         /* POLL: to be notified */
+	bool by_cache;     /* READ: the page cache reads: mapped.c */
+	bool unprivileged; /* WRITE: by one who does not keep setuid and setgid bits */
 
 	/* What the handler found, and asks the engine. */
 	struct target t;
@@ -67,7 +67,7 @@ struct request {
 	struct ipc_call call;
 
 	struct reply reply;
-	bool settle_first;		/* what it changed is settled before it is told so */
+	bool settle_first; /* what it changed is settled before it is told so */
 };
 
 /* ---- for handlers: what it comes to ---- */

@@ -88,7 +88,7 @@ bool abandon_waiters(uint64_t unique)
 		if (!ob || object_lock_patiently(ob) < 0)
 			continue;
 		o = &ob->o;
-		if (o->h->unique != unique)	/* first: those who leave now are noted too */
+		if (o->h->unique != unique) /* first: those who leave now are noted too */
 			end_noted(o);
 		LIST_EACH(o, &o->h->granted, r) {
 			if (!waiter_is_request(waiter_at(o, r)))

@@ -51,7 +51,8 @@ static int type_of_name(const char *name, bool directory)
 }
 
 /* May it be made here? 0: it may, and is to be a `new`. */
-static int may_make(struct request *rq, bool directory, struct target *dir, struct ipc_new_node *new)
+static int may_make(struct request *rq, bool directory, struct target *dir,
+		    struct ipc_new_node *new)
 {
 	int r = writable_dir(rq->ino, dir);
 
@@ -94,8 +95,12 @@ static int make_files(const struct ipc_new_node *new, ref_t *ret)
 static int make(struct request *rq, bool directory, struct node **ret)
 {
 	struct ipc_new_node new = {
-		.mode = rq->mode & 07777, .uid = rq->by.uid, .gid = rq->by.gid, .name = rq->name,
-		.name_len = strlen(rq->name), .unique = rq->by.unique,
+		.mode = rq->mode & 07777,
+		.uid = rq->by.uid,
+		.gid = rq->by.gid,
+		.name = rq->name,
+		.name_len = strlen(rq->name),
+		.unique = rq->by.unique,
 	};
 	struct target dir;
 	ref_t ref;
@@ -110,7 +115,7 @@ static int make(struct request *rq, bool directory, struct node **ret)
 		return r;
 	*ret = tree_insert(ref);
 	if (!*ret)
-		abort();	/* an index that is not true is worse than a restart */
+		abort(); /* an index that is not true is worse than a restart */
 	store_chmod(*ret);
 	touch_dir(dir.node);
 	return 0;
@@ -175,8 +180,8 @@ enum outcome name_create(struct request *rq)
 	if (r == 0)
 		r = n ? open_new(rq, n, &write) : -ENOENT;
 	if (r < 0) {
-		nodeid_forget(rp->entry.ino, 1);	/* the kernel does not hear of it */
-		if (n && r != -EBUSY)		/* (that one is dealt with again) */
+		nodeid_forget(rp->entry.ino, 1); /* the kernel does not hear of it */
+		if (n && r != -EBUSY)            /* (that one is dealt with again) */
 			unmake(rq, n);
 		return done(rq, r);
 	}
@@ -195,7 +200,7 @@ static int remove_node(struct request *rq, struct node *n)
 	attr_recall(n);
 	if (n->type != IPC_DIR && node_block(n)->active && !ob)
 		ob = object_of(n, &e);
-	if (ob && object_try(ob) == 0)	/* if it is damaged, whoever waits for it is told */
+	if (ob && object_try(ob) == 0) /* if it is damaged, whoever waits for it is told */
 		object_unlock(ob);
 	names_remove(&fs.mount, n->ref, true, rq->by.unique);
 	tree_detach(n);
@@ -251,7 +256,7 @@ static int unlink_name(struct request *rq)
 
 enum outcome name_unlink(struct request *rq)
 {
-	rq->settle_first = true;	/* what it took is free when the call returns */
+	rq->settle_first = true; /* what it took is free when the call returns */
 	return done(rq, unlink_name(rq));
 }
 
@@ -291,8 +296,9 @@ static int may_be_called(const struct node *n, const char *name)
 	if (strlen(name) > IPC_NAME_MAX)
 		return -ENAMETOOLONG;
 	type = type_of_name(name, node_is_dir(n));
-	if (type < 0)	/* a directory under an object's name is a change of type */
-		return ipc_type_by_name(name, strlen(name)) && !strchr(name, '@') ? -EPERM : -EINVAL;
+	if (type < 0) /* a directory under an object's name is a change of type */
+		return ipc_type_by_name(name, strlen(name)) && !strchr(name, '@') ? -EPERM :
+										    -EINVAL;
 	return (uint32_t)type == n->type ? 0 : -EPERM;
 }
 
@@ -304,7 +310,7 @@ static int may_move(const struct request *rq, struct node *n, const struct targe
 	int r;
 
 	for (const struct node *p = to->node; p; p = p->parent)
-		if (p == n)		/* into itself; the kernel looks first */
+		if (p == n) /* into itself; the kernel looks first */
 			return -EINVAL;
 	r = may_be_called(n, rq->new_name);
 	if (r < 0)

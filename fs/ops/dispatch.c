@@ -25,9 +25,14 @@ static void read_header(const void *msg, size_t n, bool again, const struct asid
 	const struct fuse_in_header *h = msg;
 
 	now = (struct request){
-		.by = { .unique = h->unique & ~UNIQUE_RESENT, .resent = again || h->unique & UNIQUE_RESENT,
-			.tid = h->pid, .uid = h->uid, .gid = h->gid },
-		.opcode = h->opcode, .ino = h->nodeid, .aside = *as,
+		.by = { .unique = h->unique & ~UNIQUE_RESENT,
+			.resent = again || h->unique & UNIQUE_RESENT,
+			.tid = h->pid,
+			.uid = h->uid,
+			.gid = h->gid },
+		.opcode = h->opcode,
+		.ino = h->nodeid,
+		.aside = *as,
 	};
 	if (h->opcode == FUSE_POLL && n >= sizeof(*h) + sizeof(struct fuse_poll_in))
 		now.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
@@ -35,8 +40,8 @@ static void read_header(const void *msg, size_t n, bool again, const struct asid
 		now.unprivileged = ((const struct fuse_write_in *)(h + 1))->write_flags &
 				   FUSE_WRITE_KILL_SUIDGID;
 	if (h->opcode == FUSE_READ && n >= sizeof(*h) + sizeof(struct fuse_read_in))
-		now.by_cache = !(((const struct fuse_read_in *)(h + 1))->read_flags &
-				 FUSE_READ_LOCKOWNER);
+		now.by_cache =
+			!(((const struct fuse_read_in *)(h + 1))->read_flags & FUSE_READ_LOCKOWNER);
 }
 
 static struct request *begin(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
@@ -58,7 +63,8 @@ static struct request *begin_name(fuse_req_t req, fuse_ino_t parent, const char 
 }
 
 /* One that may wait, and then be interrupted: before anything is locked (park.c). */
-static struct request *begin_to_wait(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
+static struct request *begin_to_wait(fuse_req_t req, fuse_ino_t ino,
+				     const struct fuse_file_info *fi)
 {
 	fuse_req_interrupt_func(req, parked_interrupted, NULL);
 	return begin(req, ino, fi);
@@ -209,7 +215,7 @@ static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	rq->events = fi->poll_events;
 	rq->asks = ph != NULL;
 	if (ph)
-		fuse_pollhandle_destroy(ph);	/* its kh is all that we need: see notify_poll() */
+		fuse_pollhandle_destroy(ph); /* its kh is all that we need: see notify_poll() */
 	end(rq, file_poll(rq));
 }
 
@@ -374,10 +380,10 @@ static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 
 static void on_init(void *userdata, struct fuse_conn_info *conn)
 {
-	conn->want |= conn->capable & (FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_POSIX_LOCKS |
-				       FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_READDIRPLUS |
-				       FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
-				       FUSE_CAP_ASYNC_DIO);
+	conn->want |= conn->capable &
+		      (FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_ATOMIC_O_TRUNC |
+		       FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
+		       FUSE_CAP_ASYNC_DIO);
 	/* Otherwise nobody takes setuid and setgid bits off at chown(2) and truncate(2). */
 	conn->want &= ~(unsigned int)FUSE_CAP_HANDLE_KILLPRIV;
 	/* Splicing costs more than it saves for small messages. */
@@ -391,15 +397,35 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 
 const struct fuse_lowlevel_ops fs_ops = {
 	.init = on_init,
-	.lookup = on_lookup, .forget = on_forget, .forget_multi = on_forget_multi,
-	.getattr = on_getattr, .setattr = on_setattr, .readlink = on_readlink,
-	.mknod = on_mknod, .mkdir = on_mkdir, .unlink = on_unlink, .rmdir = on_rmdir,
-	.symlink = on_symlink, .rename = on_rename, .link = on_link,
-	.opendir = on_opendir, .readdir = on_readdir, .readdirplus = on_readdirplus,
-	.statfs = on_statfs, .create = on_create,
-	.open = on_open, .read = on_read, .write = on_write, .flush = on_flush,
-	.release = on_release, .flock = on_flock, .getlk = on_getlk, .setlk = on_setlk,
-	.ioctl = on_ioctl, .poll = on_poll, .copy_file_range = on_copy_file_range,
+	.lookup = on_lookup,
+	.forget = on_forget,
+	.forget_multi = on_forget_multi,
+	.getattr = on_getattr,
+	.setattr = on_setattr,
+	.readlink = on_readlink,
+	.mknod = on_mknod,
+	.mkdir = on_mkdir,
+	.unlink = on_unlink,
+	.rmdir = on_rmdir,
+	.symlink = on_symlink,
+	.rename = on_rename,
+	.link = on_link,
+	.opendir = on_opendir,
+	.readdir = on_readdir,
+	.readdirplus = on_readdirplus,
+	.statfs = on_statfs,
+	.create = on_create,
+	.open = on_open,
+	.read = on_read,
+	.write = on_write,
+	.flush = on_flush,
+	.release = on_release,
+	.flock = on_flock,
+	.getlk = on_getlk,
+	.setlk = on_setlk,
+	.ioctl = on_ioctl,
+	.poll = on_poll,
+	.copy_file_range = on_copy_file_range,
 	.fallocate = on_fallocate,
 	.lseek = on_lseek,
 };

@@ -7,7 +7,7 @@
 
 struct aside;
 
-extern const struct fuse_lowlevel_ops fs_ops;	/* what libfuse calls back */
+extern const struct fuse_lowlevel_ops fs_ops; /* what libfuse calls back */
 /*
  * Deal with one message of the kernel's. again: for the second time. true: it is to be put aside, as
  * *as says, which is what its last time left.

@@ -28,7 +28,7 @@ static int go_to_lock(struct request *rq, struct object *lock)
 		object_unlock(rq->ob);
 		return -EACCES;
 	}
-	rq->call.pid = proc_pid(rq->by.tid);	/* the other object's file has to know it truly */
+	rq->call.pid = proc_pid(rq->by.tid); /* the other object's file has to know it truly */
 	r = monitor_flock(rq, lock, how, &fh);
 	object_leave(rq->ob);
 	if (r == 0 && fh)
@@ -65,7 +65,7 @@ enum outcome file_flock(struct request *rq)
 	struct object *lock;
 	int r;
 
-	if (rq->fh & FH_PLAIN || !rq->fh)	/* 0: a directory */
+	if (rq->fh & FH_PLAIN || !rq->fh) /* 0: a directory */
 		return done(rq, -EOPNOTSUPP);
 	r = enter(rq);
 	if (r < 0)
@@ -113,7 +113,7 @@ static int ioctl_limit(struct request *rq, int64_t v)
 
 static int ioctl_next(struct request *rq)
 {
-	int64_t n = -1;			/* stalled: a read would wait */
+	int64_t n = -1; /* stalled: a read would wait */
 	int r = enter_to_look(rq);
 	bool plain;
 
@@ -126,14 +126,14 @@ static int ioctl_next(struct request *rq)
 		object_leave(rq->ob);
 	memcpy(reply_buffer(), &n, sizeof(n));
 	rq->reply.len = sizeof(n);
-	return plain ? -ENOTTY : 0;	/* as of any plain file */
+	return plain ? -ENOTTY : 0; /* as of any plain file */
 }
 
 static int ioctl_direct(struct request *rq)
 {
 	int r;
 
-	if (rq->cmd == LIB_IOC_KICK) {	/* if it is stalled now, it is looked at later */
+	if (rq->cmd == LIB_IOC_KICK) { /* if it is stalled now, it is looked at later */
 		r = enter_unlocked(rq);
 		if (r < 0 || object_lock(rq->ob) == -EBUSY)
 			return no_handle(r);
@@ -186,9 +186,9 @@ static int seek_extent(uint64_t ino, off_t off, int whence, off_t *ret)
 		return r;
 	if (t.sub != SUB_SELF || !node_is(t.node, TYPE_MEMORY | TYPE_TEXT))
 		return -EINVAL;
-	t.timeout = -1;		/* NAME@SECONDS may show another size */
+	t.timeout = -1; /* NAME@SECONDS may show another size */
 	target_attr(&t, &st);
-	end = st.st_size + node_is(t.node, TYPE_TEXT);	/* a value is read with a newline */
+	end = st.st_size + node_is(t.node, TYPE_TEXT); /* a value is read with a newline */
 	if (off < 0 || off >= end)
 		return -ENXIO;
 	*ret = whence == SEEK_HOLE ? end : off;

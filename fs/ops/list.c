@@ -4,7 +4,7 @@
 #include "ctl/ctl.h"
 #include "ops/dir.h"
 
-#define MAX_LIST (128u * 1024)	/* bytes of one READDIR */
+#define MAX_LIST (128u * 1024) /* bytes of one READDIR */
 
 /* The entry behind `cookie`: false at the end. */
 static bool next_entry(const struct target *dir, uint64_t cookie, char *name, uint64_t *ret_base,
@@ -48,8 +48,8 @@ static bool next_entry(const struct target *dir, uint64_t cookie, char *name, ui
 	return true;
 }
 
-static size_t add_entry(const struct request *rq, char *buf, size_t size, const char *name, uint64_t base,
-			uint64_t cookie, bool plus, uint64_t dot)
+static size_t add_entry(const struct request *rq, char *buf, size_t size, const char *name,
+			uint64_t base, uint64_t cookie, bool plus, uint64_t dot)
 {
 	struct fuse_entry_param e = { .attr = { .st_mode = S_IFDIR } };
 	struct target t;
@@ -66,13 +66,14 @@ static size_t add_entry(const struct request *rq, char *buf, size_t size, const 
 				e.attr_timeout = PLUS_TIMEOUT;
 				attr_listed(t.node);
 			}
-		} else {		/* (of what has no nodeid the kernel keeps nothing) */
+		} else { /* (of what has no nodeid the kernel keeps nothing) */
 			e.attr.st_mode = t.sub >= SUB_CTL ? (ctl_is_dir(&t) ? S_IFDIR : S_IFREG) :
-				t.sub == SUB_SELF && node_is_dir(t.node) ? S_IFDIR : S_IFREG;
+					 t.sub == SUB_SELF && node_is_dir(t.node) ? S_IFDIR :
+										    S_IFREG;
 		}
 		e.attr.st_ino = base;
 	} else {
-		e.attr.st_ino = dot;	/* . and ..: the kernel knows better; 0 would be left out */
+		e.attr.st_ino = dot; /* . and ..: the kernel knows better; 0 would be left out */
 	}
 	return plus ? fuse_add_direntry_plus(rq->req, buf, size, name, &e, (off_t)cookie) :
 		      fuse_add_direntry(rq->req, buf, size, name, &e.attr, (off_t)cookie);
@@ -89,7 +90,8 @@ enum outcome dir_read(struct request *rq, bool plus)
 	if (r < 0)
 		return done(rq, r);
 	while (next_entry(dir, cookie, name, &base, &next)) {
-		size_t n = add_entry(rq, buf + used, size - used, name, base, next, plus, dir->base);
+		size_t n =
+			add_entry(rq, buf + used, size - used, name, base, next, plus, dir->base);
 
 		if (n > size - used)
 			break;

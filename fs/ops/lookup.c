@@ -187,7 +187,7 @@ int64_t time_of(const struct timespec *ts, bool now)
 
 	if (now)
 		clock_gettime(CLOCK_REALTIME, &t);
-	if (t.tv_sec > TIME_MOST)	/* utimensat(2) takes any; nanoseconds last for 292 years */
+	if (t.tv_sec > TIME_MOST) /* utimensat(2) takes any; nanoseconds last for 292 years */
 		t.tv_sec = TIME_MOST;
 	if (t.tv_sec < -TIME_MOST)
 		t.tv_sec = -TIME_MOST;
@@ -289,8 +289,11 @@ enum outcome mount_statfs(struct request *rq)
 {
 	struct ipc_mount *b = mount_body();
 	struct statvfs s = {
-		.f_bsize = 4096, .f_frsize = 4096, .f_namemax = IPC_NAME_MAX,
-		.f_blocks = b->memory_limit / 4096, .f_files = b->object_limit,
+		.f_bsize = 4096,
+		.f_frsize = 4096,
+		.f_namemax = IPC_NAME_MAX,
+		.f_blocks = b->memory_limit / 4096,
+		.f_files = b->object_limit,
 	};
 
 	s.f_bfree = b->memory < b->memory_limit ? (b->memory_limit - b->memory) / 4096 : 0;

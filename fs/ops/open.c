@@ -22,14 +22,15 @@
 #define OPENED_TO_EXECUTE 0x20
 
 #ifndef FOPEN_NOFLUSH
-#define FOPEN_NOFLUSH	(1 << 5)
+#define FOPEN_NOFLUSH (1 << 5)
 #endif
 
 /* Arrays and values are the same to whoever looks and to whoever reads. */
 static bool only_looks(const struct object *ob, uint32_t kind, int flags)
 {
 	return ob->o.h->take == TAKE_RW && kind == HANDLE_OBJECT &&
-	       !ipc_is(&ob->o, TYPE_MEMORY | TYPE_TEXT) && (flags & (O_ACCMODE | O_ASYNC)) == O_RDONLY;
+	       !ipc_is(&ob->o, TYPE_MEMORY | TYPE_TEXT) &&
+	       (flags & (O_ACCMODE | O_ASYNC)) == O_RDONLY;
 }
 
 /* A value is a plain file; what is opened read-only is a file of answers, but for make's tokens. */
@@ -40,7 +41,8 @@ static bool has_position(const struct ipc_obj *o, uint32_t kind, int flags)
 	return (flags & O_ACCMODE) == O_RDONLY && !(kind == HANDLE_OBJECT && ipc_is_jobserver(o));
 }
 
-static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, uint32_t kind, int flags)
+static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, uint32_t kind,
+			     int flags)
 {
 	int mode = flags & O_ACCMODE;
 	uint32_t f = 0;
@@ -93,8 +95,13 @@ int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, ui
 {
 	const struct ctl_file *c = ctl_of(t);
 	struct ipc_opening how = {
-		.kind = c ? c->kind : HANDLE_OBJECT, .oflags = (uint32_t)rq->flags, .tid = rq->by.tid,
-		.uid = rq->by.uid, .nodeid = t->nodeid, .unique = rq->by.unique, .timeout = t->timeout,
+		.kind = c ? c->kind : HANDLE_OBJECT,
+		.oflags = (uint32_t)rq->flags,
+		.tid = rq->by.tid,
+		.uid = rq->by.uid,
+		.nodeid = t->nodeid,
+		.unique = rq->by.unique,
+		.timeout = t->timeout,
 	};
 	struct object *ob;
 	ref_t handle;
@@ -104,7 +111,7 @@ int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, ui
 	if (!ob)
 		return r;
 	how.flags = handle_flags(t, &ob->o, how.kind, rq->flags);
-	if (ob->o.ops->unhold)		/* whose are its holds? */
+	if (ob->o.ops->unhold) /* whose are its holds? */
 		how.pid = proc_pid(how.tid);
 	r = object_enter(rq, ob);
 	if (r < 0)
@@ -128,7 +135,7 @@ static bool opened_already(const struct request *rq)
 	struct object *ob = rq->by.resent && n->type != IPC_DIR ? object_of(n, &r) : NULL;
 	bool yes;
 
-	if (!ob || object_lock(ob) < 0)	/* (then open_object() meets the same) */
+	if (!ob || object_lock(ob) < 0) /* (then open_object() meets the same) */
 		return ob != NULL;
 	yes = again_opened(rq, ob) != 0;
 	object_unlock(ob);
@@ -277,7 +284,7 @@ int close_early(struct request *rq, bool whole)
 	int r = enter_to_close(rq);
 
 	if (r < 0)
-		return r == -EBADF ? 0 : r;	/* it is closed: this one came twice */
+		return r == -EBADF ? 0 : r; /* it is closed: this one came twice */
 	if (whole && rq->hd->flags & HANDLE_LIB)
 		close_it(&rq->t, rq->ob, rq->hd);
 	else
@@ -305,7 +312,7 @@ void close_unfetched(uint64_t unique)
 			continue;
 		r = opened_by(n->ob, unique);
 		hd = r ? handle_at(&n->ob->o, r) : NULL;
-		if (!hd || !is_dying(hd->tid)) {	/* who lives was answered */
+		if (!hd || !is_dying(hd->tid)) { /* who lives was answered */
 			object_unlock(n->ob);
 			continue;
 		}
@@ -335,7 +342,8 @@ static int flush_line(struct request *rq)
 /* There is no line to be completed: then a close() does not even wait for the lock (held.c). */
 static bool nothing_to_flush(struct request *rq)
 {
-	struct object *ob = !rq->by.resent && target_of(rq->ino, &rq->t) == 0 ? rq->t.node->ob : NULL;
+	struct object *ob = !rq->by.resent && target_of(rq->ino, &rq->t) == 0 ? rq->t.node->ob :
+										NULL;
 	struct ipc_handle *hd;
 
 	if (!ob || ob->o.damage)
@@ -354,7 +362,7 @@ enum outcome file_flush(struct request *rq)
 	if (rq->fh & FH_PLAIN || nothing_to_flush(rq))
 		return done(rq, 0);
 	r = enter(rq);
-	if (r == -EBUSY)		/* put aside */
+	if (r == -EBUSY) /* put aside */
 		held_closer(rq, &pid, &killed);
 	if (r < 0)
 		return done(rq, 0);

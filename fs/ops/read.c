@@ -45,14 +45,18 @@ static enum outcome give_rest(struct request *rq, size_t off)
 
 	object_leave(rq->ob);
 	rq->reply = (struct reply){
-		.kind = REPLY_ANSWER, .ob = rq->ob, .answer = a, .off = off, .len = n,
+		.kind = REPLY_ANSWER,
+		.ob = rq->ob,
+		.answer = a,
+		.off = off,
+		.len = n,
 	};
 	return DONE;
 }
 
 static const uint32_t op_of_kind[] = {
 	[HANDLE_OBJECT] = OP_READ, [HANDLE_STREAM] = OP_STREAM, [HANDLE_DRAIN] = OP_STREAM,
-	[HANDLE_LEASE] = OP_LEASE, [HANDLE_JOIN] = OP_JOIN, [HANDLE_CHANGED] = OP_CHANGED,
+	[HANDLE_LEASE] = OP_LEASE, [HANDLE_JOIN] = OP_JOIN,     [HANDLE_CHANGED] = OP_CHANGED,
 };
 
 /*
@@ -75,7 +79,11 @@ static enum outcome read_value(struct request *rq)
 	if (r < 0)
 		return done(rq, r);
 	rq->reply = (struct reply){
-		.kind = REPLY_ANSWER, .ob = rq->ob, .answer = a, .off = off - a->base, .len = c->max,
+		.kind = REPLY_ANSWER,
+		.ob = rq->ob,
+		.answer = a,
+		.off = off - a->base,
+		.len = c->max,
 	};
 	return DONE;
 }
@@ -95,8 +103,8 @@ static enum outcome read_unlocked(struct request *rq)
 {
 	if (rq->hd->flags & HANDLE_LOOK)
 		return plain_read(rq);
-	return done_buffer(rq, array_read(rq->ob, reply_buffer(), rq->size < MAX_IO ? rq->size : MAX_IO,
-					  rq->off));
+	return done_buffer(rq, array_read(rq->ob, reply_buffer(),
+					  rq->size < MAX_IO ? rq->size : MAX_IO, rq->off));
 }
 
 /* special: see lib_call() */
@@ -169,13 +177,13 @@ static enum outcome read_locked(struct request *rq)
 	c->done = SIZE_MAX;
 	if (again_call(rq, &r))
 		c->got = hd->hand;
-	else if (c->done != SIZE_MAX)	/* the rest that it was given before */
+	else if (c->done != SIZE_MAX) /* the rest that it was given before */
 		return give_rest(rq, c->done);
 	else if (!special && in_hand(ob, hd, c->pos, &off))
 		return give_rest(rq, off);
 	else if (!c->pos || hd->flags & HANDLE_POSITION)
 		r = take(rq);
-	else {		/* A later part of a read() that the kernel has split: it has something already. */
+	else { /* A later part of a read() that the kernel has split: it has something already. */
 		object_unlock(ob);
 		return done_data(rq, NULL, 0);
 	}
@@ -197,6 +205,6 @@ enum outcome file_read(struct request *rq)
 		return done(rq, r);
 	if (!needs_no_lock(rq))
 		return read_locked(rq);
-	object_unlock(rq->ob);		/* it was not looked at before */
+	object_unlock(rq->ob); /* it was not looked at before */
 	return found_unlocked(rq) ? read_unlocked(rq) : done(rq, -EIO);
 }

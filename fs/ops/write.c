@@ -20,10 +20,10 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 	bool whole = ipc_is(&ob->o, TYPE_TEXT) || bytes;
 	int r = 0;
 
-	if (c->pos > size)		/* says the object's file, after a restart */
+	if (c->pos > size) /* says the object's file, after a restart */
 		return -EIO;
 	for (int pass = 0; pass < 2; pass++) {
-		size_t done = c->pos;		/* before a restart */
+		size_t done = c->pos; /* before a restart */
 
 		do {
 			const char *nl = whole ? NULL : memchr(buf + done, '\n', size - done);
@@ -38,7 +38,7 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 				c->more = done + n < size;
 				r = ipc_give(&ob->o, c, &cmd);
 				c->done = 0;
-				if (c->more)	/* who waits sees each of them: `set`, `clear` */
+				if (c->more) /* who waits sees each of them: `set`, `clear` */
 					ipc_pump(&ob->o);
 			}
 			if (r < 0)
@@ -191,6 +191,6 @@ enum outcome file_write(struct request *rq)
 		return done(rq, r);
 	if (!ipc_is(&rq->ob->o, TYPE_MEMORY))
 		return write_locked(rq);
-	return wrote(rq, array_write(rq->ob, rq->data, rq->size, rq->flags & O_APPEND ?
-				     rq->ob->o.h->b.array.length : rq->off));
+	return wrote(rq, array_write(rq->ob, rq->data, rq->size,
+				     rq->flags & O_APPEND ? rq->ob->o.h->b.array.length : rq->off));
 }

@@ -25,7 +25,10 @@
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
 
-#define OPT(text, field) { text, offsetof(struct options, field), 0 }
+#define OPT(text, field)                                 \
+	{                                                \
+		text, offsetof(struct options, field), 0 \
+	}
 
 enum { KEY_KEEP = 100 };
 
@@ -36,7 +39,7 @@ static const struct fuse_opt option_table[] = {
 	OPT("message=%s", message),
 	OPT("framing=%s", framing),
 	OPT("take=%s", take),
-	{ "no_resend", offsetof(struct options, no_resend), true },	/* for tests */
+	{ "no_resend", offsetof(struct options, no_resend), true }, /* for tests */
 	FUSE_OPT_END,
 };
 
@@ -51,7 +54,8 @@ static void usage(const char *name)
 	       "    -o message=SIZE        size limit of one message (default and maximum: %u)\n"
 	       "    -o framing=line|record framing of new queues (default: line)\n"
 	       "    -o take=any|rw         rw: read-only handles of new objects only look (default: any)\n\n"
-	       "FUSE options:\n", name, IPC_MESSAGE_MAX);
+	       "FUSE options:\n",
+	       name, IPC_MESSAGE_MAX);
 	fuse_cmdline_help();
 	fuse_lowlevel_help();
 }
@@ -79,8 +83,8 @@ static int parse_limits(struct options *o)
 	o->object_limit = 1 << 20;
 	o->message_limit = IPC_MESSAGE_MAX;
 	o->new_framing = FRAMING_LINE;
-	if (o->memory && (text_size(o->memory, total, &o->memory_limit) < 0 ||
-			  o->memory_limit < 256 * 1024))
+	if (o->memory &&
+	    (text_size(o->memory, total, &o->memory_limit) < 0 || o->memory_limit < 256 * 1024))
 		return fail("memory", "must be a size of at least 256K");
 	if (o->objects && (text_size(o->objects, 0, &o->object_limit) < 0 || !o->object_limit))
 		return fail("objects", "must be a number of at least 1");
@@ -132,8 +136,10 @@ static void warn_timeouts(void)
 		if (fd < 0)
 			continue;
 		if (read(fd, buf, sizeof(buf) - 1) > 0 && strtoul(buf, NULL, 10))
-			log_line(LOG_WARNING, "fs.fuse.%s is %lu s: the kernel will abort this mount "
-				 "if a process waits longer", names[i], strtoul(buf, NULL, 10));
+			log_line(LOG_WARNING,
+				 "fs.fuse.%s is %lu s: the kernel will abort this mount "
+				 "if a process waits longer",
+				 names[i], strtoul(buf, NULL, 10));
 		close(fd);
 	}
 }
@@ -148,8 +154,11 @@ static void say_what_is_hidden(const char *mountpoint)
 		return;
 	while ((e = readdir(dir)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) {
-			log_line(LOG_WARNING, "%s is not empty: its files (such as %s) are hidden while ipcfs is "
-				 "mounted over them", mountpoint, e->d_name);
+			log_line(
+				LOG_WARNING,
+				"%s is not empty: its files (such as %s) are hidden while ipcfs is "
+				"mounted over them",
+				mountpoint, e->d_name);
 			break;
 		}
 	closedir(dir);
@@ -164,8 +173,10 @@ static void warn_logout(void)
 	if (fstat(fs.state_fd, &st) < 0 || stat(STATE_SHM, &shm) < 0 || st.st_dev != shm.st_dev ||
 	    !logind_removes("", geteuid(), pw ? pw->pw_name : NULL))
 		return;
-	log_line(LOG_WARNING, "%s: systemd-logind will remove this state directory at your last logout; "
-		 "see RemoveIPC in ipcfs(1), or run: loginctl enable-linger", fs.opt.state);
+	log_line(LOG_WARNING,
+		 "%s: systemd-logind will remove this state directory at your last logout; "
+		 "see RemoveIPC in ipcfs(1), or run: loginctl enable-linger",
+		 fs.opt.state);
 }
 
 /*
@@ -262,10 +273,11 @@ int main(int argc, char **argv)
 		r = 0;
 		goto out;
 	}
-	if (resumed)		/* looking at the path might ask a worker that there is not */
+	if (resumed) /* looking at the path might ask a worker that there is not */
 		opts.mountpoint = strdup(sh->mountpoint);
 	if (!opts.mountpoint) {
-		fprintf(stderr, "usage: %s [options] MOUNTPOINT\n       %s --help\n", argv[0], argv[0]);
+		fprintf(stderr, "usage: %s [options] MOUNTPOINT\n       %s --help\n", argv[0],
+			argv[0]);
 		goto out;
 	}
 	if (!resumed && check_mountpoint(opts.mountpoint, true))

@@ -168,7 +168,9 @@ int resume_exec(const struct worker_shared *sh, const struct resume *r)
 
 pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_program, int delay_ms)
 {
-	struct resume r = { .fuse_fd = fuse_fd, .shared_fd = shared_fd, .state_fd = fs.state_fd,
+	struct resume r = { .fuse_fd = fuse_fd,
+			    .shared_fd = shared_fd,
+			    .state_fd = fs.state_fd,
 			    .worker = getpid() };
 	const char *program = same_program ? "/proc/self/exe" : sh->exe;
 	char **env;
@@ -233,7 +235,7 @@ void resume_unmount(int fuse_fd, const char *mountpoint)
 	struct pollfd p = { .fd = fuse_fd };
 	bool gone = poll(&p, 1, 0) == 1 && p.revents & POLLERR;
 
-	close(fuse_fd);		/* or whoever looks at the mount now would wait for us */
+	close(fuse_fd); /* or whoever looks at the mount now would wait for us */
 	if (!gone && unmount_lazily(mountpoint) < 0)
 		log_line(LOG_ERR, "cannot unmount %s", mountpoint);
 }
@@ -245,7 +247,8 @@ int resume_clear_dead(const char *mountpoint)
 	int r;
 
 	/* stat() may know the answer from before; statfs() asks. */
-	while (mount_is_ours(mountpoint, &dev) && statfs(mountpoint, &st) < 0 && errno == ENOTCONN) {
+	while (mount_is_ours(mountpoint, &dev) && statfs(mountpoint, &st) < 0 &&
+	       errno == ENOTCONN) {
 		r = unmount_lazily(mountpoint);
 		if (r < 0)
 			return r;

@@ -19,27 +19,27 @@
 #include "base/log.h"
 #include "process/worker.h"
 
-#define QUICK_NS	100000000	/* a worker that lives shorter than this died of itself */
-#define LONG_NS		10000000000	/* one that lived longer may have died of anything */
-#define STARTS_MOST	5		/* attempts to start one, when the reason is there to stay, … */
-#define SHORTAGE_NS	60000000000	/* … and time for them, when it may go */
-#define DEATHS_MOST	10		/* workers in a row that die of what they find */
+#define QUICK_NS    100000000   /* a worker that lives shorter than this died of itself */
+#define LONG_NS     10000000000 /* one that lived longer may have died of anything */
+#define STARTS_MOST 5           /* attempts to start one, when the reason is there to stay, … */
+#define SHORTAGE_NS 60000000000 /* … and time for them, when it may go */
+#define DEATHS_MOST 10          /* workers in a row that die of what they find */
 
 int supervisor_fd = -1;
 
 struct worker {
 	pid_t pid;
-	int fd;				/* pidfd */
+	int fd; /* pidfd */
 	uint64_t born;
-	bool killed;			/* by SIGKILL, so its end was not its fault */
-	char end[80];			/* how it ended */
+	bool killed;  /* by SIGKILL, so its end was not its fault */
+	char end[80]; /* how it ended */
 };
 
 /* Workers that came to nothing, one after the other. */
 struct failures {
-	unsigned int n;			/* none of them served a new request */
-	unsigned int quick;		/* of any kind */
-	uint64_t since;			/* the first of them was started */
+	unsigned int n;     /* none of them served a new request */
+	unsigned int quick; /* of any kind */
+	uint64_t since;     /* the first of them was started */
 };
 
 static int fork_failed(struct worker_shared *sh)
@@ -83,8 +83,9 @@ static bool has_ended(struct worker *w, const struct worker_shared *sh)
 	if (pid == 0 || (pid < 0 && poll(&p, 1, 0) == 0))
 		return false;
 	if (pid < 0) {
-		w->killed = true;		/* it may have been */
-		snprintf(w->end, sizeof(w->end), "worker %d, started by another supervisor, has died", w->pid);
+		w->killed = true; /* it may have been */
+		snprintf(w->end, sizeof(w->end),
+			 "worker %d, started by another supervisor, has died", w->pid);
 	} else if (WIFSIGNALED(status)) {
 		w->killed = WTERMSIG(status) == SIGKILL;
 		snprintf(w->end, sizeof(w->end), "worker %d was killed by signal %d (%s)", w->pid,
@@ -156,7 +157,8 @@ static bool is_shortage(int error)
 	       error == -ENOSPC;
 }
 
-static void count_failure(struct failures *f, const struct worker *w, const struct worker_shared *sh)
+static void count_failure(struct failures *f, const struct worker *w,
+			  const struct worker_shared *sh)
 {
 	uint64_t age = ipc_now() - w->born;
 
@@ -188,11 +190,15 @@ _Noreturn static void give_up(const struct failures *f, const struct worker *w,
 			      const struct worker_shared *sh)
 {
 	if (sh->why[0])
-		log_line(LOG_ERR, "%s; cannot start a worker (%u attempts): %s is dead until it "
-			 "is mounted again", sh->why, f->n, sh->mountpoint);
+		log_line(LOG_ERR,
+			 "%s; cannot start a worker (%u attempts): %s is dead until it "
+			 "is mounted again",
+			 sh->why, f->n, sh->mountpoint);
 	else
-		log_line(LOG_ERR, "%s, the last of %u in a row that served no request: %s is dead "
-			 "until it is mounted again", w->end, f->n, sh->mountpoint);
+		log_line(LOG_ERR,
+			 "%s, the last of %u in a row that served no request: %s is dead "
+			 "until it is mounted again",
+			 w->end, f->n, sh->mountpoint);
 	exit(1);
 }
 
@@ -235,7 +241,8 @@ int supervise(struct fuse_session *se, struct worker_shared *sh, struct resume *
 	if (w.pid && r->restart)
 		signal_worker(&w, SIGKILL);
 	else if (w.pid)
-		log_line(LOG_NOTICE, "process %d supervises worker %d from now on", getpid(), w.pid);
+		log_line(LOG_NOTICE, "process %d supervises worker %d from now on", getpid(),
+			 w.pid);
 	for (;;) {
 		if (w.pid || start_worker(&w, se, r->fuse_fd, sh) == 0) {
 			bool stopping = await_end(&w, sh, r, signals);

@@ -42,18 +42,18 @@
 #include "wait/turn.h"
 #include "wait/park.h"
 
-#define INIT_RESEND	(1u << 7)	/* FUSE_HAS_RESEND >> 32 */
+#define INIT_RESEND (1u << 7) /* FUSE_HAS_RESEND >> 32 */
 
 static struct worker_shared *shared;
-static bool replaying;			/* the INIT that is being dealt with is the stored one */
-static bool fresh = true;		/* no request has been read yet */
-static bool catching_up;		/* requests that the last worker had may still come again */
-static uint64_t dealing;		/* the request in shared->request, until it is answered */
-static uint64_t unfetched;		/* the OPEN in which the last worker died, until it comes again */
+static bool replaying;     /* the INIT that is being dealt with is the stored one */
+static bool fresh = true;  /* no request has been read yet */
+static bool catching_up;   /* requests that the last worker had may still come again */
+static uint64_t dealing;   /* the request in shared->request, until it is answered */
+static uint64_t unfetched; /* the OPEN in which the last worker died, until it comes again */
 static pthread_t loop_thread;
 static int device_fd;
-static size_t left_over;		/* the request in shared->request is to be dealt with again, … */
-static bool again;			/* … and now is */
+static size_t left_over; /* the request in shared->request is to be dealt with again, … */
+static bool again;       /* … and now is */
 
 /* ---- the device ---- */
 
@@ -116,7 +116,7 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 		n = shared->init_len;
 		memcpy(buf, shared->init, (size_t)n);
 		replaying = true;
-	} else if (left_over) {		/* `buf` is where it is */
+	} else if (left_over) { /* `buf` is where it is */
 		n = (ssize_t)left_over;
 		left_over = 0;
 		again = true;
@@ -175,7 +175,8 @@ static const struct fuse_custom_io device = { .read = device_read, .writev = dev
 /* Does the kernel send again what was not answered? It says so in its first request. */
 static bool kernel_resends(void)
 {
-	const struct fuse_init_in *in = (const void *)(shared->init + sizeof(struct fuse_in_header));
+	const struct fuse_init_in *in =
+		(const void *)(shared->init + sizeof(struct fuse_in_header));
 
 	return !fs.opt.no_resend && in->flags & FUSE_INIT_EXT && in->flags2 & INIT_RESEND;
 }
@@ -193,7 +194,7 @@ static void do_without_resend(void)
 	bool found = abandon_waiters(h->len ? h->unique : 0);
 
 	log_line(LOG_WARNING, "this kernel cannot resend requests (Linux 6.9 can): "
-		 "callers that waited got ECONNABORTED");
+			      "callers that waited got ECONNABORTED");
 	if (!h->len || found || h->len > sizeof(shared->request) || h->opcode == FUSE_INTERRUPT ||
 	    h->opcode == FUSE_FORGET || h->opcode == FUSE_BATCH_FORGET || h->opcode == FUSE_INIT)
 		return;
@@ -202,7 +203,7 @@ static void do_without_resend(void)
 		left_over = h->len;
 		return;
 	}
-	reply_to(h->unique, ECONNABORTED, NULL, 0);	/* two have died of it */
+	reply_to(h->unique, ECONNABORTED, NULL, 0); /* two have died of it */
 }
 
 /* ---- the event thread ---- */
@@ -210,7 +211,7 @@ static void do_without_resend(void)
 enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_HELD, EVENT_PROCESS, EVENT_SUPERVISOR };
 
 static int epoll_fd = -1, stop_fd = -1;
-static _Atomic bool stopping;		/* set by the event thread */
+static _Atomic bool stopping; /* set by the event thread */
 
 static void epoll_add(int fd, uint64_t what)
 {
@@ -223,10 +224,10 @@ static void epoll_add(int fd, uint64_t what)
 /* ---- the supervisor's end ---- */
 
 static struct {
-	int fd;				/* its pidfd */
-	pid_t child;			/* if this worker started it */
+	int fd;      /* its pidfd */
+	pid_t child; /* if this worker started it */
 	uint64_t born;
-	unsigned int quick;		/* how many died at once, one after the other */
+	unsigned int quick; /* how many died at once, one after the other */
 } guard = { .fd = -1 };
 
 static void guard_watch(int fd)
@@ -249,13 +250,16 @@ static void supervisor_ended(void)
 	guard.quick = guard.child && ipc_now() - guard.born < 1000000000 ? guard.quick + 1 : 0;
 	/* If the program on disk cannot do it, the one that runs here can. */
 	pid = resume_spawn(shared, device_fd, guard.quick % 2,
-			   guard.quick > 7 ? 10000 : guard.quick ? 50 << guard.quick : 0);
+			   guard.quick > 7 ? 10000 :
+			   guard.quick     ? 50 << guard.quick :
+					     0);
 	if (pid < 0) {
-		log_line(LOG_ERR, "supervisor %d is gone, and cannot start another: %s", fs.supervisor,
-			 strerror(-pid));
+		log_line(LOG_ERR, "supervisor %d is gone, and cannot start another: %s",
+			 fs.supervisor, strerror(-pid));
 		return;
 	}
-	log_line(LOG_WARNING, "supervisor %d is gone; process %d takes its place", fs.supervisor, pid);
+	log_line(LOG_WARNING, "supervisor %d is gone; process %d takes its place", fs.supervisor,
+		 pid);
 	guard.child = pid;
 	guard.born = ipc_now();
 	fs.supervisor = pid;
@@ -323,7 +327,7 @@ static void *event_loop(void *arg)
 
 static void interrupted(int sig)
 {
-	(void)sig;		/* the point is that read(2) returns */
+	(void)sig; /* the point is that read(2) returns */
 }
 
 /* ---- the loop ---- */
@@ -386,7 +390,8 @@ static int serve(struct fuse_session *se)
 		watch_look();
 		if (catching_up && is_new(buf.mem))
 			caught_up();
-		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique : 0;
+		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique :
+						       0;
 		news = !replaying && is_new(buf.mem);
 		if (!stopping && !for_held(buf.mem))
 			deal_with(buf.mem, (size_t)r);

@@ -33,20 +33,20 @@
 #include "state/alias.h"
 #include "object/type.h"
 
-#define PENDING_MOST	4096u
+#define PENDING_MOST 4096u
 
 struct owner {
 	uint64_t base;
 	int64_t timeout;
-	uint64_t tid;			/* or ALIAS_ANYBODY */
+	uint64_t tid; /* or ALIAS_ANYBODY */
 };
 
 struct alias {
 	uint64_t nodeid;
-	uint64_t seq;			/* when it was looked up last: which one the kernel has */
-	struct owner owner;		/* key, while it is idle */
-	bool idle;			/* neither open nor spoilt, and the newest of its owner */
-	struct alias *prev, *next;	/* pending */
+	uint64_t seq;              /* when it was looked up last: which one the kernel has */
+	struct owner owner;        /* key, while it is idle */
+	bool idle;                 /* neither open nor spoilt, and the newest of its owner */
+	struct alias *prev, *next; /* pending */
 	UT_hash_handle hh, by_owner;
 };
 
@@ -159,7 +159,7 @@ static struct alias *known(ref_t r)
 	struct alias *a = calloc(1, sizeof(*a));
 
 	if (!a)
-		abort();	/* the next worker finds it in the file */
+		abort(); /* the next worker finds it in the file */
 	a->nodeid = NODEID_ALIAS | (uint64_t)(alias_at(&fs.mount, r)->gen & 0x7fffffff) << 32 | r;
 	HASH_ADD(hh, aliases, nodeid, sizeof(a->nodeid), a);
 	count(a, 1);
@@ -266,7 +266,8 @@ static void sweep(void)
 		struct alias *a = pending;
 		uint32_t tid = block(a)->tid;
 
-		if (pending_count <= PENDING_MOST && (!tid || kill((pid_t)tid, 0) == 0 || errno != ESRCH)) {
+		if (pending_count <= PENDING_MOST &&
+		    (!tid || kill((pid_t)tid, 0) == 0 || errno != ESRCH)) {
 			DL_DELETE(pending, a);
 			DL_APPEND(pending, a);
 			continue;
@@ -326,7 +327,7 @@ int alias_enter(const struct caller *by, const struct target *t, bool write)
 	if (!write || (a && may_open(b, tid)))
 		return 0;
 	if (a && b->fh && again_is(by, b->unique))
-		return 0;		/* it was granted */
+		return 0; /* it was granted */
 	own = idle_of(t->base, t->timeout, tid);
 	if (!own || !is_pending(own))
 		return refuse(by, t);
@@ -344,7 +345,7 @@ void alias_opened(const struct caller *by, const struct target *t, uint64_t fh, 
 
 	habit_opened(t->base, tid, write);
 	own = write ? idle_of(t->base, t->timeout, tid) : NULL;
-	if (own && own != a && is_pending(own)) {	/* by descriptor: it needs none */
+	if (own && own != a && is_pending(own)) { /* by descriptor: it needs none */
 		pending_remove(own);
 		review(own);
 	}
@@ -359,7 +360,7 @@ void alias_opened(const struct caller *by, const struct target *t, uint64_t fh, 
 	}
 	if (b->fh || b->tid != tid)
 		b->flags |= ALIAS_SHARED;
-	b->unique = by->unique;		/* first: then it is known, should we die here */
+	b->unique = by->unique; /* first: then it is known, should we die here */
 	b->refused = 0;
 	if (!b->fh)
 		b->fh = fh;

@@ -7,7 +7,7 @@
 
 void alias_load(void);
 void alias_unload(void);
-ref_t alias_ref(uint64_t nodeid);		/* its block; 0: there is none any more */
+ref_t alias_ref(uint64_t nodeid); /* its block; 0: there is none any more */
 
 /*
  * The nodeid that the thread is told which looks up `base` with this time limit; `opens`: and which
@@ -34,7 +34,7 @@ void writer_add(uint64_t nodeid);
 void writer_leave(uint64_t nodeid);
 void writers_unload(void);
 bool base_is_open(uint64_t base);
-bool base_leads_nowhere(uint64_t base);		/* no name is to lead to it */
+bool base_leads_nowhere(uint64_t base); /* no name is to lead to it */
 
 /*
  * The inode that is no alias is going to be opened for writing. true: no name leads to it
@@ -45,9 +45,9 @@ void name_expired(uint64_t base);
 bool name_expires(uint64_t base);
 
 /* ---- lent.c ---- */
-bool attr_lend(uint64_t nodeid);	/* those in this answer to a LOOKUP may be valid for a tick */
-void attr_listed(struct node *n);	/* those in this answer to a READDIRPLUS are valid for longer */
-void attr_recall(struct node *n);	/* the object changes */
-void alias_recall(const struct target *t);	/* the alias is opened */
+bool attr_lend(uint64_t nodeid);  /* those in this answer to a LOOKUP may be valid for a tick */
+void attr_listed(struct node *n); /* those in this answer to a READDIRPLUS are valid for longer */
+void attr_recall(struct node *n); /* the object changes */
+void alias_recall(const struct target *t); /* the alias is opened */
 
 #endif

@@ -21,8 +21,8 @@ static int data_fd(struct object *ob)
 
 	if (ob->data_fd < 0) {
 		snprintf(name, sizeof(name), "%llu.data", (unsigned long long)ob->node->id);
-		ob->data_fd = openat(fs.objects_fd, name,
-				     O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		ob->data_fd =
+			openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (ob->data_fd < 0)
 			return -EIO;
 	}
@@ -76,10 +76,11 @@ int array_resize(struct object *ob, uint64_t length)
 struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret)
 {
 	struct object *ob = target_of(ino, ret) == 0 && node_is(ret->node, TYPE_MEMORY) &&
-			    ret->sub == SUB_SELF ? ret->node->ob : NULL;
+					    ret->sub == SUB_SELF ?
+				    ret->node->ob :
+				    NULL;
 
-	if (!ob || !ob->o.h || !ob->adopted || ob->o.damage ||
-	    !fh_handle(&ob->o, fh))
+	if (!ob || !ob->o.h || !ob->adopted || ob->o.damage || !fh_handle(&ob->o, fh))
 		return NULL;
 	return ob;
 }
@@ -163,7 +164,7 @@ int store_items(struct object *ob, const char *s, size_t len, uint64_t unique)
 	int r;
 
 	if (!size)
-		return -EIO;		/* the type code is none: somebody has scribbled in the file */
+		return -EIO; /* the type code is none: somebody has scribbled in the file */
 	if (!blank)
 		return -EINVAL;
 	r = number_count(s, (size_t)(blank - s), &i);

@@ -15,7 +15,7 @@ struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret);
 bool array_has(struct object *ob, uint64_t off, size_t size);
 int array_resize(struct object *ob, uint64_t length);
 ssize_t array_read(struct object *ob, char *buf, size_t size, uint64_t off);
-int array_memory(struct object *ob);		/* a descriptor of its memory, to be closed */
+int array_memory(struct object *ob); /* a descriptor of its memory, to be closed */
 ssize_t array_write(struct object *ob, const char *buf, size_t size, uint64_t off);
 
 /* .ctl/items and .ctl/length */

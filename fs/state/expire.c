@@ -59,7 +59,9 @@ void name_expired(uint64_t base)
 /* Where the kernel finds it: an object in its directory, or the end of a two-way pipe. */
 static void place(const struct target *t, struct expiring *x)
 {
-	const char *name = t->sub == SUB_END_A ? "a" : t->sub == SUB_END_B ? "b" : node_name(t->node);
+	const char *name = t->sub == SUB_END_A ? "a" :
+			   t->sub == SUB_END_B ? "b" :
+						 node_name(t->node);
 
 	x->base = t->base;
 	x->parent = t->sub == SUB_SELF ? t->node->parent->id : t->node->id;
@@ -101,7 +103,7 @@ bool name_expire(const struct target *t)
 	place(t, &now);
 	if (x && (!x->done || (x->parent == now.parent && !strcmp(x->name, now.name))))
 		return x->done;
-	if (x)			/* it was renamed meanwhile */
+	if (x) /* it was renamed meanwhile */
 		drop(x);
 	drop_stale();
 	x = calloc(1, sizeof(*x));

@@ -7,12 +7,12 @@
  */
 #include "state/alias.h"
 
-#define HABITS		(1u << 12)
-#define HEAT_MOST	4
+#define HABITS    (1u << 12)
+#define HEAT_MOST 4
 
 struct habit {
 	uint64_t base;
-	uint32_t looker;		/* was told an alias, and has not opened it yet */
+	uint32_t looker; /* was told an alias, and has not opened it yet */
 	uint8_t heat;
 	bool looked;
 };

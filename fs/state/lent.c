@@ -11,7 +11,7 @@
 #include "state/alias.h"
 #include "state/notify.h"
 
-#define TICK_MOST	10000000u	/* ns of a tick of the kernel's, at the most: it rounds up */
+#define TICK_MOST 10000000u /* ns of a tick of the kernel's, at the most: it rounds up */
 
 bool attr_lend(uint64_t nodeid)
 {

@@ -29,23 +29,26 @@
 #include "state/memory.h"
 #include "object/type.h"
 
-#define STEP	65536			/* a heap grows by multiples of it */
-#define SPARE_MOST (1 << 20)
-#define RETRY_NS 100000000		/* how often those who wait for others to make room try … */
-#define SPARE_NS 1000000000		/* the same, if it is only the spare file */
-#define RETRY_SHARE 20			/* … unless that takes more than this part of the time */
+#define STEP        65536 /* a heap grows by multiples of it */
+#define SPARE_MOST  (1 << 20)
+#define RETRY_NS    100000000  /* how often those who wait for others to make room try … */
+#define SPARE_NS    1000000000 /* the same, if it is only the spare file */
+#define RETRY_SHARE 20         /* … unless that takes more than this part of the time */
 
-static uint64_t refused_at;		/* bytes in use when the hungry were last refused */
-static bool forced;			/* try in any case: there may be more, whatever is in use */
+static uint64_t refused_at; /* bytes in use when the hungry were last refused */
+static bool forced;         /* try in any case: there may be more, whatever is in use */
 
-static bool full;			/* the file system had no room when it was last asked */
-static struct { int fd; int64_t size, want; } spare = { .fd = -1 };
+static bool full; /* the file system had no room when it was last asked */
+static struct {
+	int fd;
+	int64_t size, want;
+} spare = { .fd = -1 };
 static struct timer retry;
 
 /* What all other objects have free goes back. false: nothing. */
 static bool reclaim(void)
 {
-	static bool busy;		/* locking one may check it, and that may ask for memory */
+	static bool busy; /* locking one may check it, and that may ask for memory */
 	uint64_t before = mount_body()->memory;
 	struct object *ob;
 
@@ -86,7 +89,7 @@ int memory_account(struct ipc_env *env, int64_t bytes, bool essential)
 
 /* ---- a file system that is full ---- */
 
-static uint64_t disk_size(void)		/* 0: without a limit, or nobody knows */
+static uint64_t disk_size(void) /* 0: without a limit, or nobody knows */
 {
 	struct statvfs s;
 
@@ -95,7 +98,7 @@ static uint64_t disk_size(void)		/* 0: without a limit, or nobody knows */
 
 static void spare_fill(void)
 {
-	struct ipc_env alone = { .dirfd = -1 };		/* nobody is to make room for it */
+	struct ipc_env alone = { .dirfd = -1 }; /* nobody is to make room for it */
 
 	if (spare.fd >= 0 && spare.size < spare.want &&
 	    file_back(&alone, spare.fd, 0, spare.want, false) == 0)
@@ -126,8 +129,10 @@ void memory_begin(void)
 	spare.size = spare.fd < 0 || fstat(spare.fd, &st) < 0 ? 0 : (int64_t)st.st_size;
 	spare_fill();
 	if (spare.size < spare.want)
-		log_line(LOG_WARNING, "%s: the file system is full; callers that have to wait may get ENOSPC "
-			 "instead", fs.opt.state);
+		log_line(LOG_WARNING,
+			 "%s: the file system is full; callers that have to wait may get ENOSPC "
+			 "instead",
+			 fs.opt.state);
 }
 
 void memory_end(void)
@@ -151,7 +156,7 @@ static void try_again(struct timer *t)
 	timer_remove(t);
 	full = false;
 	spare_fill();
-	forced = true;			/* at the end of the turn */
+	forced = true; /* at the end of the turn */
 }
 
 /* Others may make room. took: how long it took to try. */
@@ -247,7 +252,8 @@ bool memory_may_come(size_t bytes)
 	/* Whatever fills a file system, somebody may remove it. */
 	if (disk && need > disk)
 		return false;
-	for (const struct node *n = fs.by_id; n && least + need > b->memory_limit; n = n->by_id.next) {
+	for (const struct node *n = fs.by_id; n && least + need > b->memory_limit;
+	     n = n->by_id.next) {
 		uint64_t go = can_go(n);
 
 		least -= go < least ? go : least;

@@ -16,7 +16,7 @@ void memory_end(void);
 void memory_hungry(struct object *ob, bool hungry);
 /* Is there less in use now? Then the hungry (fs.hungry) are to be settled, and this asked again. */
 bool memory_may_do(void);
-void memory_tried(uint64_t took);		/* that took so many ns */
+void memory_tried(uint64_t took); /* that took so many ns */
 void memory_limit_changed(void);
 /*
  * Could readers of what there is, and whoever else has files where ours are, make room for so many

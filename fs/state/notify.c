@@ -7,15 +7,19 @@
 #include "base/log.h"
 #include "state/notify.h"
 
-#define NOTIFY_RESEND 7			/* Linux 6.9 */
+#define NOTIFY_RESEND 7 /* Linux 6.9 */
 
 void kernel_send(uint64_t unique, int code, const void *data, size_t len, const char *tail,
 		 size_t tail_len)
 {
 	struct fuse_out_header h = {
-		.len = (uint32_t)(sizeof(h) + len + tail_len), .error = code, .unique = unique,
+		.len = (uint32_t)(sizeof(h) + len + tail_len),
+		.error = code,
+		.unique = unique,
 	};
-	struct iovec iov[3] = { { &h, sizeof(h) }, { (void *)data, len }, { (void *)tail, tail_len } };
+	struct iovec iov[3] = { { &h, sizeof(h) },
+				{ (void *)data, len },
+				{ (void *)tail, tail_len } };
 
 	if (writev(fuse_session_fd(fs.se), iov, tail_len ? 3 : len ? 2 : 1) < 0 && errno != ENOENT)
 		log_line(LOG_WARNING, unique ? "reply: %m" : "notification: %m");

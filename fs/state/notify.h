@@ -6,10 +6,10 @@
 #include "state/fs.h"
 
 /* What the kernel is told without having asked. */
-void notify_poll(uint64_t kh);		/* somebody who polled is to ask again */
-void notify_attr(uint64_t nodeid);	/* the attributes that it has are not valid any more */
-void notify_name(uint64_t parent, const char *name, size_t len);	/* nor is what the name leads to */
-void notify_resend(void);		/* it is to send again what was not answered */
+void notify_poll(uint64_t kh);     /* somebody who polled is to ask again */
+void notify_attr(uint64_t nodeid); /* the attributes that it has are not valid any more */
+void notify_name(uint64_t parent, const char *name, size_t len); /* nor is what the name leads to */
+void notify_resend(void); /* it is to send again what was not answered */
 
 /*
  * A message. unique: the request that it answers, and code 0 or -errno; or 0, and code says what it

@@ -81,19 +81,24 @@ static char *default_path(const char *mountpoint)
 static int is_private(const char *path, const struct stat *st, const char **ret_why)
 {
 	if (S_ISLNK(st->st_mode))
-		return state_refuse(-ENOTDIR, ret_why, "%s: is a symbolic link, which could be "
-				    "pointed elsewhere; choose a directory with -o state=DIR", path);
-	if (!S_ISDIR(st->st_mode))
-		return state_refuse(-ENOTDIR, ret_why, "%s: is not a directory; choose one with -o state=DIR",
+		return state_refuse(-ENOTDIR, ret_why,
+				    "%s: is a symbolic link, which could be "
+				    "pointed elsewhere; choose a directory with -o state=DIR",
 				    path);
+	if (!S_ISDIR(st->st_mode))
+		return state_refuse(-ENOTDIR, ret_why,
+				    "%s: is not a directory; choose one with -o state=DIR", path);
 	if (st->st_uid != geteuid())
-		return state_refuse(-EPERM, ret_why, "%s: belongs to uid %u, not to you (uid %u); "
-				    "choose another directory with -o state=DIR", path, st->st_uid,
-				    geteuid());
+		return state_refuse(-EPERM, ret_why,
+				    "%s: belongs to uid %u, not to you (uid %u); "
+				    "choose another directory with -o state=DIR",
+				    path, st->st_uid, geteuid());
 	if (st->st_mode & 077)
-		return state_refuse(-EPERM, ret_why, "%s: is accessible to others (mode %03o); run "
-				    "chmod 700 on it, or choose another directory with -o state=DIR", path,
-				    st->st_mode & 07777);
+		return state_refuse(
+			-EPERM, ret_why,
+			"%s: is accessible to others (mode %03o); run "
+			"chmod 700 on it, or choose another directory with -o state=DIR",
+			path, st->st_mode & 07777);
 	return 0;
 }
 
@@ -104,7 +109,8 @@ static int open_dir(const char *path, const char **ret_why)
 	int fd, r;
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return state_refuse(-errno, ret_why, "%s: cannot be created: %s", path, strerror(errno));
+		return state_refuse(-errno, ret_why, "%s: cannot be created: %s", path,
+				    strerror(errno));
 	/* By its name first: another's cannot even be opened, and the reason is not "denied". */
 	if (lstat(path, &st) < 0)
 		return state_refuse(-errno, ret_why, "%s: %s", path, strerror(errno));
@@ -113,7 +119,8 @@ static int open_dir(const char *path, const char **ret_why)
 		return r;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return state_refuse(-errno, ret_why, "%s: cannot be opened: %s", path, strerror(errno));
+		return state_refuse(-errno, ret_why, "%s: cannot be opened: %s", path,
+				    strerror(errno));
 	r = fstat(fd, &st) < 0 ? -errno : is_private(path, &st, ret_why);
 	if (r < 0) {
 		close(fd);
@@ -152,7 +159,8 @@ static int make_mount_file(void)
 	int r;
 
 	unlinkat(fs.state_fd, "mount.new", 0);
-	r = obj_create(&env, fs.state_fd, "mount.new", 0, IPC_MOUNT, obj_reserve(IPC_MOUNT, 4ull << 30), NULL);
+	r = obj_create(&env, fs.state_fd, "mount.new", 0, IPC_MOUNT,
+		       obj_reserve(IPC_MOUNT, 4ull << 30), NULL);
 	if (r == 0 && renameat(fs.state_fd, "mount.new", fs.state_fd, "mount") < 0)
 		r = -errno;
 	return r;
@@ -165,15 +173,18 @@ static int make_files(const char *path, const char **ret_why)
 	if (is_there("mount"))
 		return 0;
 	if (has_objects())
-		return state_refuse(-ENOENT, ret_why, "%s/mount: is missing, and with it the names of "
+		return state_refuse(-ENOENT, ret_why,
+				    "%s/mount: is missing, and with it the names of "
 				    "the objects; restore it, or give them new names with: "
-				    "ipcctl check --repair %s", path, path);
+				    "ipcctl check --repair %s",
+				    path, path);
 	if (mkdirat(fs.state_fd, "objects", 0700) < 0 && errno != EEXIST)
 		return state_refuse(-errno, ret_why, "%s/objects: cannot be created: %s", path,
 				    strerror(errno));
 	r = make_mount_file();
 	if (r < 0)
-		return state_refuse(r, ret_why, "%s/mount: cannot be created: %s", path, strerror(-r));
+		return state_refuse(r, ret_why, "%s/mount: cannot be created: %s", path,
+				    strerror(-r));
 	return 0;
 }
 
@@ -198,9 +209,10 @@ int state_open(struct options *opt, const char *mountpoint, const char **ret_why
 	fs.state_fd = fd;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ?
-			state_refuse(-EBUSY, ret_why, "%s: is in use by another mount", opt->state) :
-			state_refuse(-errno, ret_why, "%s: cannot be locked: %s", opt->state,
-				     strerror(errno));
+			       state_refuse(-EBUSY, ret_why, "%s: is in use by another mount",
+					    opt->state) :
+			       state_refuse(-errno, ret_why, "%s: cannot be locked: %s", opt->state,
+					    strerror(errno));
 	return make_files(opt->state, ret_why);
 }
 
@@ -222,10 +234,13 @@ static int open_objects(const char **ret_why)
 
 	if (fd < 0 && errno == ENOENT && !is_there("mount") &&
 	    (fstat(fs.state_fd, &st) < 0 || !st.st_nlink || lstat(path, &st) < 0))
-		return state_refuse(-ENOENT, ret_why, "%s: the state directory has been removed", path);
+		return state_refuse(-ENOENT, ret_why, "%s: the state directory has been removed",
+				    path);
 	if (fd < 0 && errno == ENOENT)
-		return state_refuse(-ENOENT, ret_why, "%s/objects: is missing, and with it all objects; "
-				    "restore it, or remove %s/mount to start afresh", path, path);
+		return state_refuse(-ENOENT, ret_why,
+				    "%s/objects: is missing, and with it all objects; "
+				    "restore it, or remove %s/mount to start afresh",
+				    path, path);
 	if (fd < 0)
 		return state_refuse(-errno, ret_why, "%s/objects: cannot be opened: %s", path,
 				    strerror(errno));
@@ -243,8 +258,10 @@ int state_open_files(const char **ret_why)
 		return r;
 	fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
-		return state_refuse(-ENOENT, ret_why, "%s/mount: is missing, and with it the names of "
-				    "the objects", fs.opt.state);
+		return state_refuse(-ENOENT, ret_why,
+				    "%s/mount: is missing, and with it the names of "
+				    "the objects",
+				    fs.opt.state);
 	if (fd < 0)
 		return state_refuse(-errno, ret_why, "%s/mount: cannot be opened: %s", fs.opt.state,
 				    strerror(errno));
@@ -256,11 +273,13 @@ int state_refuse_mount_file(int error, const char *damage, const char **ret_why)
 	const char *path = fs.opt.state;
 
 	if (error == -EPROTO)
-		return state_refuse(error, ret_why, "%s/mount: was made by another version of ipcfs",
-				    path);
+		return state_refuse(error, ret_why,
+				    "%s/mount: was made by another version of ipcfs", path);
 	if (error == -EIO)
-		return state_refuse(error, ret_why, "%s/mount: is damaged (%s); restore a sound copy, or "
-				    "give the objects new names with: ipcctl check --repair %s", path,
+		return state_refuse(error, ret_why,
+				    "%s/mount: is damaged (%s); restore a sound copy, or "
+				    "give the objects new names with: ipcctl check --repair %s",
+				    path,
 				    damage ? damage : "its header is invalid, or it was truncated",
 				    path);
 	return state_refuse(error, ret_why, "%s/mount: cannot be used: %s", path, strerror(-error));

@@ -25,9 +25,9 @@
 #include "state/state.h"
 #include "object/type.h"
 
-#define LOCK_NS		2000000		/* who holds a lock longer is stopped, or waits for a processor */
-#define PATIENCE_NS	200000000
-#define OLD_LOCK_NS	20000000
+#define LOCK_NS     2000000 /* who holds a lock longer is stopped, or waits for a processor */
+#define PATIENCE_NS 200000000
+#define OLD_LOCK_NS 20000000
 
 static void id_name(uint64_t id, const char *suffix, char *buf, size_t size)
 {
@@ -39,7 +39,9 @@ static void apply_limits(void)
 {
 	struct ipc_mount *b = mount_body();
 	struct ipc_limits l = {
-		.memory = b->memory_limit, .objects = b->object_limit, .message = b->message_limit,
+		.memory = b->memory_limit,
+		.objects = b->object_limit,
+		.message = b->message_limit,
 		.fresh = { b->framing, b->take },
 	};
 
@@ -69,7 +71,8 @@ uint64_t store_recount(void)
 		if (n->type != IPC_DIR && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
 		id_name(n->id, ".data", name, sizeof(name));
-		if (node_is(n, TYPE_MEMORY) && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		if (node_is(n, TYPE_MEMORY) &&
+		    !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
 	}
 	return sum;
@@ -83,7 +86,10 @@ int store_load(const struct state_observer *above, const char **ret_why)
 		return fd;
 	fs.above = above;
 	fs.env = (struct ipc_env){
-		.dirfd = fs.objects_fd, .alone = true, .account = memory_account, .full = memory_full,
+		.dirfd = fs.objects_fd,
+		.alone = true,
+		.account = memory_account,
+		.full = memory_full,
 		.damaged = above->damaged,
 	};
 	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd, .alone = true };
@@ -136,7 +142,7 @@ int object_create(uint64_t id, const struct ipc_type *t)
 	int r;
 
 	id_name(id, "", name, sizeof(name));
-	unlinkat(fs.objects_fd, name, 0);	/* left by a death between file and name */
+	unlinkat(fs.objects_fd, name, 0); /* left by a death between file and name */
 	r = obj_create(&fs.env, fs.objects_fd, name, id, t->id,
 		       obj_reserve(t->id, mount_body()->memory_limit), &defaults);
 	if (r == 0 && t->traits & TYPE_MEMORY) {
@@ -234,11 +240,11 @@ static void adopt(struct object *ob)
 	struct ipc_check k;
 
 	ob->adopted = true;
-	if (same)			/* a restart: its people are there */
+	if (same) /* a restart: its people are there */
 		fs.above->restarted(ob);
 	if (ipc_check(o, &k) < 0) {
 		obj_damage(o, k.why);
-		ob->direct = same;	/* who could say? */
+		ob->direct = same; /* who could say? */
 	} else if (!same) {
 		ipc_begin_mount(o, mount_body()->epoch);
 	} else {
@@ -279,7 +285,8 @@ static void say_why(struct node *n, int r)
 		return;
 	n->refused = true;
 	tree_path(n, path, sizeof(path));
-	log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path, (unsigned long long)n->id,
+	log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path,
+		 (unsigned long long)n->id,
 		 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
 }
 
@@ -293,7 +300,7 @@ struct object *object_of(struct node *n, int *ret_error)
 		return NULL;
 	}
 	if (ob) {
-		if (ob->lru_next) {	/* not the last already */
+		if (ob->lru_next) { /* not the last already */
 			DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 			DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 		}
@@ -316,7 +323,7 @@ struct object *object_of(struct node *n, int *ret_error)
 	n->ob = ob;
 	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped++;
-	damage_unmark(&ob->o);		/* it is checked anew */
+	damage_unmark(&ob->o); /* it is checked anew */
 	if (ob->o.h->epoch != mount_body()->epoch)
 		free_old_lock(&ob->o.h->m.lock);
 	ob->o.h->wanted = fs.hungry != NULL;
@@ -405,7 +412,7 @@ void store_bus_error(int sig, siginfo_t *si, void *context)
 	struct object *ob;
 
 	(void)context;
-	if (contains(&fs.mount, page))	/* the next worker will look whether it can go on with it */
+	if (contains(&fs.mount, page)) /* the next worker will look whether it can go on with it */
 		log_line(LOG_ERR, "%s/mount was truncated, or its disk is failing", fs.opt.state);
 	DL_FOREACH2(fs.lru, ob, lru_next) {
 		if (!contains(&ob->o, page))
@@ -416,7 +423,7 @@ void store_bus_error(int sig, siginfo_t *si, void *context)
 		obj_damage(&ob->o, "its file was truncated");
 		return;
 	}
-	signal(sig, SIG_DFL);		/* not an object: die of it, and let another worker look */
+	signal(sig, SIG_DFL); /* not an object: die of it, and let another worker look */
 }
 
 void store_unload(void)

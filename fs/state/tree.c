@@ -121,7 +121,7 @@ void tree_moved(struct node **pn, ref_t ref)
 	struct node *old = *pn, *n = node_new(ref), *dir;
 
 	if (!n)
-		abort();	/* an index that is not true is worse than a restart */
+		abort(); /* an index that is not true is worse than a restart */
 	dir = tree_by_id(node_at(&fs.mount, ref)->parent);
 	tree_detach(old);
 	HASH_DELETE(by_id, fs.by_id, old);
@@ -172,8 +172,11 @@ int tree_load(void)
 		return -EIO;
 	}
 	if (!mount_body()->nodes.count) {
-		struct ipc_new_node root = { .type = IPC_DIR, .mode = 0755, .uid = geteuid(),
-					     .gid = getegid(), .name = "" };
+		struct ipc_new_node root = { .type = IPC_DIR,
+					     .mode = 0755,
+					     .uid = geteuid(),
+					     .gid = getegid(),
+					     .name = "" };
 		int e = names_add(m, &root, &r);
 
 		if (e < 0)
@@ -299,8 +302,12 @@ void target_attr(const struct target *t, struct stat *st)
 	struct ipc_node *b = node_block(n);
 
 	*st = (struct stat){
-		.st_ino = t->base, .st_nlink = n->parent || n == fs.root, .st_uid = b->uid,
-		.st_gid = b->gid, .st_blksize = 128 * 1024, .st_mode = b->mode & 07777,
+		.st_ino = t->base,
+		.st_nlink = n->parent || n == fs.root,
+		.st_uid = b->uid,
+		.st_gid = b->gid,
+		.st_blksize = 128 * 1024,
+		.st_mode = b->mode & 07777,
 	};
 	set_time(&st->st_atim, b->atime);
 	set_time(&st->st_mtim, b->mtime);

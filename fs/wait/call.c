@@ -52,7 +52,7 @@ int enter_to_look(struct request *rq)
 }
 
 int file_handle(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
-	      struct ipc_handle **ret_hd)
+		struct ipc_handle **ret_hd)
 {
 	int r = find(ino, t, ret_ob);
 
@@ -69,8 +69,11 @@ int enter_unlocked(struct request *rq)
 void fill_call(struct ipc_call *c, const struct request *rq, int flags)
 {
 	*c = (struct ipc_call){
-		.handle = ref_of(&rq->ob->o, rq->hd), .tid = rq->by.tid, .uid = rq->by.uid,
-		.unique = rq->by.unique, .limit = mount_body()->message_limit,
+		.handle = ref_of(&rq->ob->o, rq->hd),
+		.tid = rq->by.tid,
+		.uid = rq->by.uid,
+		.unique = rq->by.unique,
+		.limit = mount_body()->message_limit,
 		.deadline = ipc_deadline(rq->hd, flags & O_NONBLOCK ? 0 : IPC_NEVER),
 	};
 }
@@ -84,8 +87,7 @@ void fill_pid(struct ipc_call *c, struct ipc_handle *hd)
 }
 
 /* What libipcfs says with the offset: a time limit of this call's own, and what is special. */
-uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off,
-			 bool *ret_special)
+uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off, bool *ret_special)
 {
 	int64_t timeout;
 

@@ -12,7 +12,7 @@ int enter_to_look(struct request *rq);
 /* The same without the lock, for words of the handle that this daemon alone writes. */
 int enter_unlocked(struct request *rq);
 int file_handle(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,
-	      struct ipc_handle **ret_hd);
+		struct ipc_handle **ret_hd);
 /* A call by this handle; flags: O_NONBLOCK. */
 void fill_call(struct ipc_call *c, const struct request *rq, int flags);
 /* Who makes a hold, a lease or an unfinished line is to be known as a process. */

@@ -29,7 +29,7 @@
 /* ---- who polls ---- */
 
 struct poller {
-	uint64_t kh;			/* the kernel's name for an open file that was polled */
+	uint64_t kh; /* the kernel's name for an open file that was polled */
 	UT_hash_handle hh;
 };
 
@@ -42,7 +42,7 @@ void pollers_add(struct object *ob, uint64_t kh)
 		return;
 	p = calloc(1, sizeof(*p));
 	if (!p)
-		abort();		/* the next worker finds it in the file */
+		abort(); /* the next worker finds it in the file */
 	p->kh = kh;
 	HASH_ADD(hh, ob->pollers, kh, sizeof(p->kh), p);
 }
@@ -86,7 +86,8 @@ void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why)
 	(void)env;
 	if (ob)
 		tree_path(ob->node, path, sizeof(path));
-	log_line(LOG_ERR, "%s: engine file %llu is damaged: %s", path, (unsigned long long)o->id, why);
+	log_line(LOG_ERR, "%s: engine file %llu is damaged: %s", path, (unsigned long long)o->id,
+		 why);
 	if (ob)
 		turn_look(ob);
 }
@@ -98,7 +99,9 @@ static void tell_direct(struct object *ob)
 
 	damage_mark(&ob->o);
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)ob->node->id);
-	fd = ob->direct ? openat(fs.objects_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+	fd = ob->direct ?
+		     openat(fs.objects_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) :
+		     -1;
 	if (fd < 0)
 		return;
 	damage_wake(&ob->o, fd);
@@ -107,7 +110,7 @@ static void tell_direct(struct object *ob)
 
 void damage_tell(struct object *ob)
 {
-	park_damaged(ob);	/* also one that a lock has given back since (settle.c) */
+	park_damaged(ob); /* also one that a lock has given back since (settle.c) */
 	if (ob->told)
 		return;
 	ob->told = true;

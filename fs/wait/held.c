@@ -40,9 +40,9 @@
 #include "object/type.h"
 #include "wait/turn.h"
 
-#define LIMIT_NS	5000000000
+#define LIMIT_NS 5000000000
 
-struct kept {				/* a request that is put aside */
+struct kept { /* a request that is put aside */
 	struct kept *next, *prev;
 	struct held_limit limit;
 	struct aside as;
@@ -50,19 +50,19 @@ struct kept {				/* a request that is put aside */
 	_Alignas(8) char msg[];
 };
 
-struct to_finish {			/* what the lock was missing for, after the answer was given */
+struct to_finish { /* what the lock was missing for, after the answer was given */
 	struct to_finish *next;
 	ref_t waiter;
 	size_t max;
 	uint64_t pos;
-	bool forsaken;			/* the waiter's caller is not there any more, … */
-	uint64_t unique;		/* … or that of this request's waiter, if it has one */
-	uint64_t fh;			/* a handle to be closed, instead of a waiter: */
-	uint64_t id, back;		/* the companion of this one */
+	bool forsaken;     /* the waiter's caller is not there any more, … */
+	uint64_t unique;   /* … or that of this request's waiter, if it has one */
+	uint64_t fh;       /* a handle to be closed, instead of a waiter: */
+	uint64_t id, back; /* the companion of this one */
 };
 
 static struct object *held;
-static _Atomic bool any;		/* there are some */
+static _Atomic bool any; /* there are some */
 int held_fd = -1;
 
 static uint32_t holder(const struct object *ob)
@@ -156,7 +156,7 @@ int held_look(struct request *rq, struct object *ob)
 {
 	int r = object_lock(ob);
 
-	if (r == 0 && held_first(ob)) {	/* what came first is to be seen */
+	if (r == 0 && held_first(ob)) { /* what came first is to be seen */
 		object_unlock(ob);
 		r = -EBUSY;
 	} else if (r == -EBUSY && (rq->aside.unlocked || ob->held_failed || held_stopped(ob))) {
@@ -191,7 +191,7 @@ static void keep(struct kept *k, const struct aside *as)
 	bool counts = k->as.later && !as->later;
 
 	k->as = *as;
-	if (counts)		/* the first time: its limit counts from now */
+	if (counts) /* the first time: its limit counts from now */
 		held_limit(as->ob, k->msg, k->len, as->looks, &k->limit);
 	DL_APPEND(as->ob->kept, k);
 }
@@ -201,7 +201,7 @@ void held_keep(const void *msg, size_t len, const struct aside *as)
 	struct kept *k = malloc(sizeof(*k) + len);
 
 	if (!k)
-		abort();	/* the next worker gets it again */
+		abort(); /* the next worker gets it again */
 	k->len = len;
 	k->limit.deadline = IPC_NEVER;
 	k->as.later = true;
@@ -246,7 +246,8 @@ static void give_up(struct object *ob, struct kept *k, int error)
 {
 	if (!is_close(header_of(k)->opcode)) {
 		if (header_of(k)->unique & UNIQUE_RESENT)
-			finish_later(ob, &(struct to_finish){ .unique = header_of(k)->unique & ~UNIQUE_RESENT });
+			finish_later(ob, &(struct to_finish){ .unique = header_of(k)->unique &
+									~UNIQUE_RESENT });
 		answer(ob, k, error);
 		return;
 	}
@@ -266,7 +267,7 @@ bool held_interrupted(uint64_t unique)
 		DL_FOREACH(ob->kept, k) {
 			if ((header_of(k)->unique & ~UNIQUE_RESENT) != (unique & ~UNIQUE_RESENT))
 				continue;
-			if (k->as.looks)	/* poll(2) knows no EINTR: it gets its answer now */
+			if (k->as.looks) /* poll(2) knows no EINTR: it gets its answer now */
 				k->limit.deadline = 0;
 			else
 				give_up(ob, k, EINTR);
@@ -465,7 +466,7 @@ static void look_again(struct object *ob, held_again again)
 {
 	int r;
 
-	ob->pins++;		/* one of its requests may end the turn (turn.c), and we are not done */
+	ob->pins++; /* one of its requests may end the turn (turn.c), and we are not done */
 	r = object_try(ob);
 	if (r == -EBUSY) {
 		look_at_holder(ob);
@@ -497,7 +498,7 @@ void held_retry(held_again again)
 	DL_FOREACH2(held, ob, held_next)
 		n++;
 	while (n-- && (ob = held)) {
-		DL_DELETE2(held, ob, held_prev, held_next);	/* others may come and go meanwhile */
+		DL_DELETE2(held, ob, held_prev, held_next); /* others may come and go meanwhile */
 		DL_APPEND2(held, ob, held_prev, held_next);
 		look_again(ob, again);
 	}

@@ -22,8 +22,8 @@ bool held_first(const struct object *ob);
  */
 int held_look(struct request *rq, struct object *ob);
 #define HELD_STALLED 1
-bool held_stopped(const struct object *ob);	/* who keeps it is stopped, by a signal or a debugger */
-uint32_t held_pid(const struct object *ob);	/* the process that keeps it, since ob->held_since */
+bool held_stopped(const struct object *ob); /* who keeps it is stopped, by a signal or a debugger */
+uint32_t held_pid(const struct object *ob); /* the process that keeps it, since ob->held_since */
 /*
  * Of a FLUSH: the process, and whether it is ending by a signal; as it was when the request came,
  * for when it is done at last that process may be gone.
@@ -33,9 +33,9 @@ void held_closer(struct request *rq, uint32_t *ret_pid, bool *ret_killed);
 /* ---- held_limit.c ---- */
 
 struct held_limit {
-	int64_t deadline;		/* CLOCK_MONOTONIC ns, IPC_NEVER */
-	int error;			/* what it gets then */
-	int64_t least;			/* no time limit of the caller's ends it before */
+	int64_t deadline; /* CLOCK_MONOTONIC ns, IPC_NEVER */
+	int error;        /* what it gets then */
+	int64_t least;    /* no time limit of the caller's ends it before */
 };
 
 /* How long this request may wait for the object's lock. looks: it only looks. */
@@ -47,15 +47,15 @@ void held_later(struct request *rq, struct object *ob);
 
 /* ---- for the loop thread ---- */
 
-extern int held_fd;		/* an eventfd, to have the event thread know that there are some */
+extern int held_fd; /* an eventfd, to have the event thread know that there are some */
 /* Keep a request that is put aside. */
 void held_keep(const void *msg, size_t len, const struct aside *as);
 /* Deal with one that was. true: it is put aside again. */
 typedef bool (*held_again)(void *msg, size_t len, struct aside *as);
-void held_retry(held_again again);	/* look at all of them */
+void held_retry(held_again again); /* look at all of them */
 /* An INTERRUPT: was it for one that is kept? It is answered then. */
 bool held_interrupted(uint64_t unique);
-bool held_has(uint64_t unique);	/* is it kept? */
+bool held_has(uint64_t unique); /* is it kept? */
 void held_end_all(int error);
 
 /* What retrying is to do first, for a waiter whose answer was given and could not be finished. */

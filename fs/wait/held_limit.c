@@ -15,33 +15,33 @@
 #include "wait/call.h"
 
 enum {
-	BY_NAME		= 1,		/* NAME@SECONDS, which is being opened */
-	BY_HANDLE	= 2,		/* the limits of the open file: its name's, those set by ioctl */
-	BY_FLAGS	= 4,		/* O_NONBLOCK */
-	BY_LIBRARY	= 8,		/* what libipcfs says with the offset: lib.h */
-	TRIES		= 16,		/* it may not wait: EAGAIN */
-	BRIEFLY		= 32,		/* nor is there patience with a holder that is stopped */
+	BY_NAME = 1,    /* NAME@SECONDS, which is being opened */
+	BY_HANDLE = 2,  /* the limits of the open file: its name's, those set by ioctl */
+	BY_FLAGS = 4,   /* O_NONBLOCK */
+	BY_LIBRARY = 8, /* what libipcfs says with the offset: lib.h */
+	TRIES = 16,     /* it may not wait: EAGAIN */
+	BRIEFLY = 32,   /* nor is there patience with a holder that is stopped */
 };
 
 static const struct rule {
 	uint32_t opcode;
-	uint8_t until;			/* whichever comes first; 0: for ever */
-	uint8_t late;			/* BRIEFLY: what it gets then */
+	uint8_t until; /* whichever comes first; 0: for ever */
+	uint8_t late;  /* BRIEFLY: what it gets then */
 } rules[] = {
-	{ FUSE_OPEN,	BY_NAME | BY_FLAGS, 0 },
-	{ FUSE_READ,	BY_HANDLE | BY_FLAGS | BY_LIBRARY, 0 },
-	{ FUSE_WRITE,	BY_HANDLE | BY_FLAGS | BY_LIBRARY, 0 },
-	{ FUSE_SETLKW,	BY_HANDLE, 0 },
-	{ FUSE_SETLK,	TRIES, 0 },		/* LOCK_NB; for LOCK_UN see rule_of() */
-	{ FUSE_IOCTL,	BY_HANDLE, 0 },		/* libipcfs: ATTACH, DONE, ADD; for others see rule_of() */
-	{ FUSE_FLUSH,	BRIEFLY, 0 },		/* close(2) is told that it is done, and it is done later */
-	{ FUSE_RELEASE,	0, 0 },			/* nobody waits for it */
+	{ FUSE_OPEN, BY_NAME | BY_FLAGS, 0 },
+	{ FUSE_READ, BY_HANDLE | BY_FLAGS | BY_LIBRARY, 0 },
+	{ FUSE_WRITE, BY_HANDLE | BY_FLAGS | BY_LIBRARY, 0 },
+	{ FUSE_SETLKW, BY_HANDLE, 0 },
+	{ FUSE_SETLK, TRIES, 0 },     /* LOCK_NB; for LOCK_UN see rule_of() */
+	{ FUSE_IOCTL, BY_HANDLE, 0 }, /* libipcfs: ATTACH, DONE, ADD; for others see rule_of() */
+	{ FUSE_FLUSH, BRIEFLY, 0 },   /* close(2) is told that it is done, and it is done later */
+	{ FUSE_RELEASE, 0, 0 },       /* nobody waits for it */
 	/*
 	 * Names need a lock that the kernel holds until these are answered, and whoever waits for it
 	 * cannot be killed: alias.c. (So it is with some WRITEs: see rule_of().)
 	 */
-	{ FUSE_CREATE,	BRIEFLY, EAGAIN },
-	{ FUSE_SETATTR,	BRIEFLY, EAGAIN },
+	{ FUSE_CREATE, BRIEFLY, EAGAIN },
+	{ FUSE_SETATTR, BRIEFLY, EAGAIN },
 	{ FUSE_FALLOCATE, BRIEFLY, EAGAIN },
 };
 
@@ -69,7 +69,8 @@ static bool is_named(const struct object *ob, const struct fuse_in_header *h)
 	       (h->nodeid >> 40 >= SUB_CTL || ipc_is(&ob->o, TYPE_MEMORY));
 }
 
-static const struct rule *rule_of(const struct object *ob, const struct fuse_in_header *h, size_t len)
+static const struct rule *rule_of(const struct object *ob, const struct fuse_in_header *h,
+				  size_t len)
 {
 	const struct fuse_lk_in *lk = body_of(h, len, sizeof(*lk));
 
@@ -122,14 +123,16 @@ static void limit_by_handle(struct held_limit *l, int64_t now, const struct fuse
 	if (__atomic_load_n(&hd->deadline, __ATOMIC_RELAXED) >= 0)
 		limit(l, __atomic_load_n(&hd->deadline, __ATOMIC_RELAXED), ETIMEDOUT);
 	/* It belongs to the opening, and does not say how the file is open. */
-	if (h->opcode == FUSE_IOCTL && ioctl_of(h, len) == LIB_IOC_ATTACH && hd->oflags & O_NONBLOCK)
+	if (h->opcode == FUSE_IOCTL && ioctl_of(h, len) == LIB_IOC_ATTACH &&
+	    hd->oflags & O_NONBLOCK)
 		limit_ns(l, now, 0);
 }
 
 static void limit_by_library(struct held_limit *l, int64_t now, const struct fuse_in_header *h,
 			     size_t len)
 {
-	const struct fuse_read_in *in = body_of(h, len, sizeof(*in));	/* fuse_write_in begins alike */
+	const struct fuse_read_in *in =
+		body_of(h, len, sizeof(*in)); /* fuse_write_in begins alike */
 	struct ipc_handle *hd;
 	struct object *ob;
 	struct target t;

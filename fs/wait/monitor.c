@@ -115,8 +115,14 @@ static int companion_make(struct object *lock, const struct ipc_call *c, uint64_
 			  uint32_t opener, uint64_t *ret_fh)
 {
 	struct ipc_opening how = {
-		.oflags = O_RDWR, .tid = c->tid, .pid = c->pid, .uid = c->uid, .timeout = -1,
-		.nodeid = id, .gen = names_next_gen(&fs.mount) & FH_GEN, .companion = back,
+		.oflags = O_RDWR,
+		.tid = c->tid,
+		.pid = c->pid,
+		.uid = c->uid,
+		.timeout = -1,
+		.nodeid = id,
+		.gen = names_next_gen(&fs.mount) & FH_GEN,
+		.companion = back,
 		.opener = opener,
 	};
 	ref_t handle;
@@ -196,7 +202,7 @@ int monitor_find(struct request *rq, struct object *lock)
 	int r = object_enter(rq, lock);
 
 	if (r < 0)
-		return r == -EBUSY ? r : 0;	/* a damaged one is as none */
+		return r == -EBUSY ? r : 0; /* a damaged one is as none */
 	c->pid = proc_pid(c->tid);
 	ipc_lent_find(&lock->o, c->pid, &c->lent);
 	object_unlock(lock);
@@ -273,12 +279,15 @@ static void companion_polls(struct object *lock, struct ipc_handle *c, uint64_t 
 static int try_retake(struct object *lock, const struct ipc_call *call, const struct ipc_lent *lent)
 {
 	struct ipc_call none = { 0 }, c = {
-		.tid = call->tid, .pid = call->pid, .uid = call->uid, .unique = call->unique,
+		.tid = call->tid,
+		.pid = call->pid,
+		.uid = call->uid,
+		.unique = call->unique,
 	};
 	int64_t result;
 	int r;
 
-	c.waiter = ipc_find_waiter(&lock->o, c.unique);		/* from before a restart */
+	c.waiter = ipc_find_waiter(&lock->o, c.unique); /* from before a restart */
 	r = c.waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, &c, lent);
 	if (r != IPC_WAIT)
 		return r == -EBADF ? 0 : r;
@@ -325,7 +334,8 @@ int monitor_fetch(struct request *rq, struct object *lock)
 /* Can the lock be had now? With it locked. */
 static bool available(struct object *lock, const struct ipc_lent *lent, struct ipc_handle *c)
 {
-	return !c || ipc_ready(&lock->o, c) & POLLIN || hold_find(&lock->o, lent->handle, OP_NONE) ||
+	return !c || ipc_ready(&lock->o, c) & POLLIN ||
+	       hold_find(&lock->o, lent->handle, OP_NONE) ||
 	       !ipc_handle_from_outside(&lock->o, lent->handle, lent->gen);
 }
 

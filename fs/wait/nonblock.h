@@ -14,7 +14,7 @@ extern unsigned int poll_interval_ms;
 /* With the object locked. */
 void wake_pollers(struct object *ob);
 void wake_late_pollers(struct object *ob);
-void poll_rearm(struct object *ob);		/* after a start */
+void poll_rearm(struct object *ob); /* after a start */
 /* It polls while somebody keeps the object's lock. (The daemon alone writes the words of this.) */
 void poll_late(struct object *ob, struct ipc_handle *hd, uint64_t kh);
 /* A read of a condition or barrier with O_NONBLOCK stands in line. */

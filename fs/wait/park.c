@@ -39,7 +39,7 @@ struct parked *park_find(struct object *ob, ref_t waiter)
 	return p;
 }
 
-static struct parked *by_req;		/* every parked request, to find one when it is interrupted */
+static struct parked *by_req; /* every parked request, to find one when it is interrupted */
 
 static struct parked *find_req(fuse_req_t req)
 {
@@ -218,7 +218,7 @@ static char *copy_of(const struct ipc_call *c)
 	char *copy = malloc(c->len + 1);
 
 	if (!copy)
-		abort();	/* the next worker finds the waiter, and gets the data again */
+		abort(); /* the next worker finds the waiter, and gets the data again */
 	memcpy(copy, c->data, c->len);
 	return copy;
 }
@@ -231,7 +231,7 @@ void park(struct request *rq)
 	fuse_req_t req = rq->req;
 
 	if (!p)
-		abort();	/* the supervisor starts another worker, and nothing is lost */
+		abort(); /* the supervisor starts another worker, and nothing is lost */
 	p->waiter = c->waiter;
 	p->req = req;
 	p->ob = ob;

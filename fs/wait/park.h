@@ -10,37 +10,37 @@
  * small.
  */
 struct parked {
-	ref_t waiter;			/* key */
+	ref_t waiter; /* key */
 	ref_t cond_waiter;
-	fuse_req_t req;			/* key, for interrupts */
+	fuse_req_t req; /* key, for interrupts */
 	struct object *ob;
-	struct object *cond;		/* waits in `ob` for the lock of this condition's waiter */
-	struct parked *next, *prev;	/* in ob->telling */
+	struct object *cond;        /* waits in `ob` for the lock of this condition's waiter */
+	struct parked *next, *prev; /* in ob->telling */
 	uint64_t unique;
 	union {
 		uint64_t pos;
-		int64_t result;		/* write, ended */
+		int64_t result; /* write, ended */
 	};
 	union {
-		size_t max;		/* read: bytes wanted */
-		size_t len;		/* write: bytes of data */
+		size_t max; /* read: bytes wanted */
+		size_t len; /* write: bytes of data */
 	};
-	char *data;			/* write */
-	struct timer timer;		/* its time limit */
+	char *data;         /* write */
+	struct timer timer; /* its time limit */
 	uint32_t tid, uid;
-	int16_t why;			/* it is to end with this, as soon as its object can be locked; 0 */
-	int16_t error;			/* it is told this instead of its answer; 0 */
+	int16_t why;   /* it is to end with this, as soon as its object can be locked; 0 */
+	int16_t error; /* it is told this instead of its answer; 0 */
 	uint8_t op;
 	bool more;
-	bool telling;			/* it was granted, or ended: it is told at the end of the turn */
-	bool ended;			/* its waiter is gone */
+	bool telling; /* it was granted, or ended: it is told at the end of the turn */
+	bool ended;   /* its waiter is gone */
 	UT_hash_handle hh, hh_req;
 };
 
 /* The request now waits for rq->call.waiter. Unlocks rq->ob. */
 void park(struct request *rq);
 void parked_interrupted(fuse_req_t req, void *data);
-void park_end_all(int error);			/* the worker ends: every waiter gets this */
+void park_end_all(int error); /* the worker ends: every waiter gets this */
 /* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
 void park_end_handle(struct object *ob, ref_t handle);
 /* EIO to all who wait for this object, or hold it up in another one. */
@@ -48,12 +48,13 @@ void park_damaged(struct object *ob);
 
 /* ---- for settle.c ---- */
 
-struct parked *park_find(struct object *ob, ref_t waiter);	/* NULL */
-void park_tell(struct parked *p);		/* it is to be told at the end of the turn */
+struct parked *park_find(struct object *ob, ref_t waiter); /* NULL */
+void park_tell(struct parked *p); /* it is to be told at the end of the turn */
 /* It waits for another waiter from here on, without a time limit. */
 void park_move(struct parked *p, struct object *ob, ref_t waiter);
 /* It waits no more: the caller answers, and frees it. */
 fuse_req_t park_take_out(struct parked *p);
-bool park_has(struct object *ob, ref_t waiter);	/* is there a request of this waiter's, somewhere? */
+bool park_has(struct object *ob,
+	      ref_t waiter); /* is there a request of this waiter's, somewhere? */
 
 #endif

@@ -68,7 +68,7 @@ void wake_late_pollers(struct object *ob)
 
 		if (!hd->poll_late)
 			continue;
-		notify_poll(hd->poll_kh);	/* first, as in wake() */
+		notify_poll(hd->poll_kh); /* first, as in wake() */
 		if (hd->poll_events)
 			ipc_poll_sent(o, r);
 		ipc_handle_polled(o, hd);
@@ -109,8 +109,8 @@ void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c
 {
 	int64_t limit = ipc_deadline(hd, IPC_NEVER);
 
-	if (!(flags & O_NONBLOCK) || hd->flags & HANDLE_LIB || hd->kind != HANDLE_OBJECT || !limit ||
-	    !ipc_is(&ob->o, TYPE_STANDS))
+	if (!(flags & O_NONBLOCK) || hd->flags & HANDLE_LIB || hd->kind != HANDLE_OBJECT ||
+	    !limit || !ipc_is(&ob->o, TYPE_STANDS))
 		return;
 	c->stand = true;
 	c->deadline = limit;
@@ -185,6 +185,7 @@ enum outcome file_poll(struct request *rq)
 
 	if (rq->aside.ob)
 		return STALLED;
-	return done_number(rq, REPLY_READY, ready | (ready & POLLIN ? POLLRDNORM : 0) |
-			   (ready & POLLOUT ? POLLWRNORM : 0));
+	return done_number(rq, REPLY_READY,
+			   ready | (ready & POLLIN ? POLLRDNORM : 0) |
+				   (ready & POLLOUT ? POLLWRNORM : 0));
 }

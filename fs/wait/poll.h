@@ -4,6 +4,6 @@
 
 #include "device/request.h"
 
-enum outcome file_poll(struct request *rq);	/* the handler of POLL */
+enum outcome file_poll(struct request *rq); /* the handler of POLL */
 
 #endif

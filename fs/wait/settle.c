@@ -87,13 +87,16 @@ static void back_to_condition(struct object *lock, struct parked *p)
 static bool retake(struct object *ob, struct parked *p)
 {
 	struct ipc_call c = {
-		.tid = p->tid, .uid = p->uid, .unique = p->unique, .deadline = IPC_NEVER,
+		.tid = p->tid,
+		.uid = p->uid,
+		.unique = p->unique,
+		.deadline = IPC_NEVER,
 	};
 	struct object *lock;
 	int r = monitor_retake(ob, p->waiter, &lock, &c);
 
 	if (r == IPC_WAIT) {
-		ob->pins++;		/* p->cond */
+		ob->pins++; /* p->cond */
 		p->cond = ob;
 		p->cond_waiter = p->waiter;
 		park_move(p, lock, c.waiter);
@@ -143,7 +146,7 @@ static bool grant(struct object *ob)
 		pump(ob);
 		if (o->h->granted.count && !o->damage)
 			note_granted(ob);
-	} while (o->work && !o->damage);	/* (a process had ended that was granted something) */
+	} while (o->work && !o->damage); /* (a process had ended that was granted something) */
 	if (o->damage)
 		return false;
 	return (ob->telling && (!ob->telling->ended || ob->telling->next)) || next_turn(ob);
@@ -154,9 +157,18 @@ static void have_turn(struct object *ob, struct parked *p)
 {
 	struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
 	struct ipc_call c = {
-		.handle = w->handle, .op = OP_WRITE, .tid = w->tid, .pid = w->pid, .uid = w->uid,
-		.unique = w->unique, .deadline = w->deadline, .data = p->data, .len = p->len,
-		.done = w->arg, .limit = mount_body()->message_limit, .more = p->more,
+		.handle = w->handle,
+		.op = OP_WRITE,
+		.tid = w->tid,
+		.pid = w->pid,
+		.uid = w->uid,
+		.unique = w->unique,
+		.deadline = w->deadline,
+		.data = p->data,
+		.len = p->len,
+		.done = w->arg,
+		.limit = mount_body()->message_limit,
+		.more = p->more,
 		.waiter = p->waiter,
 	};
 	int r = ipc_put(&ob->o, &c);
@@ -203,7 +215,7 @@ static void unlock_and_wake(struct object *ob)
 	uint32_t n = 0;
 	bool more;
 
-	wakes.n = 0;			/* and not the rest of it */
+	wakes.n = 0; /* and not the rest of it */
 	do {
 		more = ob->o.locked && !ob->o.damage && ipc_wake(&ob->o, &wakes);
 		object_unlock(ob);
@@ -254,7 +266,8 @@ static struct parked *tell(struct object *ob)
 static void finish(struct object *ob, struct parked *told, int r)
 {
 	while (told) {
-		struct parked *p = r == 0 ? told : told->prev;	/* (the last in is the first out there) */
+		struct parked *p = r == 0 ? told :
+					    told->prev; /* (the last in is the first out there) */
 		struct ipc_call c = { .max = p->max, .pos = p->pos };
 
 		DL_DELETE(told, p);
@@ -287,7 +300,7 @@ void settle(struct object *ob)
 		unlock_and_wake(ob);
 	}
 	if (!ob->o.damage)
-		finish(ob, tell(ob), 0);	/* who has ended in the last round, if anybody */
+		finish(ob, tell(ob), 0); /* who has ended in the last round, if anybody */
 	object_used(ob);
 }
 
@@ -302,7 +315,7 @@ void settle_told_in(struct object *ob)
 	struct ipc_obj *o = &ob->o;
 	int64_t result;
 
-	ob->untold = held_first(ob) || object_lock(ob) == -EBUSY;	/* held.c calls again */
+	ob->untold = held_first(ob) || object_lock(ob) == -EBUSY; /* held.c calls again */
 	if (!o->locked)
 		return;
 	LIST_EACH(o, &o->h->granted, r)

@@ -21,7 +21,7 @@
 #include "wait/held.h"
 #include "state/memory.h"
 
-#define MAPPED_MOST	8192u
+#define MAPPED_MOST 8192u
 
 static bool object_needed(const struct object *ob)
 {
@@ -76,7 +76,7 @@ void turn_trim(void)
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
 		if (fs.mapped <= MAPPED_MOST || !tries--)
 			return;
-		if (!object_needed(ob) && !ob->look) {	/* (or it is to be looked at first) */
+		if (!object_needed(ob) && !ob->look) { /* (or it is to be looked at first) */
 			object_unmap(ob);
 			continue;
 		}
@@ -94,10 +94,11 @@ static void try_all(void)
 	DL_FOREACH2(fs.hungry, ob, hungry_next)
 		n++;
 	while (n-- && (ob = fs.hungry)) {
-		DL_DELETE2(fs.hungry, ob, hungry_prev, hungry_next);	/* others may come and go meanwhile */
+		DL_DELETE2(fs.hungry, ob, hungry_prev,
+			   hungry_next); /* others may come and go meanwhile */
 		DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
 		ob->o.freed = true;
-		settle(ob);		/* if it cannot be locked, later (held.c) */
+		settle(ob); /* if it cannot be locked, later (held.c) */
 	}
 }
 

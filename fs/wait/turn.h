@@ -13,7 +13,7 @@
  * told so.
  */
 void object_leave(struct object *ob);
-void turn_look(struct object *ob);		/* it is dirty */
+void turn_look(struct object *ob); /* it is dirty */
 /* See to what is; objects that nobody needs any more are freed, here and nowhere else. */
 void turn_end(void);
 /* For the end of the turn only. The object is not locked. Never frees it. */
@@ -28,7 +28,7 @@ void turn_trim(void);
 
 /* ---- after a start ---- */
 
-void settle_all(void);				/* look at every object in use */
+void settle_all(void); /* look at every object in use */
 /*
  * When all requests that come again have come: a waiter that has none is done. In all objects; in one
  * that could not be locked then.

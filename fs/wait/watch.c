@@ -13,7 +13,7 @@
 #include "wait/watch.h"
 #include "wait/turn.h"
 
-static int ends_fd = -1;		/* epoll of them */
+static int ends_fd = -1; /* epoll of them */
 
 struct watch {
 	uint32_t pid;
@@ -67,7 +67,8 @@ static bool watch(uint32_t pid)
 	w->pid = pid;
 	w->fd = fd;
 	HASH_ADD(hh, watches, pid, sizeof(pid), w);
-	if (epoll_ctl(ends_fd, EPOLL_CTL_ADD, fd, &(struct epoll_event){ EPOLLIN, { .u64 = pid } }) < 0)
+	if (epoll_ctl(ends_fd, EPOLL_CTL_ADD, fd,
+		      &(struct epoll_event){ EPOLLIN, { .u64 = pid } }) < 0)
 		log_line(LOG_ERR, "epoll: %m");
 	return true;
 }

@@ -16,14 +16,13 @@ void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid);
  */
 void watch_holder(struct object *ob, uint32_t opener, uint32_t pid);
 
-
-void watch_again(void);			/* after a restart: the same as before, and what ended in between */
+void watch_again(void); /* after a restart: the same as before, and what ended in between */
 /*
  * Those that have ended. The event thread would find them too, but a request that was made after
  * such an end must not be dealt with before it.
  */
 void watch_look(void);
-int watch_open(void);			/* a descriptor that is readable when one has ended; -1 */
+int watch_open(void); /* a descriptor that is readable when one has ended; -1 */
 void watch_close(void);
 
 #endif

@@ -19,7 +19,7 @@
 
 #include "bench.h"
 
-#define MAX_TEAM	16
+#define MAX_TEAM 16
 
 struct meeting {
 	uint32_t ready, go;
@@ -194,7 +194,8 @@ static void gather(const struct team *t, pid_t *pids)
 static void stop_later(const struct team *t)
 {
 	struct timespec time = {
-		.tv_sec = (time_t)(t->run_ns / 1000000000), .tv_nsec = (long)(t->run_ns % 1000000000),
+		.tv_sec = (time_t)(t->run_ns / 1000000000),
+		.tv_nsec = (long)(t->run_ns % 1000000000),
 	};
 
 	while (nanosleep(&time, &time) < 0 && errno == EINTR)

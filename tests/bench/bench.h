@@ -24,15 +24,15 @@ extern "C" {
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* die() with errno's text. */
 void die_errno(const char *what) __attribute__((noreturn));
-void bench_start(void);			/* the time limit and the CPU; call it first */
-uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
-void pin(int cpu);			/* -1: not */
+void bench_start(void); /* the time limit and the CPU; call it first */
+uint64_t now_ns(void);  /* CLOCK_MONOTONIC */
+void pin(int cpu);      /* -1: not */
 const char *need_env(const char *name);
 long number(const char *text);
 /* "$BENCH_IPC/PID-NAME" and so on, in static memory that the next four calls leave alone. */
 const char *path_in(const char *env, const char *name);
 void write_text(const char *path, const char *text);
-void *shared_memory(size_t size);	/* zeroed, shared with children */
+void *shared_memory(size_t size); /* zeroed, shared with children */
 
 void futex_wait(uint32_t *word, uint32_t value);
 void futex_wake(uint32_t *word, int n);
@@ -45,10 +45,10 @@ void wait_for(uint32_t *word, uint32_t value);
  */
 struct team {
 	int n;
-	int cpu;			/* pin all to it; -1: not */
+	int cpu; /* pin all to it; -1: not */
 	void (*prepare)(int i);
 	void (*body)(int i);
-	uint32_t *stop;			/* with `run_ns`: is set to 1 after so many nanoseconds */
+	uint32_t *stop; /* with `run_ns`: is set to 1 after so many nanoseconds */
 	uint64_t run_ns;
 };
 uint64_t team_run(const struct team *t);

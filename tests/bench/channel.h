@@ -16,7 +16,7 @@
  * Messages, for every peer that can have a bound. Long ones: what fits into a cache, as a pipe
  * does.
  */
-#define BOUND(size)	((size) > 4096 ? 16 : 1024)
+#define BOUND(size) ((size) > 4096 ? 16 : 1024)
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,13 +24,13 @@ extern "C" {
 
 struct channel_type {
 	const char *name;
-	int batch;			/* messages one call may move */
-	bool token;			/* has no content */
+	int batch;  /* messages one call may move */
+	bool token; /* has no content */
 	void *(*make)(int id, size_t size);
-	void (*open)(void *channel, bool putter);	/* may be NULL */
+	void (*open)(void *channel, bool putter); /* may be NULL */
 	void (*put)(void *channel, const char *msgs, size_t size, int n);
-	int (*get)(void *channel, char *msgs, size_t size, int n);	/* how many came */
-	void (*drop)(void *channel);			/* may be NULL */
+	int (*get)(void *channel, char *msgs, size_t size, int n); /* how many came */
+	void (*drop)(void *channel);                               /* may be NULL */
 };
 
 /* Ended by an entry without a name. */

@@ -14,7 +14,7 @@
 
 #include "channel.h"
 
-#define MANY	64
+#define MANY 64
 
 struct ipcfs_channel {
 	char path[4096];

@@ -7,7 +7,7 @@
 
 #include "channel.h"
 
-#define MANY	64
+#define MANY 64
 
 struct redis_channel {
 	char key[64];

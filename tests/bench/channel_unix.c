@@ -15,7 +15,7 @@
 
 #include "channel.h"
 
-#define MQ_MESSAGES	10
+#define MQ_MESSAGES 10
 
 struct unix_channel {
 	int in, out;
@@ -63,7 +63,8 @@ static void *make_mq(int id, size_t size)
 	q = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
 	if (q < 0 && (errno == EINVAL || errno == EMFILE) && size > 8192)
 		die("not possible: %zu bytes a message are more than fs.mqueue.msgsize_max or "
-		    "RLIMIT_MSGQUEUE allow", size);
+		    "RLIMIT_MSGQUEUE allow",
+		    size);
 	if (q < 0)
 		die_errno("mq_open");
 	mq_unlink(name);

@@ -13,19 +13,19 @@
 
 #include "crew.h"
 
-#define STACK	65536
+#define STACK 65536
 
 struct member {
 	int i;
 	pid_t tid;
-	uint32_t times;			/* atomic */
+	uint32_t times; /* atomic */
 };
 
 static struct member *members;
 static int n_members;
 static void (*member_body)(int i);
-static uint32_t said;			/* how often, all together */
-static uint32_t wanted = UINT_MAX;	/* wake the one who waits for this many */
+static uint32_t said;              /* how often, all together */
+static uint32_t wanted = UINT_MAX; /* wake the one who waits for this many */
 
 static void *be_member(void *arg)
 {

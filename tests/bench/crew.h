@@ -13,13 +13,13 @@
 
 struct wait_type {
 	const char *name;
-	void (*make)(int n);		/* may be NULL */
-	void (*open)(int i);		/* one for each thread, one after the other; may be NULL */
+	void (*make)(int n); /* may be NULL */
+	void (*open)(int i); /* one for each thread, one after the other; may be NULL */
 	void (*wait)(int i);
-	void (*wake)(void);		/* let all (semaphore: one) go */
-	void (*reset)(void);		/* all have gone; may be NULL */
-	long (*waiting)(void);		/* how many wait; NULL: it cannot tell */
-	void (*drop)(void);		/* may be NULL */
+	void (*wake)(void);    /* let all (semaphore: one) go */
+	void (*reset)(void);   /* all have gone; may be NULL */
+	long (*waiting)(void); /* how many wait; NULL: it cannot tell */
+	void (*drop)(void);    /* may be NULL */
 };
 
 extern const struct wait_type wait_types[];

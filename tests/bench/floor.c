@@ -17,7 +17,7 @@
 
 #include "bench.h"
 
-#define TURN	100
+#define TURN 100
 
 static int open_in(const char *env, const char *name, const char *text)
 {
@@ -66,7 +66,7 @@ static void lock_unlock(int fd)
 
 static struct row {
 	const char *name;
-	const char *file, *text;	/* of ipcfs; NULL: the empty one */
+	const char *file, *text; /* of ipcfs; NULL: the empty one */
 	void (*op)(int fd);
 	int fd;
 	double *ns;
@@ -80,7 +80,7 @@ static struct row {
 	{ "null-flock", NULL, NULL, lock_unlock, 0, NULL },
 };
 
-#define ROWS	(sizeof(rows) / sizeof(rows[0]))
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 static int by_size(const void *a, const void *b)
 {

@@ -7,7 +7,7 @@
 
 #include "bench.h"
 
-#define SIZE	(1 << 20)
+#define SIZE (1 << 20)
 
 int main(int argc, char **argv)
 {

@@ -22,17 +22,17 @@
 
 struct lock_type {
 	const char *name;
-	void (*make)(void);		/* before the fork; may be NULL */
-	void (*open)(void);		/* in each process; may be NULL */
-	void (*pair)(void);		/* lock and unlock */
-	void (*drop)(void);		/* may be NULL */
+	void (*make)(void); /* before the fork; may be NULL */
+	void (*open)(void); /* in each process; may be NULL */
+	void (*pair)(void); /* lock and unlock */
+	void (*drop)(void); /* may be NULL */
 };
 
 struct counts {
 	uint32_t stop;
 	struct {
 		uint64_t n;
-		char pad[56];		/* a cache line each */
+		char pad[56]; /* a cache line each */
 	} of[16];
 };
 

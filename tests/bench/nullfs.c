@@ -20,17 +20,17 @@
 #include <string.h>
 #include <sys/file.h>
 
-#define FOREVER		1000
-#define MAX_IO		(1 << 20)
+#define FOREVER 1000
+#define MAX_IO  (1 << 20)
 
 enum { ROOT = 1, NULL_FILE, PARK, GO, NEXT, PARKED, TOKEN0, TOKEN1, FILES };
 
 static const char *const names[FILES] = {
-	[NULL_FILE] = "null", [PARK] = "park", [GO] = "go", [NEXT] = "next", [PARKED] = "parked",
-	[TOKEN0] = "token0", [TOKEN1] = "token1",
+	[NULL_FILE] = "null", [PARK] = "park",     [GO] = "go",         [NEXT] = "next",
+	[PARKED] = "parked",  [TOKEN0] = "token0", [TOKEN1] = "token1",
 };
 
-static fuse_req_t *parked;		/* a ring */
+static fuse_req_t *parked; /* a ring */
 static unsigned int first, n_parked, room;
 static struct token {
 	unsigned int there;
@@ -40,7 +40,8 @@ static struct token {
 static void fill(struct stat *st, fuse_ino_t ino)
 {
 	*st = (struct stat){
-		.st_ino = ino, .st_mode = ino == ROOT ? S_IFDIR | 0777 : S_IFREG | 0666,
+		.st_ino = ino,
+		.st_mode = ino == ROOT ? S_IFDIR | 0777 : S_IFREG | 0666,
 		.st_nlink = 1,
 	};
 }
@@ -81,7 +82,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	/* fuse_reply_open() of libfuse 3.14 cannot say FOPEN_STREAM. */
 	struct fuse_open_out out = {
-		.fh = ino, .open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | 1 << 5 /* NOFLUSH */,
+		.fh = ino,
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | 1 << 5 /* NOFLUSH */,
 	};
 
 	fuse_reply_buf(req, (const char *)&out, sizeof(out));
@@ -227,8 +229,13 @@ static void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
 }
 
 static const struct fuse_lowlevel_ops ops = {
-	.init = op_init, .lookup = op_lookup, .getattr = op_getattr, .open = op_open,
-	.read = op_read, .write = op_write, .flock = op_flock,
+	.init = op_init,
+	.lookup = op_lookup,
+	.getattr = op_getattr,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flock = op_flock,
 };
 
 int main(int argc, char **argv)

@@ -19,7 +19,7 @@
 
 #include "bench.h"
 
-#define SIZE	64
+#define SIZE 64
 
 static char path[4096], msg[SIZE];
 static int fd;
@@ -40,7 +40,7 @@ static void make_queue(void)
 	make("ops.queue");
 	snprintf(ctl, sizeof(ctl), "%s.ctl/framing", path);
 	write_text(ctl, "record");
-	close(fd);			/* the framing counts from the next open */
+	close(fd); /* the framing counts from the next open */
 	fd = open(path, O_RDWR);
 	if (fd < 0)
 		die_errno(path);

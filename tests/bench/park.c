@@ -15,7 +15,7 @@
 #include "crew.h"
 
 static const struct wait_type *type;
-static uint32_t served;			/* atomic */
+static uint32_t served; /* atomic */
 static uint64_t served_at;
 static int served_who;
 static uint32_t *turns;

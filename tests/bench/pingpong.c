@@ -8,7 +8,7 @@
 
 #include "channel.h"
 
-#define SIZE	64
+#define SIZE 64
 
 static const struct channel_type *type;
 static void *there, *back;

@@ -20,7 +20,7 @@
 
 static char path[4096];
 static int *fds;
-static int control;			/* writes to the event, semaphore or "go" */
+static int control; /* writes to the event, semaphore or "go" */
 static int n_waiters;
 
 static void check(int r, const char *what)

@@ -12,12 +12,12 @@
 
 #include "crew.h"
 
-#define ENOUGH_NS	2000000000u
+#define ENOUGH_NS 2000000000u
 
 static const struct wait_type *type;
 static int n_threads;
-static uint32_t back, round_no;		/* atomic */
-static uint32_t all_back;		/* atomic; repetitions that are over */
+static uint32_t back, round_no; /* atomic */
+static uint32_t all_back;       /* atomic; repetitions that are over */
 static uint64_t last_back;
 
 static void body(int i)

@@ -40,8 +40,13 @@ static const char *answer_text(struct ipc_obj *o, const struct ipc_answer *a)
 ref_t h_new(struct ipc_obj *o, uint32_t kind, uint32_t oflags, uint32_t flags)
 {
 	struct ipc_opening how = {
-		.kind = kind, .oflags = oflags, .flags = flags, .tid = 1000, .pid = 100,
-		.gen = o->h->handles.count + 1, .timeout = -1,
+		.kind = kind,
+		.oflags = oflags,
+		.flags = flags,
+		.tid = 1000,
+		.pid = 100,
+		.gen = o->h->handles.count + 1,
+		.timeout = -1,
 	};
 	ref_t h;
 
@@ -55,8 +60,14 @@ int (*call_grow)(struct ipc_call *c);
 struct ipc_call call_new(ref_t h, uint32_t op)
 {
 	return (struct ipc_call){
-		.handle = h, .op = op, .tid = 1000, .pid = 100, .deadline = IPC_NEVER, .max = 65536,
-		.limit = IPC_MESSAGE_MAX, .grow = call_grow,
+		.handle = h,
+		.op = op,
+		.tid = 1000,
+		.pid = 100,
+		.deadline = IPC_NEVER,
+		.max = 65536,
+		.limit = IPC_MESSAGE_MAX,
+		.grow = call_grow,
 	};
 }
 
@@ -140,7 +151,10 @@ const char *get(struct ipc_obj *o, ref_t h)
 {
 	uint32_t kind = handle_at(o, h)->kind;
 
-	return get_some(o, h, kind == HANDLE_LEASE ? OP_LEASE : kind == HANDLE_JOIN ? OP_JOIN : OP_READ,
+	return get_some(o, h,
+			kind == HANDLE_LEASE ? OP_LEASE :
+			kind == HANDLE_JOIN  ? OP_JOIN :
+					       OP_READ,
 			65536);
 }
 

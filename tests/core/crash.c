@@ -28,10 +28,10 @@ struct proof {
 	const struct op *op;
 	struct scene s;
 	struct snap start;
-	char *before, *after;		/* dumps */
+	char *before, *after; /* dumps */
 	uint64_t unique;
-	bool client;			/* h[0] is closed instead of going on */
-	bool *replied;			/* shared with the child: the request will not come again */
+	bool client;   /* h[0] is closed instead of going on */
+	bool *replied; /* shared with the child: the request will not come again */
 };
 
 static void begin(struct proof *p, const struct op *op, uint64_t unique, bool client)
@@ -39,7 +39,8 @@ static void begin(struct proof *p, const struct op *op, uint64_t unique, bool cl
 	struct ipc_obj *o;
 
 	*p = (struct proof){ .op = op, .unique = unique, .client = client };
-	p->replied = mmap(NULL, sizeof(bool), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	p->replied =
+		mmap(NULL, sizeof(bool), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(p->replied != MAP_FAILED);
 	o = p->s.o = obj_new_reserve(op->type, 4 << 20);
 	op->setup(&p->s);
@@ -81,7 +82,7 @@ static void work(struct proof *p, long k, bool recover)
 {
 	struct ipc_obj *o = p->s.o;
 
-	ipc_fault_after = k;		/* to lock and unlock are changes too: fast.h */
+	ipc_fault_after = k; /* to lock and unlock are changes too: fast.h */
 	if (obj_lock(o, -1) < 0)
 		_exit(1);
 	if (recover)
@@ -114,7 +115,8 @@ static bool die(struct proof *p, long k, bool recover)
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);
 	if (!WIFEXITED(status) || (WEXITSTATUS(status) != FAULT_EXIT && WEXITSTATUS(status)))
-		test_fail(__FILE__, __LINE__, "store %ld: the child ended with status %x", k, status);
+		test_fail(__FILE__, __LINE__, "store %ld: the child ended with status %x", k,
+			  status);
 	return WEXITSTATUS(status) == 0;
 }
 
@@ -156,8 +158,9 @@ static void expect(struct proof *p, long k, const char *what, bool before_too)
 	char *now = obj_dump(p->s.o);
 
 	if (strcmp(now, p->after) && !(before_too && !strcmp(now, p->before)))
-		test_fail(__FILE__, __LINE__, "%s a death at store %ld:\n%s\n--- not\n%s\n--- nor\n%s",
-			  what, k, now, p->after, before_too ? p->before : "");
+		test_fail(__FILE__, __LINE__,
+			  "%s a death at store %ld:\n%s\n--- not\n%s\n--- nor\n%s", what, k, now,
+			  p->after, before_too ? p->before : "");
 	free(now);
 }
 

@@ -38,8 +38,8 @@ static void answer(FILE *f, struct ipc_obj *o, const struct ipc_answer *a)
 
 	if (a->kind == ANSWER_NONE)
 		return;
-	fprintf(f, " answer kind=%u count=%u skip=%u len=%llu off=%llu base=%llu number=%lld ", a->kind,
-		a->count, a->skip, (unsigned long long)a->len, (unsigned long long)a->off,
+	fprintf(f, " answer kind=%u count=%u skip=%u len=%llu off=%llu base=%llu number=%lld ",
+		a->kind, a->count, a->skip, (unsigned long long)a->len, (unsigned long long)a->off,
 		(unsigned long long)a->base, (long long)a->number);
 	for (uint32_t i = 0; i < a->count; i++) {
 		message(f, o, r);
@@ -54,7 +54,8 @@ static void waiters(FILE *f, struct ipc_obj *o, const char *name, struct ipc_lis
 	LIST_EACH(o, l, r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
-		fprintf(f, "  of %u op=%u state=%u flags=%x unique=%llu arg=%llu need=%u result=%lld depth=%u",
+		fprintf(f,
+			"  of %u op=%u state=%u flags=%x unique=%llu arg=%llu need=%u result=%lld depth=%u",
 			index_of(o, w->handle), w->op, w->state, w->flags & ~WAITER_WOKEN,
 			(unsigned long long)w->unique, (unsigned long long)w->arg, w->need,
 			(long long)w->result, w->depth);
@@ -66,7 +67,8 @@ static void waiters(FILE *f, struct ipc_obj *o, const char *name, struct ipc_lis
 static void messages(FILE *f, struct ipc_obj *o, struct ipc_mq *q)
 {
 	fprintf(f, "mq count=%u bytes=%llu skip=%u readers=%u writers=%u opens=%u,%u ", q->count,
-		(unsigned long long)q->bytes, q->skip, q->readers, q->writers, q->opens[0], q->opens[1]);
+		(unsigned long long)q->bytes, q->skip, q->readers, q->writers, q->opens[0],
+		q->opens[1]);
 	for (ref_t r = q->head; r; r = msg_at(o, r)->next)
 		message(f, o, r);
 	fputc('\n', f);
@@ -77,7 +79,8 @@ static void leases(FILE *f, struct ipc_obj *o, const char *name, struct ipc_list
 	LIST_EACH(o, l, r) {
 		struct ipc_lease *e = AT(o, ipc_lease, r);
 
-		fprintf(f, "%s id=%llu of %u ", name, (unsigned long long)e->id, index_of(o, e->handle));
+		fprintf(f, "%s id=%llu of %u ", name, (unsigned long long)e->id,
+			index_of(o, e->handle));
 		message(f, o, e->msg);
 		fputc('\n', f);
 	}
@@ -108,7 +111,8 @@ static void names(FILE *f, struct ipc_obj *o)
 /* Where is what the fast word is made of? To be told apart from a lock without it is what it is not. */
 static bool is_fast(const struct ipc_obj *o, size_t off)
 {
-	return o->ops->leaving && off >= offsetof(struct ipc_sem, fast) && off < sizeof(struct ipc_sem);
+	return o->ops->leaving && off >= offsetof(struct ipc_sem, fast) &&
+	       off < sizeof(struct ipc_sem);
 }
 
 /* The types without references in their bodies are told by their bytes. */
@@ -121,10 +125,11 @@ static void body(FILE *f, struct ipc_obj *o)
 	case IPC_PIPE:
 		messages(f, o, &q->mq[0]);
 		messages(f, o, &q->mq[1]);
-		fprintf(f, "max=%llu,%llu framing=%u closed=%u unfinished=%llu next_id=%llu attempts=%llu\n",
+		fprintf(f,
+			"max=%llu,%llu framing=%u closed=%u unfinished=%llu next_id=%llu attempts=%llu\n",
 			(unsigned long long)q->maxsize, (unsigned long long)q->maxbytes, q->framing,
-			q->closed, (unsigned long long)q->unfinished, (unsigned long long)q->next_id,
-			(unsigned long long)q->max_attempts);
+			q->closed, (unsigned long long)q->unfinished,
+			(unsigned long long)q->next_id, (unsigned long long)q->max_attempts);
 		leases(f, o, "lease", &q->leased);
 		leases(f, o, "dead", &q->dead);
 		break;
@@ -154,7 +159,8 @@ static void handles(FILE *f, struct ipc_obj *o)
 	LIST_EACH(o, &o->h->handles, r) {
 		struct ipc_handle *hd = handle_at(o, r);
 
-		fprintf(f, "handle gen=%u kind=%u flags=%x waiters=%u holds=%u leases=%u rests=%u poll=%x",
+		fprintf(f,
+			"handle gen=%u kind=%u flags=%x waiters=%u holds=%u leases=%u rests=%u poll=%x",
 			hd->gen, hd->kind, hd->flags, hd->waiters, hd->holds, hd->leases, hd->rests,
 			hd->poll_events);
 		if (hd->line) {
@@ -167,8 +173,8 @@ static void handles(FILE *f, struct ipc_obj *o)
 	LIST_EACH(o, &o->h->holds, r) {
 		struct ipc_hold *hold = AT(o, ipc_hold, r);
 
-		fprintf(f, "hold of %u op=%u count=%u pid=%u\n", index_of(o, hold->handle), hold->op,
-			hold->count, hold->pid);
+		fprintf(f, "hold of %u op=%u count=%u pid=%u\n", index_of(o, hold->handle),
+			hold->op, hold->count, hold->pid);
 	}
 }
 

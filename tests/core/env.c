@@ -153,7 +153,7 @@ void heap_fill(struct ipc_obj *o)
 {
 	n_fillers = 0;
 	for (size_t size = 65536; size >= 32; size -= size > 2048 ? size / 2 : 16)
-		for (ref_t r; n_fillers < FILLERS && (r = heap_alloc(o, size)); ) {
+		for (ref_t r; n_fillers < FILLERS && (r = heap_alloc(o, size));) {
 			fillers[n_fillers++] = r;
 			commit(o);
 		}
@@ -162,7 +162,7 @@ void heap_fill(struct ipc_obj *o)
 
 void heap_unfill(struct ipc_obj *o)
 {
-	for (unsigned int i = n_fillers; i-- > 0; ) {
+	for (unsigned int i = n_fillers; i-- > 0;) {
 		heap_free(o, fillers[i]);
 		commit(o);
 	}

@@ -5,8 +5,8 @@
 
 #include <setjmp.h>
 
-#define FAULT_EXIT 99			/* how a process ends that ipc_fault_after kills */
+#define FAULT_EXIT 99 /* how a process ends that ipc_fault_after kills */
 
-extern jmp_buf *fault_jump;		/* or where it goes on, if it only gives up */
+extern jmp_buf *fault_jump; /* or where it goes on, if it only gives up */
 
 #endif

@@ -29,7 +29,7 @@ static void fail_each(const void *arg)
 	settle(o);
 	after = obj_dump(o);
 	obj_unlock(o);
-	for (long n = 1; ; n++) {
+	for (long n = 1;; n++) {
 		bool failed;
 
 		snap_restore(&start, o);
@@ -43,8 +43,9 @@ static void fail_each(const void *arg)
 		settle(o);
 		now = obj_dump(o);
 		if (strcmp(now, after) && strcmp(now, before) && !(op->flags & STEPS))
-			test_fail(__FILE__, __LINE__, "request %ld refused:\n%s\n--- not\n%s\n--- nor\n%s", n,
-				  now, after, before);
+			test_fail(__FILE__, __LINE__,
+				  "request %ld refused:\n%s\n--- not\n%s\n--- nor\n%s", n, now,
+				  after, before);
 		free(now);
 		heap_unfill(o);
 		obj_ok(o, "after a refusal");
@@ -61,7 +62,7 @@ static void fail_each(const void *arg)
 /* ---- by another process ---- */
 
 static struct ipc_obj *growing;
-static int files;			/* the folder, for whoever may let files grow */
+static int files; /* the folder, for whoever may let files grow */
 static unsigned int asked;
 
 /* It has the lock meanwhile, sees to the others, and to the memory. */
@@ -113,7 +114,8 @@ static void ask_each(const void *arg)
 	settle(o);
 	now = obj_dump(o);
 	if (strcmp(now, after))
-		test_fail(__FILE__, __LINE__, "asked %u times:\n%s\n--- not\n%s", asked, now, after);
+		test_fail(__FILE__, __LINE__, "asked %u times:\n%s\n--- not\n%s", asked, now,
+			  after);
 	heap_unfill(o);
 	obj_ok(o, "after it grew");
 	free(after);

@@ -27,13 +27,13 @@
 #include "types/queue.h"
 #include "test.h"
 
-#define STORES_MOST	300000		/* of one operation */
-#define CPU_MOST	4		/* seconds of one round of all operations */
-#define HANDLES		8
-#define WAITERS		16
+#define STORES_MOST 300000 /* of one operation */
+#define CPU_MOST    4      /* seconds of one round of all operations */
+#define HANDLES     8
+#define WAITERS     16
 
 static struct ipc_obj *o;
-static struct ipc_obj clean;		/* *o, before anything was damaged */
+static struct ipc_obj clean; /* *o, before anything was damaged */
 static char *image;
 static size_t image_len;
 static ref_t handles[HANDLES], waits[WAITERS];
@@ -255,13 +255,19 @@ static const struct state {
 	uint32_t type;
 	void (*fill)(void);
 } states[] = {
-	{ "queue", IPC_QUEUE, fill_queue }, { "empty queue", IPC_QUEUE, fill_empty_queue },
+	{ "queue", IPC_QUEUE, fill_queue },
+	{ "empty queue", IPC_QUEUE, fill_empty_queue },
 	{ "closed queue", IPC_QUEUE, fill_closed_queue },
-	{ "pipe", IPC_PIPE, fill_pipe }, { "empty pipe", IPC_PIPE, fill_empty_pipe },
-	{ "event", IPC_EVENT, fill_event }, { "sem", IPC_SEM, fill_lock },
-	{ "lock", IPC_LOCK, fill_lock }, { "rlock", IPC_RLOCK, fill_lock },
-	{ "cond", IPC_COND, fill_cond }, { "barrier", IPC_BARRIER, fill_barrier },
-	{ "value", IPC_VALUE, fill_value }, { "array", IPC_ARRAY, fill_lock },
+	{ "pipe", IPC_PIPE, fill_pipe },
+	{ "empty pipe", IPC_PIPE, fill_empty_pipe },
+	{ "event", IPC_EVENT, fill_event },
+	{ "sem", IPC_SEM, fill_lock },
+	{ "lock", IPC_LOCK, fill_lock },
+	{ "rlock", IPC_RLOCK, fill_lock },
+	{ "cond", IPC_COND, fill_cond },
+	{ "barrier", IPC_BARRIER, fill_barrier },
+	{ "value", IPC_VALUE, fill_value },
+	{ "array", IPC_ARRAY, fill_lock },
 };
 
 /* ---- every operation, as the daemon and the library make them ---- */
@@ -271,7 +277,8 @@ static char out[1 << 16];
 static ref_t sound_handle(unsigned int i)
 {
 	return n_handles && ipc_handle(o, handles[i % n_handles], gens[i % n_handles]) ?
-	       handles[i % n_handles] : 0;
+		       handles[i % n_handles] :
+		       0;
 }
 
 static void read_it(unsigned int i, bool wait)
@@ -282,10 +289,11 @@ static void read_it(unsigned int i, bool wait)
 
 	if (!h)
 		return;
-	c.op = handle_at(o, h)->kind == HANDLE_LEASE ? OP_LEASE :
-	       handle_at(o, h)->kind == HANDLE_STREAM ? OP_STREAM :
-	       handle_at(o, h)->kind == HANDLE_JOIN ? OP_JOIN :
-	       handle_at(o, h)->kind == HANDLE_CHANGED ? OP_CHANGED : OP_READ;
+	c.op = handle_at(o, h)->kind == HANDLE_LEASE   ? OP_LEASE :
+	       handle_at(o, h)->kind == HANDLE_STREAM  ? OP_STREAM :
+	       handle_at(o, h)->kind == HANDLE_JOIN    ? OP_JOIN :
+	       handle_at(o, h)->kind == HANDLE_CHANGED ? OP_CHANGED :
+							 OP_READ;
 	c.deadline = wait ? IPC_NEVER : 0;
 	c.unique = 100 + i;
 	ipc_next_rest(o, handle_at(o, h));
@@ -295,8 +303,14 @@ static void read_it(unsigned int i, bool wait)
 		answer_copy(o, &c.got, 0, out, sizeof(out));
 }
 
-static void op_read(unsigned int i) { read_it(i, false); }
-static void op_read_waits(unsigned int i) { read_it(i, true); }
+static void op_read(unsigned int i)
+{
+	read_it(i, false);
+}
+static void op_read_waits(unsigned int i)
+{
+	read_it(i, true);
+}
 
 static void op_put(unsigned int i)
 {
@@ -327,11 +341,11 @@ static void op_put_long(unsigned int i)
 static void op_give(unsigned int i)
 {
 	static const struct ipc_cmd cmds[] = {
-		{ CMD_ADD, 1, NULL, NULL, 0, 0 }, { CMD_SET, 0, NULL, NULL, 0, 0 },
-		{ CMD_CLEAR, 0, NULL, NULL, 0, 0 }, { CMD_NOTIFY, 1, NULL, NULL, 0, 0 },
+		{ CMD_ADD, 1, NULL, NULL, 0, 0 },          { CMD_SET, 0, NULL, NULL, 0, 0 },
+		{ CMD_CLEAR, 0, NULL, NULL, 0, 0 },        { CMD_NOTIFY, 1, NULL, NULL, 0, 0 },
 		{ CMD_NOTIFY, CMD_ALL, NULL, NULL, 0, 0 }, { CMD_PARTIES, 2, NULL, NULL, 0, 0 },
-		{ CMD_RESET, 0, NULL, NULL, 0, 0 }, { CMD_ABORT, 0, NULL, NULL, 0, 0 },
-		{ CMD_TEXT, 0, "12", NULL, 2, 0 }, { CMD_PLUS, 3, NULL, NULL, 0, 0 },
+		{ CMD_RESET, 0, NULL, NULL, 0, 0 },        { CMD_ABORT, 0, NULL, NULL, 0, 0 },
+		{ CMD_TEXT, 0, "12", NULL, 2, 0 },         { CMD_PLUS, 3, NULL, NULL, 0, 0 },
 		{ CMD_CAS, 0, "12", "15", 2, 2 },
 	};
 	ref_t h = sound_handle(i);
@@ -572,15 +586,19 @@ static void op_pump(unsigned int i)
 	o->freed = true;
 }
 
-#define OP(f) { #f, op_##f }
+#define OP(f)              \
+	{                  \
+#f, op_##f \
+	}
 static const struct op {
 	const char *name;
 	void (*run)(unsigned int i);
 } ops[] = {
-	OP(pump), OP(read), OP(put), OP(read_waits), OP(give), OP(flock), OP(look), OP(check), OP(turns),
-	OP(finish), OP(leave), OP(cancel), OP(process_ended), OP(restart), OP(queue), OP(now), OP(lend),
-	OP(fast), OP(value), OP(heap), OP(open), OP(flush), OP(put_long), OP(close), OP(close), OP(close),
-	OP(close),
+	OP(pump),          OP(read),    OP(put),   OP(read_waits), OP(give),     OP(flock),
+	OP(look),          OP(check),   OP(turns), OP(finish),     OP(leave),    OP(cancel),
+	OP(process_ended), OP(restart), OP(queue), OP(now),        OP(lend),     OP(fast),
+	OP(value),         OP(heap),    OP(open),  OP(flush),      OP(put_long), OP(close),
+	OP(close),         OP(close),   OP(close),
 };
 #define OPS (sizeof(ops) / sizeof(ops[0]))
 
@@ -594,7 +612,7 @@ static void close_all(unsigned int i)
 
 static const struct state *state;
 static const struct op *running;
-static char what[256];			/* was changed */
+static char what[256]; /* was changed */
 static sigjmp_buf stuck;
 static jmp_buf stores;
 static unsigned int loops;
@@ -626,8 +644,8 @@ static void restore(void)
 	*o = clean;
 	o->env = &env.env;
 	if (ftruncate(file, (off_t)image_len) < 0 ||
-	    mmap(o->base, o->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
-		 file, 0) == MAP_FAILED)
+	    mmap(o->base, o->map_len, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_NORESERVE | MAP_FIXED, file, 0) == MAP_FAILED)
 		abort();
 	memcpy(o->base, image, image_len);
 	env.damage = NULL;
@@ -709,25 +727,44 @@ static uint32_t value(size_t off, unsigned int i)
 	uint32_t now = word_at(off);
 
 	switch (i) {
-	case 0: return 0;
-	case 1: return now + 1;
-	case 2: return now - 1;
-	case 3: return UINT32_MAX;
-	case 4: return INT32_MAX;
-	case 5: return 1u << 31;
-	case 6: return 1;
-	case 7: return 2;
-	case 8: return 3;
-	case 9: return handles[0];
-	case 10: return handles[n_handles - 1];
-	case 11: return n_waits ? waits[0] : 5;
-	case 12: return n_waits ? waits[n_waits - 1] : 7;
-	case 13: return (uint32_t)(off / IPC_UNIT);		/* itself */
-	case 14: return 16;					/* into the header */
-	case 15: return (uint32_t)(image_len / IPC_UNIT);	/* behind the file's end */
-	case 16: return (uint32_t)(o->map_len / IPC_UNIT) - 1;
-	default: return state->type == IPC_QUEUE || state->type == IPC_PIPE ?
-			((struct ipc_header *)(void *)image)->b.queue.mq[0].head : now ^ 0x10001;
+	case 0:
+		return 0;
+	case 1:
+		return now + 1;
+	case 2:
+		return now - 1;
+	case 3:
+		return UINT32_MAX;
+	case 4:
+		return INT32_MAX;
+	case 5:
+		return 1u << 31;
+	case 6:
+		return 1;
+	case 7:
+		return 2;
+	case 8:
+		return 3;
+	case 9:
+		return handles[0];
+	case 10:
+		return handles[n_handles - 1];
+	case 11:
+		return n_waits ? waits[0] : 5;
+	case 12:
+		return n_waits ? waits[n_waits - 1] : 7;
+	case 13:
+		return (uint32_t)(off / IPC_UNIT); /* itself */
+	case 14:
+		return 16; /* into the header */
+	case 15:
+		return (uint32_t)(image_len / IPC_UNIT); /* behind the file's end */
+	case 16:
+		return (uint32_t)(o->map_len / IPC_UNIT) - 1;
+	default:
+		return state->type == IPC_QUEUE || state->type == IPC_PIPE ?
+			       ((struct ipc_header *)(void *)image)->b.queue.mq[0].head :
+			       now ^ 0x10001;
 	}
 }
 
@@ -782,8 +819,9 @@ static void several(unsigned int rounds)
 	unsigned int n = 0;
 
 	for (size_t off = 0; off < image_len && n < 1 << 16; off += 4)
-		if (may_change(off) && (off < offsetof(struct ipc_header, log) ||
-					(off >= IPC_PAGE && word_at(off) && word_at(off) != 0x78787878)))
+		if (may_change(off) &&
+		    (off < offsetof(struct ipc_header, log) ||
+		     (off >= IPC_PAGE && word_at(off) && word_at(off) != 0x78787878)))
 			used[n++] = (uint32_t)off;
 	for (unsigned int r = 0; r < rounds; r++) {
 		unsigned int log = any(4) ? 0 : 1 + any(20);
@@ -798,7 +836,8 @@ static void several(unsigned int rounds)
 		if (log)
 			change(offsetof(struct ipc_header, log_len), log);
 		for (unsigned int k = 0; k < log; k++) {
-			o->h->log[k].where = any(3) ? used[any(n)] | any(2) : (uint64_t)rand_r(&seed) << any(34);
+			o->h->log[k].where = any(3) ? used[any(n)] | any(2) :
+						      (uint64_t)rand_r(&seed) << any(34);
 			o->h->log[k].old = value(used[any(n)], any(VALUES));
 		}
 		try_it(r);

@@ -7,8 +7,8 @@ extern const struct op ops_queue[], ops_lease[], ops_pipe[], ops_event[], ops_se
 	ops_fast[];
 
 const struct op *const op_tables[] = {
-	ops_queue, ops_lease, ops_pipe, ops_event, ops_sem, ops_lock, ops_handle, ops_names, ops_rlock,
-	ops_lent, ops_cond, ops_barrier, ops_value, ops_fast, NULL,
+	ops_queue, ops_lease, ops_pipe, ops_event,   ops_sem,   ops_lock, ops_handle, ops_names,
+	ops_rlock, ops_lent,  ops_cond, ops_barrier, ops_value, ops_fast, NULL,
 };
 
 bool answered(struct ipc_obj *o, struct ipc_call *c)

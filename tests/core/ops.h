@@ -16,7 +16,7 @@
 struct scene {
 	struct ipc_obj *o;
 	ref_t h[8], w[8];
-	char *text;			/* for whatever run() is to write */
+	char *text; /* for whatever run() is to write */
 };
 
 struct op {
@@ -27,14 +27,14 @@ struct op {
 	unsigned int flags;
 };
 
-#define STEPS 1u		/* several changes: what lies between them may be seen */
-#define DAEMON 2u		/* no client does this: leave out the death of one */
-#define CLIENT 4u		/* no request does this, so it does not come again */
-#define MEMORY 8u		/* only who may grow the file brings it to this end */
+#define STEPS  1u /* several changes: what lies between them may be seen */
+#define DAEMON 2u /* no client does this: leave out the death of one */
+#define CLIENT 4u /* no request does this, so it does not come again */
+#define MEMORY 8u /* only who may grow the file brings it to this end */
 
-extern const struct op *const op_tables[];	/* ends with NULL; each table with a name of NULL */
+extern const struct op *const op_tables[]; /* ends with NULL; each table with a name of NULL */
 
-#define UNIQUE 77u		/* the request that run() stands for */
+#define UNIQUE 77u /* the request that run() stands for */
 
 /*
  * A request came, perhaps for the second time. True: it has been answered, or waits. False: do it;

@@ -58,7 +58,11 @@ static void held_by_other(struct scene *s)
 	held_by(s, 1);
 }
 
-#define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
+#define RUN(name, ...)                                     \
+	static void name(struct scene *s, uint64_t unique) \
+	{                                                  \
+		__VA_ARGS__;                               \
+	}
 RUN(take, run_read(s, unique, OP_READ, 65536))
 RUN(lock_ex, run_flock(s, unique, LOCK_EX))
 RUN(lock_sh, run_flock(s, unique, LOCK_SH))
@@ -98,7 +102,7 @@ static void empty(struct scene *s)
 	more_memory(s->o);
 	s->h[0] = h_open(s->o);
 	s->h[1] = h_open(s->o);
-	for (unsigned int i = 0; i < MOST; i++)		/* so that each can be told from each */
+	for (unsigned int i = 0; i < MOST; i++) /* so that each can be told from each */
 		memset(text[i], (int)('A' + i % 50), sizeof(text[i]));
 }
 
@@ -165,9 +169,18 @@ static void mixed_up(struct scene *s)
 	write_same(s, 3, 2000);
 }
 
-static void small_full_pages(struct scene *s) { filled(s, 40, 200); }
-static void one_small(struct scene *s) { filled(s, 1, 10); }
-static void large_full_pages(struct scene *s) { filled(s, 12, 2000); }
+static void small_full_pages(struct scene *s)
+{
+	filled(s, 40, 200);
+}
+static void one_small(struct scene *s)
+{
+	filled(s, 1, 10);
+}
+static void large_full_pages(struct scene *s)
+{
+	filled(s, 12, 2000);
+}
 
 static void readers(struct scene *s)
 {

@@ -84,7 +84,11 @@ static void direct_granted(struct scene *s)
 }
 
 #define FRESH (!ctl_answered(s->o, unique))
-#define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
+#define RUN(name, ...)                                     \
+	static void name(struct scene *s, uint64_t unique) \
+	{                                                  \
+		__VA_ARGS__;                               \
+	}
 RUN(lease, run_read(s, unique, OP_LEASE, 65536))
 RUN(put_one, run_put(s, unique, "new\n"))
 RUN(ack, if (FRESH) ipc_ack(s->o, unique, 1))

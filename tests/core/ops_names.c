@@ -8,8 +8,12 @@
 static ref_t add(struct scene *s, const char *name, uint32_t type, uint64_t unique)
 {
 	struct ipc_new_node n = {
-		.parent = IPC_ROOT_ID, .type = type, .mode = 0644, .name = name,
-		.name_len = strlen(name), .unique = unique,
+		.parent = IPC_ROOT_ID,
+		.type = type,
+		.mode = 0644,
+		.name = name,
+		.name_len = strlen(name),
+		.unique = unique,
 	};
 	ref_t r = 0;
 
@@ -38,7 +42,11 @@ static void move(struct scene *s, uint64_t unique, ref_t gone)
 		names_move(s->o, s->w[0], 1, "moved.queue", 11, gone, unique, &r);
 }
 
-#define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
+#define RUN(name, ...)                                     \
+	static void name(struct scene *s, uint64_t unique) \
+	{                                                  \
+		__VA_ARGS__;                               \
+	}
 RUN(add_one, if (FRESH) add(s, "new.event", IPC_EVENT, unique))
 RUN(move_one, move(s, unique, 0))
 RUN(move_over, move(s, unique, s->w[1]))
@@ -46,8 +54,8 @@ RUN(remove_one, if (FRESH) names_remove(s->o, s->w[0], false, unique))
 RUN(remove_open, if (FRESH) names_remove(s->o, s->w[0], true, unique))
 RUN(chmod_one, names_chmod(s->o, s->w[0], 0600, 5, 6 + (unique == 1)))
 RUN(activate, names_active(s->o, s->w[0], unique != 1))
-RUN(add_alias, ref_t r; if (s->o->h->b.mount.aliases.count < 2 + (unique == 1))
-	alias_add(s->o, 3, 7, 77, &r))
+RUN(add_alias, ref_t r;
+    if (s->o->h->b.mount.aliases.count < 2 + (unique == 1)) alias_add(s->o, 3, 7, 77, &r))
 RUN(remove_alias, if (s->o->h->b.mount.aliases.count > (unique == 1)) alias_remove(s->o, s->w[2]))
 
 const struct op ops_names[] = {

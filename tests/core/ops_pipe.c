@@ -19,7 +19,7 @@ static void reader(struct scene *s)
 static void some(struct scene *s)
 {
 	reader(s);
-	P(s)->framing = FRAMING_RECORD;		/* so that there is more than one message */
+	P(s)->framing = FRAMING_RECORD; /* so that there is more than one message */
 	put(s->o, s->h[1], "abcdef");
 	put(s->o, s->h[1], "ghijkl");
 	P(s)->framing = FRAMING_BYTES;
@@ -117,7 +117,11 @@ static void two_way(struct scene *s)
 	s->w[0] = get_waits(s->o, s->h[1], OP_READ, 101);
 }
 
-#define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
+#define RUN(name, ...)                                     \
+	static void name(struct scene *s, uint64_t unique) \
+	{                                                  \
+		__VA_ARGS__;                               \
+	}
 RUN(put_some, run_put(s, unique, "write"))
 RUN(put_text, run_put(s, unique, s->text))
 RUN(read_all, run_read(s, unique, OP_READ, 65536))
@@ -147,7 +151,8 @@ const struct op ops_pipe[] = {
 	{ "pipe close of the last reader", IPC_PIPE, full_reader, close_h, STEPS },
 	{ "pipe close of a direct client", IPC_PIPE, direct_granted, close_h, STEPS },
 	{ "pipe close with a part of a record", IPC_PIPE, record_part, close_h, STEPS },
-	{ "pipe close with a part beside bytes", IPC_PIPE, record_part_beside_bytes, close_h, STEPS },
+	{ "pipe close with a part beside bytes", IPC_PIPE, record_part_beside_bytes, close_h,
+	  STEPS },
 	{ "pipe close of one that was given a part", IPC_PIPE, direct_part, close_h, STEPS },
 	{ NULL },
 };

@@ -195,7 +195,11 @@ static void many_lines(struct scene *s)
 		memcpy(lines + i * 5, (char[]){ 'l', '0' + i / 10, '0' + i % 10, '.', '\n' }, 5);
 }
 
-#define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
+#define RUN(name, ...)                                     \
+	static void name(struct scene *s, uint64_t unique) \
+	{                                                  \
+		__VA_ARGS__;                               \
+	}
 RUN(put_one, run_put(s, unique, "new\n"))
 RUN(put_three, run_put(s, unique, "new\nnewer\n\n"))
 RUN(put_lines, run_put(s, unique, lines))
@@ -220,8 +224,10 @@ RUN(cancel, ipc_cancel(s->o, unique == 1))
 RUN(flush, ipc_flush(s->o, s->h[0], 100, unique == 1, false))
 RUN(flush_killed, ipc_flush(s->o, s->h[0], 100, unique != 1, false))
 RUN(close_h, run_close(s, s->h[0]))
-RUN(advance, if (handle_at(s->o, s->h[0])->hand.off != 3 + (unique == 1)) {
-	ipc_advance(s->o, handle_at(s->o, s->h[0]), 3 - handle_at(s->o, s->h[0])->hand.off); })
+RUN(
+	advance, if (handle_at(s->o, s->h[0])->hand.off != 3 + (unique == 1)) {
+		ipc_advance(s->o, handle_at(s->o, s->h[0]), 3 - handle_at(s->o, s->h[0])->hand.off);
+	})
 
 const struct op ops_queue[] = {
 	{ "queue put into an empty one", IPC_QUEUE, empty, put_one, 0 },
@@ -255,7 +261,8 @@ const struct op ops_queue[] = {
 	{ "queue maxsize with putters", IPC_QUEUE, putters, more_room, DAEMON | STEPS },
 	{ "queue finish", IPC_QUEUE, granted, finish_all, STEPS },
 	{ "queue finish in part", IPC_QUEUE, granted, finish_part, STEPS },
-	{ "queue finish in part with a rest in hand", IPC_QUEUE, granted_twice, finish_second, STEPS },
+	{ "queue finish in part with a rest in hand", IPC_QUEUE, granted_twice, finish_second,
+	  STEPS },
 	{ "queue leave of a reader", IPC_QUEUE, readers, leave_first, 0 },
 	{ "queue leave of a putter", IPC_QUEUE, putters, leave_first, 0 },
 	{ "queue leave of the second putter", IPC_QUEUE, putters, leave_second, 0 },
@@ -266,7 +273,8 @@ const struct op ops_queue[] = {
 	{ "queue close of a busy handle", IPC_QUEUE, busy_handle, close_h, STEPS },
 	{ "queue close of a direct client", IPC_QUEUE, direct_granted, close_h, STEPS },
 	{ "queue close with a part", IPC_QUEUE, part, close_h, STEPS },
-	{ "queue close with a part, the last attempt", IPC_QUEUE, last_part, close_h, STEPS | MEMORY },
+	{ "queue close with a part, the last attempt", IPC_QUEUE, last_part, close_h,
+	  STEPS | MEMORY },
 	{ "queue close with rests", IPC_QUEUE, rests, close_h, STEPS },
 	{ "queue read begins anew", IPC_QUEUE, behind, read_one, STEPS },
 	{ "queue finish begins anew", IPC_QUEUE, part_and_granted, finish_second, STEPS },

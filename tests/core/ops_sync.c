@@ -136,7 +136,11 @@ static void polled(struct scene *s)
 	commit(s->o);
 }
 
-#define RUN(name, ...) static void name(struct scene *s, uint64_t unique) { __VA_ARGS__; }
+#define RUN(name, ...)                                     \
+	static void name(struct scene *s, uint64_t unique) \
+	{                                                  \
+		__VA_ARGS__;                               \
+	}
 RUN(set, run_give(s, unique, CMD_SET, 0))
 RUN(clear, run_give(s, unique, CMD_CLEAR, 0))
 RUN(give_one, run_give(s, unique, CMD_ADD, 1))

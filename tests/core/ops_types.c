@@ -66,7 +66,7 @@ static void deep_by_another(struct scene *s)
 {
 	deep_waited_for(s);
 	LIST_EACH(s->o, &s->o->h->holds, r)
-	AT(s->o, ipc_hold, r)->pid = 200;
+		AT(s->o, ipc_hold, r)->pid = 200;
 }
 
 static void flocked_waited_for(struct scene *s)

@@ -50,12 +50,16 @@ bool snap_same(const struct snap *n, struct ipc_obj *o)
 	const size_t lock = offsetof(struct ipc_header, m), body = offsetof(struct ipc_header, b);
 	const char *was = n->bytes, *is = o->base;
 
-	if (o->h->log_len || memcmp(was, is, lock) || memcmp(was + body, is + body, IPC_PAGE - body))
+	if (o->h->log_len || memcmp(was, is, lock) ||
+	    memcmp(was + body, is + body, IPC_PAGE - body))
 		return false;
 	for (uint32_t page = 0; page < o->h->pages; page++) {
 		size_t off = o->heap_off + (size_t)page * IPC_PAGE;
-		const struct ipc_page_state *s = (const struct ipc_page_state *)(const void *)
-			(was + o->heap_off + (size_t)(page & ~(IPC_SEGMENT - 1)) * IPC_PAGE) +
+		const struct ipc_page_state *s =
+			(const struct ipc_page_state *)(const void *)(was + o->heap_off +
+								      (size_t)(page &
+									       ~(IPC_SEGMENT - 1)) *
+									      IPC_PAGE) +
 			page % IPC_SEGMENT;
 
 		switch (s->u.kind) {

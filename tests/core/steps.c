@@ -17,15 +17,15 @@
 #include "file/lock.h"
 #include "snap.h"
 
-#define PAGES 32			/* of the heap: enough for nearly all */
+#define PAGES 32 /* of the heap: enough for nearly all */
 
 struct stepping {
 	const struct op *op;
 	struct scene s;
 	struct snap start, now;
-	char *before, *after;		/* dumps */
+	char *before, *after; /* dumps */
 	unsigned long steps, states;
-	bool grows;			/* the file: two lengths are too much for this */
+	bool grows; /* the file: two lengths are too much for this */
 	pid_t child;
 };
 
@@ -176,7 +176,7 @@ static void each_step(const void *arg)
 		memcpy(o->base, p.now.bytes, p.now.len);
 	}
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	CHECK(p.states > 1);			/* the lock at least */
+	CHECK(p.states > 1); /* the lock at least */
 
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	*o = p.start.obj;

@@ -32,7 +32,7 @@ TEST(back_to_the_head)
 	CHECK_STR(get(o, h), "one\n");
 	CHECK_STR(get(o, h), "two\n");
 
-	put(o, h, "three\n");				/* it was the only one */
+	put(o, h, "three\n"); /* it was the only one */
 	part = h_open(o);
 	get_some(o, part, OP_READ, 1);
 	w = get_waits(o, h, OP_READ, 100);
@@ -68,7 +68,7 @@ TEST(back_of_a_record)
 	close_it(o, part);
 	CHECK_STR(get(o, h), "a\nb");
 	part = h_open(o);
-	get_some(o, part, OP_READ, 10);			/* the empty one: there is no more of it */
+	get_some(o, part, OP_READ, 10); /* the empty one: there is no more of it */
 	close_it(o, part);
 	CHECK_STR(get(o, h), "!EAGAIN");
 }
@@ -117,7 +117,7 @@ TEST(back_exceeds_the_limits)
 	put_waits(o, h, "three\n", 100);
 	close_it(o, part);
 	put_turns(o);
-	CHECK_INT(ipc_size(o), 2);			/* were counted when they were put */
+	CHECK_INT(ipc_size(o), 2); /* were counted when they were put */
 	CHECK_STR(get(o, h), "one\n");
 	put_turns(o);
 	CHECK_INT(ipc_size(o), 1);
@@ -154,8 +154,8 @@ TEST(back_counts_as_an_attempt)
 		close_it(o, part);
 		CHECK_INT(msg_at(o, Q(o)->mq[0].head)->attempts, i + 1);
 	}
-	CHECK_STR(get(o, l), "1\tone\n");		/* the third, */
-	CHECK_INT(ipc_nack(o, 1, 1), 0);		/* in whatever way */
+	CHECK_STR(get(o, l), "1\tone\n"); /* the third, */
+	CHECK_INT(ipc_nack(o, 1, 1), 0);  /* in whatever way */
 	CHECK_INT(Q(o)->dead.count, 1);
 	CHECK_INT(Q(o)->unfinished, 1);
 	for (int i = 0; i < 3; i++) {
@@ -182,12 +182,12 @@ TEST(back_by_position)
 	CHECK_STR(read_at(o, part, 0, 2), "one\n");
 	CHECK_STR(read_at(o, part, 100, 2), "two\n");
 	close_it(o, part);
-	CHECK_STR(get(o, h), "two\n");			/* and "one" is gone */
+	CHECK_STR(get(o, h), "two\n"); /* and "one" is gone */
 	part = h_new(o, HANDLE_OBJECT, R, HANDLE_POSITION);
 	CHECK_STR(read_at(o, part, 7, 2), "three\n");
 	CHECK_STR(read_at(o, part, 0, 2), "three\n");
 	CHECK_STR(read_at(o, part, 6, 20), "four\n");
-	CHECK_STR(read_at(o, part, 0, 2), "!");		/* it had all of it */
+	CHECK_STR(read_at(o, part, 0, 2), "!"); /* it had all of it */
 	close_it(o, part);
 	CHECK_INT(ipc_size(o), 0);
 }
@@ -202,7 +202,7 @@ TEST(back_begins_anew_behind_others)
 	CHECK_STR(read_at(o, part, 9, 2), "one\n");
 	w = get_waits(o, h, OP_READ, 100);
 	c.unique = 101;
-	CHECK_INT(ipc_read(o, &c), IPC_WAIT);		/* from position 0 */
+	CHECK_INT(ipc_read(o, &c), IPC_WAIT); /* from position 0 */
 	again = c.waiter;
 	ipc_pump(o);
 	CHECK_STR(finish(o, w), "one\n");
@@ -214,7 +214,8 @@ TEST(back_begins_anew_behind_others)
 TEST(back_of_a_direct_client)
 {
 	struct ipc_obj *o = obj_new(IPC_QUEUE);
-	ref_t h = h_open(o), d = h_new(o, HANDLE_OBJECT, RW, HANDLE_LIB | HANDLE_RECORD | HANDLE_DIRECT);
+	ref_t h = h_open(o),
+	      d = h_new(o, HANDLE_OBJECT, RW, HANDLE_LIB | HANDLE_RECORD | HANDLE_DIRECT);
 	struct ipc_call c = call_new(d, OP_READ);
 
 	put(o, h, "one\ntwo\nthree\n");
@@ -258,7 +259,7 @@ TEST(back_into_a_pipe)
 	close_it(o, w);
 	part = end(o, R, 0);
 	get_some(o, part, OP_READ, 1);
-	CHECK_STR(get(o, r), "");			/* as the pipe is now */
+	CHECK_STR(get(o, r), ""); /* as the pipe is now */
 	close_it(o, part);
 	CHECK_STR(get(o, r), "last");
 	CHECK_STR(get(o, r), "");
@@ -267,7 +268,8 @@ TEST(back_into_a_pipe)
 TEST(back_into_a_two_way_pipe)
 {
 	struct ipc_obj *o = obj_new(IPC_PIPE);
-	ref_t a = end(o, RW, HANDLE_END_A), b = end(o, RW, HANDLE_END_B), c = end(o, RW, HANDLE_END_B);
+	ref_t a = end(o, RW, HANDLE_END_A), b = end(o, RW, HANDLE_END_B),
+	      c = end(o, RW, HANDLE_END_B);
 
 	Q(o)->framing = FRAMING_RECORD;
 	put(o, b, "to a");
@@ -299,7 +301,7 @@ TEST(back_beside_byte_readers)
 
 	put(o, w, "abcdef");
 	CHECK_STR(get_some(o, r, OP_READ, 2), "ab");
-	get_some(o, part, OP_READ, 2);			/* of "cdef" */
+	get_some(o, part, OP_READ, 2); /* of "cdef" */
 	close_it(o, part);
 	CHECK_INT(ipc_size(o), 4);
 	CHECK_STR(get(o, r), "cdef");
@@ -309,7 +311,7 @@ TEST(back_beside_byte_readers)
 	put(o, w, "second");
 	get_some(o, part, OP_READ, 2);
 	CHECK_STR(get_some(o, r, OP_READ, 3), "sec");
-	close_it(o, part);				/* nothing can stand before half of one */
+	close_it(o, part); /* nothing can stand before half of one */
 	CHECK_INT(ipc_size(o), 8);
 	CHECK_STR(get(o, r), "ondfirst");
 

@@ -13,7 +13,7 @@
 #include "object/fast.h"
 #include "test.h"
 
-#define SLEEPERS 40		/* more than one page has waiters */
+#define SLEEPERS 40 /* more than one page has waiters */
 
 static int file_of(struct ipc_obj *o)
 {
@@ -64,7 +64,7 @@ static void all_wake(struct ipc_obj *o, const pid_t *pid)
 
 	damage_mark(o);
 	damage_wake(o, fd);
-	for (int i = 0; i < SLEEPERS; i++)	/* (a test that hangs has failed) */
+	for (int i = 0; i < SLEEPERS; i++) /* (a test that hangs has failed) */
 		CHECK(waitpid(pid[i], &status, 0) == pid[i] && status == 0);
 	close(fd);
 }
@@ -141,7 +141,7 @@ TEST(damage_wake_makes_no_memory)
 		;
 	heap_trim(o, true);
 	CHECK(fstat(fd, &before) == 0 && before.st_blocks * 512 < before.st_size);
-	memset(o->base, 0, IPC_PAGE * 2);	/* the table as well: every page is looked at */
+	memset(o->base, 0, IPC_PAGE * 2); /* the table as well: every page is looked at */
 	damage_wake(o, fd);
 	CHECK(fstat(fd, &after) == 0);
 	CHECK_INT(after.st_blocks, before.st_blocks);

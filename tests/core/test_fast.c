@@ -10,8 +10,8 @@
 #include "test.h"
 
 #define S(o) (&(o)->h->b.sem)
-#define FOR_EACH_KIND(kind)							\
-	for (const uint32_t *kind##_p = kinds; *kind##_p; kind##_p++)		\
+#define FOR_EACH_KIND(kind)                                           \
+	for (const uint32_t *kind##_p = kinds; *kind##_p; kind##_p++) \
 		for (uint32_t kind = *kind##_p, kind##_n = 0; kind##_n < 1; kind##_n++)
 
 static const uint32_t kinds[] = { IPC_LOCK, IPC_RLOCK, IPC_COND, IPC_VALUE, IPC_ARRAY, 0 };
@@ -65,7 +65,7 @@ TEST(fast_only_for_locks)
 		bool lock = false;
 
 		FOR_EACH_KIND(kind)
-			lock |= kind == type;
+		lock |= kind == type;
 		CHECK_INT(ipc_type_of(type)->leaving == fast_leaving, lock);
 		CHECK_INT(ipc_type_of(type)->entered == fast_entered, lock);
 	}
@@ -73,7 +73,8 @@ TEST(fast_only_for_locks)
 
 TEST(fast_needs_a_direct_client)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 
 		S(o)->direct = 0;
@@ -88,13 +89,14 @@ TEST(fast_needs_a_direct_client)
 
 TEST(fast_only_when_quiet)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		struct ipc_header *h = o->h;
 		uint32_t *counts[] = {
-			&h->holds.count, &h->polls.count, &h->granted.count, &h->woken.count,
-			&h->lines[0].count, &h->lines[1].count, &h->lines[2].count,
-			&h->lines[3].count,
+			&h->holds.count,    &h->polls.count,    &h->granted.count,
+			&h->woken.count,    &h->lines[0].count, &h->lines[1].count,
+			&h->lines[2].count, &h->lines[3].count,
 		};
 
 		h_open(o);
@@ -118,7 +120,8 @@ TEST(fast_only_when_quiet)
 
 TEST(fast_only_with_plain_settings)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 
 		h_open(o);
@@ -147,23 +150,24 @@ TEST(fast_stays_off_while_somebody_waits)
 	CHECK_INT(outside(o), FAST_OFF);
 	w = get_waits(o, b, OP_READ, 100);
 	CHECK_INT(give(o, a, CMD_ADD, 1), 0);
-	CHECK_INT(outside(o), FAST_OFF);			/* it is granted */
+	CHECK_INT(outside(o), FAST_OFF); /* it is granted */
 	CHECK_STR(finish(o, w), "1\n");
 	CHECK_INT(give(o, b, CMD_ADD, 1), 0);
 	CHECK_INT(outside(o), FAST_FREE);
 
 	a = h_open(c);
-	w = get_waits(c, a, OP_READ, 0);			/* for a notify: the lock is free */
+	w = get_waits(c, a, OP_READ, 0); /* for a notify: the lock is free */
 	CHECK_INT(outside(c), FAST_OFF);
 	CHECK_INT(give(c, a, CMD_NOTIFY, 1), 0);
-	CHECK_INT(outside(c), FAST_OFF);			/* woken */
+	CHECK_INT(outside(c), FAST_OFF); /* woken */
 	CHECK_STR(finish(c, w), "1\n");
 	CHECK_INT(outside(c), FAST_FREE);
 }
 
 TEST(fast_take_becomes_a_hold)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		ref_t a = h_open(o), b = h_open(o), spare;
 		uint64_t before = ipc_now();
@@ -213,7 +217,8 @@ TEST(fast_take_becomes_a_hold)
 
 TEST(fast_take_and_release_leave_nothing)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		ref_t a = h_open(o), b = h_open(o);
 
@@ -264,7 +269,8 @@ TEST(fast_cond_gives_its_lock_up)
 
 TEST(fast_close_frees)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		ref_t a = h_open(o), b = h_open(o), w;
 		uint64_t dead = me(o, a);
@@ -289,12 +295,13 @@ TEST(fast_close_frees)
 
 TEST(fast_of_nobody)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		ref_t a = h_open(o);
 		const uint64_t words[] = {
-			me(o, a) + (1ull << 32), fast_holder(a + 1, 1), fast_holder(0, 1),
-			fast_holder(a, 0), fast_holder(~FAST_FROZEN, 1), fast_holder(1, 1),
+			me(o, a) + (1ull << 32), fast_holder(a + 1, 1),        fast_holder(0, 1),
+			fast_holder(a, 0),       fast_holder(~FAST_FROZEN, 1), fast_holder(1, 1),
 		};
 
 		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -313,7 +320,8 @@ TEST(fast_of_nobody)
 /* Who made a hold of it died: before the hold was there, and after. */
 TEST(fast_frozen)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		ref_t a = h_open(o);
 
@@ -338,7 +346,8 @@ TEST(fast_frozen)
 
 TEST(fast_without_memory_for_the_hold)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		ref_t a = h_open(o), b = h_open(o);
 
@@ -346,7 +355,7 @@ TEST(fast_without_memory_for_the_hold)
 		CHECK_INT(outside(o), FAST_OFF);
 		CHECK_INT(S(o)->spare, 0);
 		CHECK_INT(o->h->log_len, 0);
-		CHECK_INT(lock_it(o, a, LOCK_EX), 0);		/* the heap grows, as ever */
+		CHECK_INT(lock_it(o, a, LOCK_EX), 0); /* the heap grows, as ever */
 		CHECK_INT(lock_it(o, b, LOCK_EX), -EAGAIN);
 		CHECK_INT(lock_it(o, a, LOCK_UN), 0);
 		CHECK_INT(outside(o), FAST_FREE);
@@ -367,7 +376,8 @@ TEST(fast_without_memory_for_the_hold)
 
 TEST(fast_checked)
 {
-	FOR_EACH_KIND(kind) {
+	FOR_EACH_KIND(kind)
+	{
 		struct ipc_obj *o = direct(kind);
 		ref_t a = h_open(o), spare;
 		struct ipc_check k;
@@ -383,9 +393,9 @@ TEST(fast_checked)
 		obj_ok(o, "free");
 		spare = S(o)->spare;
 		S(o)->spare = 0;
-		CHECK_INT(ipc_check(o, &k), -EIO);		/* lost */
+		CHECK_INT(ipc_check(o, &k), -EIO); /* lost */
 		S(o)->spare = 1;
-		CHECK_INT(ipc_check(o, &k), -EIO);		/* in the header */
+		CHECK_INT(ipc_check(o, &k), -EIO); /* in the header */
 		S(o)->spare = UINT32_MAX;
 		CHECK_INT(ipc_check(o, &k), -EIO);
 		S(o)->spare = spare;
@@ -444,8 +454,8 @@ TEST(wakes_each_once)
 	give(o, h, CMD_CLEAR, 0);
 	for (int i = 0; i < 300; i++)
 		CHECK_STR(finish(o, w[i]), "1\n");
-	get_waits(o, h, OP_READ, 100);				/* a request has no futex */
-	x = get_waits(o, h, OP_READ, 0);			/* it spins: no call */
+	get_waits(o, h, OP_READ, 100);   /* a request has no futex */
+	x = get_waits(o, h, OP_READ, 0); /* it spins: no call */
 	give(o, h, CMD_SET, 0);
 	CHECK_INT(o->h->to_wake, 1);
 	CHECK_INT(wakes(o, &x, 0), 0);
@@ -460,14 +470,14 @@ TEST(wakes_noted_and_not_made)
 
 	handle_at(o, d)->flags |= HANDLE_DIRECT;
 	sleepers(o, h, w, 200);
-	CHECK(ipc_wake(o, &lost));				/* the first of them: then it died … */
+	CHECK(ipc_wake(o, &lost)); /* the first of them: then it died … */
 	close_it(o, f);
 	CHECK_INT(wakes(o, w + lost.n, 200 - lost.n), 200 - lost.n);
 	CHECK_INT(wakes(o, w, 200), 0);
-	close_it(o, d);						/* … and its handle closes */
+	close_it(o, d); /* … and its handle closes */
 	CHECK_INT(wakes(o, w, 200), 200);
 	CHECK_INT(wakes(o, w, 200), 0);
-	ipc_restarted(o);					/* or it was the daemon */
+	ipc_restarted(o); /* or it was the daemon */
 	CHECK_INT(wakes(o, w, 200), 200);
 	CHECK_INT(wakes(o, w, 200), 0);
 }

@@ -10,7 +10,7 @@
 #include "test.h"
 
 #define Q(o) (&(o)->h->b.queue)
-#define MOST 64			/* messages in one call, more than one change takes */
+#define MOST 64 /* messages in one call, more than one change takes */
 
 static char text[MOST][3001], space[MOST][3001];
 static struct iovec in[MOST], out[MOST];
@@ -90,15 +90,15 @@ TEST(now_keeps_the_limits)
 	Q(o)->maxsize = 3;
 	CHECK_INT(put_now(o, "1 2 3 4"), 3);
 	CHECK_INT(put_now(o, "5"), 0);
-	Q(o)->maxsize = 2;			/* lowered below what is there */
+	Q(o)->maxsize = 2; /* lowered below what is there */
 	CHECK_INT(put_now(o, "5"), 0);
 	CHECK_STR(get_now(o, 9, 9), "1 2 3 ");
 	Q(o)->maxsize = 0;
 	Q(o)->maxbytes = 5;
-	CHECK_INT(put_now(o, "123456"), 0);	/* which is too large: as it ever was told */
+	CHECK_INT(put_now(o, "123456"), 0); /* which is too large: as it ever was told */
 	CHECK_INT(put_now(o, "12 34 5 6"), 3);
 	CHECK_INT(put_now(o, "6"), 0);
-	CHECK_INT(put_now(o, " 6"), 1);		/* an empty one has room */
+	CHECK_INT(put_now(o, " 6"), 1); /* an empty one has room */
 	Q(o)->maxbytes = 2;
 	CHECK_INT(put_now(o, "6"), 0);
 	CHECK_STR(get_now(o, 9, 9), "12 34 5  ");
@@ -106,7 +106,7 @@ TEST(now_keeps_the_limits)
 	CHECK_INT(queue_put_now(o, 99, in, 1), 0);
 	Q(o)->maxbytes = 0;
 	CHECK_INT(queue_put_now(o, 100, in, 1), 1);
-	in[0].iov_len = HEAP_RUN_MOST;		/* not with its header */
+	in[0].iov_len = HEAP_RUN_MOST; /* not with its header */
 	CHECK_INT(queue_put_now(o, IPC_MESSAGE_MAX, in, 1), 0);
 	ipc_setting32(o, &Q(o)->closed, 1);
 	CHECK_INT(put_now(o, "1"), 0);
@@ -120,18 +120,18 @@ TEST(now_leaves_special_messages)
 	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
 
 	put_now(o, "first second third");
-	CHECK_STR(get_now(o, 9, 5), "first ");		/* the next is longer than the buffer */
+	CHECK_STR(get_now(o, 9, 5), "first "); /* the next is longer than the buffer */
 	CHECK_STR(get_now(o, 9, 5), "");
 	CHECK_INT(Q(o)->mq[0].count, 2);
 	CHECK_STR(get(o, l), "1\tsecond\n");
-	CHECK_INT(ipc_nack(o, 0, 1), 0);		/* is in the hand of l as well */
+	CHECK_INT(ipc_nack(o, 0, 1), 0); /* is in the hand of l as well */
 	CHECK_STR(get_now(o, 9, 9), "third ");
 	CHECK_STR(get_now(o, 9, 9), "");
 	CHECK_STR(get(o, h), "second\n");
 	memset(text[0], 'l', 2500);
 	strcpy(text[0] + 2500, "\n");
 	CHECK_INT(put(o, h, text[0]), 2501);
-	CHECK_STR(get_now(o, 1, 3000), "");		/* no block of a slab */
+	CHECK_STR(get_now(o, 1, 3000), ""); /* no block of a slab */
 	CHECK_INT(strlen(get(o, h)), 2501);
 }
 
@@ -141,7 +141,7 @@ TEST(now_does_not_pass_a_reader)
 	ref_t h = h_open(o), a = get_waits(o, h, OP_READ, 100), b = get_waits(o, h, OP_READ, 0);
 
 	CHECK_INT(put_now(o, "1 2 3"), 3);
-	CHECK_STR(get_now(o, 9, 9), "");		/* though they were not served yet */
+	CHECK_STR(get_now(o, 9, 9), ""); /* though they were not served yet */
 	ipc_pump(o);
 	CHECK_STR(finish(o, a), "1\n");
 	CHECK_STR(finish(o, b), "2\n");
@@ -158,9 +158,9 @@ TEST(now_passes_a_putter_for_a_moment)
 	CHECK_INT(put_now(o, "1 2"), 2);
 	w = put_waits(o, h, "late\n", 100);
 	CHECK_STR(get_now(o, 1, 9), "1 ");
-	waiter_at(o, w)->since = ipc_now() + 100000000;	/* just now, however slow we are */
+	waiter_at(o, w)->since = ipc_now() + 100000000; /* just now, however slow we are */
 	CHECK_INT(put_now(o, "3"), 1);
-	CHECK_INT(put_now(o, "4"), 0);			/* there is no room */
+	CHECK_INT(put_now(o, "4"), 0); /* there is no room */
 	CHECK_STR(get_now(o, 1, 9), "2 ");
 	waiter_at(o, w)->since = ipc_now() - 1000001;
 	CHECK_INT(put_now(o, "4"), 0);
@@ -168,7 +168,7 @@ TEST(now_passes_a_putter_for_a_moment)
 	CHECK_INT(waiter_at(o, w)->state, WAITER_TURN);
 	CHECK_INT(put_now(o, "4"), 0);
 	waiter_at(o, w)->since = ipc_now() + 100000000;
-	CHECK_INT(put_now(o, "4"), 1);			/* its turn has come, and is gone again */
+	CHECK_INT(put_now(o, "4"), 1); /* its turn has come, and is gone again */
 	put_turns(o);
 	CHECK_INT(o->h->lines[LINE_PUT].count, 1);
 	CHECK_STR(get_now(o, 9, 9), "3 4 ");
@@ -185,7 +185,7 @@ TEST(now_without_memory)
 	heap_fill(o);
 	CHECK_INT(put_now(o, "1 2 3"), 0);
 	CHECK_INT(o->h->log_len, 0);
-	CHECK_INT(put(o, h, "1\n"), 2);			/* the heap grows */
+	CHECK_INT(put(o, h, "1\n"), 2); /* the heap grows */
 	CHECK_INT(put_now(o, "2 3"), 2);
 	CHECK_STR(get_now(o, 9, 9), "1 2 3 ");
 	heap_unfill(o);
@@ -196,11 +196,13 @@ TEST(now_without_memory)
 #define MODEL_MOST 4000
 
 static struct model {
-	struct { uint32_t seq, len; } m[MODEL_MOST], leased[MODEL_MOST];
+	struct {
+		uint32_t seq, len;
+	} m[MODEL_MOST], leased[MODEL_MOST];
 	uint64_t ids[MODEL_MOST];
 	unsigned int n, leases;
 	uint64_t bytes, unfinished;
-	uint32_t seq, hand;		/* the next message's number; which one the leaser shows */
+	uint32_t seq, hand; /* the next message's number; which one the leaser shows */
 	unsigned int now_puts, now_gets, left;
 } mo;
 
@@ -288,7 +290,8 @@ static void model_put(struct ipc_obj *o, ref_t rec)
 
 static bool for_now(const struct iovec *buf, unsigned int i)
 {
-	return mo.m[i].len <= buf->iov_len && mo.m[i].len <= HEAP_RUN_MOST && mo.m[i].seq != mo.hand;
+	return mo.m[i].len <= buf->iov_len && mo.m[i].len <= HEAP_RUN_MOST &&
+	       mo.m[i].seq != mo.hand;
 }
 
 static void model_get(struct ipc_obj *o, ref_t rec)
@@ -382,7 +385,7 @@ TEST(now_model)
 	mo = (struct model){ .seq = 1 };
 	seed = 20241;
 	for (unsigned int step = 0; step < 12000; step++) {
-		if (step % 500 == 0)		/* the queue fills for a while, and empties again */
+		if (step % 500 == 0) /* the queue fills for a while, and empties again */
 			puts = 3 + any(10);
 		if (mo.n > 2500)
 			puts = 2;
@@ -448,7 +451,7 @@ TEST(heap_runs)
 				CHECK(heap_size(o, r[i]) == heap_run_size(size));
 			link_run(o, r + have, k);
 			if (!any(4)) {
-				obj_rollback(o);	/* as if it had not been */
+				obj_rollback(o); /* as if it had not been */
 				k = 0;
 			} else if (!k) {
 				obj_rollback(o);
@@ -457,7 +460,7 @@ TEST(heap_runs)
 			have += k;
 		} else if (have) {
 			n = n < have ? n : have;
-			for (unsigned int i = 0; i < n && any(2); i++) {	/* not as they came */
+			for (unsigned int i = 0; i < n && any(2); i++) { /* not as they came */
 				unsigned int a = have - 1 - any(n);
 				ref_t t = r[a];
 
@@ -465,7 +468,7 @@ TEST(heap_runs)
 				r[have - 1] = t;
 			}
 			link_run(o, r + have - n, n);
-			if (!any(4))		/* bent: then each by itself */
+			if (!any(4)) /* bent: then each by itself */
 				AT(o, ipc_link, r[have - n + any(n)])->next = any(2) ? 0 : r[0];
 			k = heap_free_run(o, r + have - n, n);
 			CHECK(k > 0);

@@ -84,11 +84,11 @@ TEST(undo_by_the_next_holder)
 	struct ipc_obj *o = plain(), *other = obj_again(o);
 
 	set64(o, o->h->b.event.set, 1);
-	obj_unlock(o);			/* as one that dies within obj_unlock() */
+	obj_unlock(o); /* as one that dies within obj_unlock() */
 	CHECK_INT(obj_lock(other, -1), 0);
 	CHECK_INT(other->h->b.event.set, 0);
 	CHECK(other->work);
-	o->h->m.lock = (uint32_t)getppid();	/* somebody else, who lives */
+	o->h->m.lock = (uint32_t)getppid(); /* somebody else, who lives */
 	CHECK_INT(obj_lock(o, 1000000), -EBUSY);
 	obj_unlock(other);
 	CHECK_INT(obj_lock(o, -1), 0);
@@ -126,7 +126,7 @@ TEST(map_refuses)
 	o->h->reserve += 16;
 	CHECK_INT(obj_map(&env.env, fd, &bad), -EIO);
 	o->h->reserve -= 16;
-	o->h->pages += 1000;		/* cut short */
+	o->h->pages += 1000; /* cut short */
 	CHECK_INT(obj_map(&env.env, fd, &bad), -EIO);
 	o->h->pages -= 1000;
 	o->h->magic++;
@@ -150,7 +150,7 @@ TEST(list_order)
 	commit(o);
 	CHECK(l->head == c && l->tail == b);
 	CHECK_INT(l->count, 3);
-	LIST_EACH(o, l, r) {		/* whoever is visited may go */
+	LIST_EACH(o, l, r) { /* whoever is visited may go */
 		list_remove(o, l, r);
 		commit(o);
 		n++;
@@ -191,7 +191,7 @@ TEST(heap_rollback_keeps_the_free_chain)
 	ref_t r[4], again;
 
 	for (int i = 0; i < 4; i++)
-		r[i] = must(o, 1000);		/* a page of them */
+		r[i] = must(o, 1000); /* a page of them */
 	for (int i = 1; i < 4; i++)
 		release(o, r[i]);
 	/* A change that takes two, fills them, and is rolled back. */
@@ -340,8 +340,10 @@ TEST(check_survives_nonsense)
 			size_t at;
 
 			seed = seed * 1103515245 + 12345;
-			at = (seed >> 8) % 3 ? o->heap_off + (seed >> 8) % 8192 : 200 + (seed >> 8) % 8192;
-			memcpy(o->base + at / 4 * 4, (uint32_t[]){ seed >> 4 & 1 ? seed : seed >> 24 }, 4);
+			at = (seed >> 8) % 3 ? o->heap_off + (seed >> 8) % 8192 :
+					       200 + (seed >> 8) % 8192;
+			memcpy(o->base + at / 4 * 4,
+			       (uint32_t[]){ seed >> 4 & 1 ? seed : seed >> 24 }, 4);
 		}
 		o->h->log_len = 0;
 		ipc_check(o, &k);

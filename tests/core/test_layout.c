@@ -41,7 +41,8 @@ TEST(layout_swapped_fields)
 {
 	copy();
 	for (unsigned int i = 0; i < n; i++)
-		for (unsigned int k = i + 1; k < n && same_struct(changed[i].name, changed[k].name); k++) {
+		for (unsigned int k = i + 1; k < n && same_struct(changed[i].name, changed[k].name);
+		     k++) {
 			struct layout_fact a = changed[i], b = changed[k];
 
 			if (a.size != b.size || a.offset == b.offset)

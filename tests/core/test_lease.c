@@ -24,7 +24,7 @@ TEST(lease_ack_and_nack)
 	CHECK_INT(ipc_nack(o, 1, 2), -EINVAL);
 	CHECK_INT(Q(o)->unfinished, 1);
 	put(o, h, "c\n");
-	CHECK_STR(in_hand(o, l), "2\tb\n");		/* still to be read again */
+	CHECK_STR(in_hand(o, l), "2\tb\n"); /* still to be read again */
 	CHECK_STR(get(o, l), "3\tb\n");
 	CHECK_STR(get(o, l), "4\tc\n");
 	CHECK_STR(get(o, l), "!EAGAIN");
@@ -79,7 +79,7 @@ TEST(lease_dead_letters)
 	}
 	CHECK_STR(get(o, l), "!EAGAIN");
 	CHECK_INT(Q(o)->dead.count, 6);
-	CHECK_INT(Q(o)->unfinished, 0);			/* dead letters count as done */
+	CHECK_INT(Q(o)->unfinished, 0); /* dead letters count as done */
 	CHECK_INT(ipc_revive(o, 1, 1, false), -EINVAL);
 	CHECK_INT(ipc_revive(o, 1, 7, false), 0);
 	CHECK_INT(ipc_discard(o, 1, 8, false), 0);
@@ -87,7 +87,7 @@ TEST(lease_dead_letters)
 	CHECK_INT(Q(o)->unfinished, 1);
 	CHECK_STR(get(o, l), "13\ta\n");
 	CHECK_INT(ipc_nack(o, 1, 13), 0);
-	CHECK_STR(get(o, l), "14\ta\n");		/* attempts begin anew */
+	CHECK_STR(get(o, l), "14\ta\n"); /* attempts begin anew */
 	CHECK_INT(ipc_revive(o, 1, 0, true), 0);
 	CHECK_INT(Q(o)->dead.count, 0);
 	CHECK_INT(ipc_size(o), 4);
@@ -114,7 +114,7 @@ TEST(lease_end_is_not_held_up_by_its_own)
 	CHECK_STR(finish(o, w), "");
 	CHECK_STR(get(o, l), "");
 	CHECK_INT(ipc_poll(o, l), POLLIN | POLLHUP);
-	CHECK_INT(ipc_nack(o, 1, 1), 0);		/* and if it changes its mind: */
+	CHECK_INT(ipc_nack(o, 1, 1), 0); /* and if it changes its mind: */
 	CHECK_STR(get(o, l), "3\ta\n");
 }
 
@@ -129,12 +129,12 @@ TEST(lease_end_waits_for_others)
 	ipc_setting32(o, &Q(o)->closed, 1);
 	CHECK_STR(get(o, a), "!EAGAIN");
 	CHECK_INT(ipc_poll(o, a), 0);
-	w = get_waits(o, a, OP_LEASE, 100);		/* waits for b, which does not wait for a */
+	w = get_waits(o, a, OP_LEASE, 100); /* waits for b, which does not wait for a */
 	CHECK_STR(finish(o, w), "!WAITS");
 	CHECK_INT(ipc_ack(o, 1, 1), 0);
 	ipc_pump(o);
 	CHECK_STR(finish(o, w), "!WAITS");
-	close_it(o, b);					/* dies */
+	close_it(o, b); /* dies */
 	CHECK_STR(finish(o, w), "3\tb\n");
 	CHECK_STR(get(o, a), "");
 }
@@ -142,16 +142,17 @@ TEST(lease_end_waits_for_others)
 TEST(lease_end_of_who_would_wait_for_each_other)
 {
 	struct ipc_obj *o = obj_new(IPC_QUEUE);
-	ref_t h = h_open(o), a = h_new(o, HANDLE_LEASE, R, 0), b = h_new(o, HANDLE_LEASE, R, 0), w[4];
+	ref_t h = h_open(o), a = h_new(o, HANDLE_LEASE, R, 0), b = h_new(o, HANDLE_LEASE, R, 0),
+	      w[4];
 	ref_t c = h_new(o, HANDLE_LEASE, R, 0);
 
 	put(o, h, "a\nb\n");
 	get(o, a);
 	get(o, b);
 	w[0] = get_waits(o, a, OP_LEASE, 100);
-	w[1] = get_waits(o, c, OP_LEASE, 101);		/* holds nothing */
+	w[1] = get_waits(o, c, OP_LEASE, 101); /* holds nothing */
 	w[2] = get_waits(o, b, OP_LEASE, 102);
-	w[3] = get_waits(o, b, OP_LEASE, 0);		/* a second thread */
+	w[3] = get_waits(o, b, OP_LEASE, 0); /* a second thread */
 	CHECK_STR(finish(o, w[2]), "!WAITS");
 	ipc_setting32(o, &Q(o)->closed, 1);
 	ipc_pump(o);
@@ -193,7 +194,7 @@ TEST(close_gives_back_what_a_dead_client_was_given)
 	close_it(o, d);
 	CHECK_INT(ipc_size(o), 3);
 	put(o, h, "4\n");
-	for (const char *p = "3124", *s; *p; p++) {	/* each is there once */
+	for (const char *p = "3124", *s; *p; p++) { /* each is there once */
 		s = get(o, h);
 		CHECK(strlen(s) == 2 && s[0] >= '1' && s[0] <= '4');
 	}
@@ -231,7 +232,7 @@ TEST(lease_without_memory_is_not_forgotten)
 	CHECK_STR(get(o, h), "1\n");
 	w = get_waits(o, l, OP_LEASE, 7);
 	heap_fill(o);
-	answer_drop(o, &handle_at(o, h)->hand);		/* room for a message, and not for a lease */
+	answer_drop(o, &handle_at(o, h)->hand); /* room for a message, and not for a lease */
 	obj_unlock(o);
 
 	client->env = &may_not_grow;

@@ -11,7 +11,7 @@
 
 #include "test.h"
 
-#define SHORT_NS 30000000	/* long enough for a close look at the holder */
+#define SHORT_NS 30000000 /* long enough for a close look at the holder */
 
 enum { TAKEN = 1, NOT_HERE = 77 };
 
@@ -19,17 +19,16 @@ enum { TAKEN = 1, NOT_HERE = 77 };
 static int take_hidden(uint32_t *word)
 {
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("proc", "/proc", "proc", 0, "hidepid=2") < 0 ||
-	    setgroups(0, NULL) < 0 || setresgid(20077, 20077, 20077) < 0 ||
-	    setresuid(20077, 20077, 20077) < 0)
+	    mount("proc", "/proc", "proc", 0, "hidepid=2") < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(20077, 20077, 20077) < 0 || setresuid(20077, 20077, 20077) < 0)
 		return NOT_HERE;
 	return ipc_lock_take(word, SHORT_NS) == -EBUSY ? 0 : TAKEN;
 }
 
 static uint32_t *new_word(void)
 {
-	uint32_t *word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			      -1, 0);
+	uint32_t *word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(word != MAP_FAILED);
 	return word;
@@ -61,7 +60,7 @@ TEST(lock_of_a_process_that_is_dead)
 	if (pid == 0)
 		_exit(ipc_lock_take(word, 0));
 	CHECK_INT(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
-	CHECK_INT(ipc_lock_take(word, SHORT_NS), -EOWNERDEAD);	/* a zombie */
+	CHECK_INT(ipc_lock_take(word, SHORT_NS), -EOWNERDEAD); /* a zombie */
 	ipc_lock_release(word);
 	*word = (uint32_t)pid;
 	CHECK_INT(waitpid(pid, NULL, 0), pid);

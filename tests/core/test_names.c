@@ -8,8 +8,14 @@
 static ref_t add(struct ipc_obj *m, uint64_t parent, const char *name, uint32_t type)
 {
 	struct ipc_new_node n = {
-		.parent = parent, .type = type, .mode = 0640, .uid = 1, .gid = 2, .name = name,
-		.name_len = strlen(name), .unique = 9,
+		.parent = parent,
+		.type = type,
+		.mode = 0640,
+		.uid = 1,
+		.gid = 2,
+		.name = name,
+		.name_len = strlen(name),
+		.unique = 9,
 	};
 	ref_t r;
 
@@ -33,7 +39,8 @@ TEST(names)
 	names_chmod(m, q, 0600, 5, 6);
 	CHECK_INT(node_at(m, q)->mode, 0600);
 	names_active(m, q, true);
-	CHECK_INT(names_move(m, q, 2, "a-much-longer-name-than-before.queue", 36, 0, 10, &moved), 0);
+	CHECK_INT(names_move(m, q, 2, "a-much-longer-name-than-before.queue", 36, 0, 10, &moved),
+		  0);
 	CHECK_INT(node_at(m, moved)->id, 3);
 	CHECK_INT(node_at(m, moved)->parent, 2);
 	CHECK_INT(node_at(m, moved)->active, 1);
@@ -99,10 +106,12 @@ TEST(type_names)
 {
 	CHECK(ipc_type_by_name("a.queue", 7) == &ipc_queue_type);
 	CHECK(ipc_type_by_name("a.lock", 6) == &ipc_lock_type);
-	CHECK(!ipc_type_by_name(".queue", 6));	/* nothing but a suffix */
-	CHECK(!ipc_type_by_name("queue", 5) && !ipc_type_by_name("a.queue.x", 9) && !ipc_type_by_name("", 0));
+	CHECK(!ipc_type_by_name(".queue", 6)); /* nothing but a suffix */
+	CHECK(!ipc_type_by_name("queue", 5) && !ipc_type_by_name("a.queue.x", 9) &&
+	      !ipc_type_by_name("", 0));
 	CHECK(ipc_type_of_node(IPC_TWOWAY) == &ipc_pipe_type);
-	CHECK(!ipc_type_of_node(IPC_DIR) && !ipc_type_of_node(IPC_MOUNT) && !ipc_type_of_node(1000));
+	CHECK(!ipc_type_of_node(IPC_DIR) && !ipc_type_of_node(IPC_MOUNT) &&
+	      !ipc_type_of_node(1000));
 	CHECK(!ipc_type_of(0) && !ipc_type_of(1000));
 	for (uint32_t id = 0; id < 100; id++)
 		CHECK(!ipc_type_of(id) || ipc_type_of(id)->id == id);

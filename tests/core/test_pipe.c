@@ -24,7 +24,7 @@ TEST(pipe_bytes)
 	CHECK_INT(ipc_size(o), 11);
 	CHECK_STR(get_some(o, r, OP_READ, 4), "hell");
 	CHECK_INT(ipc_size(o), 7);
-	CHECK_INT(put(o, w, "!"), 1);			/* behind a message that is half read */
+	CHECK_INT(put(o, w, "!"), 1); /* behind a message that is half read */
 	CHECK_STR(get_some(o, r, OP_READ, 3), "o w");
 	CHECK_STR(get(o, r), "orld!");
 	CHECK_STR(get(o, r), "!EAGAIN");
@@ -89,7 +89,7 @@ TEST(pipe_records)
 	CHECK_STR(get(o, r), "");
 	CHECK_INT(handle_at(o, r)->hand.kind, ANSWER_RAW);
 	CHECK_STR(get(o, r), "two");
-	P(o)->maxbytes = 4;				/* an empty pipe takes any record */
+	P(o)->maxbytes = 4; /* an empty pipe takes any record */
 	CHECK_INT(put(o, w, "123456"), 6);
 	CHECK_INT(put(o, w, "1"), -EAGAIN);
 	put_waits(o, w, "78", 100);
@@ -103,7 +103,7 @@ TEST(pipe_end_of_file)
 	struct ipc_obj *o = obj_new(IPC_PIPE);
 	ref_t r = end(o, R), w, x, q;
 
-	CHECK_STR(get(o, r), "!EAGAIN");		/* no writer yet: wait */
+	CHECK_STR(get(o, r), "!EAGAIN"); /* no writer yet: wait */
 	CHECK_INT(ipc_poll(o, r), 0);
 	w = end(o, W);
 	CHECK_STR(get(o, r), "!EAGAIN");
@@ -113,7 +113,7 @@ TEST(pipe_end_of_file)
 	CHECK_STR(get(o, r), "");
 	CHECK_INT(ipc_poll(o, r), POLLIN | POLLHUP);
 	x = end(o, R);
-	CHECK_STR(get(o, x), "!EAGAIN");		/* this one has seen nobody */
+	CHECK_STR(get(o, x), "!EAGAIN"); /* this one has seen nobody */
 	w = end(o, W);
 	q = get_waits(o, x, OP_READ, 100);
 	CHECK_STR(get(o, r), "!EAGAIN");
@@ -131,7 +131,7 @@ TEST(pipe_kept_for_the_first_reader)
 	close_it(o, w);
 	r = end(o, R);
 	CHECK_STR(get(o, r), "early");
-	CHECK_STR(get(o, r), "");			/* data is as good as a writer */
+	CHECK_STR(get(o, r), ""); /* data is as good as a writer */
 }
 
 TEST(pipe_without_readers)
@@ -153,7 +153,7 @@ TEST(pipe_without_readers)
 	CHECK_INT(o->h->result, -EPIPE);
 	both = end(o, RW);
 	CHECK_STR(get(o, both), "x");
-	CHECK_STR(get(o, both), "!EAGAIN");		/* is a writer itself */
+	CHECK_STR(get(o, both), "!EAGAIN"); /* is a writer itself */
 }
 
 TEST(pipe_write_larger_than_maxbytes)
@@ -162,7 +162,7 @@ TEST(pipe_write_larger_than_maxbytes)
 	ref_t w = end(o, W), r = end(o, R);
 
 	P(o)->maxbytes = 8;
-	CHECK_INT(put(o, w, "0123456789"), 8);		/* can never go in whole */
+	CHECK_INT(put(o, w, "0123456789"), 8); /* can never go in whole */
 	CHECK_INT(put(o, w, "89"), -EAGAIN);
 	put_waits(o, w, "89abcdefghijkl", 100);
 	CHECK_STR(get(o, r), "01234567");
@@ -172,14 +172,15 @@ TEST(pipe_write_larger_than_maxbytes)
 	CHECK_STR(get(o, r), "ghijkl");
 	CHECK_INT(o->h->lines[1].count, 0);
 	CHECK_INT(put(o, w, "12345"), 5);
-	CHECK_INT(put(o, w, "6789"), -EAGAIN);		/* could go in whole, later */
+	CHECK_INT(put(o, w, "6789"), -EAGAIN); /* could go in whole, later */
 	CHECK_STR(get(o, r), "12345");
 }
 
 TEST(pipe_two_way)
 {
 	struct ipc_obj *o = obj_new(IPC_PIPE);
-	ref_t a = h_new(o, HANDLE_OBJECT, RW, HANDLE_END_A), b = h_new(o, HANDLE_OBJECT, RW, HANDLE_END_B);
+	ref_t a = h_new(o, HANDLE_OBJECT, RW, HANDLE_END_A),
+	      b = h_new(o, HANDLE_OBJECT, RW, HANDLE_END_B);
 
 	put(o, a, "to b");
 	put(o, b, "to a");
@@ -207,7 +208,8 @@ TEST(pipe_regret)
 	d = end(o, R);
 	get_waits(o, d, OP_READ, 0);
 	memset(big, 'r', 100000);
-	CHECK_INT(put_bytes(o, w, big, 100000), 100000);	/* several messages, one and a half given */
+	CHECK_INT(put_bytes(o, w, big, 100000),
+		  100000); /* several messages, one and a half given */
 	CHECK_INT(ipc_size(o), 100000 - 65536);
 	close_it(o, d);
 	CHECK_INT(ipc_size(o), 100000);
@@ -219,7 +221,7 @@ TEST(pipe_regret)
 	CHECK_INT(ipc_read(o, &c), IPC_WAIT);
 	put(o, w, "abcdef");
 	CHECK_STR(get_some(o, r, OP_READ, 1), "d");
-	close_it(o, d);				/* somebody has read on: it is lost */
+	close_it(o, d); /* somebody has read on: it is lost */
 	CHECK_STR(get(o, r), "ef");
 }
 

@@ -39,7 +39,7 @@ TEST(queue_unfinished_line)
 	CHECK_STR(get(o, b), "!EAGAIN");
 	CHECK_INT(put(o, a, "world\nnext"), 10);
 	CHECK_STR(get(o, b), "hello world\n");
-	CHECK_INT(ipc_flush(o, a, 5, false, false), 0);		/* another process's close() */
+	CHECK_INT(ipc_flush(o, a, 5, false, false), 0); /* another process's close() */
 	CHECK_STR(get(o, b), "!EAGAIN");
 	CHECK_INT(ipc_flush(o, a, 100, false, false), 0);
 	CHECK_STR(get(o, b), "next\n");
@@ -144,7 +144,7 @@ TEST(queue_record_framing)
 	CHECK_STR(get(o, rec), "line");
 	c.data = big;
 	c.len = 1000;
-	c.more = true;			/* one write() in two requests is no record */
+	c.more = true; /* one write() in two requests is no record */
 	CHECK_INT(ipc_put(o, &c), -EMSGSIZE);
 	CHECK_STR(get(o, rec), "!EAGAIN");
 }
@@ -166,7 +166,8 @@ TEST(queue_read_in_parts)
 	CHECK_INT(answer_copy(o, &hd->hand, 7, buf, 8), 0);
 	for (size_t off = 0; off < 7; off++)
 		for (size_t n = 1; n < 8; n++)
-			CHECK_INT(answer_copy(o, &hd->hand, off, buf, n), n < 7 - off ? n : 7 - off);
+			CHECK_INT(answer_copy(o, &hd->hand, off, buf, n),
+				  n < 7 - off ? n : 7 - off);
 }
 
 TEST(queue_stream_and_drain)
@@ -225,18 +226,18 @@ TEST(queue_maxsize_and_turns)
 	ref_t h = h_open(o), a, b;
 
 	Q(o)->maxsize = 2;
-	CHECK_INT(put(o, h, "1\n2\n3\n"), 4);		/* may not wait: what went in */
+	CHECK_INT(put(o, h, "1\n2\n3\n"), 4); /* may not wait: what went in */
 	CHECK_INT(put(o, h, "3\n"), -EAGAIN);
 	a = put_waits(o, h, "3\n4\n5\n", 100);
 	b = put_waits(o, h, "6\n", 101);
 	CHECK_INT(put(o, h, "7\n"), -EAGAIN);
 	CHECK_STR(get(o, h), "1\n");
-	CHECK_INT(put(o, h, "7\n"), -EAGAIN);		/* there is room, but others come first */
+	CHECK_INT(put(o, h, "7\n"), -EAGAIN); /* there is room, but others come first */
 	CHECK_INT(ipc_turn(o), a);
 	put_turns(o);
 	CHECK_STR(get(o, h), "2\n");
 	put_turns(o);
-	CHECK_STR(leave(o, a, -EINTR), "4");		/* a short count: at the end of a line */
+	CHECK_STR(leave(o, a, -EINTR), "4"); /* a short count: at the end of a line */
 	CHECK_STR(get(o, h), "3\n");
 	CHECK_INT(ipc_turn(o), b);
 	put_turns(o);
@@ -277,7 +278,8 @@ TEST(queue_limit_lowered_under_a_putter)
 TEST(queue_closed)
 {
 	struct ipc_obj *o = obj_new(IPC_QUEUE);
-	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), m = h_new(o, HANDLE_LEASE, R, 0), w[9];
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), m = h_new(o, HANDLE_LEASE, R, 0),
+	      w[9];
 
 	put(o, h, "1\n");
 	CHECK_STR(get(o, m), "1\t1\n");
@@ -290,7 +292,7 @@ TEST(queue_closed)
 		CHECK_STR(finish(o, w[i]), "");
 	CHECK_INT(put(o, h, "2\n"), -EPIPE);
 	CHECK_INT(ipc_poll(o, h), POLLIN | POLLHUP | POLLOUT);
-	CHECK_STR(finish(o, w[8]), "!WAITS");		/* what is leased may come back */
+	CHECK_STR(finish(o, w[8]), "!WAITS"); /* what is leased may come back */
 	CHECK_INT(ipc_ack(o, 1, 1), 0);
 	ipc_pump(o);
 	CHECK_STR(finish(o, w[8]), "");

@@ -189,7 +189,8 @@ TEST(lent_lock)
 TEST(lent_by_the_file_of_another)
 {
 	struct ipc_obj *o = obj_new(IPC_LOCK);
-	ref_t a = h_open(o), behind = (ref_t)((o->heap_off + (uint64_t)o->pages * IPC_PAGE) / IPC_UNIT);
+	ref_t a = h_open(o),
+	      behind = (ref_t)((o->heap_off + (uint64_t)o->pages * IPC_PAGE) / IPC_UNIT);
 	struct ipc_lent l = { a, handle_at(o, a)->gen };
 	struct ipc_call c = call_new(0, 0);
 
@@ -198,7 +199,7 @@ TEST(lent_by_the_file_of_another)
 	ipc_lend(o, &l, 999);
 	CHECK_INT(ipc_size(o), 0);
 	CHECK_INT(give(o, a, CMD_ADD, 1), 0);
-	CHECK_INT(ipc_lent_retake(o, &c, &l), -EBADF);	/* it never lent anything */
+	CHECK_INT(ipc_lent_retake(o, &c, &l), -EBADF); /* it never lent anything */
 	for (ref_t r = 0; r < 2048; r += 13) {
 		l.handle = r;
 		CHECK_INT(ipc_lent_retake(o, &c, &l), -EBADF);

@@ -10,8 +10,14 @@
 static const char *stand(struct ipc_obj *o, ref_t h, int64_t deadline)
 {
 	static char s[32];
-	struct ipc_call c = { .handle = h, .op = OP_READ, .tid = 1, .pid = 1, .max = 100,
-			      .unique = 99, .deadline = deadline, .stand = true };
+	struct ipc_call c = { .handle = h,
+			      .op = OP_READ,
+			      .tid = 1,
+			      .pid = 1,
+			      .max = 100,
+			      .unique = 99,
+			      .deadline = deadline,
+			      .stand = true };
 	int r = ipc_read(o, &c);
 
 	ipc_pump(o);
@@ -49,7 +55,7 @@ TEST(standing_in_a_barrier)
 	CHECK_STR(stand(o, a, IPC_NEVER), "!STANDS");
 	CHECK_INT(ipc_size(o), 1);
 	CHECK_STR(stand(o, b, IPC_NEVER), "!STANDS");
-	CHECK_INT(ipc_poll(o, a), POLLOUT);		/* its own read would not have it */
+	CHECK_INT(ipc_poll(o, a), POLLOUT); /* its own read would not have it */
 	CHECK_INT(ipc_poll(o, c), POLLIN | POLLOUT);
 	sound(o);
 	CHECK_STR(get(o, c), "2\n");
@@ -84,7 +90,7 @@ TEST(standing_for_a_notify)
 	ref_t a = h_open(o), b = h_open(o), w;
 
 	CHECK_INT(lock_it(o, a, LOCK_EX), 0);
-	CHECK_STR(stand(o, a, IPC_NEVER), "!STANDS");	/* which gives the lock up */
+	CHECK_STR(stand(o, a, IPC_NEVER), "!STANDS"); /* which gives the lock up */
 	CHECK_INT(lock_it(o, b, LOCK_EX), 0);
 	CHECK_INT(give(o, b, CMD_NOTIFY, 1), 0);
 	sound(o);

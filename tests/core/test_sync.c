@@ -20,7 +20,7 @@ TEST(event)
 	CHECK_INT(give(o, h, CMD_ADD, 1), -EINVAL);
 	CHECK_INT(give(o, h, CMD_SET, 0), 0);
 	CHECK_INT(give(o, h, CMD_CLEAR, 0), 0);
-	for (unsigned int i = 0; i < 10; i++)	/* all that waited go, though it is clear again */
+	for (unsigned int i = 0; i < 10; i++) /* all that waited go, though it is clear again */
 		CHECK_STR(finish(o, w[i]), "1\n");
 	CHECK_INT(ipc_size(o), 0);
 	give(o, h, CMD_SET, 0);
@@ -50,7 +50,7 @@ TEST(sem_permits)
 	CHECK_STR(finish(o, b), "0");
 	CHECK_INT(ipc_size(o), 1);
 	CHECK_INT(o->h->holds.count, 1);
-	CHECK_INT(lock_it(o, h, LOCK_EX), 0);			/* has it */
+	CHECK_INT(lock_it(o, h, LOCK_EX), 0); /* has it */
 	CHECK_INT(ipc_size(o), 1);
 	close_it(o, h);
 	CHECK_INT(ipc_size(o), 2);
@@ -85,17 +85,17 @@ TEST(sem_undo)
 	S(o)->undo = 1;
 	CHECK_STR(get(o, h), "1\n");
 	CHECK_STR(get(o, h), "1\n");
-	CHECK_INT(give(o, h, CMD_ADD, 1), 0);			/* gives back one of its own */
+	CHECK_INT(give(o, h, CMD_ADD, 1), 0); /* gives back one of its own */
 	CHECK_INT(ipc_size(o), 2);
 	CHECK_STR(get(o, g), "1\n");
 	CHECK_STR(get(o, g), "1\n");
 	w = get_waits(o, g, OP_READ, 100);
-	close_it(o, h);						/* one returns, one stays taken */
+	close_it(o, h); /* one returns, one stays taken */
 	CHECK_STR(finish(o, w), "1\n");
 	CHECK_INT(handle_at(o, g)->holds, 1);
 	CHECK_INT(o->h->holds.count, 1);
 	ipc_process_ended(o, 100);
-	CHECK_INT(ipc_size(o), 0);				/* by then it is no matter of processes */
+	CHECK_INT(ipc_size(o), 0); /* by then it is no matter of processes */
 	S(o)->scope = SCOPE_PROCESS;
 	ipc_process_ended(o, 99);
 	CHECK_INT(ipc_size(o), 0);
@@ -116,7 +116,7 @@ TEST(sem_scope_opener)
 	CHECK_STR(get(o, h), "1\n");
 	CHECK_INT(lock_it(o, h, LOCK_EX), 0);
 	CHECK_STR(get(o, g), "1\n");
-	ipc_process_ended(o, 100);			/* who took by h, and opened g */
+	ipc_process_ended(o, 100); /* who took by h, and opened g */
 	CHECK_INT(ipc_size(o), handle_at(o, g)->opener == 100);
 	ipc_process_ended(o, 7);
 	CHECK_INT(handle_at(o, h)->holds, 0);
@@ -135,7 +135,7 @@ TEST(sem_jobserver)
 	CHECK_STR(get(o, read), "+");
 	w = get_waits(o, read, OP_READ, 1);
 	CHECK_INT(o->h->holds.count, 1);
-	CHECK_INT(give(o, write, CMD_ADD, 1), 0);		/* where another handle took it */
+	CHECK_INT(give(o, write, CMD_ADD, 1), 0); /* where another handle took it */
 	CHECK_STR(finish(o, w), "+");
 	CHECK_INT(give(o, write, CMD_ADD, 3), -ERANGE);
 	CHECK_INT(give(o, write, CMD_ADD, 2), 0);
@@ -198,7 +198,7 @@ TEST(lock_basics)
 	CHECK_INT(lock_it(o, b, LOCK_EX), -EAGAIN);
 	CHECK_INT(give(o, b, CMD_ADD, 2), -ERANGE);
 	w = get_waits(o, b, OP_READ, 100);
-	CHECK_INT(give(o, b, CMD_ADD, 1), 0);			/* through another handle */
+	CHECK_INT(give(o, b, CMD_ADD, 1), 0); /* through another handle */
 	CHECK_STR(finish(o, w), "1\n");
 	CHECK_INT(ipc_size(o), 0);
 	CHECK_INT(handle_at(o, a)->holds, 0);
@@ -220,17 +220,17 @@ TEST(lock_shared)
 	CHECK_INT(lock_it(o, b, LOCK_SH), 0);
 	CHECK_INT(S(o)->shared, 2);
 	w = lock_waits(o, c, LOCK_EX, 100);
-	CHECK_INT(lock_it(o, d, LOCK_SH), -EAGAIN);		/* in order of arrival */
+	CHECK_INT(lock_it(o, d, LOCK_SH), -EAGAIN); /* in order of arrival */
 	x = lock_waits(o, d, LOCK_SH, 101);
 	CHECK_INT(lock_it(o, a, LOCK_UN), 0);
 	CHECK_STR(finish(o, w), "!WAITS");
 	CHECK_INT(lock_it(o, b, LOCK_UN), 0);
 	CHECK_STR(finish(o, w), "0");
 	CHECK_STR(finish(o, x), "!WAITS");
-	CHECK_INT(lock_it(o, c, LOCK_SH), 0);			/* lets d in, and nobody else before */
+	CHECK_INT(lock_it(o, c, LOCK_SH), 0); /* lets d in, and nobody else before */
 	CHECK_STR(finish(o, x), "0");
 	CHECK_INT(S(o)->shared, 2);
-	CHECK_INT(lock_it(o, d, LOCK_EX), -EAGAIN);		/* as flock(2): loses what it had */
+	CHECK_INT(lock_it(o, d, LOCK_EX), -EAGAIN); /* as flock(2): loses what it had */
 	CHECK_INT(S(o)->shared, 1);
 	CHECK_INT(lock_it(o, c, LOCK_EX), 0);
 	CHECK_INT(S(o)->shared, 0);
@@ -248,7 +248,7 @@ TEST(lock_waiters_leave)
 	w = lock_waits(o, b, LOCK_EX, 100);
 	x = lock_waits(o, c, LOCK_SH, 101);
 	y = lock_waits(o, b, LOCK_SH, 102);
-	CHECK_STR(leave(o, w, -EINTR), "!EINTR");		/* those behind may go on */
+	CHECK_STR(leave(o, w, -EINTR), "!EINTR"); /* those behind may go on */
 	CHECK_STR(finish(o, x), "0");
 	CHECK_STR(finish(o, y), "0");
 	CHECK_INT(S(o)->shared, 3);
@@ -322,7 +322,7 @@ TEST(give_back)
 	CHECK_INT(ipc_size(o), 1);
 	CHECK_INT(handle_at(o, a)->holds, 0);
 	CHECK_STR(get(o, b), "1\n");
-	ipc_give_back(o, a);			/* again: no harm */
+	ipc_give_back(o, a); /* again: no harm */
 	CHECK_INT(ipc_size(o), 0);
 	ipc_give_back(o, b);
 	CHECK_STR(get(o, a), "1\n");

@@ -18,7 +18,7 @@
 #include "test.h"
 
 #define THREADS 4
-#define ROUNDS 1500
+#define ROUNDS  1500
 
 struct worker {
 	pthread_t thread;
@@ -26,11 +26,11 @@ struct worker {
 	ref_t h;
 	int number;
 	uint64_t sum, count;
-	const char *wrong;		/* CHECK may not be used in a thread */
-	uint64_t last[THREADS];		/* the last number of each producer */
+	const char *wrong;      /* CHECK may not be used in a thread */
+	uint64_t last[THREADS]; /* the last number of each producer */
 };
 
-static uint64_t inside, counter;	/* guarded by the object under test */
+static uint64_t inside, counter; /* guarded by the object under test */
 
 static void unlock(struct ipc_obj *o)
 {
@@ -160,7 +160,8 @@ static void *consumer(void *arg)
 		unsigned int who;
 
 		text[n] = 0;
-		if (sscanf(text, "%u %llu\n", &who, &v) != 2 || who >= THREADS || v <= k->last[who]) {
+		if (sscanf(text, "%u %llu\n", &who, &v) != 2 || who >= THREADS ||
+		    v <= k->last[who]) {
 			k->wrong = "order";
 			break;
 		}
@@ -352,9 +353,9 @@ TEST(threads_event)
 
 /* ---- the fast ways ---- */
 
-#define MANY 7			/* messages in one call */
+#define MANY 7 /* messages in one call */
 
-static uint64_t by_word;	/* atomic: how often the lock was taken by the fast word */
+static uint64_t by_word; /* atomic: how often the lock was taken by the fast word */
 
 /* Take and give back the lock: by the word if `fast` and it can be, else under the object's lock. */
 static bool enter(struct worker *k, uint64_t me, bool fast)
@@ -401,7 +402,7 @@ static void *by_the_word(void *arg)
 		inside--;
 		k->sum++;
 		leave_lock(k, me);
-		if (rand_r(&seed) % 8 == 0)	/* so that now and then nobody waits */
+		if (rand_r(&seed) % 8 == 0) /* so that now and then nobody waits */
 			usleep(20);
 		/* Somebody has the object's lock for another reason. */
 		if (i % 64 == 0) {
@@ -514,8 +515,10 @@ static void *fast_producer(void *arg)
 		unsigned int n = 1 + (unsigned int)rand_r(&seed) % MANY, done = 0, some;
 
 		for (unsigned int j = 0; j < n; j++)
-			v[j] = (struct iovec){ text[j], (size_t)snprintf(text[j], sizeof(text[j]),
-				"%d %llu\n", k->number, (unsigned long long)(i + j)) };
+			v[j] = (struct iovec){
+				text[j], (size_t)snprintf(text[j], sizeof(text[j]), "%d %llu\n",
+							  k->number, (unsigned long long)(i + j))
+			};
 		if (n > ROUNDS + 1 - i)
 			n = (unsigned int)(ROUNDS + 1 - i);
 		if (rand_r(&seed) % 4) {
@@ -630,7 +633,7 @@ TEST(threads_now_of_five)
 
 /* ---- attaching while the file grows ---- */
 
-static bool grown;		/* atomic */
+static bool grown; /* atomic */
 
 static void *attach(void *arg)
 {

@@ -263,8 +263,11 @@ struct file open_name(const char *name, int flags)
 rq q_read_at(const struct file *f, size_t size, uint64_t pos)
 {
 	struct fuse_read_in in = {
-		.fh = f->fh, .offset = pos, .size = (uint32_t)size, .flags = (uint32_t)f->flags,
-		.read_flags = FUSE_READ_LOCKOWNER,	/* as read(2), which goes past the cache */
+		.fh = f->fh,
+		.offset = pos,
+		.size = (uint32_t)size,
+		.flags = (uint32_t)f->flags,
+		.read_flags = FUSE_READ_LOCKOWNER, /* as read(2), which goes past the cache */
 	};
 
 	return k_send(FUSE_READ, f->ino, &in, sizeof(in), NULL, 0);
@@ -278,7 +281,9 @@ rq q_read(const struct file *f)
 rq q_write(const struct file *f, const void *data, size_t len)
 {
 	struct fuse_write_in in = {
-		.fh = f->fh, .size = (uint32_t)len, .flags = (uint32_t)f->flags,
+		.fh = f->fh,
+		.size = (uint32_t)len,
+		.flags = (uint32_t)f->flags,
 	};
 
 	return k_send(FUSE_WRITE, f->ino, &in, sizeof(in), data, len);
@@ -299,7 +304,9 @@ rq q_flush(const struct file *f)
 rq q_release(const struct file *f)
 {
 	struct fuse_release_in in = {
-		.fh = f->fh, .flags = (uint32_t)f->flags, .release_flags = FUSE_RELEASE_FLOCK_UNLOCK,
+		.fh = f->fh,
+		.flags = (uint32_t)f->flags,
+		.release_flags = FUSE_RELEASE_FLOCK_UNLOCK,
 	};
 
 	return k_send(FUSE_RELEASE, f->ino, &in, sizeof(in), NULL, 0);
@@ -311,7 +318,8 @@ rq q_flock(const struct file *f, int how)
 	uint32_t opcode = how & LOCK_NB || how == LOCK_UN ? FUSE_SETLK : FUSE_SETLKW;
 
 	in.lk.type = (how & ~LOCK_NB) == LOCK_UN ? F_UNLCK :
-		     (how & ~LOCK_NB) == LOCK_SH ? F_RDLCK : F_WRLCK;
+		     (how & ~LOCK_NB) == LOCK_SH ? F_RDLCK :
+						   F_WRLCK;
 	in.lk.end = INT64_MAX;
 	return k_send(opcode, f->ino, &in, sizeof(in), NULL, 0);
 }
@@ -319,7 +327,10 @@ rq q_flock(const struct file *f, int how)
 rq q_poll(const struct file *f, uint64_t kh, uint32_t events)
 {
 	struct fuse_poll_in in = {
-		.fh = f->fh, .kh = kh, .flags = kh ? FUSE_POLL_SCHEDULE_NOTIFY : 0, .events = events,
+		.fh = f->fh,
+		.kh = kh,
+		.flags = kh ? FUSE_POLL_SCHEDULE_NOTIFY : 0,
+		.events = events,
 	};
 
 	return k_send(FUSE_POLL, f->ino, &in, sizeof(in), NULL, 0);
@@ -328,7 +339,9 @@ rq q_poll(const struct file *f, uint64_t kh, uint32_t events)
 rq q_ioctl_data(const struct file *f, unsigned int cmd, const void *data)
 {
 	struct fuse_ioctl_in in = {
-		.fh = f->fh, .cmd = cmd, .in_size = _IOC_DIR(cmd) & _IOC_WRITE ? _IOC_SIZE(cmd) : 0,
+		.fh = f->fh,
+		.cmd = cmd,
+		.in_size = _IOC_DIR(cmd) & _IOC_WRITE ? _IOC_SIZE(cmd) : 0,
 		.out_size = _IOC_DIR(cmd) & _IOC_READ ? _IOC_SIZE(cmd) : 0,
 	};
 
@@ -380,7 +393,7 @@ void f_release(const struct file *f)
 
 void f_close(const struct file *f)
 {
-	if (!(f->how & (1 << 5)))	/* FOPEN_NOFLUSH */
+	if (!(f->how & (1 << 5))) /* FOPEN_NOFLUSH */
 		f_flush(f);
 	f_release(f);
 }

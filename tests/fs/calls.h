@@ -14,23 +14,23 @@
 
 #include "kernel.h"
 
-struct file {				/* an open file description */
+struct file { /* an open file description */
 	uint64_t ino, fh;
-	int flags;			/* open(2)'s */
-	uint32_t how;			/* FOPEN_* */
+	int flags;    /* open(2)'s */
+	uint32_t how; /* FOPEN_* */
 };
 
-#define DIR_ROOT	FUSE_ROOT_ID
-#define RO		O_RDONLY
-#define WO		O_WRONLY
-#define BOTH		O_RDWR
+#define DIR_ROOT FUSE_ROOT_ID
+#define RO       O_RDONLY
+#define WO       O_WRONLY
+#define BOTH     O_RDWR
 
 const char *told(rq r);
-const char *errno_text(int e);		/* "!EINTR"; 0: "ok" */
+const char *errno_text(int e); /* "!EINTR"; 0: "ok" */
 
 /* ---- names ---- */
 
-uint64_t lookup(uint64_t dir, const char *name);	/* 0: see last_error */
+uint64_t lookup(uint64_t dir, const char *name); /* 0: see last_error */
 extern int last_error;
 rq q_lookup(uint64_t dir, const char *name);
 /* The inode of the entry that a request for one gave; 0. */
@@ -42,7 +42,7 @@ rq q_rmdir(uint64_t dir, const char *name);
 rq q_rename(uint64_t dir, const char *name, uint64_t to, const char *newname);
 rq q_chmod(uint64_t ino, unsigned int mode);
 rq q_getattr(uint64_t ino);
-uint64_t make(const char *name);			/* in the root; its inode */
+uint64_t make(const char *name); /* in the root; its inode */
 long long size_of(uint64_t ino);
 /* The engine file of an object, mapped until the next call; and how long it is. */
 struct ipc_header *engine(uint64_t ino, size_t *ret_size);
@@ -58,14 +58,14 @@ rq q_create(uint64_t dir, const char *name, int flags);
 /* The file of an OPEN or CREATE that went well. */
 struct file opened(rq r, uint64_t ino, int flags);
 struct file open_ino(uint64_t ino, int flags);
-struct file open_name(const char *name, int flags);	/* "q.queue", "q.queue.ctl/lease" */
+struct file open_name(const char *name, int flags); /* "q.queue", "q.queue.ctl/lease" */
 rq q_read_at(const struct file *f, size_t size, uint64_t pos);
-rq q_read(const struct file *f);			/* 4096 bytes from 0 */
+rq q_read(const struct file *f); /* 4096 bytes from 0 */
 rq q_write(const struct file *f, const void *data, size_t len);
 rq q_put(const struct file *f, const char *text);
 rq q_flush(const struct file *f);
 rq q_release(const struct file *f);
-rq q_flock(const struct file *f, int how);		/* LOCK_NB: does not wait */
+rq q_flock(const struct file *f, int how); /* LOCK_NB: does not wait */
 rq q_poll(const struct file *f, uint64_t kh, uint32_t events);
 rq q_ioctl(const struct file *f, unsigned int cmd, int64_t v);
 rq q_ioctl_data(const struct file *f, unsigned int cmd, const void *data);
@@ -76,12 +76,12 @@ const char *f_get(const struct file *f);
 const char *f_put(const struct file *f, const char *text);
 const char *f_lock(const struct file *f, int how);
 const char *f_flush(const struct file *f);
-void f_close(const struct file *f);			/* FLUSH if the file wants it, RELEASE */
+void f_close(const struct file *f); /* FLUSH if the file wants it, RELEASE */
 void f_release(const struct file *f);
-uint32_t ready(const struct file *f);			/* POLLIN, …, as they stand */
+uint32_t ready(const struct file *f); /* POLLIN, …, as they stand */
 /* Write a text to a file of that name; what the write said. */
 const char *say(const char *name, const char *text);
-const char *show(const char *name);			/* all of a plain file */
-const char *show_word(const char *name);		/* without the newline */
+const char *show(const char *name);      /* all of a plain file */
+const char *show_word(const char *name); /* without the newline */
 
 #endif

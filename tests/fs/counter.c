@@ -12,8 +12,8 @@
 #include "ctl/rows.h"
 #include "object/command.h"
 
-#define N(o)	((o)->h->b.event.set)
-#define LINE	0
+#define N(o) ((o)->h->b.event.set)
+#define LINE 0
 
 static int counter_parse(const char *s, size_t len, struct ipc_cmd *ret)
 {
@@ -73,10 +73,19 @@ static int counter_check(struct ipc_obj *o, struct ipc_check *k)
 
 extern const struct ipc_type ipc_counter_type;
 const struct ipc_type ipc_counter_type = {
-	.id = IPC_COUNTER, .name = "counter", .suffix = ".counter", .traits = TYPE_WAITED_FOR,
-	.verbs = VERB(CMD_ADD), .ready = IPC_WORD(b.event.set), .read = counter_read,
-	.parse = counter_parse, .give = counter_give, .pump = counter_pump, .poll = counter_poll,
-	.size = counter_size, .check = counter_check,
+	.id = IPC_COUNTER,
+	.name = "counter",
+	.suffix = ".counter",
+	.traits = TYPE_WAITED_FOR,
+	.verbs = VERB(CMD_ADD),
+	.ready = IPC_WORD(b.event.set),
+	.read = counter_read,
+	.parse = counter_parse,
+	.give = counter_give,
+	.pump = counter_pump,
+	.poll = counter_poll,
+	.size = counter_size,
+	.check = counter_check,
 };
 
 /* ---- its .ctl files ---- */

@@ -42,8 +42,8 @@ static bool once(const struct crash *c, long fault, long second, bool old)
 {
 	bool died;
 
-	snprintf(test_where, sizeof(test_where), "death at point %ld, of the next worker at %ld: ",
-		 fault, second);
+	snprintf(test_where, sizeof(test_where),
+		 "death at point %ld, of the next worker at %ld: ", fault, second);
 	daemon_clean();
 	if (old)
 		daemon_old_kernel();

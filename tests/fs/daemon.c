@@ -23,11 +23,11 @@
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
 
-struct control {			/* shared with the worker */
-	long fault;			/* armed with the next request that is read */
-	long fault_at_start;		/* of the next worker */
-	bool dies_early;		/* that is the first one */
-	unsigned long locks;		/* objects' locks that workers took */
+struct control {             /* shared with the worker */
+	long fault;          /* armed with the next request that is read */
+	long fault_at_start; /* of the next worker */
+	bool dies_early;     /* that is the first one */
+	unsigned long locks; /* objects' locks that workers took */
 };
 
 static struct control *control;
@@ -65,13 +65,13 @@ ssize_t __wrap_read(int fd, void *buf, size_t n)
 
 	if (!in_worker || fd != k.worker_fd || r < (ssize_t)sizeof(struct fuse_in_header))
 		return r;
-	pthread_mutex_lock(&fs.lock);	/* as for all that counts points */
+	pthread_mutex_lock(&fs.lock); /* as for all that counts points */
 	if (control->fault) {
 		ipc_fault_after = control->fault;
 		control->fault = 0;
 	}
 	if (((struct fuse_in_header *)buf)->opcode == FUSE_GETATTR)
-		ipc_fault_after = 0;	/* k_sync(): it is over */
+		ipc_fault_after = 0; /* k_sync(): it is over */
 	point();
 	pthread_mutex_unlock(&fs.lock);
 	return r;
@@ -162,8 +162,11 @@ static void begin(const struct options *opt)
 	const char *why = "";
 
 	fs = (struct fs){
-		.lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1,
-		.mountpoint = "/mnt", .opt = *opt,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.state_fd = -1,
+		.objects_fd = -1,
+		.mountpoint = "/mnt",
+		.opt = *opt,
 	};
 	fs.opt.state = strdup(folder);
 	if (!fs.opt.memory_limit)
@@ -210,17 +213,19 @@ static void start_worker(void)
 static void handshake(void)
 {
 	struct fuse_init_in in = {
-		.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
+		.major = FUSE_KERNEL_VERSION,
+		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = 128 * 1024,
 		.flags = FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC |
-			 FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES | FUSE_DONT_MASK | FUSE_SPLICE_WRITE |
-			 FUSE_SPLICE_MOVE | FUSE_SPLICE_READ | FUSE_FLOCK_LOCKS |
-			 FUSE_HAS_IOCTL_DIR | FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS |
-			 FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_WRITEBACK_CACHE |
-			 FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV |
-			 FUSE_POSIX_ACL | FUSE_ABORT_ERROR | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS |
-			 FUSE_NO_OPENDIR_SUPPORT | FUSE_EXPLICIT_INVAL_DATA | FUSE_INIT_EXT,
-		.flags2 = k.old ? 0 : 1 << 7,	/* FUSE_HAS_RESEND */
+			 FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES | FUSE_DONT_MASK |
+			 FUSE_SPLICE_WRITE | FUSE_SPLICE_MOVE | FUSE_SPLICE_READ |
+			 FUSE_FLOCK_LOCKS | FUSE_HAS_IOCTL_DIR | FUSE_AUTO_INVAL_DATA |
+			 FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO |
+			 FUSE_WRITEBACK_CACHE | FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS |
+			 FUSE_HANDLE_KILLPRIV | FUSE_POSIX_ACL | FUSE_ABORT_ERROR | FUSE_MAX_PAGES |
+			 FUSE_CACHE_SYMLINKS | FUSE_NO_OPENDIR_SUPPORT | FUSE_EXPLICIT_INVAL_DATA |
+			 FUSE_INIT_EXT,
+		.flags2 = k.old ? 0 : 1 << 7, /* FUSE_HAS_RESEND */
 	};
 	rq n = k_send(FUSE_INIT, 0, &in, sizeof(in), NULL, 0);
 	struct fuse_init_out out = { 0 };
@@ -240,9 +245,10 @@ static void handshake(void)
 	memcpy(&out, r->data, r->len);
 	CHECK_INT(out.major, FUSE_KERNEL_VERSION);
 	CHECK_INT(out.max_write, 1 << 20);
-	CHECK(out.flags & FUSE_FLOCK_LOCKS);	/* or flock would be the kernel's own business */
+	CHECK(out.flags & FUSE_FLOCK_LOCKS); /* or flock would be the kernel's own business */
 	CHECK(out.flags & FUSE_POSIX_LOCKS);
-	CHECK(out.flags & FUSE_ATOMIC_O_TRUNC);	/* or `>` would truncate, which means nothing here */
+	CHECK(out.flags &
+	      FUSE_ATOMIC_O_TRUNC); /* or `>` would truncate, which means nothing here */
 	CHECK(!(out.flags & FUSE_WRITEBACK_CACHE));
 }
 
@@ -260,7 +266,11 @@ void daemon_start_with(const struct options *opt)
 	const char *shm = getenv("IPCFS_TEST_SHM");
 	int pair[2], size = 8 << 20;
 
-	k = (struct kernel){ .fd = -1, .worker_fd = -1, .pidfd = -1, .pid = 5000001, .uid = geteuid(),
+	k = (struct kernel){ .fd = -1,
+			     .worker_fd = -1,
+			     .pidfd = -1,
+			     .pid = 5000001,
+			     .uid = geteuid(),
 			     .old = next_is_old };
 	next_is_old = false;
 	snprintf(folder, sizeof(folder), "%s/ipcfs-fs.XXXXXX", shm ? shm : "/dev/shm");
@@ -320,7 +330,7 @@ static void gone(void)
 	close(k.pidfd);
 	k.pidfd = -1;
 	k.worker = 0;
-	while (k_receive(0))		/* what it said before it died was said */
+	while (k_receive(0)) /* what it said before it died was said */
 		;
 	k_take_unread();
 }
@@ -419,7 +429,8 @@ static void check_files(const char *but)
 		if (ipc_check(&ob->o, &c) < 0)
 			test_fail(__FILE__, __LINE__, "%s: %s", node_name(n), c.why);
 		if (ob->o.h->granted.count)
-			test_fail(__FILE__, __LINE__, "%s: an answer that nobody fetched", node_name(n));
+			test_fail(__FILE__, __LINE__, "%s: an answer that nobody fetched",
+				  node_name(n));
 		object_unlock(ob);
 	}
 	store_unload();
@@ -436,7 +447,7 @@ void daemon_end_but(const char *spoilt)
 	unsigned int again;
 	int status;
 
-	do {				/* libfuse keeps an INTERRUPT until another request comes */
+	do { /* libfuse keeps an INTERRUPT until another request comes */
 		again = k.again;
 		k_sync();
 	} while (k.again != again);
@@ -451,8 +462,8 @@ void daemon_end_but(const char *spoilt)
 		test_fail(__FILE__, __LINE__, "the worker ended with status %#x", status);
 	for (rq n = 1; n < k.n; n++)
 		if (!k.reqs[n].answered && !k.reqs[n].unread)
-			test_fail(__FILE__, __LINE__, "request %u (opcode %u) was never answered", n,
-				  k.reqs[n].opcode);
+			test_fail(__FILE__, __LINE__, "request %u (opcode %u) was never answered",
+				  n, k.reqs[n].opcode);
 	check_files(spoilt);
 }
 

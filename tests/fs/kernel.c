@@ -71,8 +71,12 @@ rq k_send(uint32_t opcode, uint64_t nodeid, const void *body, size_t len, const 
 	  size_t more_len)
 {
 	struct fuse_in_header h = {
-		.len = (uint32_t)(sizeof(h) + len + more_len), .opcode = opcode, .nodeid = nodeid,
-		.uid = k.uid, .gid = getegid(), .pid = k.pid,
+		.len = (uint32_t)(sizeof(h) + len + more_len),
+		.opcode = opcode,
+		.nodeid = nodeid,
+		.uid = k.uid,
+		.gid = getegid(),
+		.pid = k.pid,
 	};
 	char *msg = malloc(h.len);
 
@@ -106,9 +110,9 @@ void k_resend(rq n)
 
 void k_resend_all(void)
 {
-	rq end = k.n;			/* without the INTERRUPTs that this adds */
+	rq end = k.n; /* without the INTERRUPTs that this adds */
 
-	for (rq n = 1; n < end; n++)	/* those that a worker had, before those that none had */
+	for (rq n = 1; n < end; n++) /* those that a worker had, before those that none had */
 		if (!k.reqs[n].answered && !k.reqs[n].unread && !k.old)
 			k_resend(n);
 	for (rq n = 1; n < end; n++)
@@ -143,7 +147,7 @@ static void notification(const struct fuse_out_header *h, const char *body, size
 	case FUSE_NOTIFY_POLL:
 		CHECK_INT(len, sizeof(uint64_t));
 		if (k.n_polls == 16)
-			return;			/* a fuzz does not look */
+			return; /* a fuzz does not look */
 		memcpy(&k.polls[k.n_polls++], body, sizeof(uint64_t));
 		return;
 	case FUSE_NOTIFY_INVAL_INODE: {
@@ -151,7 +155,7 @@ static void notification(const struct fuse_out_header *h, const char *body, size
 
 		CHECK_INT(len, sizeof(out));
 		memcpy(&out, body, sizeof(out));
-		CHECK(out.off < 0);	/* attributes alone: with data the kernel may wait for us */
+		CHECK(out.off < 0); /* attributes alone: with data the kernel may wait for us */
 		k.invalid = out.ino;
 		k.n_invalid++;
 		return;
@@ -161,7 +165,7 @@ static void notification(const struct fuse_out_header *h, const char *body, size
 		CHECK(len - sizeof(struct fuse_notify_inval_entry_out) <= sizeof(k.expired));
 		strcpy(k.expired, body + sizeof(struct fuse_notify_inval_entry_out));
 		return;
-	case 7:				/* FUSE_NOTIFY_RESEND */
+	case 7: /* FUSE_NOTIFY_RESEND */
 		CHECK_INT(len, 0);
 		k.resends++;
 		return;
@@ -175,7 +179,7 @@ static void store(const struct fuse_out_header *h, const char *body, size_t len)
 	rq n = (rq)((h->unique & ~RESENT) / 2);
 	struct request *r = &k.reqs[n];
 
-	if (h->unique & 1) {		/* an INTERRUPT came before its request: try again */
+	if (h->unique & 1) { /* an INTERRUPT came before its request: try again */
 		CHECK_INT(h->error, -EAGAIN);
 		k.again++;
 		return;
@@ -183,11 +187,12 @@ static void store(const struct fuse_out_header *h, const char *body, size_t len)
 	if (!n || n >= k.n)
 		test_fail(__FILE__, __LINE__, "an answer to request %u, which was never made", n);
 	if (r->answered && (k.old || r->opcode == FUSE_INIT))
-		return;			/* the new worker cannot know that it was: ENOENT, no harm */
+		return; /* the new worker cannot know that it was: ENOENT, no harm */
 	if (r->answered)
-		test_fail(__FILE__, __LINE__, "request %u (opcode %u) is answered twice", n, r->opcode);
+		test_fail(__FILE__, __LINE__, "request %u (opcode %u) is answered twice", n,
+			  r->opcode);
 	CHECK_INT(!!(h->unique & RESENT), r->resent);
-	CHECK(h->error <= 0 && h->error > -512);	/* else the kernel refuses it */
+	CHECK(h->error <= 0 && h->error > -512); /* else the kernel refuses it */
 	CHECK(!h->error || !len);
 	r->answered = true;
 	r->error = h->error;

@@ -17,40 +17,40 @@
 #include "runner.h"
 #include "process/worker.h"
 
-#define RESENT	(1ull << 63)		/* in a unique: it was sent to another worker before */
+#define RESENT (1ull << 63) /* in a unique: it was sent to another worker before */
 
-typedef unsigned int rq;		/* the number of a request; its unique is twice that */
+typedef unsigned int rq; /* the number of a request; its unique is twice that */
 
 struct request {
 	uint32_t opcode;
-	bool resent;			/* so its unique has bit 63 set */
-	bool unread;			/* no worker has read it */
-	bool interrupted;		/* the kernel says so again to the next worker */
+	bool resent;      /* so its unique has bit 63 set */
+	bool unread;      /* no worker has read it */
+	bool interrupted; /* the kernel says so again to the next worker */
 	bool answered;
-	int error;			/* 0 or -errno */
-	char *data;			/* the answer; a NUL follows */
+	int error;  /* 0 or -errno */
+	char *data; /* the answer; a NUL follows */
 	size_t len;
-	char *msg;			/* the request */
+	char *msg; /* the request */
 	size_t msg_len;
 };
 
 struct kernel {
-	int fd, worker_fd;		/* the two ends */
-	pid_t worker;			/* 0: it is dead */
+	int fd, worker_fd; /* the two ends */
+	pid_t worker;      /* 0: it is dead */
 	int pidfd;
 	struct worker_shared *sh;
 	struct fuse_session *se;
-	bool old;			/* before Linux 6.9: sends nothing again */
-	uint32_t pid, uid;		/* who the next requests come from */
+	bool old;          /* before Linux 6.9: sends nothing again */
+	uint32_t pid, uid; /* who the next requests come from */
 	struct request *reqs;
 	rq n, cap;
-	unsigned int resends;		/* FUSE_NOTIFY_RESEND that came */
-	unsigned int again;		/* INTERRUPTs that were answered with EAGAIN */
-	uint64_t polls[16];		/* kh of the poll notifications that came */
+	unsigned int resends; /* FUSE_NOTIFY_RESEND that came */
+	unsigned int again;   /* INTERRUPTs that were answered with EAGAIN */
+	uint64_t polls[16];   /* kh of the poll notifications that came */
 	unsigned int n_polls;
-	uint64_t invalid;		/* the inode whose attributes were recalled last */
+	uint64_t invalid; /* the inode whose attributes were recalled last */
 	unsigned int n_invalid;
-	char expired[256];		/* the name that leads elsewhere now */
+	char expired[256]; /* the name that leads elsewhere now */
 };
 
 extern struct kernel k;
@@ -62,7 +62,7 @@ void daemon_start(void);
 void daemon_start_with(const struct options *opt);
 /* The first worker dies at the n-th store or system call. false: it does not come to so many. */
 bool daemon_start_dying(long n);
-void daemon_old_kernel(void);		/* the next one that starts is on an old kernel */
+void daemon_old_kernel(void); /* the next one that starts is on an old kernel */
 /* SIGKILL, now. What it had not read stays with the kernel. */
 void daemon_kill(void);
 /*

@@ -170,8 +170,8 @@ static void others_check(void)
 /* ---- all of them ---- */
 
 static const char *const names[] = {
-	"n.queue", "kept.queue", "n.pipe", "n.lock", "n.sem", "n.rlock", "n.event", "n.cond", "n.barrier",
-	"n.value", "n.array",
+	"n.queue", "kept.queue", "n.pipe",    "n.lock",  "n.sem",   "n.rlock",
+	"n.event", "n.cond",     "n.barrier", "n.value", "n.array",
 };
 
 void neighbours_make(void)

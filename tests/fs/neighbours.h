@@ -8,7 +8,7 @@
 
 #include "calls.h"
 
-#define STRANGER 12345			/* a user whom the neighbours do not let in */
+#define STRANGER 12345 /* a user whom the neighbours do not let in */
 
 struct ipc_header;
 

@@ -9,8 +9,15 @@
 
 TEST(bad_file_handles)
 {
-	static const uint64_t fhs[] = { 0, 1, 0x100000001, UINT64_MAX, 1ull << 63, (1ull << 63) | 5,
-					0xffffffff00000000, 0x00000000ffffffff, 0x0000000100000100 };
+	static const uint64_t fhs[] = { 0,
+					1,
+					0x100000001,
+					UINT64_MAX,
+					1ull << 63,
+					(1ull << 63) | 5,
+					0xffffffff00000000,
+					0x00000000ffffffff,
+					0x0000000100000100 };
 	struct file f, good;
 
 	daemon_start();
@@ -37,8 +44,10 @@ TEST(bad_file_handles)
 
 TEST(bad_nodeids)
 {
-	static const uint64_t inos[] = { 0, 99, NODEID(1, 1), NODEID(1, 1000), NODEID(99, 5),
-					 UINT64_MAX, 1ull << 63, (1ull << 63) | 4, 1ull << 62, 3ull << 40 };
+	static const uint64_t inos[] = {
+		0,          99,         NODEID(1, 1),     NODEID(1, 1000), NODEID(99, 5),
+		UINT64_MAX, 1ull << 63, (1ull << 63) | 4, 1ull << 62,      3ull << 40
+	};
 	struct fuse_setattr_in set = { .valid = FATTR_MODE, .mode = 0600 };
 
 	daemon_start();
@@ -81,7 +90,8 @@ TEST(bad_unknown_opcodes)
 TEST(bad_directories)
 {
 	static const char *const names[] = { "d", "p.pipe", "p.pipe.ctl", ".ctl" };
-	struct fuse_setattr_in times = { .valid = FATTR_ATIME | FATTR_MTIME, .atime = INT64_MAX,
+	struct fuse_setattr_in times = { .valid = FATTR_ATIME | FATTR_MTIME,
+					 .atime = INT64_MAX,
 					 .mtime = (uint64_t)INT64_MIN };
 
 	daemon_start();
@@ -168,12 +178,22 @@ static const char *long_name(size_t len, const char *end)
 
 TEST(bad_names_too_long)
 {
-	static const struct { size_t len; const char *end, *want; } table[] = {
-		{ 255, ".queue", "!ENOENT" }, { 256, ".queue", "!ENAMETOOLONG" }, { 1024, "", "!ENAMETOOLONG" },
-		{ 259, ".queue.ctl", "!ENOENT" }, { 260, ".queue.ctl", "!ENAMETOOLONG" },
-		{ 259, "@2.5", "!ENOENT" }, { 260, "@2.5", "!ENAMETOOLONG" }, { 259, "@inf", "!ENOENT" },
+	static const struct {
+		size_t len;
+		const char *end, *want;
+	} table[] = {
+		{ 255, ".queue", "!ENOENT" },
+		{ 256, ".queue", "!ENAMETOOLONG" },
+		{ 1024, "", "!ENAMETOOLONG" },
+		{ 259, ".queue.ctl", "!ENOENT" },
+		{ 260, ".queue.ctl", "!ENAMETOOLONG" },
+		{ 259, "@2.5", "!ENOENT" },
+		{ 260, "@2.5", "!ENAMETOOLONG" },
+		{ 259, "@inf", "!ENOENT" },
 		{ 300, "@0.0000000000000000000000000000000000000000000000001", "!ENOENT" },
-		{ 256, "@", "!ENAMETOOLONG" }, { 256, "@x", "!ENAMETOOLONG" }, { 255, "@x", "!ENOENT" },
+		{ 256, "@", "!ENAMETOOLONG" },
+		{ 256, "@x", "!ENAMETOOLONG" },
+		{ 255, "@x", "!ENOENT" },
 	};
 
 	daemon_start();
@@ -206,7 +226,8 @@ TEST(bad_execution)
 	make("a.queue");
 	make("a.array");
 	CHECK_STR(say("a.queue", "#!/bin/sh\n"), "10");
-	CHECK_STR(told(q_open(lookup(DIR_ROOT, "a.queue"), RO | 0x20)), "!EACCES");	/* __FMODE_EXEC */
+	CHECK_STR(told(q_open(lookup(DIR_ROOT, "a.queue"), RO | 0x20)),
+		  "!EACCES"); /* __FMODE_EXEC */
 	CHECK_STR(told(q_open(lookup(DIR_ROOT, "a.array"), RO | 0x20)), "!EACCES");
 	CHECK_STR(show("a.queue.ctl/peek"), "#!/bin/sh\n");
 	daemon_end();
@@ -235,7 +256,7 @@ TEST(bad_allocation)
 	CHECK_STR(allocate(&a, 0, 5, 10), "ok");
 	CHECK_INT(size_of(a.ino), 15);
 	CHECK_STR(allocate(&a, 0, 0, 10), "ok");
-	CHECK_STR(allocate(&a, 1, 0, 100), "!EOPNOTSUPP");	/* FALLOC_FL_KEEP_SIZE */
+	CHECK_STR(allocate(&a, 1, 0, 100), "!EOPNOTSUPP"); /* FALLOC_FL_KEEP_SIZE */
 	CHECK_STR(allocate(&a, 0, INT64_MAX, INT64_MAX), "!EFBIG");
 	CHECK_STR(allocate(&a, 0, UINT64_MAX, UINT64_MAX), "!EFBIG");
 	CHECK_INT(size_of(a.ino), 15);
@@ -246,7 +267,9 @@ TEST(bad_allocation)
 static const char *put_as_stranger(const struct file *f, const char *text)
 {
 	struct fuse_write_in in = {
-		.fh = f->fh, .size = (uint32_t)strlen(text), .flags = (uint32_t)f->flags,
+		.fh = f->fh,
+		.size = (uint32_t)strlen(text),
+		.flags = (uint32_t)f->flags,
 		.write_flags = FUSE_WRITE_KILL_SUIDGID,
 	};
 

@@ -26,7 +26,7 @@ TEST(close_flush_completes_the_line)
 	CHECK_STR(f_put(&w, "def"), "3");
 	CHECK_STR(f_flush(&w), "ok");
 	CHECK_INT(size_of(w.ino), 1);
-	CHECK_STR(f_flush(&w), "ok");		/* bash closes its copies too */
+	CHECK_STR(f_flush(&w), "ok"); /* bash closes its copies too */
 	CHECK_INT(size_of(w.ino), 1);
 	f_release(&w);
 	CHECK_STR(show("a.queue.ctl/peek"), "abcdef\n");
@@ -87,7 +87,7 @@ TEST(close_flush_on_a_closed_queue)
 	CHECK_STR(f_put(&w, "abc"), "3");
 	CHECK_STR(say("a.queue.ctl/closed", "1"), "1");
 	CHECK_STR(f_flush(&w), "!EPIPE");
-	CHECK_STR(f_flush(&w), "ok");		/* once is enough */
+	CHECK_STR(f_flush(&w), "ok"); /* once is enough */
 	f_release(&w);
 	CHECK_INT(size_of(w.ino), 0);
 	daemon_end();
@@ -154,10 +154,19 @@ TEST(close_unfinished_line_survives_a_restart)
 /* In record framing there are no lines, and nothing to flush. */
 TEST(close_which_files_want_a_flush)
 {
-	static const struct { const char *name; int flags; bool wants; } table[] = {
-		{ "a.queue", WO, true }, { "a.queue", BOTH, true }, { "a.queue", RO, false },
-		{ "a.queue", WO | O_DIRECT, false }, { "a.queue.ctl/lease", RO, false },
-		{ "a.pipe", WO, false }, { "a.lock", BOTH, false }, { "a.event", WO, false },
+	static const struct {
+		const char *name;
+		int flags;
+		bool wants;
+	} table[] = {
+		{ "a.queue", WO, true },
+		{ "a.queue", BOTH, true },
+		{ "a.queue", RO, false },
+		{ "a.queue", WO | O_DIRECT, false },
+		{ "a.queue.ctl/lease", RO, false },
+		{ "a.pipe", WO, false },
+		{ "a.lock", BOTH, false },
+		{ "a.event", WO, false },
 		{ "a.queue.ctl/done", WO, false },
 	};
 
@@ -199,7 +208,7 @@ TEST(close_returns_a_lock)
 		if (i & 1)
 			daemon_kill_and_restart();
 		last = q_release(&a);
-		next = q_flock(&b, LOCK_EX | LOCK_NB);	/* before the answer to RELEASE is there */
+		next = q_flock(&b, LOCK_EX | LOCK_NB); /* before the answer to RELEASE is there */
 		CHECK_STR(told(next), "ok");
 		CHECK_STR(told(last), "ok");
 		daemon_end();
@@ -241,7 +250,8 @@ TEST(close_returns_a_lease)
 
 TEST(close_serves_the_next_in_line)
 {
-	EACH_WAIT(w) {
+	EACH_WAIT(w)
+	{
 		struct file f[2];
 		rq a, b;
 
@@ -312,7 +322,7 @@ TEST(close_resent_release)
 	b = open_name("a.lock", BOTH);
 	CHECK_STR(f_lock(&b, LOCK_EX), "ok");
 	daemon_kill();
-	k.reqs[n].answered = false;		/* as if its answer had not come through */
+	k.reqs[n].answered = false; /* as if its answer had not come through */
 	free(k.reqs[n].data);
 	k.reqs[n].data = NULL;
 	daemon_restart();
@@ -335,7 +345,7 @@ TEST(close_removed_object_goes_with_its_last_handle)
 	CHECK_INT(lookup(DIR_ROOT, "a.queue"), 0);
 	CHECK_STR(f_put(&a, "x\n"), "2");
 	daemon_kill_and_restart();
-	b = open_ino(a.ino, RO);		/* through /proc/self/fd */
+	b = open_ino(a.ino, RO); /* through /proc/self/fd */
 	CHECK_STR(f_get(&b), "x\n");
 	f_close(&b);
 	CHECK(access(state_path("objects/2"), F_OK) == 0);

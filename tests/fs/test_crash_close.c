@@ -25,7 +25,7 @@ static void verify_open(void)
 {
 	f1 = opened(r1, ino, WO);
 	CHECK_STR(f_put(&f1, "x"), "1");
-	CHECK_STR(show_word("a.pipe.ctl/writers"), "1");	/* not two of them */
+	CHECK_STR(show_word("a.pipe.ctl/writers"), "1"); /* not two of them */
 	f_release(&f1);
 	CHECK_STR(show_word("a.pipe.ctl/writers"), "0");
 }
@@ -272,7 +272,7 @@ static void verify_pipe(void)
 	const char *s;
 
 	snprintf(all, sizeof(all), "%s%s", told(r2), told(r3));
-	for (size_t n; (n = strlen(all)) < 10; ) {
+	for (size_t n; (n = strlen(all)) < 10;) {
 		s = told(q_read_at(&f2, 4096, n));
 		CHECK(*s && *s != '!');
 		snprintf(all + n, sizeof(all) - n, "%s", s);
@@ -335,7 +335,7 @@ static void verify_close_early(void)
 {
 	CHECK_STR(told(r1), "ok");
 	CHECK_STR(told(r2), "ok");
-	CHECK_STR(f_lock(&f1, LOCK_EX | LOCK_NB), "!EAGAIN");	/* the handle is still there */
+	CHECK_STR(f_lock(&f1, LOCK_EX | LOCK_NB), "!EAGAIN"); /* the handle is still there */
 	CHECK_STR(told(r3), "ok");
 	CHECK_STR(told(r4), "");
 	CHECK_STR(f_put(&f3, "x"), "!EBADF");

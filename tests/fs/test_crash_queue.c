@@ -2,7 +2,6 @@
 /* Queues and pipes, with the worker dying everywhere. */
 #include "crash.h"
 
-
 CRASH(put)
 
 static void setup_put(void)
@@ -208,7 +207,7 @@ static void verify_get_in_parts(void)
 	CHECK_STR(told(r1), "on");
 	CHECK_STR(told(r2), "t");
 	CHECK_STR(told(q_read_at(&f2, 10, 2)), "e\n");
-	CHECK_STR(told(q_read_at(&f2, 10, 1)), "ne\n");		/* it seeks back */
+	CHECK_STR(told(q_read_at(&f2, 10, 1)), "ne\n"); /* it seeks back */
 	CHECK_STR(told(q_read_at(&f3, 10, 0)), "wo\n");
 	CHECK_STR(drain("a.queue"), "three\n");
 }

@@ -219,7 +219,7 @@ static void setup_sem_give_back(void)
 	CHECK_STR(say("a.sem", "50"), "2");
 	f1 = open_name("a.sem", BOTH);
 	for (uint32_t i = 0; i < 40; i++) {
-		k.pid = 5000100 + i;	/* a hold for each process that shares the descriptor */
+		k.pid = 5000100 + i; /* a hold for each process that shares the descriptor */
 		CHECK_STR(f_get(&f1), "1\n");
 	}
 }
@@ -291,7 +291,7 @@ static void verify_condition(void)
 	CHECK_STR(f_lock(&f2, LOCK_EX | LOCK_NB), "!EAGAIN");
 	CHECK_STR(f_lock(&f1, LOCK_UN), "ok");
 	CHECK_STR(f_lock(&f2, LOCK_EX | LOCK_NB), "ok");
-	CHECK_STR(told(q_read(&f1)), "!WAITS");		/* no notify is left */
+	CHECK_STR(told(q_read(&f1)), "!WAITS"); /* no notify is left */
 }
 
 /* The wait itself: gives up the lock, exactly once. */
@@ -349,7 +349,7 @@ static void verify_barrier(void)
 	CHECK_STR(told(r1), "!WAITS");
 	CHECK_STR(told(r2), "!WAITS");
 	f_release(&f3);
-	CHECK_STR(told(r1), "!WAITS");		/* it had its answer: it breaks nothing */
+	CHECK_STR(told(r1), "!WAITS"); /* it had its answer: it breaks nothing */
 }
 
 CRASH(value)
@@ -366,14 +366,14 @@ static void ask_value(void)
 {
 	r1 = q_put(&f1, "+=2");
 	r2 = q_put(&f2, "-=1\n");
-	r3 = q_read_at(&f1, 4096, 3);	/* where the write left the position */
+	r3 = q_read_at(&f1, 4096, 3); /* where the write left the position */
 }
 
 static void verify_value(void)
 {
 	CHECK_STR(told(r1), "3");
 	CHECK_STR(told(r2), "4");
-	CHECK_STR(told(r3), "7\n");		/* what its own write made of it */
+	CHECK_STR(told(r3), "7\n"); /* what its own write made of it */
 	CHECK_STR(f_get(&f2), "6\n");
 }
 
@@ -411,7 +411,7 @@ static void verify_value_add(void)
 	CHECK_STR(told(r3), "ok");
 	CHECK_INT(made(r1), 7);
 	CHECK_INT(made(r3), 8);
-	CHECK_STR(f_get(&f1), "8\n");		/* neither add left an answer behind */
+	CHECK_STR(f_get(&f1), "8\n"); /* neither add left an answer behind */
 	CHECK_STR(f_get(&f2), "8\n");
 }
 

@@ -9,17 +9,19 @@
 #include "ctl/ctl.h"
 #include "kernel.h"
 
-#define COMMON	"type:0 status:1 waiters:2 holders:3 cancel:4 shm:5 "
-#define LOCK	COMMON "value:28 bound:30 undo:31 scope:32 take:53 "
+#define COMMON "type:0 status:1 waiters:2 holders:3 cancel:4 shm:5 "
+#define LOCK   COMMON "value:28 bound:30 undo:31 scope:32 take:53 "
 
 static const struct {
 	const struct ipc_type *type;
 	const char *rows;
 } tables[] = {
-	{ &ipc_queue_type, COMMON "maxsize:6 maxbytes:7 framing:8 closed:9 size:10 bytes:11 "
+	{ &ipc_queue_type, COMMON
+	  "maxsize:6 maxbytes:7 framing:8 closed:9 size:10 bytes:11 "
 	  "unfinished:12 done:13 join:14 peek:15 drain:16 stream:17 lease:18 ack:19 nack:20 leased:21 "
 	  "max_attempts:22 dead:23 revive:24 discard:25 take:53 " },
-	{ &ipc_pipe_type, COMMON "maxbytes:7 framing:8 bytes:11 peek:15 readers:26 writers:27 take:53 " },
+	{ &ipc_pipe_type,
+	  COMMON "maxbytes:7 framing:8 bytes:11 peek:15 readers:26 writers:27 take:53 " },
 	{ &ipc_event_type, COMMON "value:33 take:53 " },
 	{ &ipc_sem_type, COMMON "value:28 bound:29 undo:31 scope:32 take:53 jobserver:54 " },
 	{ &ipc_lock_type, LOCK },
@@ -32,7 +34,6 @@ static const struct {
 
 static const char mount[] = "status:44 version:45 waiters:46 holders:47 deadlocks:48 limits:49 "
 			    "memory:50 objects:51 message:52 ";
-
 
 static void check_rows(const struct ctl_file *files, const char *want)
 {
@@ -58,7 +59,7 @@ TEST(ctl_numbers)
 
 		check_rows(ctl_table(&n), tables[i].rows);
 	}
-	for (uint32_t kind = 0; kind < 100; kind++) {	/* no type is without a table */
+	for (uint32_t kind = 0; kind < 100; kind++) { /* no type is without a table */
 		struct node n = { .ops = ipc_type_of_node(kind) };
 
 		CHECK(!n.ops || ctl_table(&n));
@@ -80,7 +81,7 @@ TEST(ctl_listing)
 	while ((c = ctl_next(&dir, c ? ctl_sub(c) : 0)))
 		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s ", c->name);
 	CHECK_STR(got, "type status waiters holders cancel value bound undo scope take jobserver ");
-	CHECK(!ctl_next(&dir, SUB_CTL_FILE + 6));	/* a queue's */
+	CHECK(!ctl_next(&dir, SUB_CTL_FILE + 6)); /* a queue's */
 	CHECK(!ctl_lookup(&dir, "maxsize", 7) && !ctl_lookup(&dir, "un", 2));
 	CHECK_INT(ctl_lookup(&dir, "undo", 4)->id, 31);
 }

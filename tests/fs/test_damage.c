@@ -14,9 +14,9 @@
 
 #define KH 4711u
 
-static struct file other;		/* one more that has it open */
+static struct file other; /* one more that has it open */
 static struct file waiting;
-static rq first;			/* the wait of `waiting` */
+static rq first; /* the wait of `waiting` */
 
 /* ---- how the file is spoilt ---- */
 
@@ -58,7 +58,8 @@ static void mark(uint64_t ino)
 	engine(ino, NULL)->m.damaged = 1;
 }
 
-static void (*const spoils[])(uint64_t ino) = { zero_header, zero_all, bend_lists, cut_short, mark };
+static void (*const spoils[])(uint64_t ino) = { zero_header, zero_all, bend_lists, cut_short,
+						mark };
 #define SPOILS (sizeof(spoils) / sizeof(spoils[0]))
 
 /* ---- what notices it ---- */
@@ -144,12 +145,25 @@ static void by_restart(void)
 	daemon_kill_and_restart();
 }
 
-static const struct { const char *name; void (*notice)(void); } ways[] = {
-	{ "read", by_read }, { "write", by_write }, { "open", by_open }, { "look", by_looking },
-	{ "look at all", by_looking_at_all }, { "open to look", by_nofollow },
-	{ "setting", by_setting }, { "cancel", by_cancel }, { "flock", by_flock },
-	{ "poll", by_poll }, { "ioctl", by_ioctl }, { "close", by_close },
-	{ "interrupt", by_interrupt }, { "removal", by_removal }, { "restart", by_restart },
+static const struct {
+	const char *name;
+	void (*notice)(void);
+} ways[] = {
+	{ "read", by_read },
+	{ "write", by_write },
+	{ "open", by_open },
+	{ "look", by_looking },
+	{ "look at all", by_looking_at_all },
+	{ "open to look", by_nofollow },
+	{ "setting", by_setting },
+	{ "cancel", by_cancel },
+	{ "flock", by_flock },
+	{ "poll", by_poll },
+	{ "ioctl", by_ioctl },
+	{ "close", by_close },
+	{ "interrupt", by_interrupt },
+	{ "removal", by_removal },
+	{ "restart", by_restart },
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
@@ -199,7 +213,7 @@ static void one_way(unsigned int way, void (*spoil)(uint64_t ino))
 	CHECK_STR(f_put(&w, "x\n"), "!EIO");
 	CHECK_STR(say("b.queue", "x\n"), "2");
 	*test_where = 0;
-	daemon_clean();			/* what is left is no sound file */
+	daemon_clean(); /* what is left is no sound file */
 }
 
 TEST(damage_is_told_whatever_notices_it)
@@ -212,16 +226,17 @@ TEST(damage_of_every_kind_is_told)
 {
 	for (unsigned int i = 0; i < SPOILS; i++) {
 		one_way(0, spoils[i]);
-		if (spoils[i] != mark)		/* with a sound file, a new worker finds nothing */
+		if (spoils[i] != mark) /* with a sound file, a new worker finds nothing */
 			one_way(WAYS - 1, spoils[i]);
 	}
 }
 
 /* Every request that can wait. */
-#define THE_OBJECT 2			/* the first that is made */
+#define THE_OBJECT 2 /* the first that is made */
 TEST(damage_ends_every_wait)
 {
-	EACH_WAIT(w) {
+	EACH_WAIT(w)
+	{
 		struct file f[2];
 		rq n[2];
 
@@ -265,7 +280,7 @@ TEST(damage_noticed_at_the_end_of_a_process)
 
 	CHECK(child >= 0);
 	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test that fails leaves it */
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves it */
 		for (;;)
 			pause();
 	}
@@ -352,7 +367,7 @@ static void condition(void)
 	c2 = open_name("a.cond", BOTH);
 	k.pid = 5000001;
 	CHECK_STR(f_lock(&l1, LOCK_EX), "ok");
-	first = q_read(&c1);			/* gives up the lock */
+	first = q_read(&c1); /* gives up the lock */
 	CHECK_STR(told(first), "!WAITS");
 	k.pid = 5000002;
 	CHECK_STR(f_lock(&l2, LOCK_EX), "ok");

@@ -23,18 +23,24 @@ static unsigned int any(unsigned int n)
 
 static uint64_t any64(void)
 {
-	return (uint64_t)rand_r(&seed) << 42 ^ (uint64_t)rand_r(&seed) << 21 ^ (uint64_t)rand_r(&seed);
+	return (uint64_t)rand_r(&seed) << 42 ^ (uint64_t)rand_r(&seed) << 21 ^
+	       (uint64_t)rand_r(&seed);
 }
 
 static const char *any_name(void)
 {
 	static const char *const names[] = {
-		"a.queue", "b.queue", "a.pipe", "a.event", "a.sem", "a.lock", "a.rlock", "a.cond",
-		"a.barrier", "a.value", "dir", "two.pipe", "a", "b", "a.queue@1", "a.lock@0", "a.sem@.01",
-		"a.queue.ctl", "a.lock.ctl", "two.pipe.ctl", ".ctl", "status", "lease", "join", "drain",
-		"stream", "ack", "nack", "done", "maxsize", "maxbytes", "framing", "cancel", "holders",
-		"waiters", "peek", "dead", "revive", "discard", "max_attempts", "undo", "scope", "bound",
-		"typecode", "changed", "lock", "limits", "deadlocks", "shm", "x", "", "@", "a@b@c",
+		"a.queue",  "b.queue",   "a.pipe",      "a.event",    "a.sem",
+		"a.lock",   "a.rlock",   "a.cond",      "a.barrier",  "a.value",
+		"dir",      "two.pipe",  "a",           "b",          "a.queue@1",
+		"a.lock@0", "a.sem@.01", "a.queue.ctl", "a.lock.ctl", "two.pipe.ctl",
+		".ctl",     "status",    "lease",       "join",       "drain",
+		"stream",   "ack",       "nack",        "done",       "maxsize",
+		"maxbytes", "framing",   "cancel",      "holders",    "waiters",
+		"peek",     "dead",      "revive",      "discard",    "max_attempts",
+		"undo",     "scope",     "bound",       "typecode",   "changed",
+		"lock",     "limits",    "deadlocks",   "shm",        "x",
+		"",         "@",         "a@b@c",
 	};
 
 	return names[any(COUNT(names))];
@@ -43,9 +49,33 @@ static const char *any_name(void)
 static const char *any_text(void)
 {
 	static const char *const texts[] = {
-		"line\n", "two\nlines\n", "unfinished", "1", "1\n", "2\n2\n", "0", "set\n", "clear\n", "all\n",
-		"release", "reset", "abort", "record", "handle", "process", "+=1", "-=2.5\n", "cas 1 2",
-		"18446744073709551615", "-1", "\n\n\n", "q", "text", "99", "b.lock", "a.lock\n",
+		"line\n",
+		"two\nlines\n",
+		"unfinished",
+		"1",
+		"1\n",
+		"2\n2\n",
+		"0",
+		"set\n",
+		"clear\n",
+		"all\n",
+		"release",
+		"reset",
+		"abort",
+		"record",
+		"handle",
+		"process",
+		"+=1",
+		"-=2.5\n",
+		"cas 1 2",
+		"18446744073709551615",
+		"-1",
+		"\n\n\n",
+		"q",
+		"text",
+		"99",
+		"b.lock",
+		"a.lock\n",
 		"the quick brown fox jumps over the lazy dog and is put into a queue for all to see\n",
 	};
 
@@ -81,7 +111,7 @@ static const struct file *any_file(void)
 		f.flags ^= O_NONBLOCK;
 		break;
 	case 3:
-		f.fh &= 0xffffffff;		/* the right place, no generation */
+		f.fh &= 0xffffffff; /* the right place, no generation */
 		break;
 	}
 	return &f;
@@ -125,7 +155,7 @@ static void any_bytes(uint32_t opcode)
 		const struct file *f = any_file();
 
 		body.words[0] = f->fh;
-		ino = f->ino;		/* the fh of one object says nothing to another */
+		ino = f->ino; /* the fh of one object says nothing to another */
 	}
 	if (opcode == FUSE_WRITE)
 		body.write.size = any(200);
@@ -138,9 +168,18 @@ static void any_bytes(uint32_t opcode)
 
 static void any_request(void)
 {
-	static const int opens[] = { RO, WO, BOTH, RO | O_NONBLOCK, BOTH | O_NONBLOCK, WO | O_DIRECT,
-				     BOTH | O_TRUNC, RO | O_NOFOLLOW, BOTH | O_APPEND, 3 };
-	static const int locks[] = { LOCK_EX, LOCK_SH, LOCK_UN, LOCK_EX | LOCK_NB, LOCK_SH | LOCK_NB };
+	static const int opens[] = { RO,
+				     WO,
+				     BOTH,
+				     RO | O_NONBLOCK,
+				     BOTH | O_NONBLOCK,
+				     WO | O_DIRECT,
+				     BOTH | O_TRUNC,
+				     RO | O_NOFOLLOW,
+				     BOTH | O_APPEND,
+				     3 };
+	static const int locks[] = { LOCK_EX, LOCK_SH, LOCK_UN, LOCK_EX | LOCK_NB,
+				     LOCK_SH | LOCK_NB };
 	int flags = opens[any(COUNT(opens))];
 	uint32_t op;
 
@@ -185,7 +224,8 @@ static void any_request(void)
 		if (!any(8))
 			q_ioctl(any_file(), any(2) ? LIB_IOC_CLOSE : LIB_IOC_SYNC, 0);
 		else if (any(3))
-			q_ioctl(any_file(), any(2) ? 0x40086901 : 0x80086903, (int64_t)any(1000000) - 1);
+			q_ioctl(any_file(), any(2) ? 0x40086901 : 0x80086903,
+				(int64_t)any(1000000) - 1);
 		else
 			q_ioctl_data(any_file(), LIB_IOC_ADD,
 				     &(struct lib_add){ .n = (int64_t)any64(), .wanted = any(2) });
@@ -203,7 +243,7 @@ static void any_request(void)
 		op = any(60);
 		/* RELEASE: a closed handle's number may be something else's by the next request. */
 		if (op != FUSE_DESTROY && op != FUSE_INIT && op != FUSE_RELEASE &&
-		    op != FUSE_NOTIFY_REPLY)	/* libfuse loses one that it did not ask for */
+		    op != FUSE_NOTIFY_REPLY) /* libfuse loses one that it did not ask for */
 			any_bytes(op);
 		break;
 	case 18:

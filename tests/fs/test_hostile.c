@@ -49,7 +49,8 @@ static struct ipc_handle *handle_of(const struct file *f)
 /* The daemon took the file's word for how long it is, and looked for a handle in a neighbour. */
 TEST(hostile_fast_word_behind_the_end)
 {
-	static const uint64_t behind[] = { 0, 8192, 1 << 20, 256 << 20, 300 << 20, 4ull << 30, 30ull << 30 };
+	static const uint64_t behind[] = { 0,         8192,       1 << 20,    256 << 20,
+					   300 << 20, 4ull << 30, 30ull << 30 };
 	struct file f;
 
 	for (unsigned int i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
@@ -57,7 +58,8 @@ TEST(hostile_fast_word_behind_the_end)
 		f = open_name("a.lock", BOTH);
 		h = spoil("a.lock", &h_len);
 		h->pages = UINT32_MAX;
-		h->b.sem.fast = fast_holder((ref_t)((h->reserve + IPC_PAGE + behind[i]) / IPC_UNIT), 1);
+		h->b.sem.fast =
+			fast_holder((ref_t)((h->reserve + IPC_PAGE + behind[i]) / IPC_UNIT), 1);
 		f_get(&f);
 		neighbours_check();
 		f_release(&f);
@@ -82,7 +84,8 @@ TEST(hostile_growth)
 		else
 			h->holes = at[i / 2];
 		for (unsigned int n = 0; n < 100; n++)
-			f_put(&f, "some line of a certain length, so that memory is wanted some time\n");
+			f_put(&f,
+			      "some line of a certain length, so that memory is wanted some time\n");
 		CHECK(stat(engine_path("a.queue"), &st) == 0 && st.st_size < 1 << 20);
 		f_release(&f);
 		end("a.queue");
@@ -134,7 +137,7 @@ TEST(hostile_ring)
 		k_answer(q_open(lookup(lookup(DIR_ROOT, "a.event.ctl"), "waiters"), RO));
 	f_put(&f[2], "1");
 	CHECK(worker_cpu_ms() - before < 2000);
-	for (rq n = k.n; --n; )
+	for (rq n = k.n; --n;)
 		if (strangers_wait(n))
 			interrupt(n);
 	for (unsigned int i = 0; i < 3; i++)
@@ -254,8 +257,8 @@ TEST(hostile_counts)
 /* The kernel takes no other errors, and whoever waits for a reply that is refused waits for ever. */
 TEST(hostile_results)
 {
-	static const int64_t results[] = { -600, -4096, INT64_MIN, INT64_MIN + 1, -(1ll << 32), -(1ll << 40),
-					   INT64_MAX, 1 << 30 };
+	static const int64_t results[] = { -600,         -4096,        INT64_MIN, INT64_MIN + 1,
+					   -(1ll << 32), -(1ll << 40), INT64_MAX, 1 << 30 };
 	struct file f[2];
 	struct ipc_waiter *w;
 	rq n;
@@ -284,7 +287,8 @@ TEST(hostile_results)
 /* How far a write had come is told by the file, after a restart. */
 TEST(hostile_notes)
 {
-	static const uint64_t came[] = { UINT64_MAX, 0xffffffff00000000, 0x0000000500000000, 100, 1ull << 63 };
+	static const uint64_t came[] = { UINT64_MAX, 0xffffffff00000000, 0x0000000500000000, 100,
+					 1ull << 63 };
 	static const char *const victims[] = { "a.value", "a.sem", "a.queue", "a.pipe", "a.event" };
 	struct file f;
 	rq n;
@@ -294,7 +298,7 @@ TEST(hostile_notes)
 			begin(victims[j]);
 			f = open_name(victims[j], BOTH);
 			h = spoil(victims[j], &h_len);
-			daemon_fault(1);	/* it has read it, and dies */
+			daemon_fault(1); /* it has read it, and dies */
 			n = q_put(&f, "1\n");
 			k_sync();
 			CHECK(daemon_died());
@@ -323,7 +327,7 @@ TEST(hostile_lending)
 	for (unsigned int i = 0; i < 4; i++) {
 		begin("a.cond");
 		k.uid = geteuid();
-		k.pid = 6000001;		/* whose lock it is */
+		k.pid = 6000001; /* whose lock it is */
 		make("their.lock");
 		lock = open_name("their.lock", BOTH);
 		CHECK_STR(f_lock(&lock, LOCK_EX), "ok");
@@ -337,14 +341,14 @@ TEST(hostile_lending)
 		f = open_name("a.cond", BOTH);
 		h = spoil("a.cond", &h_len);
 		h->b.cond.lock_id = lookup(DIR_ROOT, "their.lock");
-		if (i == 0) {			/* as if the reader were of their process */
+		if (i == 0) { /* as if the reader were of their process */
 			handle_of(&on)->tid = k.pid;
 			handle_of(&on)->pid = 6000001;
 		}
 		waits = q_read(&on);
 		CHECK_STR(told(waits), "!WAITS");
 		spoil_end(h, h_len);
-		h = spoil("a.cond", &h_len);	/* it has grown */
+		h = spoil("a.cond", &h_len); /* it has grown */
 		w = block(h->lines[0].head);
 		w->flags |= WAITER_LENT;
 		w->hold = (ref_t)(i == 2 ? next.fh : lock.fh);
@@ -442,7 +446,8 @@ TEST(hostile_asking_for_memory)
 			CHECK_STR(told(q_ioctl(&f, LIB_IOC_GROW, n % 6)), i ? "ok" : "!EBADF");
 		CHECK_INT(stat(engine_path("a.queue"), &st), 0);
 		/* (room for the longest message, in steps) */
-		CHECK(st.st_blocks - before.st_blocks <= (i ? (IPC_MESSAGE_MAX + 4 * 65536) / 512 : 0));
+		CHECK(st.st_blocks - before.st_blocks <=
+		      (i ? (IPC_MESSAGE_MAX + 4 * 65536) / 512 : 0));
 		f_release(&f);
 		end("a.queue");
 		daemon_clean();

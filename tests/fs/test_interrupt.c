@@ -40,18 +40,19 @@ static void grant_to(const struct wait *w, rq r)
 }
 
 /* A test that goes through every request that can wait, with two files open for it. */
-#define INTERRUPT(id)								\
-	static void scene_##id(const struct wait *w, const struct file f[2]);	\
-	TEST(interrupt_##id)							\
-	{									\
-		EACH_WAIT(w) {							\
-			struct file f[2];					\
-										\
-			wait_begin(w, f);					\
-			scene_##id(w, f);					\
-			daemon_end();						\
-		}								\
-	}									\
+#define INTERRUPT(id)                                                         \
+	static void scene_##id(const struct wait *w, const struct file f[2]); \
+	TEST(interrupt_##id)                                                  \
+	{                                                                     \
+		EACH_WAIT(w)                                                  \
+		{                                                             \
+			struct file f[2];                                     \
+                                                                              \
+			wait_begin(w, f);                                     \
+			scene_##id(w, f);                                     \
+			daemon_end();                                         \
+		}                                                             \
+	}                                                                     \
 	static void scene_##id(const struct wait *w, const struct file f[2])
 
 INTERRUPT(while_parked)
@@ -89,7 +90,7 @@ INTERRUPT(after_the_grant)
 	interrupt(a);
 	interrupt(a);
 	must_get(w, a);
-	b = w->ask(&f[1]);		/* must not be taken for the interrupted one */
+	b = w->ask(&f[1]); /* must not be taken for the interrupted one */
 	k_sync();
 	CHECK(k.reqs[b].answered == false || k.reqs[b].error == 0);
 }
@@ -106,7 +107,7 @@ INTERRUPT(twice)
 	IN_WAIT(w, told(b), "!WAITS");
 	interrupt_it(w, b);
 	w->grant();
-	must_get(w, w->ask(&f[0]));	/* both stand outside: it is the first again */
+	must_get(w, w->ask(&f[0])); /* both stand outside: it is the first again */
 }
 
 /* The same handle waits twice, as threads that share a descriptor do. */
@@ -215,7 +216,7 @@ TEST(interrupt_write_gives_a_short_count)
 	CHECK_STR(f_get(&r), "1\n");
 	CHECK_STR(told(a), "!WAITS");
 	interrupt(a);
-	CHECK_STR(told(a), "9");		/* "1\n22\n333\n" */
+	CHECK_STR(told(a), "9"); /* "1\n22\n333\n" */
 	CHECK_STR(f_get(&r), "22\n");
 	CHECK_STR(f_get(&r), "333\n");
 	CHECK_STR(told(q_read(&r)), "!WAITS");
@@ -262,11 +263,11 @@ TEST(interrupt_condition_keeps_its_notify)
 	CHECK_STR(told(n), "!WAITS");
 	interrupt(n);
 	CHECK_STR(told(n), "!EINTR");
-	CHECK_STR(f_lock(&b, LOCK_EX | LOCK_NB), "ok");		/* a has it not */
+	CHECK_STR(f_lock(&b, LOCK_EX | LOCK_NB), "ok"); /* a has it not */
 	CHECK_STR(f_put(&b, "1"), "1");
 	CHECK_STR(f_lock(&b, LOCK_UN), "ok");
-	CHECK_STR(f_get(&a), "1\n");				/* its notify waited for it */
-	CHECK_STR(f_lock(&b, LOCK_EX | LOCK_NB), "!EAGAIN");	/* and it has the lock again */
+	CHECK_STR(f_get(&a), "1\n");                         /* its notify waited for it */
+	CHECK_STR(f_lock(&b, LOCK_EX | LOCK_NB), "!EAGAIN"); /* and it has the lock again */
 	daemon_end();
 }
 
@@ -284,7 +285,7 @@ TEST(interrupt_condition_while_it_takes_its_lock_back)
 	CHECK_STR(told(n), "!WAITS");
 	CHECK_STR(f_lock(&b, LOCK_EX), "ok");
 	CHECK_STR(f_put(&b, "1"), "1");
-	CHECK_STR(told(n), "!WAITS");		/* for the lock now */
+	CHECK_STR(told(n), "!WAITS"); /* for the lock now */
 	interrupt(n);
 	CHECK_STR(told(n), "!EINTR");
 	daemon_kill_and_restart();
@@ -309,7 +310,7 @@ TEST(interrupt_barrier_stands_outside)
 	interrupt(x);
 	CHECK_STR(told(x), "!EINTR");
 	y = q_read(&b);
-	CHECK_STR(told(y), "!WAITS");		/* it is alone */
+	CHECK_STR(told(y), "!WAITS"); /* it is alone */
 	CHECK_STR(f_get(&c), "1\n");
 	CHECK_STR(told(y), "0\n");
 	daemon_end();

@@ -54,7 +54,7 @@ TEST(logind_where_it_runs)
 	strcpy(root, "/tmp/ipcfs-logind.XXXXXX");
 	CHECK(mkdtemp(root));
 	CHECK(!removes(1000));
-	put_file("/run/systemd/seats/x", "");		/* left from an installation, perhaps */
+	put_file("/run/systemd/seats/x", ""); /* left from an installation, perhaps */
 	CHECK(!removes(1000));
 	put_file("/run/systemd/system/x", "");
 	CHECK(removes(1000));
@@ -78,11 +78,12 @@ TEST(logind_settings)
 {
 	machine();
 	put_file("/usr/lib/systemd/logind.conf", "[Login]\n#RemoveIPC=no\n#Other=yes\n");
-	CHECK(!removes(1000));		/* the default that it was built with */
-	put_file("/usr/lib/systemd/logind.conf", "[Login]\n#RemoveIPC=no\nRemoveIPC=yes\n#RemoveIPC=no\n");
+	CHECK(!removes(1000)); /* the default that it was built with */
+	put_file("/usr/lib/systemd/logind.conf",
+		 "[Login]\n#RemoveIPC=no\nRemoveIPC=yes\n#RemoveIPC=no\n");
 	CHECK(removes(1000));
 	put_file("/etc/systemd/logind.conf", "[Login]\nKillUserProcesses=yes\nRemoveIPC = off \n");
-	CHECK(!removes(1000));		/* instead of the other, not after it */
+	CHECK(!removes(1000)); /* instead of the other, not after it */
 	machine_end();
 }
 
@@ -93,13 +94,13 @@ TEST(logind_drop_ins)
 	put_file("/usr/lib/systemd/logind.conf.d/50-a.conf", "[Login]\nRemoveIPC=yes\n");
 	CHECK(removes(1000));
 	put_file("/etc/systemd/logind.conf.d/40-b.conf", "[Login]\nRemoveIPC=no\n");
-	CHECK(removes(1000));		/* the order is that of the names */
+	CHECK(removes(1000)); /* the order is that of the names */
 	put_file("/etc/systemd/logind.conf.d/60-c.conf", "[Login]\nRemoveIPC=0\n");
 	CHECK(!removes(1000));
 	put_file("/etc/systemd/logind.conf.d/60-c.conf", "");
 	CHECK(removes(1000));
 	put_file("/run/systemd/logind.conf.d/50-a.conf", "[Login]\n");
-	CHECK(!removes(1000));		/* that name counts here, not there */
+	CHECK(!removes(1000)); /* that name counts here, not there */
 	put_file("/run/systemd/logind.conf.d/99-d.txt", "[Login]\nRemoveIPC=yes\n");
 	CHECK(!removes(1000));
 	machine_end();

@@ -7,12 +7,12 @@
  */
 #include "crash.h"
 
-#define WRITERS 4
-#define READERS 4
-#define LEASERS 2
+#define WRITERS  4
+#define READERS  4
+#define LEASERS  2
 #define NIBBLERS 2
-#define LOCKERS 3
-#define LINES 4000
+#define LOCKERS  3
+#define LINES    4000
 
 static unsigned int seed;
 
@@ -33,13 +33,13 @@ static struct writer {
 	struct file f;
 	rq req;
 	char text[64];
-	unsigned int next;		/* the number of the next line to put */
+	unsigned int next; /* the number of the next line to put */
 } writers[WRITERS];
 
 static struct reader {
 	struct file f, ack;
 	rq req, ack_req;
-	unsigned int last[WRITERS];	/* number + 1 of the last line it got of each */
+	unsigned int last[WRITERS]; /* number + 1 of the last line it got of each */
 	char id[16];
 } readers[READERS + LEASERS];
 
@@ -47,7 +47,7 @@ static struct nibbler {
 	struct file f;
 	rq req, closing;
 	bool open;
-	char text[64];			/* what it has of its line */
+	char text[64]; /* what it has of its line */
 	size_t len;
 } nibblers[NIBBLERS];
 
@@ -65,7 +65,8 @@ static void line_came(struct reader *r, const char *s)
 		test_fail(__FILE__, __LINE__, "writer %u's line %u came twice", w, n);
 	/* What was given back comes again later. */
 	if (r && n < r->last[w] && !n_nibblers)
-		test_fail(__FILE__, __LINE__, "writer %u's line %u came after %u", w, n, r->last[w] - 1);
+		test_fail(__FILE__, __LINE__, "writer %u's line %u came after %u", w, n,
+			  r->last[w] - 1);
 	if (r)
 		r->last[w] = n + 1;
 }
@@ -187,7 +188,7 @@ static void did_nibble(struct nibbler *b)
 	if (b->len < 3)
 		return;
 	line_came(NULL, b->text);
-	b->closing = q_release(&b->f);	/* (it would go on at a position behind the line) */
+	b->closing = q_release(&b->f); /* (it would go on at a position behind the line) */
 	b->open = false;
 }
 
@@ -323,7 +324,7 @@ static void step(void)
 	interrupt_some(12);
 	k_sync();
 	if (daemon_died()) {
-		if (any(3) == 0 && !k.old)	/* there, one that two have died of is given up */
+		if (any(3) == 0 && !k.old) /* there, one that two have died of is given up */
 			daemon_fault_at_start(1 + any(100));
 		daemon_restart();
 	} else if (any(20) == 0) {
@@ -339,7 +340,8 @@ static void settle_up(void)
 
 	for (unsigned int tries = 0; outstanding; tries++) {
 		if (tries == 100)
-			test_fail(__FILE__, __LINE__, "%u requests are never answered", outstanding);
+			test_fail(__FILE__, __LINE__, "%u requests are never answered",
+				  outstanding);
 		outstanding = 0;
 		interrupt_some(1);
 		k_sync();
@@ -359,8 +361,8 @@ static void settle_up(void)
 	for (unsigned int w = 0; w < WRITERS; w++)
 		for (unsigned int n = 0; n < LINES; n++)
 			if (came[w][n] != (n < writers[w].next))
-				test_fail(__FILE__, __LINE__, "writer %u's line %u came %u times", w, n,
-					  came[w][n]);
+				test_fail(__FILE__, __LINE__, "writer %u's line %u came %u times",
+					  w, n, came[w][n]);
 	CHECK_INT(atoi(show_word("a.sem.ctl/value")), permits);
 }
 
@@ -381,7 +383,8 @@ TEST(model_of_everything)
 			step();
 		settle_up();
 		/* It is no test if nothing happens. */
-		CHECK(k.sh->restarts > 20 && writers[0].next > 50 && (!n_nibblers || put_back > 20));
+		CHECK(k.sh->restarts > 20 && writers[0].next > 50 &&
+		      (!n_nibblers || put_back > 20));
 		daemon_end();
 	}
 	*test_where = 0;

@@ -7,7 +7,8 @@
 
 TEST(old_waits_end_with_the_worker)
 {
-	EACH_WAIT(w) {
+	EACH_WAIT(w)
+	{
 		struct file f[2];
 		rq a, b;
 

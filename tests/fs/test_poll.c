@@ -29,7 +29,7 @@ TEST(poll_notifies_once)
 	k_sync();
 	CHECK_INT(k.n_polls, 1);
 	CHECK_INT(k.polls[0], KH);
-	CHECK_STR(f_put(&w, "2\n"), "2");	/* nobody asked again */
+	CHECK_STR(f_put(&w, "2\n"), "2"); /* nobody asked again */
 	k_sync();
 	CHECK_INT(k.n_polls, 1);
 	CHECK_INT(poll_with(&r, KH, POLLIN) & POLLIN, POLLIN);
@@ -64,7 +64,7 @@ TEST(poll_many_handles)
 		r[i] = open_name("a.event", RO);
 		CHECK_INT(poll_with(&r[i], KH + i, POLLIN) & POLLIN, 0);
 	}
-	f_close(&r[3]);				/* who closed wants to hear no more */
+	f_close(&r[3]); /* who closed wants to hear no more */
 	CHECK_STR(f_put(&w, "set"), "3");
 	k_sync();
 	CHECK_INT(k.n_polls, 7);
@@ -102,7 +102,7 @@ TEST(poll_resent)
 	r = open_name("a.queue", RO);
 	w = open_name("a.queue", WO);
 	k_sync();
-	daemon_fault(2);			/* it dies with the request in hand */
+	daemon_fault(2); /* it dies with the request in hand */
 	n = q_poll(&r, KH, POLLIN);
 	k_sync();
 	CHECK(daemon_died());
@@ -137,7 +137,7 @@ TEST(poll_no_notification_is_lost)
 			daemon_restart();
 		CHECK_STR(told(n), "2");
 		k_sync();
-		CHECK(k.n_polls >= 1);		/* twice is no harm: it asks what there is */
+		CHECK(k.n_polls >= 1); /* twice is no harm: it asks what there is */
 		CHECK(k.n_polls <= 2);
 		daemon_end();
 		if (!died)
@@ -150,7 +150,7 @@ TEST(poll_table)
 	static const struct {
 		const char *name;
 		int flags;
-		const char *write;		/* to the object, first */
+		const char *write; /* to the object, first */
 		unsigned int ready;
 	} table[] = {
 		{ "a.queue", RO, NULL, 0 },
@@ -228,7 +228,7 @@ static struct file polled[4];
 
 static void poll_four(const char *name)
 {
-	poll_interval_ms = 1000000;		/* nobody is late */
+	poll_interval_ms = 1000000; /* nobody is late */
 	daemon_start();
 	make(name);
 	for (unsigned int i = 0; i < 4; i++) {
@@ -265,7 +265,7 @@ TEST(poll_what_stays_is_no_news)
 	w = open_name("a.event", WO);
 	CHECK_INT(poll_with(&r, KH, POLLIN) & POLLIN, 0);
 	CHECK_STR(f_put(&w, "set"), "3");
-	for (unsigned int i = 0; i < 5; i++) {	/* as the kernel does for EPOLLET */
+	for (unsigned int i = 0; i < 5; i++) { /* as the kernel does for EPOLLET */
 		CHECK_STR(notified(), "0");
 		CHECK_INT(poll_with(&r, KH, POLLIN) & POLLIN, POLLIN);
 		CHECK_STR(f_get(&r), "1\n");
@@ -309,7 +309,7 @@ TEST(poll_passed_on)
 	CHECK_STR(notified(), "01");
 	f_close(&polled[1]);
 	CHECK_STR(notified(), "012");
-	CHECK_STR(f_get(&polled[0]), "1\n");		/* another takes it */
+	CHECK_STR(f_get(&polled[0]), "1\n"); /* another takes it */
 	CHECK_STR(f_get(&polled[2]), "!EAGAIN");
 	CHECK_STR(f_put(&w, "1"), "1");
 	CHECK_STR(notified(), "0123");
@@ -330,7 +330,7 @@ TEST(poll_one_for_one_each_way)
 		r[i] = open_name(i % 2 ? "t.pipe/b" : "t.pipe/a", RO | NB);
 		CHECK_INT(poll_with(&r[i], KH + i, POLLIN) & POLLIN, 0);
 	}
-	CHECK_STR(f_put(&w[0], "x"), "1");		/* for the readers of a: 0 and 2 */
+	CHECK_STR(f_put(&w[0], "x"), "1"); /* for the readers of a: 0 and 2 */
 	CHECK_STR(notified(), "0");
 	CHECK_STR(f_put(&w[1], "y"), "1");
 	CHECK_STR(notified(), "01");
@@ -381,7 +381,7 @@ TEST(poll_nonblock_limit_over_a_restart)
 	await_polls(1);
 	CHECK_INT(poll_with(&f, KH, POLLIN) & POLLIN, POLLIN);
 	CHECK_STR(f_get(&f), "!ETIMEDOUT");
-	CHECK_STR(f_get(&f), "!EAGAIN");		/* and begins anew */
+	CHECK_STR(f_get(&f), "!EAGAIN"); /* and begins anew */
 	daemon_end();
 }
 

@@ -147,7 +147,7 @@ static bool open_and_die(long n)
 	CHECK_STR(f_put(&w, "x"), "1");
 	CHECK_STR(f_get(&r), "x");
 	f_close(&w);
-	ino = lookup(DIR_ROOT, "a.pipe");	/* its own, for this thread to open */
+	ino = lookup(DIR_ROOT, "a.pipe"); /* its own, for this thread to open */
 	daemon_fault(n);
 	o = q_open(ino, WO);
 	k_sync();
@@ -160,7 +160,7 @@ static bool open_and_die(long n)
 		w = opened(o, ino, WO);
 		f_close(&w);
 	}
-	CHECK_STR(told(q_read_at(&r, 4096, 1)), "");	/* the end: no writer is left */
+	CHECK_STR(told(q_read_at(&r, 4096, 1)), ""); /* the end: no writer is left */
 	daemon_end();
 	return true;
 }

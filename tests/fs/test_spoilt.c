@@ -17,9 +17,9 @@
 #include "object/type.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define FILES 10
+#define FILES    10
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CPU_MOST 20000			/* ms for all of one input */
+#define CPU_MOST 20000 /* ms for all of one input */
 #else
 #define CPU_MOST 3000
 #endif
@@ -27,7 +27,7 @@
 static unsigned int seed;
 static struct file files[FILES];
 static unsigned int n_files;
-static rq first_rq;			/* of this input */
+static rq first_rq; /* of this input */
 
 static unsigned int any(unsigned int n)
 {
@@ -150,7 +150,7 @@ static void fill_cond(void)
 {
 	const struct file *a, *b;
 
-	if (any(2)) {			/* with a lock that is the stranger's too */
+	if (any(2)) { /* with a lock that is the stranger's too */
 		make("v.lock");
 		say("v.cond.ctl/lock", "v.lock");
 		q_flock(use("v.lock", BOTH), LOCK_EX);
@@ -193,8 +193,8 @@ static const struct victim {
 	void (*fill)(void);
 } victims[] = {
 	{ "v.queue", fill_queue }, { "v.queue", fill_empty_queue }, { "v.pipe", fill_pipe },
-	{ "v.sem", fill_sem }, { "v.lock", fill_lock }, { "v.rlock", fill_rlock },
-	{ "v.event", fill_event }, { "v.cond", fill_cond }, { "v.barrier", fill_barrier },
+	{ "v.sem", fill_sem },     { "v.lock", fill_lock },         { "v.rlock", fill_rlock },
+	{ "v.event", fill_event }, { "v.cond", fill_cond },         { "v.barrier", fill_barrier },
 	{ "v.value", fill_value }, { "v.array", fill_array },
 };
 
@@ -212,24 +212,43 @@ static uint32_t *word(size_t off)
 static uint32_t any_value(uint32_t now)
 {
 	switch (any(18)) {
-	case 0: return 0;
-	case 1: return 1;
-	case 2: return now + 1;
-	case 3: return now - 1;
-	case 4: return UINT32_MAX;
-	case 5: return INT32_MAX;
-	case 6: return 1u << any(32);
-	case 7: return n_files ? (uint32_t)files[any(n_files)].fh : 5;
-	case 8: return n_files ? (uint32_t)(files[any(n_files)].fh >> 32) : 6;
-	case 9: return any(30);					/* a neighbour's id, a kind, an operation */
-	case 10: return (uint32_t)(h_len / IPC_UNIT) + any(4096);	/* behind the end of the file */
-	case 11: return (uint32_t)((h->reserve + IPC_PAGE) / IPC_UNIT) + any(2) * any(1 << 20) - any(3);
-	case 12: return any((uint32_t)(h_len / IPC_UNIT));	/* somewhere in it */
-	case 13: return (uint32_t)-(int32_t)any(1000);
-	case 14: return 256 + any(4096);			/* as any other file has its handles */
-	case 15: return now ^ 1u << any(32);
-	case 16: return *word(any((uint32_t)h_len));
-	default: return (uint32_t)rand_r(&seed) * 2654435761u;
+	case 0:
+		return 0;
+	case 1:
+		return 1;
+	case 2:
+		return now + 1;
+	case 3:
+		return now - 1;
+	case 4:
+		return UINT32_MAX;
+	case 5:
+		return INT32_MAX;
+	case 6:
+		return 1u << any(32);
+	case 7:
+		return n_files ? (uint32_t)files[any(n_files)].fh : 5;
+	case 8:
+		return n_files ? (uint32_t)(files[any(n_files)].fh >> 32) : 6;
+	case 9:
+		return any(30); /* a neighbour's id, a kind, an operation */
+	case 10:
+		return (uint32_t)(h_len / IPC_UNIT) + any(4096); /* behind the end of the file */
+	case 11:
+		return (uint32_t)((h->reserve + IPC_PAGE) / IPC_UNIT) + any(2) * any(1 << 20) -
+		       any(3);
+	case 12:
+		return any((uint32_t)(h_len / IPC_UNIT)); /* somewhere in it */
+	case 13:
+		return (uint32_t) - (int32_t)any(1000);
+	case 14:
+		return 256 + any(4096); /* as any other file has its handles */
+	case 15:
+		return now ^ 1u << any(32);
+	case 16:
+		return *word(any((uint32_t)h_len));
+	default:
+		return (uint32_t)rand_r(&seed) * 2654435761u;
 	}
 }
 
@@ -248,7 +267,7 @@ static void change(size_t off)
 		return;
 	snprintf(what + n, sizeof(what) - n, " %zx:%x->%x", off / 4 * 4, *word(off), to);
 	__atomic_store_n(word(off), to, __ATOMIC_RELAXED);
-	if (!any(6) && off + 8 <= h_len)	/* both halves of a number of 64 bits */
+	if (!any(6) && off + 8 <= h_len) /* both halves of a number of 64 bits */
 		__atomic_store_n(word(off + 4), any(2) ? UINT32_MAX : any(3), __ATOMIC_RELAXED);
 }
 
@@ -256,8 +275,13 @@ static void change(size_t off)
 static size_t any_block(void)
 {
 	const struct ipc_list *lists[] = {
-		&h->handles, &h->holds, &h->granted, &h->rests, &h->lines[any(IPC_LINES)],
-		&h->b.queue.leased, &h->b.queue.dead,
+		&h->handles,
+		&h->holds,
+		&h->granted,
+		&h->rests,
+		&h->lines[any(IPC_LINES)],
+		&h->b.queue.leased,
+		&h->b.queue.dead,
 	};
 	ref_t r = any(4) ? lists[any(COUNT(lists))]->head : h->b.queue.mq[any(2)].head;
 
@@ -268,12 +292,16 @@ static size_t any_block(void)
 
 static size_t any_place(void)
 {
-	static const struct { size_t at, len; } parts[] = {
+	static const struct {
+		size_t at, len;
+	} parts[] = {
 		{ offsetof(struct ipc_header, epoch), 40 },
 		{ offsetof(struct ipc_header, notes), sizeof(((struct ipc_header *)0)->notes) },
 		{ offsetof(struct ipc_header, pages), 96 },
 		{ offsetof(struct ipc_header, handles), sizeof(struct ipc_list) * 11 },
-		{ offsetof(struct ipc_header, b), 256 }, { IPC_PAGE, 256 }, { 0, 64 },
+		{ offsetof(struct ipc_header, b), 256 },
+		{ IPC_PAGE, 256 },
+		{ 0, 64 },
 	};
 	unsigned int i = any(COUNT(parts) + 7);
 	size_t off;
@@ -351,13 +379,19 @@ static const char *const texts[] = {
 	"1", "line\nother\nrest", "all", "0", "reset", "abort", "+=1", "cas 0 1", "2", "set",
 };
 
-static const struct { const char *file, *text; } ctls[] = {
-	{ "status", NULL }, { "waiters", NULL }, { "holders", NULL }, { "peek", NULL }, { "leased", NULL },
-	{ "dead", NULL }, { "items", NULL }, { "length", NULL }, { "drain", NULL }, { "cancel", "all" },
-	{ "cancel", "1" }, { "ack", "2" }, { "nack", "2" }, { "done", "1" }, { "revive", "all" },
-	{ "discard", "all" }, { "undo", "1" }, { "scope", "process" }, { "scope", "handle" },
-	{ "bound", "3" }, { "typecode", "q" }, { "length", "700" }, { "items", "3 5" }, { "lock", "own" },
-	{ "parties", "3" }, { "closed", "1" }, { "closed", "0" }, { "maxsize", "0" }, { "framing", "record" },
+static const struct {
+	const char *file, *text;
+} ctls[] = {
+	{ "status", NULL },    { "waiters", NULL },     { "holders", NULL },
+	{ "peek", NULL },      { "leased", NULL },      { "dead", NULL },
+	{ "items", NULL },     { "length", NULL },      { "drain", NULL },
+	{ "cancel", "all" },   { "cancel", "1" },       { "ack", "2" },
+	{ "nack", "2" },       { "done", "1" },         { "revive", "all" },
+	{ "discard", "all" },  { "undo", "1" },         { "scope", "process" },
+	{ "scope", "handle" }, { "bound", "3" },        { "typecode", "q" },
+	{ "length", "700" },   { "items", "3 5" },      { "lock", "own" },
+	{ "parties", "3" },    { "closed", "1" },       { "closed", "0" },
+	{ "maxsize", "0" },    { "framing", "record" },
 };
 
 static void ask(const char *victim)
@@ -449,7 +483,8 @@ static void input(const struct victim *v, unsigned int number)
 		for (unsigned int i = 0; i < 12; i++)
 			ask(v->name);
 		k_sync();
-		snprintf(test_where, sizeof(test_where), "%s, input %u:%.90s: ", v->name, number, what);
+		snprintf(test_where, sizeof(test_where), "%s, input %u:%.90s: ", v->name, number,
+			 what);
 		CHECK(!daemon_died());
 		neighbours_check();
 	}

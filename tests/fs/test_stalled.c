@@ -103,14 +103,14 @@ TEST(stalled_requests)
 	CHECK_STR(told(q_chmod(ino, 0600)), "ok");
 	CHECK_STR(told(q_getattr(ino)), "ok");
 	CHECK(!strncmp(show("a.queue.ctl/peek"), "stalled: pid ", 13));
-	n = q_open(ino, RO);			/* these wait, and can be interrupted */
+	n = q_open(ino, RO); /* these wait, and can be interrupted */
 	CHECK_STR(told(n), "!WAITS");
 	interrupt(n);
 	CHECK_STR(at_last(n), "!EINTR");
 	n = q_flock(&never, LOCK_EX);
 	interrupt(n);
 	CHECK_STR(at_last(n), "!EINTR");
-	n = q_release(&w);			/* nobody waits for this one */
+	n = q_release(&w); /* nobody waits for this one */
 	CHECK_STR(told(n), "!WAITS");
 	go_on(&s);
 	CHECK_STR(at_last(n), "ok");
@@ -140,7 +140,7 @@ TEST(stalled_twice)
 	n = q_read(&f);
 	while (ipc_now() - start < 2500 * MS)
 		CHECK(!k_receive(20));
-	go_on(&cond);				/* now it waits for the other */
+	go_on(&cond); /* now it waits for the other */
 	CHECK_STR(at_last(n), "!ETIMEDOUT");
 	CHECK(ipc_now() - start >= 3000 * MS);
 	CHECK(ipc_now() - start < 5000 * MS);
@@ -164,7 +164,7 @@ TEST(stalled_close)
 		CHECK_STR(f_put(&w, "begun"), "5");
 		s = keep(ino, how == 0);
 		n = q_flush(&w);
-		if (how)			/* within a tenth of a second, or it is told before */
+		if (how) /* within a tenth of a second, or it is told before */
 			interrupt(n);
 		CHECK(!strcmp(at_last(n), "ok") || (how && !strcmp(told(n), "!EINTR")));
 		go_on(&s);
@@ -178,10 +178,14 @@ TEST(stalled_close)
 static void serve_and_keep(struct ipc_env *e, struct ipc_obj *o, const struct file *w)
 {
 	struct ipc_call c = {
-		.handle = (ref_t)w->fh, .op = OP_WRITE, .tid = (uint32_t)getpid(), .data = "x\n", .len = 2,
+		.handle = (ref_t)w->fh,
+		.op = OP_WRITE,
+		.tid = (uint32_t)getpid(),
+		.data = "x\n",
+		.len = 2,
 		.limit = IPC_MESSAGE_MAX,
 	};
-	int fd = open(state_path("objects/2"), O_RDWR);		/* the first that was made */
+	int fd = open(state_path("objects/2"), O_RDWR); /* the first that was made */
 
 	CHECK(fd >= 0);
 	CHECK_INT(obj_map(e, fd, o), 0);
@@ -214,7 +218,7 @@ TEST(stalled_waiter_is_killed)
 		w = open_name("a.queue", WO);
 		CHECK_STR(f_put(&w, "room\n"), "5");
 		CHECK_STR(show("a.queue.ctl/drain"), "room\n");
-		n = q_read(&r);			/* (no such process: as one that was killed) */
+		n = q_read(&r); /* (no such process: as one that was killed) */
 		CHECK_STR(told(n), "!WAITS");
 		if (served)
 			serve_and_keep(&e, &o, &w);
@@ -334,7 +338,7 @@ TEST(stalled_poll)
 			daemon_restart();
 		CHECK_STR(told(n), "ok");
 		CHECK_INT(k.n_polls, 0);
-		if (at % 2)			/* the next worker knows of it */
+		if (at % 2) /* the next worker knows of it */
 			daemon_kill_and_restart();
 		go_on(&s);
 		while (!k.n_polls)

@@ -9,7 +9,7 @@
 #define KH 4711u
 #define NB O_NONBLOCK
 
-static struct file cond, own, other, notifier;	/* handles of the condition and the lock */
+static struct file cond, own, other, notifier; /* handles of the condition and the lock */
 
 static uint32_t poll_with(const struct file *f, uint64_t kh)
 {
@@ -66,12 +66,12 @@ TEST(standing_gives_up_the_other_lock_and_takes_it_back)
 		CHECK(!is_held());
 		CHECK_INT(size_of(cond.ino), 1);
 		CHECK_INT(poll_with(&cond, KH), 0);
-		CHECK_STR(f_get(&cond), "!EAGAIN");	/* it stands there once */
+		CHECK_STR(f_get(&cond), "!EAGAIN"); /* it stands there once */
 		CHECK_INT(size_of(cond.ino), 1);
 		CHECK_STR(f_put(&notifier, "1"), "1");
 		k_sync();
 		CHECK_INT(k.n_polls, 1);
-		CHECK(!is_held());			/* only its read takes it */
+		CHECK(!is_held()); /* only its read takes it */
 		CHECK_INT(poll_with(&cond, KH), POLLIN);
 		CHECK_STR(f_get(&cond), "1\n");
 		CHECK(is_held());
@@ -93,7 +93,7 @@ TEST(standing_polls_for_the_other_lock)
 	k_sync();
 	CHECK_INT(k.n_polls, 1);
 	for (unsigned int i = 1; i < 4; i++) {
-		CHECK_STR(f_get(&cond), "!EAGAIN");	/* and nobody polls anew: as with EPOLLET */
+		CHECK_STR(f_get(&cond), "!EAGAIN"); /* and nobody polls anew: as with EPOLLET */
 		CHECK_INT(ready(&cond) & POLLIN, 0);
 		k_sync();
 		CHECK_INT(k.n_polls, i);
@@ -101,7 +101,7 @@ TEST(standing_polls_for_the_other_lock)
 		k_sync();
 		CHECK_INT(k.n_polls, i + 1);
 		CHECK_INT(k.polls[i], KH);
-		others_lock(LOCK_EX);			/* quicker than it */
+		others_lock(LOCK_EX); /* quicker than it */
 		CHECK_INT(poll_with(&cond, KH), 0);
 		others_lock(LOCK_UN);
 		k_sync();
@@ -162,7 +162,7 @@ TEST(standing_polls_no_longer)
 		others_lock(LOCK_UN);
 		k_sync();
 		CHECK_INT(k.n_polls, n);
-		if (how == 1)				/* it gave its notify up */
+		if (how == 1) /* it gave its notify up */
 			CHECK_STR(f_get(&cond), "!EAGAIN");
 		daemon_end();
 	}
@@ -358,8 +358,8 @@ static void goes_on(unsigned int step)
 TEST(standing_and_deaths)
 {
 	static const char *const answer[STEPS] = {
-		[STAND] = "!EAGAIN", [NOTIFIED] = "1", [FETCH_BUSY] = "!EAGAIN", [POLLED] = "ok",
-		[UNLOCKED] = "ok", [FETCH] = "1\n",
+		[STAND] = "!EAGAIN", [NOTIFIED] = "1",  [FETCH_BUSY] = "!EAGAIN",
+		[POLLED] = "ok",     [UNLOCKED] = "ok", [FETCH] = "1\n",
 	};
 
 	poll_interval_ms = 1000000;

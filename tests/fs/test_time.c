@@ -18,7 +18,8 @@ static const char *waited(rq n)
 
 TEST(time_limit_ends_a_wait)
 {
-	EACH_WAIT(w) {
+	EACH_WAIT(w)
+	{
 		char limited[64];
 		struct file f[2], late;
 		uint64_t start;
@@ -71,7 +72,8 @@ TEST(time_limit_while_the_lock_object_is_stalled)
 
 TEST(time_limit_of_nothing)
 {
-	EACH_WAIT(w) {
+	EACH_WAIT(w)
+	{
 		char limited[64];
 		struct file f[2], now;
 
@@ -101,7 +103,7 @@ TEST(time_limit_goes_on_over_a_restart)
 	daemon_kill_and_restart();
 	CHECK_STR(waited(n), "!ETIMEDOUT");
 	CHECK(ipc_now() - start >= 3000ull * MS);
-	CHECK(ipc_now() - restart < 3000ull * MS);	/* it did not begin anew */
+	CHECK(ipc_now() - restart < 3000ull * MS); /* it did not begin anew */
 	daemon_end();
 }
 
@@ -221,7 +223,8 @@ TEST(time_process_ends_while_no_worker_runs)
 
 TEST(time_to_end)
 {
-	EACH_WAIT(w) {
+	EACH_WAIT(w)
+	{
 		struct file f[2];
 		rq n;
 

@@ -11,7 +11,7 @@
 #include "ops/observer.h"
 #include "calls.h"
 
-static pid_t threads[8];		/* processes that live, so that they can be asked for */
+static pid_t threads[8]; /* processes that live, so that they can be asked for */
 
 static void threads_begin(void)
 {
@@ -19,7 +19,7 @@ static void threads_begin(void)
 		threads[i] = fork();
 		CHECK(threads[i] >= 0);
 		if (threads[i] == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test that fails leaves them */
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves them */
 			for (;;)
 				pause();
 		}
@@ -52,8 +52,8 @@ static uint64_t alias_of(const char *name)
 	return ino;
 }
 
-static const char *const types[] = { "a.queue", "a.pipe", "a.event", "a.sem", "a.lock", "a.cond",
-				     "a.barrier", "a.value" };
+static const char *const types[] = { "a.queue", "a.pipe", "a.event",   "a.sem",
+				     "a.lock",  "a.cond", "a.barrier", "a.value" };
 
 TEST(writers_never_get_the_inode_of_the_name)
 {
@@ -68,13 +68,13 @@ TEST(writers_never_get_the_inode_of_the_name)
 		CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
 		alias = entry_ino(q_lookup(DIR_ROOT, types[i]), &attr);
 		CHECK(alias != ino);
-		CHECK_INT(attr.ino, ino);		/* st_ino stays the object's */
+		CHECK_INT(attr.ino, ino); /* st_ino stays the object's */
 		open_ino(alias, BOTH);
-		open_ino(ino, RO);			/* readers need none */
+		open_ino(ino, RO); /* readers need none */
 		as(1);
 		CHECK(lookup(DIR_ROOT, types[i]) != alias);
 	}
-	ino = make("a.array");			/* whose writes never wait */
+	ino = make("a.array"); /* whose writes never wait */
 	open_ino(ino, WO);
 	as(0);
 	CHECK_INT(lookup(DIR_ROOT, "a.array"), ino);
@@ -95,7 +95,7 @@ TEST(writers_second_gets_an_inode_of_its_own)
 	ino = make("a.queue");
 	as(0);
 	one = alias_of("a.queue");
-	CHECK_INT(lookup(DIR_ROOT, "a.queue"), one);	/* the kernel may ask twice */
+	CHECK_INT(lookup(DIR_ROOT, "a.queue"), one); /* the kernel may ask twice */
 	as(1);
 	two = alias_of("a.queue");
 	CHECK(two != one);
@@ -126,7 +126,7 @@ TEST(writers_closed_inode_is_the_next_ones)
 	ino = f.ino;
 	for (unsigned int i = 0; i < 6; i++) {
 		as(i);
-		CHECK(lookup(DIR_ROOT, "a.queue") != ino);	/* it is open */
+		CHECK(lookup(DIR_ROOT, "a.queue") != ino); /* it is open */
 		f_close(&f);
 		if (i == 4)
 			daemon_kill_and_restart();
@@ -152,7 +152,7 @@ TEST(writers_inode_that_was_looked_up_is_nobody_elses)
 	ino = f.ino;
 	f_close(&f);
 	as(1);
-	CHECK_INT(lookup(DIR_ROOT, "a.queue"), ino);	/* and does not open it */
+	CHECK_INT(lookup(DIR_ROOT, "a.queue"), ino); /* and does not open it */
 	as(2);
 	other = lookup(DIR_ROOT, "a.queue");
 	CHECK(other != ino);
@@ -275,7 +275,7 @@ TEST(writers_of_unknown_threads)
 	for (unsigned int i = 0; i < 3; i++) {
 		k.pid = 0;
 		CHECK_STR(told(q_open(ino, WO)), "!ESTALE");
-		opened(q_open(ino, WO), ino, WO);	/* another one's first, or by descriptor */
+		opened(q_open(ino, WO), ino, WO); /* another one's first, or by descriptor */
 		one = lookup(DIR_ROOT, "a.queue");
 		two = lookup(DIR_ROOT, "a.queue");
 		open_ino(one, WO);
@@ -321,7 +321,7 @@ TEST(writers_of_many)
 		for (unsigned int j = 0; j < i; j++)
 			CHECK(f[i].ino != f[j].ino);
 	}
-	daemon_kill_and_restart();		/* it knows them all */
+	daemon_kill_and_restart(); /* it knows them all */
 	for (unsigned int i = 0; i < 8; i++)
 		CHECK_STR(f_put(&f[i], "x\n"), "2");
 	as(0);
@@ -363,7 +363,7 @@ TEST(writers_forgotten_alias_goes)
 	b = open_ino(alias, WO);
 	CHECK_INT(aliases(), 1);
 	forget(alias, 1);
-	CHECK_INT(aliases(), 1);		/* the kernel was told of it twice */
+	CHECK_INT(aliases(), 1); /* the kernel was told of it twice */
 	f_close(&b);
 	forget(alias, 1);
 	CHECK_INT(aliases(), 0);
@@ -379,8 +379,8 @@ TEST(writers_many_opens_leave_nothing)
 	for (unsigned int i = 0; i < 3000; i++) {
 		struct file f;
 
-		k.pid = 5000001 + i;		/* none of them lives */
-		if (i % 3 == 0) {		/* it is killed before it comes back */
+		k.pid = 5000001 + i; /* none of them lives */
+		if (i % 3 == 0) {    /* it is killed before it comes back */
 			told(q_open(NODEID(2, 0), WO));
 			continue;
 		}
@@ -406,7 +406,7 @@ TEST(writers_alias_with_a_time_limit)
 	CHECK_INT(aliases(), 2);
 	forget(one, 2);
 	forget(two, 1);
-	forget(two, 1);				/* too often: no harm */
+	forget(two, 1); /* too often: no harm */
 	forget(12345, 1);
 	forget(RESENT | 77, 1);
 	CHECK_INT(aliases(), 0);
@@ -415,7 +415,10 @@ TEST(writers_alias_with_a_time_limit)
 
 TEST(writers_batch_forget)
 {
-	struct { struct fuse_batch_forget_in in; struct fuse_forget_one one[3]; } batch = { { 3, 0 } };
+	struct {
+		struct fuse_batch_forget_in in;
+		struct fuse_forget_one one[3];
+	} batch = { { 3, 0 } };
 
 	daemon_start();
 	make("a.queue");
@@ -486,7 +489,7 @@ TEST(writers_attributes_are_recalled)
 	CHECK_INT(k.invalid, ino);
 	f_close(&f);
 	CHECK(lent("a.queue", &ino));
-	f_put(&g, "x\n");			/* the size changes */
+	f_put(&g, "x\n"); /* the size changes */
 	CHECK_INT(k.n_invalid, 2);
 	CHECK(lent("a.queue", &ino));
 	CHECK_STR(told(q_chmod(NODEID(2, 0), 0600)), "ok");
@@ -498,7 +501,7 @@ TEST(writers_attributes_are_recalled)
 
 /* ---- what the kernel asks for `echo x > a.queue` ---- */
 
-static struct {				/* what it keeps of the name */
+static struct { /* what it keeps of the name */
 	uint64_t ino, told;
 	bool lasts, valid;
 } entry;
@@ -568,11 +571,11 @@ TEST(writers_requests_of_echo)
 	kernel_looks_up();
 	printf("  echo: %u requests the first time", echo((uint32_t)threads[0]));
 	for (unsigned int i = 0; i < 20; i++)
-		CHECK_INT(echo((uint32_t)threads[0]), 6);	/* one thread */
+		CHECK_INT(echo((uint32_t)threads[0]), 6); /* one thread */
 	for (unsigned int i = 0; i < 20; i++)
-		CHECK_INT(echo(5000001 + i), 6);		/* short-lived processes */
+		CHECK_INT(echo(5000001 + i), 6); /* short-lived processes */
 	for (unsigned int i = 0; i < 20; i++)
-		CHECK_INT(echo((uint32_t)threads[i % 2]), 6);	/* two threads in turn */
+		CHECK_INT(echo((uint32_t)threads[i % 2]), 6); /* two threads in turn */
 	printf(", then 6\n");
 	threads_end();
 	daemon_end();

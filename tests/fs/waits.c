@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "waits.h"
 
-static struct file other;		/* whoever has what the waits are for */
+static struct file other; /* whoever has what the waits are for */
 
 static rq ask_read(const struct file *f)
 {

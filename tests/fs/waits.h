@@ -10,12 +10,12 @@
 
 struct wait {
 	const char *name;
-	const char *path;		/* the file that is opened for it */
+	const char *path; /* the file that is opened for it */
 	int flags;
-	void (*setup)(void);		/* makes the objects; wait_other is open then */
+	void (*setup)(void); /* makes the objects; wait_other is open then */
 	rq (*ask)(const struct file *f);
-	void (*grant)(void);		/* makes one wait possible */
-	const char *answer;		/* what the granted one is told */
+	void (*grant)(void); /* makes one wait possible */
+	const char *answer;  /* what the granted one is told */
 };
 
 extern const struct wait waits[];
@@ -27,12 +27,12 @@ void wait_begin(const struct wait *w, struct file f[2]);
 #define EACH_WAIT(w) for (const struct wait *w = waits; w < waits + n_waits; w++)
 
 /* A failure says in which one it was. */
-#define IN_WAIT(w, got, want)								\
-	do {										\
-		const char *told_ = (got);						\
-		if (strcmp(told_, (want)))						\
-			test_fail(__FILE__, __LINE__, "%s: \"%s\", not \"%s\"", (w)->name,	\
-				  told_, (want));					\
+#define IN_WAIT(w, got, want)                                                                     \
+	do {                                                                                      \
+		const char *told_ = (got);                                                        \
+		if (strcmp(told_, (want)))                                                        \
+			test_fail(__FILE__, __LINE__, "%s: \"%s\", not \"%s\"", (w)->name, told_, \
+				  (want));                                                        \
 	} while (0)
 
 #endif

@@ -10,7 +10,7 @@
 
 static struct test *tests, **last = &tests;
 static jmp_buf out;
-static pid_t home;		/* where `out` leads */
+static pid_t home; /* where `out` leads */
 static pthread_t home_thread;
 
 char test_where[128];

@@ -16,22 +16,22 @@
 struct test {
 	const char *name;
 	void (*run)(const void *arg);
-	const void *arg;		/* for tests that are made from a table */
+	const void *arg; /* for tests that are made from a table */
 	struct test *next;
 };
 
 /* What a program has around each of its tests. All but the last may be 0. */
 struct fixture {
-	int (*program)(int argc, char **argv);	/* before all: the exit code, or -1 for the tests */
+	int (*program)(int argc, char **argv); /* before all: the exit code, or -1 for the tests */
 	void (*begin)(const char *name);
-	void (*verify)(void);		/* a test has passed so far */
-	void (*end)(void);		/* whether it has passed or not */
-	double limit;			/* seconds: each test is a process of its own; 0: it is not */
+	void (*verify)(void); /* a test has passed so far */
+	void (*end)(void);    /* whether it has passed or not */
+	double limit;         /* seconds: each test is a process of its own; 0: it is not */
 };
 
-extern const struct fixture fixture;	/* the program has it */
+extern const struct fixture fixture; /* the program has it */
 
-#define EXIT_SKIPPED 77			/* as meson has it */
+#define EXIT_SKIPPED 77 /* as meson has it */
 
 void test_add(struct test *t);
 /* In another process or thread than the test's own it ends the process. */
@@ -42,35 +42,35 @@ extern char test_where[128];
 /* A time limit, stretched by IPCFS_SLOW. */
 double patience(double seconds);
 
-#define TEST(id)							\
-	static void test_##id(const void *arg);				\
-	static struct test entry_##id = { #id, test_##id, NULL, NULL };	\
-	__attribute__((constructor)) static void add_##id(void)	\
-	{								\
-		test_add(&entry_##id);					\
-	}								\
+#define TEST(id)                                                        \
+	static void test_##id(const void *arg);                         \
+	static struct test entry_##id = { #id, test_##id, NULL, NULL }; \
+	__attribute__((constructor)) static void add_##id(void)         \
+	{                                                               \
+		test_add(&entry_##id);                                  \
+	}                                                               \
 	static void test_##id(__attribute__((unused)) const void *arg)
 
 #define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
 
-#define CHECK(x)							\
-	do {								\
-		if (!(x))						\
-			FAIL("%s", #x);					\
+#define CHECK(x)                        \
+	do {                            \
+		if (!(x))               \
+			FAIL("%s", #x); \
 	} while (0)
 
-#define CHECK_INT(x, want)						\
-	do {								\
-		long long got_ = (long long)(x), want_ = (long long)(want);	\
-		if (got_ != want_)					\
-			FAIL("%s is %lld, not %lld", #x, got_, want_);	\
+#define CHECK_INT(x, want)                                                  \
+	do {                                                                \
+		long long got_ = (long long)(x), want_ = (long long)(want); \
+		if (got_ != want_)                                          \
+			FAIL("%s is %lld, not %lld", #x, got_, want_);      \
 	} while (0)
 
-#define CHECK_STR(x, want)						\
-	do {								\
-		const char *got_ = (x), *want_ = (want);		\
-		if (strcmp(got_, want_))				\
-			FAIL("%s is \"%s\", not \"%s\"", #x, got_, want_);	\
+#define CHECK_STR(x, want)                                                 \
+	do {                                                               \
+		const char *got_ = (x), *want_ = (want);                   \
+		if (strcmp(got_, want_))                                   \
+			FAIL("%s is \"%s\", not \"%s\"", #x, got_, want_); \
 	} while (0)
 
 #endif

@@ -8,30 +8,31 @@
 
 #include "ipcfs.h"
 
-#define IS(call, type) \
-	_Static_assert(__builtin_types_compatible_p(__typeof__(call), type), #call)
+#define IS(call, type) _Static_assert(__builtin_types_compatible_p(__typeof__(call), type), #call)
 
 IS(ipcfs_open, ipcfs_obj *(const char *, int, mode_t));
-IS(ipcfs_close, void (ipcfs_obj *));
-IS(ipcfs_is_direct, int (const ipcfs_obj *));
-IS(ipcfs_fd, int (const ipcfs_obj *));
-IS(ipcfs_put, int (ipcfs_obj *, const void *, size_t, int64_t));
-IS(ipcfs_get, ssize_t (ipcfs_obj *, void *, size_t, int64_t));
-IS(ipcfs_put_many, int (ipcfs_obj *, const struct iovec *, int, int64_t));
-IS(ipcfs_get_many, int (ipcfs_obj *, struct iovec *, int, int64_t));
-IS(ipcfs_done, int (ipcfs_obj *, unsigned int));
-IS(ipcfs_join, int (ipcfs_obj *, int64_t));
-IS(ipcfs_acquire, int (ipcfs_obj *, int64_t));
-IS(ipcfs_release, int (ipcfs_obj *, unsigned int));
-IS(ipcfs_wait, int (ipcfs_obj *, int64_t));
-IS(ipcfs_set, int (ipcfs_obj *));
-IS(ipcfs_clear, int (ipcfs_obj *));
-IS(ipcfs_notify, int (ipcfs_obj *, unsigned int));
-IS(ipcfs_add, int (ipcfs_obj *, int64_t, int64_t *));
-IS(ipcfs_cas, int (ipcfs_obj *, int64_t, int64_t));
-IS(ipcfs_value, int64_t (const ipcfs_obj *));
+IS(ipcfs_close, void(ipcfs_obj *));
+IS(ipcfs_is_direct, int(const ipcfs_obj *));
+IS(ipcfs_fd, int(const ipcfs_obj *));
+IS(ipcfs_put, int(ipcfs_obj *, const void *, size_t, int64_t));
+IS(ipcfs_get, ssize_t(ipcfs_obj *, void *, size_t, int64_t));
+IS(ipcfs_put_many, int(ipcfs_obj *, const struct iovec *, int, int64_t));
+IS(ipcfs_get_many, int(ipcfs_obj *, struct iovec *, int, int64_t));
+IS(ipcfs_done, int(ipcfs_obj *, unsigned int));
+IS(ipcfs_join, int(ipcfs_obj *, int64_t));
+IS(ipcfs_acquire, int(ipcfs_obj *, int64_t));
+IS(ipcfs_release, int(ipcfs_obj *, unsigned int));
+IS(ipcfs_wait, int(ipcfs_obj *, int64_t));
+IS(ipcfs_set, int(ipcfs_obj *));
+IS(ipcfs_clear, int(ipcfs_obj *));
+IS(ipcfs_notify, int(ipcfs_obj *, unsigned int));
+IS(ipcfs_add, int(ipcfs_obj *, int64_t, int64_t *));
+IS(ipcfs_cas, int(ipcfs_obj *, int64_t, int64_t));
+IS(ipcfs_value, int64_t(const ipcfs_obj *));
 IS(ipcfs_data, void *(ipcfs_obj *, size_t *));
 
 _Static_assert(IPCFS_FOREVER == -1 && IPCFS_ALL == 0xffffffff, "arguments");
-_Static_assert(IPCFS_IOC_TIMEOUT == _IOW('i', 1, int64_t) && IPCFS_IOC_DEADLINE == _IOW('i', 2, int64_t) &&
-		       IPCFS_IOC_NEXT == _IOR('i', 3, int64_t), "ioctls");
+_Static_assert(IPCFS_IOC_TIMEOUT == _IOW('i', 1, int64_t) &&
+		       IPCFS_IOC_DEADLINE == _IOW('i', 2, int64_t) &&
+		       IPCFS_IOC_NEXT == _IOR('i', 3, int64_t),
+	       "ioctls");

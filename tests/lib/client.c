@@ -73,11 +73,12 @@ static void limits(ipcfs_obj *o, const char *type)
 	struct iovec v = { (void *)"x", 1 };
 	char buf[64];
 
-#define TRY(call) do {									\
-		double t = seconds();							\
-		long long r = (long long)(call);					\
-		printf("%s\t%s\t%.3f\n", #call, r < 0 ? strerrorname_np((int)-r) : "ok",	\
-		       seconds() - t);							\
+#define TRY(call)                                                                        \
+	do {                                                                             \
+		double t = seconds();                                                    \
+		long long r = (long long)(call);                                         \
+		printf("%s\t%s\t%.3f\n", #call, r < 0 ? strerrorname_np((int)-r) : "ok", \
+		       seconds() - t);                                                   \
 	} while (0)
 	puts("open");
 	if (!fgets(buf, sizeof(buf), stdin))
@@ -88,7 +89,8 @@ static void limits(ipcfs_obj *o, const char *type)
 			TRY(ipcfs_put(o, "x", 1, limit));
 			TRY(ipcfs_put_many(o, &v, 1, limit));
 			TRY(ipcfs_join(o, limit));
-		} else if (!strcmp(type, "lock") || !strcmp(type, "sem") || !strcmp(type, "array")) {
+		} else if (!strcmp(type, "lock") || !strcmp(type, "sem") ||
+			   !strcmp(type, "array")) {
 			TRY(ipcfs_acquire(o, limit));
 		} else if (!strcmp(type, "event") || !strcmp(type, "barrier")) {
 			TRY(ipcfs_wait(o, limit));
@@ -108,7 +110,7 @@ int client(int argc, char **argv)
 	if (!strcmp(what, "how") && argc > 2)
 		return how(argv[1], atoi(argv[2]));
 
-	static ipcfs_obj *o;		/* check() may end us while it is open: that is no leak */
+	static ipcfs_obj *o; /* check() may end us while it is open: that is no leak */
 	char buf[65536];
 	int n = argc > 2 ? atoi(argv[2]) : 1;
 
@@ -130,7 +132,7 @@ int client(int argc, char **argv)
 	else if (!strcmp(what, "put"))
 		for (int i = 2; i < argc; i++)
 			check(ipcfs_put(o, argv[i], strlen(argv[i]), IPCFS_FOREVER));
-	else if (!strcmp(what, "count"))		/* put 0 .. n-1 */
+	else if (!strcmp(what, "count")) /* put 0 .. n-1 */
 		for (int i = 0; i < n; i++)
 			check(ipcfs_put(o, buf, (size_t)snprintf(buf, 99, "%d", i), IPCFS_FOREVER));
 	else if (!strcmp(what, "wait"))
@@ -141,7 +143,7 @@ int client(int argc, char **argv)
 		check(ipcfs_acquire(o, IPCFS_FOREVER));
 		puts("held");
 		pause();
-	} else if (!strcmp(what, "own")) {		/* as hold, by the fast word: see fast.h */
+	} else if (!strcmp(what, "own")) { /* as hold, by the fast word: see fast.h */
 		for (int i = 0; i < 20; i++) {
 			check(ipcfs_acquire(o, IPCFS_FOREVER));
 			check(ipcfs_release(o, 1));
@@ -149,7 +151,7 @@ int client(int argc, char **argv)
 		check(ipcfs_acquire(o, IPCFS_FOREVER));
 		puts("held");
 		pause();
-	} else if (!strcmp(what, "close")) {		/* when it is told to */
+	} else if (!strcmp(what, "close")) { /* when it is told to */
 		check(ipcfs_acquire(o, IPCFS_FOREVER));
 		puts("held");
 		if (!fgets(buf, sizeof(buf), stdin))
@@ -157,10 +159,10 @@ int client(int argc, char **argv)
 		ipcfs_close(o);
 		puts("closed");
 		pause();
-	} else if (!strcmp(what, "try")) {		/* each time that it is told to */
+	} else if (!strcmp(what, "try")) { /* each time that it is told to */
 		for (puts("ready"); fgets(buf, sizeof(buf), stdin);)
 			puts(strerror(-ipcfs_acquire(o, argc > 2 ? n : 0)));
-	} else if (!strcmp(what, "loop")) {		/* until it is killed; a line for each n turns */
+	} else if (!strcmp(what, "loop")) { /* until it is killed; a line for each n turns */
 		for (int i = 1;; i++) {
 			check(ipcfs_acquire(o, IPCFS_FOREVER));
 			check(ipcfs_release(o, 1));
@@ -169,7 +171,7 @@ int client(int argc, char **argv)
 		}
 	} else if (!strcmp(what, "release"))
 		check(ipcfs_release(o, (unsigned int)n));
-	else if (!strcmp(what, "add")) {		/* under the locale that the environment says */
+	else if (!strcmp(what, "add")) { /* under the locale that the environment says */
 		int64_t made;
 
 		if (!setlocale(LC_ALL, ""))

@@ -61,7 +61,7 @@ static void close_and_try(const char *type)
 		ipcfs_obj *h = again(o, O_RDWR);
 
 		CHECK_INT(ipcfs_acquire(h, 0), 0);
-		if (i % 2)		/* makes the holder a hold, if it was only the fast word */
+		if (i % 2) /* makes the holder a hold, if it was only the fast word */
 			CHECK_INT(ipcfs_acquire(o, 0), -EAGAIN);
 		ipcfs_close(h);
 		is_free(i % 3 ? o : limited, i % 3 ? 0 : IPCFS_FOREVER);
@@ -84,7 +84,7 @@ static void file_and_try(const char *type)
 		else
 			CHECK_INT(flock(fd, LOCK_EX | LOCK_NB), 0);
 		close(fd);
-		is_free(o, i % 3 ? 0 : 1);	/* 1 ns is over at once */
+		is_free(o, i % 3 ? 0 : 1); /* 1 ns is over at once */
 	}
 	ipcfs_close(o);
 }
@@ -109,9 +109,15 @@ static void value_after_close(const char *type)
 	ipcfs_close(o);
 }
 
-#define OF(type) \
-	TEST(close_##type) { close_and_try(#type); } \
-	TEST(file_##type) { file_and_try(#type); }
+#define OF(type)                      \
+	TEST(close_##type)            \
+	{                             \
+		close_and_try(#type); \
+	}                             \
+	TEST(file_##type)             \
+	{                             \
+		file_and_try(#type);  \
+	}
 OF(lock)
 OF(rlock)
 OF(sem)
@@ -295,7 +301,7 @@ TEST(leases)
 		CHECK_INT(ipcfs_get(q, buf, sizeof(buf), i % 3 ? 0 : 1), 3);
 		CHECK_INT(ipcfs_done(q, 1), 0);
 	}
-	setting(q, "max_attempts", "1");		/* a dead letter counts as done */
+	setting(q, "max_attempts", "1"); /* a dead letter counts as done */
 	for (int i = 0; i < ROUNDS / 4; i++) {
 		int fd;
 
@@ -364,14 +370,15 @@ TEST(copies)
 	for (int i = 0; i < DEATHS / 4; i++) {
 		CHECK_INT(ipcfs_acquire(h, 0), 0);
 		ends_well(in_child(just_closes, h));
-		CHECK_INT(ipcfs_acquire(o, 0), -EAGAIN);	/* a copy is closed, not what it is a copy of */
+		CHECK_INT(ipcfs_acquire(o, 0),
+			  -EAGAIN); /* a copy is closed, not what it is a copy of */
 		CHECK_INT(ipcfs_release(h, 1), 0);
 	}
 	CHECK_INT(ipcfs_acquire(h, 0), 0);
 	if (pipe(fd) < 0)
 		FAIL("pipe: %s", strerror(errno));
 	pid = fork();
-	if (pid == 0) {				/* has one, and uses it later */
+	if (pid == 0) { /* has one, and uses it later */
 		close(fd[1]);
 		CHECK_INT(read(fd[0], &c, 1), 0);
 		is_free(h, 0);
@@ -379,7 +386,7 @@ TEST(copies)
 	}
 	close(fd[0]);
 	ipcfs_close(h);
-	is_free(o, 0);				/* what was held was this process's */
+	is_free(o, 0); /* what was held was this process's */
 	close(fd[1]);
 	ends_well(pid);
 	ipcfs_close(o);

@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static unsigned long long deadly;	/* the request's unique, without the bit of one sent again */
+static unsigned long long deadly; /* the request's unique, without the bit of one sent again */
 
 /* What the file holds; -1: there is none. */
 static long word(char *buf, size_t size)

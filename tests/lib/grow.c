@@ -12,7 +12,7 @@
 #include "../../core/client/lib.h"
 #include "lib.h"
 
-static uint32_t *lock_word;		/* of the object whose growth is refused; NULL: none */
+static uint32_t *lock_word; /* of the object whose growth is refused; NULL: none */
 
 /* The library's too, for it calls what the program has. */
 int ioctl(int fd, unsigned long request, ...)

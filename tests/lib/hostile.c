@@ -122,18 +122,30 @@ static uint32_t any_value(uint32_t now)
 	uint32_t n = pages();
 
 	switch (any(12)) {
-	case 0: return 0;
-	case 1: return now + 1;
-	case 2: return now - 1;
-	case 3: return UINT32_MAX;
-	case 4: return any(8);
-	case 5: return any(256);				/* into the header */
-	case 6: return n ? any(n * IPC_PAGE / IPC_UNIT) : 0;	/* somewhere in the file */
-	case 7: return n * (IPC_PAGE / IPC_UNIT) + any(4096);	/* behind its end */
-	case 8: return (uint32_t)(o.map_len / IPC_UNIT) - any(3);
-	case 9: return 1u << any(32);
-	case 10: return now ^ 1u << any(32);
-	default: return (uint32_t)rand_r(&seed) * 2654435761u;
+	case 0:
+		return 0;
+	case 1:
+		return now + 1;
+	case 2:
+		return now - 1;
+	case 3:
+		return UINT32_MAX;
+	case 4:
+		return any(8);
+	case 5:
+		return any(256); /* into the header */
+	case 6:
+		return n ? any(n * IPC_PAGE / IPC_UNIT) : 0; /* somewhere in the file */
+	case 7:
+		return n * (IPC_PAGE / IPC_UNIT) + any(4096); /* behind its end */
+	case 8:
+		return (uint32_t)(o.map_len / IPC_UNIT) - any(3);
+	case 9:
+		return 1u << any(32);
+	case 10:
+		return now ^ 1u << any(32);
+	default:
+		return (uint32_t)rand_r(&seed) * 2654435761u;
 	}
 }
 
@@ -147,9 +159,11 @@ static void word(uint64_t off)
 
 static void lock_word(void)
 {
-	uint32_t words[] = { 0, (uint32_t)getpid(), (uint32_t)getppid(), 1, 4000000, UINT32_MAX, LOCK_SLEEPERS };
+	uint32_t words[] = { 0,       (uint32_t)getpid(), (uint32_t)getppid(), 1,
+			     4000000, UINT32_MAX,         LOCK_SLEEPERS };
 
-	__atomic_store_n(&o.h->m.lock, words[any(7)] | (any(2) ? LOCK_SLEEPERS : 0), __ATOMIC_RELAXED);
+	__atomic_store_n(&o.h->m.lock, words[any(7)] | (any(2) ? LOCK_SLEEPERS : 0),
+			 __ATOMIC_RELAXED);
 	usleep(any(30000));
 	if (any(4))
 		ipc_lock_release(&o.h->m.lock);
@@ -161,7 +175,7 @@ static void undo_log(void)
 
 	for (unsigned int i = 0; i < n && i < IPC_LOG_MAX; i++) {
 		o.h->log[i].where = any(4) ? any(pages() * IPC_PAGE + 1) / 4 * 4 | any(2) :
-				    (uint64_t)rand_r(&seed) << any(34);
+					     (uint64_t)rand_r(&seed) << any(34);
 		o.h->log[i].old = any_value(7);
 	}
 	__atomic_store_n(&o.h->log_len, n, __ATOMIC_RELEASE);
@@ -185,14 +199,21 @@ static void length(off_t was)
 			die("ftruncate");
 		break;
 	default:
-		fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, IPC_PAGE * (1 + any(3)));
+		fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+			  IPC_PAGE * (1 + any(3)));
 	}
 }
 
-static const struct { size_t at, len; } parts[] = {
-	{ offsetof(struct ipc_header, epoch), 40 }, { offsetof(struct ipc_header, notes), 96 },
-	{ offsetof(struct ipc_header, pages), 88 }, { offsetof(struct ipc_header, handles), 160 },
-	{ offsetof(struct ipc_header, b), 384 }, { IPC_PAGE, 256 }, { 0, 64 },
+static const struct {
+	size_t at, len;
+} parts[] = {
+	{ offsetof(struct ipc_header, epoch), 40 },
+	{ offsetof(struct ipc_header, notes), 96 },
+	{ offsetof(struct ipc_header, pages), 88 },
+	{ offsetof(struct ipc_header, handles), 160 },
+	{ offsetof(struct ipc_header, b), 384 },
+	{ IPC_PAGE, 256 },
+	{ 0, 64 },
 };
 
 /* Each seed has kinds of damage of its own, so that not all are damaged at once by the worst. */
@@ -241,7 +262,10 @@ static void bus_error(int sig, siginfo_t *si, void *context)
 		signal(sig, SIG_DFL);
 }
 
-static const struct { const char *name; size_t at; } fields[] = {
+static const struct {
+	const char *name;
+	size_t at;
+} fields[] = {
 	{ "lock_id", offsetof(struct ipc_header, b.cond.lock_id) },
 	{ "array.lock_id", offsetof(struct ipc_header, b.array.lock_id) },
 	{ "typecode", offsetof(struct ipc_header, b.array.typecode) },
@@ -282,8 +306,8 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "set") && argc > 4)
 		*(uint64_t *)(void *)(o.base + n) = strtoull(argv[4], NULL, 0);
 	else if (!strcmp(what, "get") && argc > 3)
-		printf("%llu\n", (unsigned long long)__atomic_load_n((uint64_t *)(void *)(o.base + n),
-								     __ATOMIC_RELAXED));
+		printf("%llu\n", (unsigned long long)__atomic_load_n(
+					 (uint64_t *)(void *)(o.base + n), __ATOMIC_RELAXED));
 	else
 		return 2;
 	return 0;

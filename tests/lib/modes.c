@@ -76,7 +76,7 @@ TEST(records)
 	CHECK_INT(ipcfs_put(p, "three", 5, 0), 0);
 	says(ipcfs_get(p, buf, sizeof(buf), 0), buf, "one");
 	says(ipcfs_get(p, buf, sizeof(buf), 0), buf, "");
-	says(ipcfs_get(p, buf, 2, 0), buf, "th");		/* and its rest */
+	says(ipcfs_get(p, buf, 2, 0), buf, "th"); /* and its rest */
 	says(ipcfs_get(p, buf, sizeof(buf), 0), buf, "ree");
 	CHECK_INT(ipcfs_get(p, buf, sizeof(buf), 0), -EAGAIN);
 	v[0] = (struct iovec){ big, sizeof(big) };
@@ -120,14 +120,16 @@ TEST(limits)
 		o = open_it(name, O_RDWR);
 		t = seconds();
 		r = i == 0 ? (int)ipcfs_get(o, buf, 8, IPCFS_FOREVER) :
-		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) : ipcfs_wait(o, AMPLE);
+		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) :
+			     ipcfs_wait(o, AMPLE);
 		CHECK_INT(r, -ETIMEDOUT);
 		within(t, 0.099, 5);
 		ipcfs_close(o);
 		snprintf(name, sizeof(name), "%s@0", names[i]);
 		o = open_it(name, O_RDWR);
 		r = i == 0 ? (int)ipcfs_get(o, buf, 8, IPCFS_FOREVER) :
-		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) : ipcfs_wait(o, AMPLE);
+		    i == 1 ? ipcfs_acquire(o, IPCFS_FOREVER) :
+			     ipcfs_wait(o, AMPLE);
 		CHECK_INT(r, -EAGAIN);
 		ipcfs_close(o);
 	}
@@ -155,7 +157,7 @@ TEST(ioctls)
 	CHECK_INT(ioctl(ipcfs_fd(q), IPCFS_IOC_TIMEOUT, &ns), 0);
 	CHECK_INT(ioctl(ipcfs_fd(q), IPCFS_IOC_NEXT, &ns), 0);
 	CHECK_INT(ns, 1);
-	ns = INT64_MAX;		/* longer than any deadline can be */
+	ns = INT64_MAX; /* longer than any deadline can be */
 	CHECK_INT(ioctl(ipcfs_fd(q), IPCFS_IOC_TIMEOUT, &ns), 0);
 	start = seconds();
 	CHECK_INT(ipcfs_join(q, SECOND / 20), -ETIMEDOUT);
@@ -169,7 +171,7 @@ TEST(ioctls)
 	CHECK_INT(ioctl(ipcfs_fd(s), IPCFS_IOC_DEADLINE, &t), 0);
 	CHECK_INT(ipcfs_acquire(s, AMPLE), -ETIMEDOUT);
 	within(start, 0.099, 5);
-	CHECK_INT(ipcfs_acquire(s, IPCFS_FOREVER), -ETIMEDOUT);	/* it has passed */
+	CHECK_INT(ipcfs_acquire(s, IPCFS_FOREVER), -ETIMEDOUT); /* it has passed */
 	t = -1;
 	CHECK_INT(ioctl(ipcfs_fd(s), IPCFS_IOC_DEADLINE, &t), 0);
 	CHECK_INT(ipcfs_acquire(s, SECOND / 20), -ETIMEDOUT);
@@ -219,14 +221,14 @@ TEST(otherlock)
 	}
 	pid = in_child(wait_with_other_lock, o[0]);
 	await_value(o[0], 1);
-	CHECK_INT(ipcfs_acquire(l, AMPLE), 0);	/* which it has given up */
+	CHECK_INT(ipcfs_acquire(l, AMPLE), 0); /* which it has given up */
 	CHECK_INT(ipcfs_notify(o[0], 1), 0);
 	await_value(o[0], 0);
 	CHECK_INT(ipcfs_release(l, 1), 0);
 	ends_well(pid);
 	CHECK_INT(ipcfs_acquire(o[0], AMPLE), 0);
 	CHECK_INT(ipcfs_wait(o[0], SECOND / 20), -ETIMEDOUT);
-	CHECK_INT(ipcfs_value(l), 0);			/* with it again */
+	CHECK_INT(ipcfs_value(l), 0); /* with it again */
 	ipcfs_close(o[0]);
 	CHECK_INT(ipcfs_acquire(l, AMPLE), 0);
 	for (int i = 1; i < 3; i++)
@@ -248,11 +250,11 @@ TEST(orphans)
 		CHECK_INT(ipcfs_put(q, "a", 1, 0), 0);
 		if (fork() == 0) {
 			alarm((unsigned int)patience(30));
-			CHECK_INT(ipcfs_wait(e, AMPLE), 0);	/* the parent is dead then */
-			CHECK_INT(ipcfs_acquire(l, AMPLE), 0);	/* which returned it */
+			CHECK_INT(ipcfs_wait(e, AMPLE), 0);    /* the parent is dead then */
+			CHECK_INT(ipcfs_acquire(l, AMPLE), 0); /* which returned it */
 			CHECK_INT(ipcfs_get(q, buf, 8, 0), 1);
 			CHECK_INT(ipcfs_put(back, "b", 1, 0), 0);
-			_exit(0);				/* with the lock */
+			_exit(0); /* with the lock */
 		}
 		_exit(0);
 	}
@@ -292,7 +294,7 @@ static void *use_all(void *arg)
 		if (ipcfs_get(x->q, buf, sizeof(buf), AMPLE) < 0)
 			FAIL("get");
 		CHECK_INT(ipcfs_add(x->v, 1, &n), 0);
-		CHECK_INT(ipcfs_acquire(x->l, AMPLE), 0);	/* all threads are its owner */
+		CHECK_INT(ipcfs_acquire(x->l, AMPLE), 0); /* all threads are its owner */
 		CHECK_INT(ipcfs_release(x->l, 1), 0);
 		if (i % 100 == 0 && ipcfs_wait(x->b, AMPLE) == 0)
 			__atomic_add_fetch(&x->together, 1, __ATOMIC_SEQ_CST);
@@ -343,8 +345,9 @@ TEST(parts)
 
 TEST(crowd)
 {
-	struct shared x = { make("queue"), make("sem"), make("rlock"), make("value"), make("barrier"),
-			    0, 0, 0 };
+	struct shared x = {
+		make("queue"), make("sem"), make("rlock"), make("value"), make("barrier"), 0, 0, 0
+	};
 	pthread_t t[THREADS];
 
 	setting(x.b, "parties", "6");
@@ -387,12 +390,13 @@ static pid_t waker(ipcfs_obj *o)
 	return pid;
 }
 
-#define INTERRUPTED(o, call) do {					\
-	pid_t pid_ = waker(o);						\
-									\
-	CHECK_INT(call, -EINTR);						\
-	ends_well(pid_);						\
-} while (0)
+#define INTERRUPTED(o, call)             \
+	do {                             \
+		pid_t pid_ = waker(o);   \
+                                         \
+		CHECK_INT(call, -EINTR); \
+		ends_well(pid_);         \
+	} while (0)
 
 TEST(interrupts)
 {
@@ -420,10 +424,10 @@ TEST(interrupts)
 	INTERRUPTED(r, ipcfs_acquire(r2, IPCFS_FOREVER));
 	CHECK_INT(ipcfs_acquire(c, 0), 0);
 	INTERRUPTED(c, ipcfs_wait(c, AMPLE));
-	CHECK_INT(ipcfs_acquire(c2, 0), 0);		/* the lock is not held after it */
+	CHECK_INT(ipcfs_acquire(c2, 0), 0); /* the lock is not held after it */
 	CHECK_INT(ipcfs_notify(c2, 1), 0);
 	CHECK_INT(ipcfs_release(c2, 1), 0);
-	CHECK_INT(ipcfs_wait(c, AMPLE), 0);	/* it stood in line, and has the notify */
+	CHECK_INT(ipcfs_wait(c, AMPLE), 0); /* it stood in line, and has the notify */
 	CHECK_INT(ipcfs_acquire(c2, 0), -EAGAIN);
 	setting(b, "parties", "2");
 	INTERRUPTED(b, ipcfs_wait(b, IPCFS_FOREVER));

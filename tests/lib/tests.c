@@ -40,7 +40,7 @@ TEST(queue)
 	is_next(q, "one");
 	is_next(q, "a\nb\n");
 	is_next(q, "");
-	CHECK_INT(ipcfs_get(q, buf, 3, 0), 3);		/* and its rest */
+	CHECK_INT(ipcfs_get(q, buf, 3, 0), 3); /* and its rest */
 	CHECK_INT(ipcfs_join(q, 0), -EAGAIN);
 	CHECK_INT(ipcfs_get(q, buf, 3, 0), 1);
 	CHECK_INT(buf[0], 'r');
@@ -164,9 +164,9 @@ TEST(lock)
 	CHECK_INT(ipcfs_release(a, 1), 0);
 	CHECK_INT(ipcfs_release(a, 1), -ERANGE);
 	CHECK_INT(ipcfs_acquire(b, 0), 0);
-	ipcfs_close(b);			/* which gives it back */
+	ipcfs_close(b); /* which gives it back */
 	CHECK_INT(ipcfs_acquire(a, AMPLE), 0);
-	setting(a, "scope", "process");	/* not directly from here on */
+	setting(a, "scope", "process"); /* not directly from here on */
 	CHECK_INT(ipcfs_release(a, 1), 0);
 	CHECK_INT(ipcfs_acquire(a, AMPLE), 0);
 	ipcfs_close(a);
@@ -385,9 +385,9 @@ TEST(signals)
 
 static void child_takes(ipcfs_obj *l)
 {
-	CHECK_INT(ipcfs_acquire(l, 0), -EAGAIN);	/* the parent has it */
+	CHECK_INT(ipcfs_acquire(l, 0), -EAGAIN); /* the parent has it */
 	CHECK_INT(ipcfs_acquire(l, AMPLE), 0);
-	_exit(0);				/* with it, which returns it */
+	_exit(0); /* with it, which returns it */
 }
 
 TEST(forks)
@@ -413,7 +413,8 @@ static void *work(void *arg)
 
 	for (int i = 0; i < EACH; i++) {
 		CHECK_INT(ipcfs_put(q, &i, sizeof(i), i % 3 ? IPCFS_FOREVER : 5 * SECOND), 0);
-		CHECK_INT(ipcfs_get(q, &x, sizeof(x), i % 2 ? IPCFS_FOREVER : 5 * SECOND), sizeof(x));
+		CHECK_INT(ipcfs_get(q, &x, sizeof(x), i % 2 ? IPCFS_FOREVER : 5 * SECOND),
+			  sizeof(x));
 	}
 	return NULL;
 }

@@ -104,7 +104,7 @@ static void producer(void)
 	static char text[40][3200];
 	struct iovec v[40];
 
-	for (unsigned int next = 0; !stopped("stop"); ) {
+	for (unsigned int next = 0; !stopped("stop");) {
 		unsigned int n = many[any(5)], pad = pads[any(4)], done = 0;
 
 		say("try %u %u\n", next, next + n);
@@ -115,9 +115,10 @@ static void producer(void)
 			v[i] = (struct iovec){ text[i], (size_t)len + pad };
 		}
 		while (done < n)
-			done += (unsigned int)must("put", n == 1 ?
-				ipcfs_put(q, v->iov_base, v->iov_len, patience) + 1 :
-				ipcfs_put_many(q, v + done, (int)(n - done), patience));
+			done += (unsigned int)must(
+				"put",
+				n == 1 ? ipcfs_put(q, v->iov_base, v->iov_len, patience) + 1 :
+					 ipcfs_put_many(q, v + done, (int)(n - done), patience));
 		next += n;
 		say("put %u %u\n", next - n, next);
 		if (!any(10)) {
@@ -223,7 +224,7 @@ static void semaphore(void)
 			must("release", ipcfs_release(s, 1));
 		}
 		if (any(2))
-			must("acquire", ipcfs_acquire(s, patience));	/* close gives it back */
+			must("acquire", ipcfs_acquire(s, patience)); /* close gives it back */
 		ipcfs_close(s);
 	}
 }
@@ -279,9 +280,13 @@ static void adder(void)
 	}
 }
 
-static const struct { const char *name; void (*run)(void); } roles[] = {
-	{ "producer", producer }, { "consumer", consumer }, { "locker", locker }, { "rlocker", rlocker },
-	{ "semaphore", semaphore }, { "maker", maker }, { "taker", taker }, { "adder", adder },
+static const struct {
+	const char *name;
+	void (*run)(void);
+} roles[] = {
+	{ "producer", producer }, { "consumer", consumer },   { "locker", locker },
+	{ "rlocker", rlocker },   { "semaphore", semaphore }, { "maker", maker },
+	{ "taker", taker },       { "adder", adder },
 };
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@
 #endif
 
 #ifndef IPCFS_IOC_TIMEOUT
-#define IPCFS_IOC_TIMEOUT	_IOW('i', 1, int64_t)	/* ns for each operation, -1 for ever */
+#define IPCFS_IOC_TIMEOUT _IOW('i', 1, int64_t) /* ns for each operation, -1 for ever */
 #endif
 
 #endif

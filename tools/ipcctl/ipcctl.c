@@ -14,15 +14,8 @@
 #include "util.h"
 
 static const struct command *const commands[] = {
-	&cmd_ls,
-	&cmd_show,
-	&cmd_holders,
-	&cmd_waiters,
-	&cmd_create,
-	&cmd_run,
-	&cmd_restart,
-	&cmd_check,
-	&cmd_doctor,
+	&cmd_ls,  &cmd_show,    &cmd_holders, &cmd_waiters, &cmd_create,
+	&cmd_run, &cmd_restart, &cmd_check,   &cmd_doctor,
 };
 
 void print_version(FILE *out)
@@ -34,13 +27,15 @@ static void print_help(FILE *out)
 {
 	fputs("Usage: ipcctl COMMAND [options] [arguments]\n\n"
 	      "Inspects and manages the objects of an ipcfs mount.\n\n"
-	      "Commands:\n", out);
+	      "Commands:\n",
+	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\nOptions:\n"
 	      "  -h, --help     show this help; 'ipcctl COMMAND --help' for a command\n"
 	      "  -V, --version  show the version\n\n"
-	      "See ipcctl(1), and ipcfs(5) for the objects themselves.\n", out);
+	      "See ipcctl(1), and ipcfs(5) for the objects themselves.\n",
+	      out);
 }
 
 static const struct command *find_command(const char *name)

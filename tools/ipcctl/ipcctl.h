@@ -10,17 +10,17 @@
 #include "print/table.h"
 
 enum {
-	EXIT_USAGE	= 2,
-	EXIT_RUN_FAILED	= 125,	/* run: the next three as timeout(1), env(1), nohup(1) */
-	EXIT_NO_EXEC	= 126,
-	EXIT_NO_COMMAND	= 127,
+	EXIT_USAGE = 2,
+	EXIT_RUN_FAILED = 125, /* run: the next three as timeout(1), env(1), nohup(1) */
+	EXIT_NO_EXEC = 126,
+	EXIT_NO_COMMAND = 127,
 };
 
 /* One option: this table drives getopt_long and --help. Ends with code 0. */
 struct opt {
-	int code;		/* a letter, or from OPT_LONG on for one without a letter */
+	int code; /* a letter, or from OPT_LONG on for one without a letter */
 	const char *name;
-	const char *arg;	/* NULL: takes none */
+	const char *arg; /* NULL: takes none */
 	const char *help;
 };
 
@@ -28,27 +28,29 @@ enum { OPT_LONG = 256, OPT_NO_HEADINGS };
 
 struct command {
 	const char *name;
-	const char *args;			/* after the options, for the usage line */
-	const char *summary;			/* one line, for the list of commands */
-	const char *details;			/* for its own --help; may be NULL */
-	const struct opt *options;		/* its own; -h and -V are everybody's */
-	const struct column *columns;		/* what it prints; may be NULL */
+	const char *args;             /* after the options, for the usage line */
+	const char *summary;          /* one line, for the list of commands */
+	const char *details;          /* for its own --help; may be NULL */
+	const struct opt *options;    /* its own; -h and -V are everybody's */
+	const struct column *columns; /* what it prints; may be NULL */
 	size_t n_columns;
-	int usage_status;			/* exit status for a wrong command line */
-	bool options_first;			/* all after the first operand is not ours */
-	int (*run)(const struct command *cmd, int argc, char **argv);	/* the exit status */
+	int usage_status;   /* exit status for a wrong command line */
+	bool options_first; /* all after the first operand is not ours */
+	int (*run)(const struct command *cmd, int argc, char **argv); /* the exit status */
 };
 
 extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_create, cmd_run,
 	cmd_doctor, cmd_restart, cmd_check;
 
 /* Options common to all commands that print a table. */
-#define TABLE_OPTIONS \
-	{ 'J', "json", NULL, "JSON, with every column" }, \
-	{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" }, \
-	{ 'b', "bytes", NULL, "sizes in bytes" }, \
-	{ 'o', "output", "LIST", "print these columns, separated by commas" }, \
-	{ OPT_NO_HEADINGS, "noheadings", NULL, "print no headings" }
+#define TABLE_OPTIONS                                                                            \
+	{ 'J', "json", NULL, "JSON, with every column" },                                        \
+		{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" }, \
+		{ 'b', "bytes", NULL, "sizes in bytes" },                                        \
+		{ 'o', "output", "LIST", "print these columns, separated by commas" },           \
+	{                                                                                        \
+		OPT_NO_HEADINGS, "noheadings", NULL, "print no headings"                         \
+	}
 
 /* As getopt: an option's code (its argument in optarg), or -1. Mistakes, -h and -V end here. */
 int next_option(const struct command *cmd, int argc, char **argv);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FS_TYPE		"fuse.ipcfs"
+#define FS_TYPE "fuse.ipcfs"
 
 /* The kernel writes blanks, tabs, newlines and backslashes as \ooo; in place. */
 static void unescape(char *s)

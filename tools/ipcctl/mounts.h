@@ -6,8 +6,8 @@
 #include "util.h"
 
 struct mount {
-	unsigned int major, minor;	/* minor: its number in /sys/fs/fuse/connections */
-	char *root;			/* "/", or what part of it a bind mount shows */
+	unsigned int major, minor; /* minor: its number in /sys/fs/fuse/connections */
+	char *root;                /* "/", or what part of it a bind mount shows */
 	char *path;
 };
 

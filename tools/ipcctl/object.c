@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 /* A status is some hundred bytes; the limit only keeps a wrong file from filling memory. */
-#define STATUS_LIMIT	(1024 * 1024)
+#define STATUS_LIMIT (1024 * 1024)
 
 const struct ipc_type *type_of(const char *name)
 {
@@ -23,7 +23,7 @@ char *type_suffixes(void)
 {
 	struct buf b CLEANUP(buf_free) = { .data = NULL };
 
-	for (uint32_t id = 0; id < IPC_DIR; id++) {	/* (all objects are below) */
+	for (uint32_t id = 0; id < IPC_DIR; id++) { /* (all objects are below) */
 		const struct ipc_type *t = ipc_type_of(id);
 
 		if (!t)

@@ -11,40 +11,43 @@
 
 #include "object/type.h"
 
-const struct ipc_type *type_of(const char *name);	/* by the suffix; NULL for other names */
-char *type_suffixes(void);			/* all of them, for messages */
+const struct ipc_type *type_of(const char *name); /* by the suffix; NULL for other names */
+char *type_suffixes(void);                        /* all of them, for messages */
 
 /* `key: value` lines, as of a status file. */
 struct facts {
-	char *text;		/* the lines, cut into the strings below */
+	char *text; /* the lines, cut into the strings below */
 	struct fact {
 		const char *key, *value;
-	} *list;
+	} * list;
 	size_t n;
 };
 
-void facts_parse(struct facts *f, char *text);	/* takes TEXT */
+void facts_parse(struct facts *f, char *text); /* takes TEXT */
 int facts_read(int dirfd, const char *path, struct facts *ret);
-const char *facts_get(const struct facts *f, const char *key);		/* or NULL */
-uint64_t facts_number(const struct facts *f, const char *key);		/* or 0 */
+const char *facts_get(const struct facts *f, const char *key); /* or NULL */
+uint64_t facts_number(const struct facts *f, const char *key); /* or 0 */
 void facts_free(struct facts *f);
 
 enum target_kind {
 	TARGET_OBJECT,
-	TARGET_MOUNT,		/* the root of a mount */
-	TARGET_DIR,		/* a directory somewhere below it */
+	TARGET_MOUNT, /* the root of a mount */
+	TARGET_DIR,   /* a directory somewhere below it */
 };
 
 /* What a path on the command line means. */
 struct target {
 	enum target_kind kind;
-	const struct ipc_type *type;	/* NULL: no object */
-	char *name;		/* without time limit and trailing slashes */
-	char *inside;		/* TARGET_DIR: its path inside the mount, "sub/dir" */
-	int ctl;		/* the ctl directory, of the object or of the mount's root */
+	const struct ipc_type *type; /* NULL: no object */
+	char *name;                  /* without time limit and trailing slashes */
+	char *inside;                /* TARGET_DIR: its path inside the mount, "sub/dir" */
+	int ctl;                     /* the ctl directory, of the object or of the mount's root */
 };
 
-#define TARGET_INIT	{ .ctl = -1 }
+#define TARGET_INIT       \
+	{                 \
+		.ctl = -1 \
+	}
 
 /* -ENOENT: no such object; -ENOTTY: it is there, but on no ipcfs. */
 int target_open(const char *path, struct target *ret);

@@ -13,7 +13,7 @@ static const struct opt common_options[] = {
 	{ 0, NULL, NULL, NULL },
 };
 
-#define MAX_OPTIONS	20
+#define MAX_OPTIONS 20
 
 /* The letters and long options for getopt_long, from both tables. */
 struct getopt_tables {
@@ -55,7 +55,7 @@ int next_option(const struct command *cmd, int argc, char **argv)
 	case 'V':
 		print_version(stdout);
 		exit(EXIT_SUCCESS);
-	case '?':		/* getopt_long has said what is wrong */
+	case '?': /* getopt_long has said what is wrong */
 		fprintf(stderr, "Try 'ipcctl %s --help'.\n", cmd->name);
 		exit(cmd->usage_status);
 	}

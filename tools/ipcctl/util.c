@@ -190,7 +190,7 @@ char *printable(const char *s, bool raw)
 		size_t n = mbrtowc(&wc, s, left, &state);
 		bool keep = n <= left && iswprint(wc) && !(raw && (iswspace(wc) || wc == L'\\'));
 
-		if (n > left) {			/* no character here: one byte of none */
+		if (n > left) { /* no character here: one byte of none */
 			memset(&state, 0, sizeof(state));
 			n = 1;
 		}

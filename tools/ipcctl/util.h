@@ -19,10 +19,10 @@
 
 #include "object/number.h"
 
-#define CLEANUP(f)	__attribute__((cleanup(f)))
-#define PRINTF(f, a)	__attribute__((format(printf, f, a)))
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define NSEC_PER_SEC	INT64_C(1000000000)
+#define CLEANUP(f)    __attribute__((cleanup(f)))
+#define PRINTF(f, a)  __attribute__((format(printf, f, a)))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define NSEC_PER_SEC  INT64_C(1000000000)
 
 /* Always followed by a NUL that is not counted, once anything was added. */
 struct buf {
@@ -53,10 +53,10 @@ static inline void free_string(char **s)
 
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
-char *str(const char *fmt, ...) PRINTF(1, 2);	/* asprintf that never fails */
+char *str(const char *fmt, ...) PRINTF(1, 2); /* asprintf that never fails */
 
 bool ends_with(const char *s, const char *suffix);
-const char *base_name(const char *path);	/* after the last slash */
+const char *base_name(const char *path); /* after the last slash */
 
 /*
  * All that a file says, with O_NONBLOCK so that nothing here can wait for
@@ -75,11 +75,11 @@ static inline int parse_u64(const char *s, uint64_t *ret)
 	return number_count(s, strlen(s), ret);
 }
 
-bool is_number(const char *s);			/* by the grammar of JSON */
+bool is_number(const char *s); /* by the grammar of JSON */
 
-int64_t now_ns(void);				/* CLOCK_MONOTONIC */
+int64_t now_ns(void); /* CLOCK_MONOTONIC */
 
-char *format_bytes(uint64_t n);			/* "1.5 MiB" */
+char *format_bytes(uint64_t n); /* "1.5 MiB" */
 
 /*
  * Bytes of unknown origin for a terminal: what is printable in this locale
@@ -88,7 +88,7 @@ char *format_bytes(uint64_t n);			/* "1.5 MiB" */
  * split at blanks.
  */
 char *printable(const char *s, bool raw);
-size_t display_width(const char *s);		/* of a printable() string */
+size_t display_width(const char *s); /* of a printable() string */
 
 /* "ipcctl: WHAT: reason" to standard error; WHAT made printable. */
 void complain(const char *what, const char *fmt, ...) PRINTF(2, 3);

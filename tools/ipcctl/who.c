@@ -9,18 +9,18 @@
 #include "object.h"
 
 /* 100,000 waiters with long commands; a root file may be that long. */
-#define WHO_LIMIT	(256 * 1024 * 1024)
+#define WHO_LIMIT (256 * 1024 * 1024)
 
 const struct column who_columns[N_WHO] = {
-	[WHO_OBJECT]	= { "OBJECT", COLUMN_TEXT, 0, "what is waited for or held" },
-	[WHO_PID]	= { "PID", COLUMN_NUMBER, 0, "process id, as the daemon sees it" },
-	[WHO_START]	= { "START", COLUMN_NUMBER, COLUMN_EXTRA,
-			    "when the process started, in clock ticks since boot" },
-	[WHO_UID]	= { "UID", COLUMN_NUMBER, COLUMN_EXTRA, "user id" },
-	[WHO_USER]	= { "USER", COLUMN_TEXT, 0, "user name" },
-	[WHO_OPERATION]	= { "OPERATION", COLUMN_TEXT, 0, "what it waits for, or how it holds" },
-	[WHO_SECONDS]	= { "SECONDS", COLUMN_NUMBER, 0, "for how long" },
-	[WHO_COMMAND]	= { "COMMAND", COLUMN_TEXT, 0, "its command line" },
+	[WHO_OBJECT] = { "OBJECT", COLUMN_TEXT, 0, "what is waited for or held" },
+	[WHO_PID] = { "PID", COLUMN_NUMBER, 0, "process id, as the daemon sees it" },
+	[WHO_START] = { "START", COLUMN_NUMBER, COLUMN_EXTRA,
+			"when the process started, in clock ticks since boot" },
+	[WHO_UID] = { "UID", COLUMN_NUMBER, COLUMN_EXTRA, "user id" },
+	[WHO_USER] = { "USER", COLUMN_TEXT, 0, "user name" },
+	[WHO_OPERATION] = { "OPERATION", COLUMN_TEXT, 0, "what it waits for, or how it holds" },
+	[WHO_SECONDS] = { "SECONDS", COLUMN_NUMBER, 0, "for how long" },
+	[WHO_COMMAND] = { "COMMAND", COLUMN_TEXT, 0, "its command line" },
 };
 
 static char *user_name(const char *uid)
@@ -119,7 +119,8 @@ static int add_path(const char *path, const char *which, struct table *table)
 static int run_who(const struct command *cmd, int argc, char **argv)
 {
 	struct table table CLEANUP(table_free) = {
-		.columns = cmd->columns, .n_columns = cmd->n_columns,
+		.columns = cmd->columns,
+		.n_columns = cmd->n_columns,
 	};
 	struct table_options options = { .json = false };
 	struct mounts mounts CLEANUP(mounts_free) = { .n = 0 };

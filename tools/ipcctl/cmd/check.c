@@ -34,7 +34,8 @@ static int check_folder(int at, const char *name, const char *shown, struct chec
 		struct facts facts CLEANUP(facts_free) = { .n = 0 };
 		int r;
 
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || ends_with(e->d_name, ".ctl"))
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    ends_with(e->d_name, ".ctl"))
 			continue;
 		if (!type_of(e->d_name)) {
 			if (e->d_type == DT_DIR)
@@ -43,12 +44,12 @@ static int check_folder(int at, const char *name, const char *shown, struct chec
 		}
 		r = read_file_at(fd, status, 0, 1 << 20, &b);
 		if (r == -ENOENT)
-			continue;		/* removed meanwhile */
+			continue; /* removed meanwhile */
 		ret->objects++;
 		if (r < 0) {
 			ret->damaged++;
-			printf("%s: %s\n", text, r == -EIO ? "damaged; the daemon's log says why" :
-			       strerror(-r));
+			printf("%s: %s\n", text,
+			       r == -EIO ? "damaged; the daemon's log says why" : strerror(-r));
 			continue;
 		}
 		facts_parse(&facts, buf_steal(&b));
@@ -75,7 +76,8 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 	status = str("%s/.ctl/status", argv[optind]);
 	if (access(status, F_OK) == 0) {
 		if (repair) {
-			complain(argv[optind], "is mounted; unmount it first, then repair its state directory");
+			complain(argv[optind],
+				 "is mounted; unmount it first, then repair its state directory");
 			return EXIT_FAILURE;
 		}
 		r = check_folder(AT_FDCWD, argv[optind], argv[optind], &result);

@@ -14,10 +14,10 @@
 #include "object.h"
 
 struct new_object {
-	char *name;			/* without the trailing slash */
+	char *name; /* without the trailing slash */
 	const struct ipc_type *type;
 	bool two_way;
-	struct stat st;			/* to remove only what was made here */
+	struct stat st; /* to remove only what was made here */
 	mode_t mode;
 	bool has_mode;
 };
@@ -34,8 +34,9 @@ static int make(struct new_object *o)
 		return lstat(o->name, &o->st) < 0 ? -errno : 0;
 	}
 	/* A handle that only looks: nobody takes it for a reader or a writer. */
-	fd = open(o->name, O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC |
-		  O_NOCTTY, mode & 0666);
+	fd = open(o->name,
+		  O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+		  mode & 0666);
 	if (fd < 0)
 		return -errno;
 	return fstat(fd, &o->st) < 0 ? -errno : 0;
@@ -241,11 +242,10 @@ const struct command cmd_create = {
 	.name = "create",
 	.args = "NAME [KEY=VALUE]...",
 	.summary = "Creates an object with its settings, or nothing if one is refused",
-	.details =
-		"The keys are the settings in NAME.ctl/, and `value` of a sem, event or value.\n"
-		"NAME.pipe/ with a slash makes a two-way pipe.\n\n"
-		"  ipcctl create jobs.queue maxsize=100 framing=record\n"
-		"  ipcctl create gpu.sem value=3 bound=3\n",
+	.details = "The keys are the settings in NAME.ctl/, and `value` of a sem, event or value.\n"
+		   "NAME.pipe/ with a slash makes a two-way pipe.\n\n"
+		   "  ipcctl create jobs.queue maxsize=100 framing=record\n"
+		   "  ipcctl create gpu.sem value=3 bound=3\n",
 	.options = create_options,
 	.usage_status = EXIT_USAGE,
 	.run = run_create,

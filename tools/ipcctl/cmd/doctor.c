@@ -9,16 +9,16 @@
 enum { DOCTOR_RESULT, DOCTOR_CHECK, DOCTOR_FOUND, DOCTOR_CURE, N_DOCTOR };
 
 static const struct column doctor_columns[N_DOCTOR] = {
-	[DOCTOR_RESULT]	= { "RESULT", COLUMN_TEXT, 0, "ok, warn (works with limits) or fail" },
-	[DOCTOR_CHECK]	= { "CHECK", COLUMN_TEXT, 0, "what was checked" },
-	[DOCTOR_FOUND]	= { "FOUND", COLUMN_TEXT, 0, "what is there, and what that means" },
-	[DOCTOR_CURE]	= { "CURE", COLUMN_TEXT, COLUMN_BELOW, "what to do about it" },
+	[DOCTOR_RESULT] = { "RESULT", COLUMN_TEXT, 0, "ok, warn (works with limits) or fail" },
+	[DOCTOR_CHECK] = { "CHECK", COLUMN_TEXT, 0, "what was checked" },
+	[DOCTOR_FOUND] = { "FOUND", COLUMN_TEXT, 0, "what is there, and what that means" },
+	[DOCTOR_CURE] = { "CURE", COLUMN_TEXT, COLUMN_BELOW, "what to do about it" },
 };
 
 static const char *const verdicts[] = {
-	[VERDICT_OK]	= "ok",
-	[VERDICT_WARN]	= "warn",
-	[VERDICT_FAIL]	= "fail",
+	[VERDICT_OK] = "ok",
+	[VERDICT_WARN] = "warn",
+	[VERDICT_FAIL] = "fail",
 };
 
 void finding(struct table *t, enum verdict verdict, const char *check, char *found, char *cure)
@@ -83,9 +83,8 @@ const struct command cmd_doctor = {
 	.name = "doctor",
 	.args = "[MOUNT]",
 	.summary = "Checks what this machine offers to ipcfs, and its mounts",
-	.details =
-		"Changes nothing. It waits 2 seconds for a mount to answer.\n"
-		"Exit status: 0, or 1 if a check failed (warnings do not count).\n",
+	.details = "Changes nothing. It waits 2 seconds for a mount to answer.\n"
+		   "Exit status: 0, or 1 if a check failed (warnings do not count).\n",
 	.options = doctor_options,
 	.columns = doctor_columns,
 	.n_columns = N_DOCTOR,

@@ -25,14 +25,14 @@ enum {
 };
 
 static const struct column ls_columns[N_LS] = {
-	[LS_TYPE]	= { "TYPE", COLUMN_TEXT, 0, "queue, pipe, event, ..." },
-	[LS_NAME]	= { "NAME", COLUMN_TEXT, 0, "where it is" },
-	[LS_STATE]	= { "STATE", COLUMN_TEXT, 0, "what the size in ls -l means" },
-	[LS_SIZE]	= { "SIZE", COLUMN_NUMBER, COLUMN_EXTRA, "the size in ls -l" },
-	[LS_WAITERS]	= { "WAITERS", COLUMN_NUMBER, 0, "operations that are waiting" },
-	[LS_HOLDERS]	= { "HOLDERS", COLUMN_NUMBER, 0, "handles that hold a lock or lease" },
-	[LS_HANDLES]	= { "HANDLES", COLUMN_NUMBER, COLUMN_EXTRA, "open handles" },
-	[LS_MEMORY]	= { "MEMORY", COLUMN_BYTES, 0, "memory in use" },
+	[LS_TYPE] = { "TYPE", COLUMN_TEXT, 0, "queue, pipe, event, ..." },
+	[LS_NAME] = { "NAME", COLUMN_TEXT, 0, "where it is" },
+	[LS_STATE] = { "STATE", COLUMN_TEXT, 0, "what the size in ls -l means" },
+	[LS_SIZE] = { "SIZE", COLUMN_NUMBER, COLUMN_EXTRA, "the size in ls -l" },
+	[LS_WAITERS] = { "WAITERS", COLUMN_NUMBER, 0, "operations that are waiting" },
+	[LS_HOLDERS] = { "HOLDERS", COLUMN_NUMBER, 0, "handles that hold a lock or lease" },
+	[LS_HANDLES] = { "HANDLES", COLUMN_NUMBER, COLUMN_EXTRA, "open handles" },
+	[LS_MEMORY] = { "MEMORY", COLUMN_BYTES, 0, "memory in use" },
 };
 
 /* A number of the status as a cell: not known when the status has none. */
@@ -53,7 +53,7 @@ static void add_object(struct table *table, int dirfd, const char *name, const c
 	char **row;
 
 	if (r == -ENOENT && faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW))
-		return;				/* removed since the directory was read */
+		return; /* removed since the directory was read */
 	row = table_add(table);
 	row[LS_TYPE] = xstrdup(type->name);
 	row[LS_NAME] = xstrdup(shown);
@@ -118,7 +118,7 @@ static int list_entry(struct table *table, int dirfd, const char *name, const ch
 		complain(shown, "%s", strerror(-r));
 		return r;
 	}
-	if (type_of(name)) {	/* a directory too: the two-way pipe */
+	if (type_of(name)) { /* a directory too: the two-way pipe */
 		add_object(table, dirfd, name, shown, &st);
 		return 0;
 	}
@@ -143,8 +143,8 @@ static int list_directory(struct table *table, int dirfd, const char *shown)
 	if (r < 0)
 		complain(shown, "%s", strerror(-r));
 	for (size_t i = 0; i < n; i++) {
-		char *path CLEANUP(free_string) = str("%s%s%s", shown,
-						      ends_with(shown, "/") ? "" : "/", names[i]);
+		char *path CLEANUP(free_string) =
+			str("%s%s%s", shown, ends_with(shown, "/") ? "" : "/", names[i]);
 		int q = list_entry(table, dirfd, names[i], path);
 
 		if (q < 0)

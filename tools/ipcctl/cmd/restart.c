@@ -14,8 +14,8 @@
 #include "object.h"
 #include "doctor/probe.h"
 
-#define DEFAULT_LIMIT	(10 * NSEC_PER_SEC)
-#define DAEMON_NAME	"ipcfs"
+#define DEFAULT_LIMIT (10 * NSEC_PER_SEC)
+#define DAEMON_NAME   "ipcfs"
 
 struct daemon_status {
 	pid_t supervisor, worker;
@@ -61,8 +61,10 @@ static int signal_supervisor(const char *root, pid_t pid)
 	/* After pidfd_open: from here on the number cannot become another process. */
 	if (fd < 0 || read_file_at(AT_FDCWD, path, 0, 64, &comm) < 0 ||
 	    strncmp(comm.data, DAEMON_NAME, strlen(DAEMON_NAME))) {
-		complain(root, "process %d is not its supervisor here; is the daemon in another "
-			 "pid namespace?", (int)pid);
+		complain(root,
+			 "process %d is not its supervisor here; is the daemon in another "
+			 "pid namespace?",
+			 (int)pid);
 		return -ESRCH;
 	}
 	if (syscall(SYS_pidfd_send_signal, fd, SIGHUP, NULL, 0) < 0) {

@@ -19,19 +19,19 @@
 #include "ipcctl.h"
 #include "object.h"
 
-#define FOR_EVER	INT64_C(-1)
-#define NAMED_HOLDERS	10	/* more would hide the message */
+#define FOR_EVER      INT64_C(-1)
+#define NAMED_HOLDERS 10 /* more would hide the message */
 
 struct run_options {
 	const char *name;
-	int64_t limit_ns;	/* FOR_EVER; 0: do not wait */
-	int operation;		/* LOCK_EX or LOCK_SH */
+	int64_t limit_ns; /* FOR_EVER; 0: do not wait */
+	int operation;    /* LOCK_EX or LOCK_SH */
 	int conflict_status;
 };
 
 static void on_alarm(int sig)
 {
-	(void)sig;		/* only to end flock() with EINTR */
+	(void)sig; /* only to end flock() with EINTR */
 }
 
 /*
@@ -46,7 +46,7 @@ static void set_alarm(int64_t ns)
 	t.it_value.tv_sec = ns / NSEC_PER_SEC;
 	t.it_value.tv_usec = ns % NSEC_PER_SEC / 1000;
 	if (ns && !t.it_value.tv_sec && !t.it_value.tv_usec)
-		t.it_value.tv_usec = 1;		/* 0 would switch it off */
+		t.it_value.tv_usec = 1; /* 0 would switch it off */
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &t, NULL);
 }
@@ -106,8 +106,8 @@ static int take(int fd, const struct run_options *o, int64_t end)
 
 static void print_holder(char *const row[])
 {
-	char *command CLEANUP(free_string) = printable(row[WHO_COMMAND] ? row[WHO_COMMAND] : "?",
-						       false);
+	char *command CLEANUP(free_string) =
+		printable(row[WHO_COMMAND] ? row[WHO_COMMAND] : "?", false);
 
 	fprintf(stderr, "  pid %s (%s), user %s, for %s s\n", row[WHO_PID] ? row[WHO_PID] : "?",
 		command, row[WHO_USER] ? row[WHO_USER] : "?",
@@ -124,9 +124,9 @@ static void complain_taken(const struct run_options *o)
 {
 	struct target t CLEANUP(target_close) = TARGET_INIT;
 	struct table holders CLEANUP(table_free) = { .columns = who_columns, .n_columns = N_WHO };
-	char *after CLEANUP(free_string) = o->limit_ns > 0 ?
-		str("not free after %.9g s", (double)o->limit_ns / NSEC_PER_SEC) :
-		xstrdup("not free");
+	char *after CLEANUP(free_string) =
+		o->limit_ns > 0 ? str("not free after %.9g s", (double)o->limit_ns / NSEC_PER_SEC) :
+				  xstrdup("not free");
 
 	if (target_open(o->name, &t) < 0 || who_read(&t, "holders", &holders) < 0) {
 		complain(o->name, "%s", after);
@@ -134,8 +134,9 @@ static void complain_taken(const struct run_options *o)
 	}
 	if (!holders.n_rows) {
 		complain(o->name, "%s; nobody is borrowing it now: %s", after,
-			 has_permits(t.type) ? "its permits were taken by reading, or never given" :
-			 "it was taken by reading, or has just been given back");
+			 has_permits(t.type) ?
+				 "its permits were taken by reading, or never given" :
+				 "it was taken by reading, or has just been given back");
 		return;
 	}
 	complain(o->name, "%s; held by", after);
@@ -150,8 +151,8 @@ struct old_signals {
 	struct sigaction interrupt, quit, child;
 };
 
-static void __attribute__((noreturn)) become(char **command, const struct old_signals *old,
-					      pid_t parent)
+static void __attribute__((noreturn))
+become(char **command, const struct old_signals *old, pid_t parent)
 {
 	int saved;
 
@@ -159,7 +160,7 @@ static void __attribute__((noreturn)) become(char **command, const struct old_si
 	sigaction(SIGQUIT, &old->quit, NULL);
 	sigaction(SIGCHLD, &old->child, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)		/* died before prctl: nobody will tell us */
+	if (getppid() != parent) /* died before prctl: nobody will tell us */
 		_exit(128 + SIGTERM);
 	execvp(command[0], command);
 	saved = errno;
@@ -227,7 +228,9 @@ static int take_and_run(const struct run_options *o, char **command)
 static int run_run(const struct command *cmd, int argc, char **argv)
 {
 	struct run_options o = {
-		.limit_ns = FOR_EVER, .operation = LOCK_EX, .conflict_status = EXIT_FAILURE,
+		.limit_ns = FOR_EVER,
+		.operation = LOCK_EX,
+		.conflict_status = EXIT_FAILURE,
 	};
 	uint64_t status;
 	int c;

@@ -10,9 +10,9 @@
 enum { SHOW_KEY, SHOW_VALUE, SHOW_KIND, N_SHOW };
 
 static const struct column show_columns[N_SHOW] = {
-	[SHOW_KEY]	= { "KEY", COLUMN_TEXT, 0, "its name, as in NAME.ctl/" },
-	[SHOW_VALUE]	= { "VALUE", COLUMN_TEXT, 0, "its current value" },
-	[SHOW_KIND]	= { "KIND", COLUMN_TEXT, 0, "setting (writing changes it) or fact" },
+	[SHOW_KEY] = { "KEY", COLUMN_TEXT, 0, "its name, as in NAME.ctl/" },
+	[SHOW_VALUE] = { "VALUE", COLUMN_TEXT, 0, "its current value" },
+	[SHOW_KIND] = { "KIND", COLUMN_TEXT, 0, "setting (writing changes it) or fact" },
 };
 
 static bool writable(int dirfd, const char *path)

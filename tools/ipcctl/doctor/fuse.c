@@ -35,7 +35,8 @@ static char *find_program(const char *program)
 {
 	const char *env = getenv("PATH");
 	char *path CLEANUP(free_string) = str("%s:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:"
-					      "/usr/sbin:/sbin", env ? env : "");
+					      "/usr/sbin:/sbin",
+					      env ? env : "");
 	char *save = NULL;
 
 	for (char *dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
@@ -62,15 +63,18 @@ static void check_fusermount(struct table *t)
 		return;
 	}
 	if (st.st_uid || !(st.st_mode & S_ISUID))
-		finding(t, bad, "fusermount3", str("%s is not setuid root: only root can mount",
-			path), str("chown root %s && chmod u+s %s (as root)", path, path));
+		finding(t, bad, "fusermount3",
+			str("%s is not setuid root: only root can mount", path),
+			str("chown root %s && chmod u+s %s (as root)", path, path));
 	else if (vfs.f_flag & ST_NOSUID)
 		finding(t, bad, "fusermount3", str("%s is on a file system mounted nosuid", path),
 			xstrdup("mount that without nosuid, or mount as root"));
 	else if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-		finding(t, bad, "fusermount3", xstrdup("does not work here: this session was started "
-			"with no_new_privs"), xstrdup("start the daemon outside of it (a "
-			"service's NoNewPrivileges=, a sandbox)"));
+		finding(t, bad, "fusermount3",
+			xstrdup("does not work here: this session was started "
+				"with no_new_privs"),
+			xstrdup("start the daemon outside of it (a "
+				"service's NoNewPrivileges=, a sandbox)"));
 	else
 		finding(t, VERDICT_OK, "fusermount3", str("%s, setuid root", path), NULL);
 }
@@ -109,15 +113,21 @@ static void check_config(struct table *t)
 	int r = read_file_at(AT_FDCWD, "/etc/fuse.conf", 0, 1024 * 1024, &b);
 
 	if (r >= 0 && has_line(b.data, "user_allow_other"))
-		finding(t, VERDICT_OK, "user_allow_other", xstrdup("set in /etc/fuse.conf: users "
-			"may mount with -o allow_other"), NULL);
+		finding(t, VERDICT_OK, "user_allow_other",
+			xstrdup("set in /etc/fuse.conf: users "
+				"may mount with -o allow_other"),
+			NULL);
 	else if (!geteuid())
-		finding(t, VERDICT_OK, "user_allow_other", xstrdup("not set in /etc/fuse.conf; "
-			"root may mount with -o allow_other anyway"), NULL);
+		finding(t, VERDICT_OK, "user_allow_other",
+			xstrdup("not set in /etc/fuse.conf; "
+				"root may mount with -o allow_other anyway"),
+			NULL);
 	else
-		finding(t, VERDICT_WARN, "user_allow_other", str("%s: only root may mount with "
-			"-o allow_other, for several users", r == -EACCES ?
-			"/etc/fuse.conf cannot be read" : "not set in /etc/fuse.conf"),
+		finding(t, VERDICT_WARN, "user_allow_other",
+			str("%s: only root may mount with "
+			    "-o allow_other, for several users",
+			    r == -EACCES ? "/etc/fuse.conf cannot be read" :
+					   "not set in /etc/fuse.conf"),
 			xstrdup("echo user_allow_other >> /etc/fuse.conf (as root)"));
 }
 
@@ -134,11 +144,14 @@ static void check_library(struct table *t)
 		/* ISO C has no cast from an object's pointer to a function's. */
 		*(void **)&version = dlsym(lib, "fuse_pkgversion");
 		if (dlsym(lib, "fuse_session_custom_io"))
-			finding(t, VERDICT_OK, "libfuse", str("%s, version %s", names[i],
-				version ? version() : "unknown"), NULL);
+			finding(t, VERDICT_OK, "libfuse",
+				str("%s, version %s", names[i], version ? version() : "unknown"),
+				NULL);
 		else
-			finding(t, VERDICT_FAIL, "libfuse", str("%s, version %s, is too old: ipcfs cannot "
-				"start", names[i], version ? version() : "unknown"),
+			finding(t, VERDICT_FAIL, "libfuse",
+				str("%s, version %s, is too old: ipcfs cannot "
+				    "start",
+				    names[i], version ? version() : "unknown"),
 				xstrdup("install libfuse 3.13 or newer"));
 		dlclose(lib);
 		return;

@@ -19,20 +19,27 @@ static bool at_least(unsigned int major, unsigned int minor, const unsigned int 
 static void check_features(struct table *t, const unsigned int have[2])
 {
 	if (at_least(5, 2, have))
-		finding(t, VERDICT_OK, "FOPEN_STREAM", xstrdup("a waiting read does not delay "
-			"writes on the same descriptor"), NULL);
+		finding(t, VERDICT_OK, "FOPEN_STREAM",
+			xstrdup("a waiting read does not delay "
+				"writes on the same descriptor"),
+			NULL);
 	else
-		finding(t, VERDICT_FAIL, "FOPEN_STREAM", xstrdup("new in Linux 5.2: on this "
-			"kernel a waiting read delays every write on its descriptor"),
+		finding(t, VERDICT_FAIL, "FOPEN_STREAM",
+			xstrdup("new in Linux 5.2: on this "
+				"kernel a waiting read delays every write on its descriptor"),
 			xstrdup("use a newer kernel (5.2 or, better, 6.9), or open read-only and "
 				"write-only handles"));
 	if (at_least(6, 9, have))
-		finding(t, VERDICT_OK, "FUSE_NOTIFY_RESEND", xstrdup("waits continue when the daemon "
-			"is restarted"), NULL);
+		finding(t, VERDICT_OK, "FUSE_NOTIFY_RESEND",
+			xstrdup("waits continue when the daemon "
+				"is restarted"),
+			NULL);
 	else
-		finding(t, VERDICT_WARN, "FUSE_NOTIFY_RESEND", xstrdup("new in Linux 6.9: on "
-			"this kernel a restart of the daemon ends every wait with an error; the "
-			"objects stay"), xstrdup("use Linux 6.9 or newer"));
+		finding(t, VERDICT_WARN, "FUSE_NOTIFY_RESEND",
+			xstrdup("new in Linux 6.9: on "
+				"this kernel a restart of the daemon ends every wait with an error; the "
+				"objects stay"),
+			xstrdup("use Linux 6.9 or newer"));
 }
 
 static void check_timeout(struct table *t, const char *name)
@@ -51,8 +58,10 @@ static void check_timeout(struct table *t, const char *name)
 	if (!strcmp(b.data, "0"))
 		finding(t, VERDICT_OK, name, xstrdup("0: requests may wait without limit"), NULL);
 	else
-		finding(t, VERDICT_WARN, name, str("%s: the kernel aborts a whole mount if one "
-			"wait takes longer than %s s", b.data, b.data),
+		finding(t, VERDICT_WARN, name,
+			str("%s: the kernel aborts a whole mount if one "
+			    "wait takes longer than %s s",
+			    b.data, b.data),
 			str("sysctl fs.fuse.%s=0, before mounting", name));
 }
 
@@ -63,8 +72,8 @@ void doctor_kernel(struct table *t)
 
 	uname(&u);
 	if (sscanf(u.release, "%u.%u", &have[0], &have[1]) != 2)
-		finding(t, VERDICT_WARN, "kernel", str("%s %s: unknown version", u.sysname,
-			u.release), NULL);
+		finding(t, VERDICT_WARN, "kernel",
+			str("%s %s: unknown version", u.sysname, u.release), NULL);
 	else
 		finding(t, at_least(5, 2, have) ? VERDICT_OK : VERDICT_FAIL, "kernel",
 			str("%s %s %s", u.sysname, u.release, u.machine), NULL);

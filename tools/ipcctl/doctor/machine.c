@@ -11,16 +11,17 @@
 
 #include "base/logind.h"
 
-#define SHM		"/dev/shm"
-#define MANY_FILES	4096		/* the hard limit that old systems gave */
-#define USUAL_MAPS	65530		/* the kernel's default */
+#define SHM        "/dev/shm"
+#define MANY_FILES 4096  /* the hard limit that old systems gave */
+#define USUAL_MAPS 65530 /* the kernel's default */
 
 static char *shm_cure(uint64_t need)
 {
 	unsigned long long mib = (need + (1 << 20) - 1) >> 20;
 
 	return str("mount -o remount,size=%lluM " SHM " (as root); docker run --shm-size=%llum; or "
-		   "mount ipcfs with a smaller -o memory=", mib, mib);
+		   "mount ipcfs with a smaller -o memory=",
+		   mib, mib);
 }
 
 static int temporary_file(const char *dir)
@@ -58,8 +59,10 @@ void check_allocation(struct table *t, const char *dir)
 		finding(t, VERDICT_FAIL, check, str("cannot be shared: mmap: %s", strerror(errno)),
 			xstrdup("mount ipcfs with -o state=DIR on another file system"));
 	else if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0)
-		finding(t, VERDICT_WARN, check, str("return no memory until they are removed "
-			"(punching a hole: %s)", strerror(errno)),
+		finding(t, VERDICT_WARN, check,
+			str("return no memory until they are removed "
+			    "(punching a hole: %s)",
+			    strerror(errno)),
 			xstrdup("mount ipcfs with -o state=DIR on tmpfs, ext4, xfs or btrfs"));
 	else
 		finding(t, VERDICT_OK, check, xstrdup("can be allocated, shared and freed"), NULL);
@@ -72,13 +75,16 @@ static void check_logout(struct table *t)
 	const struct passwd *pw = getpwuid(geteuid());
 
 	if (logind_removes("", geteuid(), pw ? pw->pw_name : NULL))
-		finding(t, VERDICT_WARN, "RemoveIPC", xstrdup("systemd-logind removes what you have in "
-			SHM " at your last logout: mounts that continue after that lose their objects"),
+		finding(t, VERDICT_WARN, "RemoveIPC",
+			xstrdup("systemd-logind removes what you have in " SHM
+				" at your last logout: mounts that continue after that lose their objects"),
 			xstrdup("loginctl enable-linger; or RemoveIPC=no in /etc/systemd/logind.conf "
 				"(as root); or mount with -o state=DIR elsewhere"));
 	else
-		finding(t, VERDICT_OK, "RemoveIPC", xstrdup("your objects in " SHM " survive your "
-			"logout"), NULL);
+		finding(t, VERDICT_OK, "RemoveIPC",
+			xstrdup("your objects in " SHM " survive your "
+				"logout"),
+			NULL);
 }
 
 static void check_shm(struct table *t)
@@ -91,8 +97,10 @@ static void check_shm(struct table *t)
 	uint64_t total, left;
 
 	if (statfs(SHM, &fs) < 0) {
-		finding(t, VERDICT_FAIL, SHM, xstrdup(strerror(errno)), xstrdup("mount -t tmpfs "
-			"-o mode=1777 tmpfs " SHM " (as root), or mount ipcfs with -o state=DIR"));
+		finding(t, VERDICT_FAIL, SHM, xstrdup(strerror(errno)),
+			xstrdup("mount -t tmpfs "
+				"-o mode=1777 tmpfs " SHM
+				" (as root), or mount ipcfs with -o state=DIR"));
 		return;
 	}
 	total = (uint64_t)fs.f_blocks * fs.f_bsize;
@@ -100,22 +108,30 @@ static void check_shm(struct table *t)
 	size = format_bytes(total);
 	available = format_bytes(left);
 	if ((unsigned long)fs.f_type != TMPFS_MAGIC)
-		finding(t, VERDICT_WARN, SHM, xstrdup("is not a tmpfs: objects are slow and wear out the "
-			"disk"), xstrdup("mount -t tmpfs -o mode=1777 tmpfs " SHM " (as root)"));
+		finding(t, VERDICT_WARN, SHM,
+			xstrdup("is not a tmpfs: objects are slow and wear out the "
+				"disk"),
+			xstrdup("mount -t tmpfs -o mode=1777 tmpfs " SHM " (as root)"));
 	else if (access(SHM, W_OK | X_OK) < 0)
 		finding(t, VERDICT_FAIL, SHM, xstrdup("you may not write there"),
 			xstrdup("chmod 1777 " SHM " (as root), or mount with -o state=DIR"));
 	else if (total < memory / 4)
-		finding(t, VERDICT_WARN, SHM, str("%s, less than a quarter of the memory (%s), "
-			"ipcfs's default limit: it fills up before that is reached", size, quarter),
+		finding(t, VERDICT_WARN, SHM,
+			str("%s, less than a quarter of the memory (%s), "
+			    "ipcfs's default limit: it fills up before that is reached",
+			    size, quarter),
 			shm_cure(memory / 4));
 	else if (left < memory / 4)
-		finding(t, VERDICT_WARN, SHM, str("%s free of %s, less than a quarter of the "
-			"memory (%s), ipcfs's default limit: it may fill up before that", available, size, quarter),
+		finding(t, VERDICT_WARN, SHM,
+			str("%s free of %s, less than a quarter of the "
+			    "memory (%s), ipcfs's default limit: it may fill up before that",
+			    available, size, quarter),
 			xstrdup("find out what fills it: du -sh " SHM "/*"));
 	else
-		finding(t, VERDICT_OK, SHM, str("%s free of %s; ipcfs uses at most %s by default",
-			available, size, quarter), NULL);
+		finding(t, VERDICT_OK, SHM,
+			str("%s free of %s; ipcfs uses at most %s by default", available, size,
+			    quarter),
+			NULL);
 }
 
 static void check_files(struct table *t)
@@ -126,13 +142,14 @@ static void check_files(struct table *t)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	found = limit.rlim_max == RLIM_INFINITY ?
-		str("%llu, and no maximum", (unsigned long long)limit.rlim_cur) :
-		str("%llu, at most %llu", (unsigned long long)limit.rlim_cur,
-		    (unsigned long long)limit.rlim_max);
+			str("%llu, and no maximum", (unsigned long long)limit.rlim_cur) :
+			str("%llu, at most %llu", (unsigned long long)limit.rlim_cur,
+			    (unsigned long long)limit.rlim_max);
 	if (limit.rlim_max < MANY_FILES)
-		finding(t, VERDICT_WARN, "RLIMIT_NOFILE", found, xstrdup("each array in use needs one, "
-			"and so does each process that holds with scope=process: raise `nofile` in "
-			"/etc/security/limits.conf, or LimitNOFILE= of the service"));
+		finding(t, VERDICT_WARN, "RLIMIT_NOFILE", found,
+			xstrdup("each array in use needs one, "
+				"and so does each process that holds with scope=process: raise `nofile` in "
+				"/etc/security/limits.conf, or LimitNOFILE= of the service"));
 	else
 		finding(t, VERDICT_OK, "RLIMIT_NOFILE", found, NULL);
 }
@@ -149,12 +166,17 @@ static void check_maps(struct table *t)
 	}
 	b.data[strcspn(b.data, "\n")] = '\0';
 	if (!parse_u64(b.data, &n) && n < USUAL_MAPS)
-		finding(t, VERDICT_WARN, "vm.max_map_count", str("%s: fewer objects than that "
-			"can be in use at a time", b.data),
+		finding(t, VERDICT_WARN, "vm.max_map_count",
+			str("%s: fewer objects than that "
+			    "can be in use at a time",
+			    b.data),
 			str("sysctl vm.max_map_count=%d (as root)", USUAL_MAPS));
 	else
-		finding(t, VERDICT_OK, "vm.max_map_count", str("%s: about as many objects can be "
-			"in use at a time", b.data), NULL);
+		finding(t, VERDICT_OK, "vm.max_map_count",
+			str("%s: about as many objects can be "
+			    "in use at a time",
+			    b.data),
+			NULL);
 }
 
 void doctor_machine(struct table *t)

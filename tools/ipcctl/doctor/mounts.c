@@ -8,7 +8,7 @@
 #include "object.h"
 #include "doctor/probe.h"
 
-#define LIMIT	(2 * NSEC_PER_SEC)
+#define LIMIT (2 * NSEC_PER_SEC)
 
 static char *or_unknown(const struct facts *f, const char *key)
 {
@@ -30,8 +30,11 @@ static void found_alive(struct table *t, const char *check, struct buf *status, 
 	worker = or_unknown(&f, "worker");
 	objects = or_unknown(&f, "objects");
 	state = facts_get(&f, "state");
-	finding(t, VERDICT_OK, check, str("answers after %.1f ms: version %s, worker %s, "
-		"%s objects", took / 1e6, version, worker, objects), NULL);
+	finding(t, VERDICT_OK, check,
+		str("answers after %.1f ms: version %s, worker %s, "
+		    "%s objects",
+		    took / 1e6, version, worker, objects),
+		NULL);
 	if (state && access(state, W_OK | X_OK) == 0)
 		check_allocation(t, state);
 }
@@ -82,11 +85,12 @@ static void check_mount(struct table *t, const struct mount *m)
 	case -ECONNABORTED:
 		finding(t, VERDICT_FAIL, check, xstrdup("dead: no daemon serves it"),
 			str("ipcfs %s (replaces it and keeps the objects), or "
-			    "fusermount3 -u %s", arg, arg));
+			    "fusermount3 -u %s",
+			    arg, arg));
 		break;
 	case -ETIMEDOUT:
-		finding(t, VERDICT_FAIL, check, str("no answer within %d s",
-			(int)(LIMIT / NSEC_PER_SEC)),
+		finding(t, VERDICT_FAIL, check,
+			str("no answer within %d s", (int)(LIMIT / NSEC_PER_SEC)),
 			str("check whether its processes are stopped (SIGCONT); as a last resort, "
 			    "which ends every wait: echo 1 > /sys/fs/fuse/connections/%u/abort",
 			    m->minor));
@@ -110,7 +114,8 @@ static bool is_path_of(const struct mount *m, const char *path)
 	for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--)
 		name[n - 1] = '\0';
 	full = cwd ? str("%s/%s", strcmp(cwd, "/") ? cwd : "",
-			 strncmp(name, "./", 2) ? name : name + 2) : xstrdup(name);
+			 strncmp(name, "./", 2) ? name : name + 2) :
+		     xstrdup(name);
 	return !strcmp(m->path, full) || (!strcmp(name, ".") && cwd && !strcmp(m->path, cwd));
 }
 

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define PROBE_LIMIT	(64 * 1024)	/* what fits into a pipe: the child never waits for us */
+#define PROBE_LIMIT (64 * 1024) /* what fits into a pipe: the child never waits for us */
 
 /* Milliseconds until END, rounded up, for poll(). */
 static int left_ms(int64_t end)

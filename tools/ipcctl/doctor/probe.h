@@ -14,6 +14,6 @@ int probe_read(const char *path, int64_t limit_ns, struct buf *ret);
 /* Waits until a process has ended: 0, -ETIMEDOUT, or another negative errno. */
 int probe_wait_pidfd(int pidfd, int64_t limit_ns);
 
-int probe_pidfd_open(pid_t pid);	/* or a negative errno */
+int probe_pidfd_open(pid_t pid); /* or a negative errno */
 
 #endif

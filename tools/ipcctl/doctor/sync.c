@@ -13,7 +13,7 @@
 
 #include "doctor/probe.h"
 
-#define LIMIT	(2 * NSEC_PER_SEC)
+#define LIMIT (2 * NSEC_PER_SEC)
 
 static long futex(uint32_t *word, int op, uint32_t value)
 {
@@ -45,21 +45,26 @@ static int try_futex(uint32_t *word)
 		kill(pid, SIGKILL);
 	if (status == -1)
 		waitpid(pid, &status, 0);
-	return woken > 0 ? 0 : WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EINVAL;
+	return woken > 0                                ? 0 :
+	       WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) :
+							  EINVAL;
 }
 
 static void check_futex(struct table *t)
 {
-	void *word = mmap(NULL, sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			  -1, 0);
+	void *word = mmap(NULL, sizeof(uint32_t), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int r = word == MAP_FAILED ? errno : try_futex(word);
 
 	if (r)
-		finding(t, VERDICT_FAIL, "futex", str("does not work between processes (%s): programs "
-			"that attach directly could not wait", strerror(r)),
+		finding(t, VERDICT_FAIL, "futex",
+			str("does not work between processes (%s): programs "
+			    "that attach directly could not wait",
+			    strerror(r)),
 			xstrdup("emulators and some sandboxes lack futex(2): run on a Linux kernel"));
 	else
-		finding(t, VERDICT_OK, "futex", xstrdup("wakes a sleeper in another process"), NULL);
+		finding(t, VERDICT_OK, "futex", xstrdup("wakes a sleeper in another process"),
+			NULL);
 	if (word != MAP_FAILED)
 		munmap(word, sizeof(uint32_t));
 }
@@ -82,8 +87,10 @@ static void check_pidfd(struct table *t)
 	int r = fd < 0 ? -fd : syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 ? errno : 0;
 
 	if (r)
-		finding(t, VERDICT_WARN, "pidfd", str("%s: scope=process, ipcctl restart and recovery "
-			"from the supervisor's death do not work", strerror(r)),
+		finding(t, VERDICT_WARN, "pidfd",
+			str("%s: scope=process, ipcctl restart and recovery "
+			    "from the supervisor's death do not work",
+			    strerror(r)),
 			xstrdup("use Linux 5.3 or newer; a sandbox must allow pidfd_open(2)"));
 	else
 		finding(t, VERDICT_OK, "pidfd", xstrdup("the end of a process is noticed"), NULL);
@@ -98,12 +105,15 @@ static bool hides_processes(void)
 static void check_proc(struct table *t)
 {
 	if (access("/proc/self/status", R_OK) < 0)
-		finding(t, VERDICT_FAIL, "/proc", str("%s: clients' process ids are unknown, and a "
-			"process that died inside an object is noticed late", strerror(errno)),
+		finding(t, VERDICT_FAIL, "/proc",
+			str("%s: clients' process ids are unknown, and a "
+			    "process that died inside an object is noticed late",
+			    strerror(errno)),
 			xstrdup("mount -t proc proc /proc (as root)"));
 	else if (hides_processes())
-		finding(t, VERDICT_WARN, "/proc", xstrdup("hides other users' processes: waiters and "
-			"holders are shown without their commands"),
+		finding(t, VERDICT_WARN, "/proc",
+			xstrdup("hides other users' processes: waiters and "
+				"holders are shown without their commands"),
 			xstrdup("mount /proc without hidepid=, or run ipcfs as root"));
 	else
 		finding(t, VERDICT_OK, "/proc", xstrdup("shows all processes"), NULL);

@@ -12,15 +12,18 @@
 struct json {
 	FILE *out;
 	unsigned int depth;
-	bool first;		/* nothing yet inside the innermost bracket */
+	bool first; /* nothing yet inside the innermost bracket */
 };
 
-#define JSON_INIT(f)	{ .out = (f), .first = true }
+#define JSON_INIT(f)                      \
+	{                                 \
+		.out = (f), .first = true \
+	}
 
 /* KEY is NULL inside an array and for the outermost value. */
 void json_open(struct json *j, const char *key, char bracket);
 void json_close(struct json *j, char bracket);
-void json_string(struct json *j, const char *key, const char *s);	/* NULL: null */
+void json_string(struct json *j, const char *key, const char *s); /* NULL: null */
 /* A number where S is one by JSON's grammar, else a string; NULL: null. */
 void json_value(struct json *j, const char *key, const char *s);
 void json_bool(struct json *j, const char *key, bool b);

@@ -69,7 +69,7 @@ static size_t shown_columns(const struct table *t, const struct table_options *o
 	return n;
 }
 
-#define NAME_SIZE	32
+#define NAME_SIZE 32
 
 static void lower_name(const struct column *col, char ret[NAME_SIZE])
 {
@@ -110,7 +110,7 @@ static char *cell_text(const struct column *col, const char *cell, const struct 
 	uint64_t n;
 
 	if (!cell || (!*cell && !(col->flags & COLUMN_BELOW)))
-		return xstrdup("-");	/* never nothing, so that columns can be counted */
+		return xstrdup("-"); /* never nothing, so that columns can be counted */
 	if (col->kind == COLUMN_BYTES && !o->raw && !o->bytes && !parse_u64(cell, &n))
 		return format_bytes(n);
 	return printable(cell, o->raw);

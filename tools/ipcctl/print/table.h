@@ -14,34 +14,34 @@
 
 enum column_kind {
 	COLUMN_TEXT,
-	COLUMN_NUMBER,		/* aligned right; a number in JSON */
-	COLUMN_BYTES,		/* a number, in text as 1.5 MiB unless --bytes */
+	COLUMN_NUMBER, /* aligned right; a number in JSON */
+	COLUMN_BYTES,  /* a number, in text as 1.5 MiB unless --bytes */
 };
 
 enum {
-	COLUMN_EXTRA	= 1 << 0,	/* in text only when asked for by -o */
-	COLUMN_BELOW	= 1 << 1,	/* in text on a line of its own, if not empty */
+	COLUMN_EXTRA = 1 << 0, /* in text only when asked for by -o */
+	COLUMN_BELOW = 1 << 1, /* in text on a line of its own, if not empty */
 };
 
 struct column {
-	const char *name;	/* upper case; JSON has it in lower case */
+	const char *name; /* upper case; JSON has it in lower case */
 	enum column_kind kind;
 	unsigned int flags;
 	const char *help;
 };
 
-#define TABLE_MAX_COLUMNS	16
+#define TABLE_MAX_COLUMNS 16
 
 struct table_options {
 	bool json, raw, bytes, no_headings;
-	size_t n_chosen;			/* 0: the default columns */
+	size_t n_chosen; /* 0: the default columns */
 	size_t chosen[TABLE_MAX_COLUMNS];
 };
 
 struct table {
 	const struct column *columns;
 	size_t n_columns;
-	char **cells;		/* row after row, each owned; NULL is "not known" */
+	char **cells; /* row after row, each owned; NULL is "not known" */
 	size_t n_rows, size;
 };
 

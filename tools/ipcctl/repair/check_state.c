@@ -22,7 +22,7 @@
 #include "object/type.h"
 #include "util.h"
 
-struct item {				/* a node of the namespace */
+struct item { /* a node of the namespace */
 	uint64_t id, parent;
 	uint32_t type, mode, uid, gid;
 	ref_t ref;
@@ -30,9 +30,9 @@ struct item {				/* a node of the namespace */
 };
 
 struct state {
-	int dir, objects;		/* the directory is locked while we look */
+	int dir, objects; /* the directory is locked while we look */
 	bool repair;
-	struct item *items;		/* by id */
+	struct item *items; /* by id */
 	size_t n;
 	uint64_t memory_limit;
 	struct ipc_env env;
@@ -71,11 +71,11 @@ static int map(struct state *s, int dir, const char *name, bool private, struct 
 		r = make_private(ret, fd);
 	if (r < 0)
 		return r;
-	ret->h->m.lock = 0;		/* nobody runs who could have it */
-	damage_unmark(ret);		/* we look ourselves */
+	ret->h->m.lock = 0; /* nobody runs who could have it */
+	damage_unmark(ret); /* we look ourselves */
 	r = obj_lock(ret, 0);
 	if (r < 0 && ret->damage)
-		return 0;		/* ipc_check() says why */
+		return 0; /* ipc_check() says why */
 	if (r < 0)
 		obj_unmap(ret);
 	return r;
@@ -92,7 +92,8 @@ static const char *map_error(int r)
 {
 	return r == -ENOENT ? "its file is missing" :
 	       r == -EPROTO ? "its file was made by another version of ipcfs" :
-	       r == -EIO ? "its file has no valid header, or was truncated" : strerror(-r);
+	       r == -EIO    ? "its file has no valid header, or was truncated" :
+			      strerror(-r);
 }
 
 /* ---- the namespace ---- */
@@ -143,8 +144,14 @@ static void collect(struct state *s, struct ipc_obj *m)
 		struct ipc_node *n = node_at(m, r);
 
 		s->items[s->n++] = (struct item){
-			.id = n->id, .parent = n->parent, .type = n->type, .mode = n->mode,
-			.uid = n->uid, .gid = n->gid, .ref = r, .name = xstrdup(n->name),
+			.id = n->id,
+			.parent = n->parent,
+			.type = n->type,
+			.mode = n->mode,
+			.uid = n->uid,
+			.gid = n->gid,
+			.ref = r,
+			.name = xstrdup(n->name),
 		};
 	}
 	qsort(s->items, s->n, sizeof(*s->items), by_id);
@@ -184,17 +191,19 @@ static size_t list_files(struct state *s, uint64_t **ret)
 /* The names are lost: each object whose file is there gets one in the root. */
 static int rebuild(struct state *s)
 {
-	struct ipc_new_node root = { .type = IPC_DIR, .mode = 0755, .uid = geteuid(),
-				     .gid = getegid(), .name = "" };
+	struct ipc_new_node root = {
+		.type = IPC_DIR, .mode = 0755, .uid = geteuid(), .gid = getegid(), .name = ""
+	};
 	uint64_t *ids, epoch = 0;
 	size_t n = list_files(s, &ids);
 	struct ipc_obj m;
 	ref_t ref;
-	int r = renameat(s->dir, "mount", s->dir, "mount.damaged") < 0 && errno != ENOENT ? -errno : 0;
+	int r = renameat(s->dir, "mount", s->dir, "mount.damaged") < 0 && errno != ENOENT ? -errno :
+											    0;
 
 	if (r == 0)
-		r = obj_create(&s->env, s->dir, "mount", 0, IPC_MOUNT, obj_reserve(IPC_MOUNT, 4ull << 30),
-			       NULL);
+		r = obj_create(&s->env, s->dir, "mount", 0, IPC_MOUNT,
+			       obj_reserve(IPC_MOUNT, 4ull << 30), NULL);
 	if (r == 0)
 		r = map(s, s->dir, "mount", false, &m);
 	if (r < 0)
@@ -203,8 +212,9 @@ static int rebuild(struct state *s)
 	for (size_t i = 0; i < n && r == 0; i++) {
 		char *file CLEANUP(free_string) = file_name(ids[i], "");
 		char *name CLEANUP(free_string) = NULL;
-		struct ipc_new_node node = { .parent = IPC_ROOT_ID, .mode = 0600, .uid = geteuid(),
-					     .gid = getegid() };
+		struct ipc_new_node node = {
+			.parent = IPC_ROOT_ID, .mode = 0600, .uid = geteuid(), .gid = getegid()
+		};
 		struct ipc_obj o;
 
 		if (ids[i] <= IPC_ROOT_ID || map(s, s->objects, file, true, &o) < 0)
@@ -374,10 +384,11 @@ static void check_object(struct state *s, const struct item *it)
 	if (r == 0)
 		s->result->repaired++;
 	text = r < 0 ? str("cannot be repaired: %s", strerror(-r)) :
-	       messages ? str("is now empty; up to %llu messages are lost (objects/%llu.damaged)",
-			      (unsigned long long)messages, (unsigned long long)it->id) :
-	       str("is now empty; its content and settings are lost (objects/%llu.damaged)",
-		   (unsigned long long)it->id);
+	       messages ?
+		       str("is now empty; up to %llu messages are lost (objects/%llu.damaged)",
+			   (unsigned long long)messages, (unsigned long long)it->id) :
+		       str("is now empty; its content and settings are lost (objects/%llu.damaged)",
+			   (unsigned long long)it->id);
 	say(s, it, text);
 }
 
@@ -442,8 +453,11 @@ static int open_state(struct state *s, const char *dir)
 	s->objects = openat(s->dir, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->objects < 0) {
 		r = -errno;
-		complain(dir, r != -ENOENT ? "objects: %s" : has_names ? "objects/ is missing" :
-			 "neither an ipcfs mount nor a state directory", strerror(-r));
+		complain(dir,
+			 r != -ENOENT ? "objects: %s" :
+			 has_names    ? "objects/ is missing" :
+					"neither an ipcfs mount nor a state directory",
+			 strerror(-r));
 		return r;
 	}
 	s->env.dirfd = s->objects;
@@ -452,7 +466,10 @@ static int open_state(struct state *s, const char *dir)
 
 int check_state(const char *dir, bool repair, struct check_result *ret)
 {
-	struct state s = { .dir = -1, .objects = -1, .repair = repair, .result = ret,
+	struct state s = { .dir = -1,
+			   .objects = -1,
+			   .repair = repair,
+			   .result = ret,
 			   .memory_limit = 1ull << 30 };
 	int r = open_state(&s, dir);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* A value's text is at most 4096 bytes and a newline. */
-#define VALUE_LIMIT	8192
+#define VALUE_LIMIT 8192
 
 static char *count(uint64_t n, const char *one)
 {
@@ -54,7 +54,7 @@ static char *value_text(int dirfd, const char *name, uint64_t size, const struct
 	struct buf b CLEANUP(buf_free) = { .data = NULL };
 
 	if (read_file_at(dirfd, name, O_NOFOLLOW, VALUE_LIMIT, &b) < 0)
-		return count(size, "byte");	/* not ours to read; its size is */
+		return count(size, "byte"); /* not ours to read; its size is */
 	if (b.len && b.data[b.len - 1] == '\n')
 		b.data[--b.len] = '\0';
 	return b.len ? buf_steal(&b) : xstrdup("empty");
@@ -116,16 +116,11 @@ static const struct {
 	const struct ipc_type *type;
 	char *(*text)(int dirfd, const char *name, uint64_t size, const struct facts *f);
 } texts[] = {
-	{ &ipc_queue_type, queue_text },
-	{ &ipc_pipe_type, pipe_text },
-	{ &ipc_event_type, event_text },
-	{ &ipc_sem_type, sem_text },
-	{ &ipc_lock_type, lock_text },
-	{ &ipc_rlock_type, lock_text },
-	{ &ipc_cond_type, cond_text },
-	{ &ipc_barrier_type, barrier_text },
-	{ &ipc_value_type, value_text },
-	{ &ipc_array_type, array_text },
+	{ &ipc_queue_type, queue_text }, { &ipc_pipe_type, pipe_text },
+	{ &ipc_event_type, event_text }, { &ipc_sem_type, sem_text },
+	{ &ipc_lock_type, lock_text },   { &ipc_rlock_type, lock_text },
+	{ &ipc_cond_type, cond_text },   { &ipc_barrier_type, barrier_text },
+	{ &ipc_value_type, value_text }, { &ipc_array_type, array_text },
 };
 
 char *state_text(int dirfd, const char *name, const struct ipc_type *type, const struct stat *st,
