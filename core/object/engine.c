@@ -222,6 +222,8 @@ int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd)
 		return (int64_t)answer_left(&hd->hand);
 	if (!(ready & POLLIN))
 		return -1;
+	if (waiter_granted_standing(o, hd))
+		return (int64_t)waiter_at(o, hd->standing)->got.len;
 	return o->ops->next ? (int64_t)o->ops->next(o, hd) : 2;
 }
 

@@ -78,6 +78,15 @@ static void barrier_pump(struct ipc_obj *o)
 	}
 }
 
+static uint64_t barrier_next(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_answer a;
+
+	(void)hd;
+	answer_number(&a, (int64_t)B(o)->arrived);
+	return a.len;
+}
+
 static int barrier_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	struct ipc_barrier *b = B(o);
@@ -204,6 +213,7 @@ const struct ipc_type ipc_barrier_type = {
 	.pump = barrier_pump,
 	.poll = barrier_poll,
 	.size = barrier_size,
+	.next = barrier_next,
 	.left = barrier_left,
 	.check = barrier_check,
 };

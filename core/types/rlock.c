@@ -74,6 +74,14 @@ static int rlock_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	return hold_add(o, c, OP_READ, 1);
 }
 
+static uint64_t rlock_next(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_answer a;
+
+	answer_number(&a, (int64_t)depth_of(o, ref_of(o, hd)) + 1);
+	return a.len;
+}
+
 static int rlock_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
 {
 	struct ipc_hold *hold = hold_find(o, c->handle, OP_FLOCK);
@@ -236,6 +244,7 @@ const struct ipc_type ipc_rlock_type = {
 	.poll = rlock_poll,
 	.units = rlock_units,
 	.size = rlock_size,
+	.next = rlock_next,
 	.unhold = rlock_unhold,
 	.check = rlock_check,
 	.entered = fast_entered,

@@ -41,6 +41,14 @@ static void answer_permit(struct ipc_obj *o, const struct ipc_sem *s, ref_t hand
 		answer_number(a, 1);
 }
 
+static uint64_t permit_next(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_answer a;
+
+	answer_permit(o, &o->h->b.sem, ref_of(o, hd), &a);
+	return a.len;
+}
+
 static bool grantable(const struct ipc_sem *s, bool shared)
 {
 	return s->value || (shared && s->shared);
@@ -384,6 +392,7 @@ const struct ipc_type ipc_sem_type = {
 	.poll = poll_it,
 	.units = units,
 	.size = size,
+	.next = permit_next,
 	.unhold = unhold,
 	.regret = regret,
 	.check = check,
@@ -406,6 +415,7 @@ const struct ipc_type ipc_lock_type = {
 	.poll = lock_poll,
 	.units = units,
 	.size = size,
+	.next = permit_next,
 	.unhold = unhold,
 	.regret = regret,
 	.check = lock_check,

@@ -84,6 +84,12 @@ static int value_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	return show(o, &c->got);
 }
 
+static uint64_t value_next(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	(void)hd;
+	return (V(o)->text ? msg_at(o, V(o)->text)->len : 0) + 1;
+}
+
 static void value_opened(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	set64(o, hd->seen, V(o)->version);
@@ -380,6 +386,7 @@ const struct ipc_type ipc_value_type = {
 	.poll = value_poll,
 	.units = value_units,
 	.size = value_size,
+	.next = value_next,
 	.opened = value_opened,
 	.unhold = value_unhold,
 	.look = value_look,

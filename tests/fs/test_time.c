@@ -152,6 +152,45 @@ TEST(time_limit_by_ioctl)
 	daemon_end();
 }
 
+static int64_t next_of(struct file *f)
+{
+	const struct request *a = k_answer(q_ioctl(f, IPCFS_IOC_NEXT, 0));
+	int64_t v;
+
+	memcpy(&v, a->data + sizeof(struct fuse_ioctl_out), sizeof(v));
+	return v;
+}
+
+/* What IPCFS_IOC_NEXT says is as long as what the next read gives, of whatever type. */
+TEST(time_next_length)
+{
+	struct file f, g;
+
+	daemon_start();
+	make("a.value");
+	make("a.rlock");
+	make("a.sem");
+	f = open_name("a.value", BOTH);
+	CHECK_INT(next_of(&f), 1);
+	CHECK_STR(f_put(&f, "hello"), "5");
+	g = open_name("a.value", BOTH);
+	CHECK_INT(next_of(&g), 6);
+	CHECK_STR(f_get(&g), "hello\n");
+	f = open_name("a.rlock", BOTH);
+	for (int i = 0; i < 9; i++)
+		CHECK_INT(next_of(&f), (long)strlen(f_get(&f)));
+	CHECK_INT(next_of(&f), 3);
+	CHECK_STR(f_get(&f), "10\n");
+	g = open_name("a.rlock", BOTH);
+	CHECK_INT(next_of(&g), -1);
+	f = open_name("a.sem", BOTH);
+	CHECK_INT(next_of(&f), -1);
+	CHECK_STR(f_put(&f, "2\n"), "2");
+	CHECK_INT(next_of(&f), 2);
+	CHECK_STR(f_get(&f), "1\n");
+	daemon_end();
+}
+
 TEST(time_many_limits)
 {
 	rq n[100];
