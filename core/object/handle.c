@@ -312,6 +312,11 @@ void ipc_forsake(struct ipc_obj *o, ref_t r)
 	o->work = true;
 }
 
+int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last)
+{
+	return o->ops->flush ? o->ops->flush(o, handle, pid, killed, last) : 0;
+}
+
 /* One of a handle that goes: of its answer goes back what was not given out. */
 static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 {

@@ -101,6 +101,8 @@ struct ipc_type {
 	void (*look)(struct ipc_obj *o, struct ipc_sink *to);
 	/* Of handles of the object itself, and of its `changed`. */
 	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
+	/* ipc_flush(): NULL: there is nothing unfinished. Commits. */
+	int (*flush)(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
 	/* What the handle has leased returns. Commits. */
 	void (*unlease)(struct ipc_obj *o, ref_t handle);
 	/* The handle is about to go; holds, leases and waiters of its are gone already. */

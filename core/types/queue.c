@@ -343,7 +343,7 @@ static int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 	return ipc_framing(o, hd) == FRAMING_RECORD ? put_record(o, c) : put_lines(o, hd, c);
 }
 
-int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last)
+static int queue_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last)
 {
 	struct ipc_handle *hd = handle_at(o, handle);
 	ref_t line = hd->line;
@@ -549,6 +549,7 @@ const struct ipc_type ipc_queue_type = {
 	.poll = queue_poll,
 	.units = queue_units,
 	.size = queue_size,
+	.flush = queue_flush,
 	.unlease = lease_return_all,
 	.regret = queue_regret,
 	.back = queue_back,
