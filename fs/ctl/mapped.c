@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
+#include "base/alloc.h"
 #include "ctl/ctl.h"
 #include "base/mounted.h"
 #include "ctl/plain.h"
@@ -86,19 +87,15 @@ static int begin(struct request *rq, int otherwise)
 	r = ctl_snapshot(rq, &text, &len);
 	if (r < 0)
 		return r;
-	l = malloc(sizeof(*l));
-	if (!l)
-		abort(); /* the next worker gets it again */
+	l = must_alloc(sizeof(*l));
 	*l = (struct look){
 		.req = rq->req,
 		.tid = rq->by.tid,
 		.ino = rq->t.base,
 		.otherwise = otherwise,
 		.size = size,
-		.page = calloc(1, size + 1),
+		.page = must_alloc(size + 1),
 	};
-	if (!l->page)
-		abort();
 	if (off < len)
 		memcpy(l->page, text + off, len - off < size ? len - off : size);
 	free(text);

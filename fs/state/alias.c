@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/alloc.h"
 #include "state/alias.h"
 #include "object/type.h"
 
@@ -156,10 +157,8 @@ static void review(struct alias *a)
 
 static struct alias *known(ref_t r)
 {
-	struct alias *a = calloc(1, sizeof(*a));
+	struct alias *a = must_alloc(sizeof(*a));
 
-	if (!a)
-		abort(); /* the next worker finds it in the file */
 	a->nodeid = NODEID_ALIAS | (uint64_t)(alias_at(&fs.mount, r)->gen & 0x7fffffff) << 32 | r;
 	HASH_ADD(hh, aliases, nodeid, sizeof(a->nodeid), a);
 	count(a, 1);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "state/alias.h"
 #include "state/notify.h"
@@ -106,9 +107,7 @@ bool name_expire(const struct target *t)
 	if (x) /* it was renamed meanwhile */
 		drop(x);
 	drop_stale();
-	x = calloc(1, sizeof(*x));
-	if (!x)
-		abort();
+	x = must_alloc(sizeof(*x));
 	place(t, x);
 	x->since = ipc_now();
 	HASH_ADD(hh, expiring, base, sizeof(x->base), x);
@@ -159,9 +158,7 @@ void writer_add(uint64_t nodeid)
 		return;
 	w = writers_of(nodeid);
 	if (!w) {
-		w = calloc(1, sizeof(*w));
-		if (!w)
-			abort();
+		w = must_alloc(sizeof(*w));
 		w->nodeid = nodeid;
 		HASH_ADD(hh, writers, nodeid, sizeof(nodeid), w);
 	}

@@ -17,6 +17,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "object/damage.h"
 #include "wait/damaged.h"
@@ -40,9 +41,7 @@ void pollers_add(struct object *ob, uint64_t kh)
 	HASH_FIND(hh, ob->pollers, &kh, sizeof(kh), p);
 	if (p)
 		return;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		abort(); /* the next worker finds it in the file */
+	p = must_alloc(sizeof(*p));
 	p->kh = kh;
 	HASH_ADD(hh, ob->pollers, kh, sizeof(p->kh), p);
 }

@@ -33,6 +33,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "wait/held.h"
@@ -198,10 +199,8 @@ static void keep(struct kept *k, const struct aside *as)
 
 void held_keep(const void *msg, size_t len, const struct aside *as)
 {
-	struct kept *k = malloc(sizeof(*k) + len);
+	struct kept *k = must_alloc(sizeof(*k) + len);
 
-	if (!k)
-		abort(); /* the next worker gets it again */
 	k->len = len;
 	k->limit.deadline = IPC_NEVER;
 	k->as.later = true;
@@ -229,10 +228,8 @@ static void answer(struct object *ob, struct kept *k, int error)
 
 static void finish_later(struct object *ob, const struct to_finish *what)
 {
-	struct to_finish *f = malloc(sizeof(*f));
+	struct to_finish *f = must_alloc(sizeof(*f));
 
-	if (!f)
-		abort();
 	*f = *what;
 	f->next = ob->to_finish;
 	ob->to_finish = f;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/alloc.h"
 #include "base/proc.h"
 #include "wait/held.h"
 #include "state/memory.h"
@@ -215,10 +216,8 @@ static void time_is_up(struct timer *t)
 /* The kernel's buffer is for the next request. */
 static char *copy_of(const struct ipc_call *c)
 {
-	char *copy = malloc(c->len + 1);
+	char *copy = must_alloc(c->len + 1);
 
-	if (!copy)
-		abort(); /* the next worker finds the waiter, and gets the data again */
 	memcpy(copy, c->data, c->len);
 	return copy;
 }
@@ -226,12 +225,10 @@ static char *copy_of(const struct ipc_call *c)
 void park(struct request *rq)
 {
 	const struct ipc_call *c = &rq->call;
-	struct parked *p = calloc(1, sizeof(*p));
+	struct parked *p = must_alloc(sizeof(*p));
 	struct object *ob = rq->ob;
 	fuse_req_t req = rq->req;
 
-	if (!p)
-		abort(); /* the supervisor starts another worker, and nothing is lost */
 	p->waiter = c->waiter;
 	p->req = req;
 	p->ob = ob;

@@ -8,6 +8,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "object/type.h"
 #include "wait/watch.h"
@@ -58,12 +59,9 @@ static bool watch(uint32_t pid)
 	if (is_watched(pid))
 		return true;
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	w = fd < 0 ? NULL : calloc(1, sizeof(*w));
-	if (!w) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0)
 		return false;
-	}
+	w = must_alloc(sizeof(*w));
 	w->pid = pid;
 	w->fd = fd;
 	HASH_ADD(hh, watches, pid, sizeof(pid), w);
