@@ -20,6 +20,9 @@ DEFAULT_LIMIT = 60
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): hard time limit of a test, before IPCFS_SLOW")
     become_subreaper()
+    # meson's, with the library under test: it goes before the path in a program's own file, and a
+    # program that is built without a sanitizer cannot load the library that has one.
+    os.environ.pop("LD_LIBRARY_PATH", None)
 
 
 def pytest_collection_modifyitems(items):
