@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What queue.c, lease.c and pipe.c share. */
+/* What queue.c, queue_put.c, queue_now.c, lease.c and pipe.c share. */
 #ifndef IPC_QUEUE_H
 #define IPC_QUEUE_H
 
@@ -8,7 +8,16 @@
 /* Lines of a queue. A pipe has two for each direction: LINE_GET + 2 * dir, LINE_PUT + 2 * dir. */
 enum { LINE_GET, LINE_PUT, LINE_JOIN };
 
+/* Give messages to whoever waits for one, and the end to whom it has come. */
 void queue_grant(struct ipc_obj *o);
+
+/* queue_put.c */
+int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+int queue_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
+/* Whoever will be refused need not wait to hear so, neither for room nor for memory. */
+bool queue_refuses(struct ipc_obj *o, uint64_t need);
+/* A message of `need` bytes can be put now, or is refused now. */
+bool queue_fits(struct ipc_obj *o, unsigned int line, uint64_t need);
 
 /*
  * Put or take the first few of n messages (whole records) in one change, if that is possible

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue: putting. See queue.c.
+ *
+ * Framing. In line framing a write is cut at newlines, and what follows the last one stays with
+ * the handle as its unfinished line, a message that no queue holds yet. In record framing one
+ * write is one message. Newlines are never stored.
+ */
+#include <string.h>
+
+#include "types/queue.h"
+
+#define Q(o) (&(o)->h->b.queue)
+
+bool queue_refuses(struct ipc_obj *o, uint64_t need)
+{
+	return Q(o)->closed || (Q(o)->maxbytes && need > Q(o)->maxbytes);
+}
+
+bool queue_fits(struct ipc_obj *o, unsigned int line, uint64_t need)
+{
+	struct ipc_queue *q = Q(o);
+
+	(void)line;
+	return queue_refuses(o, need) || ((!q->maxsize || q->mq[0].count < q->maxsize) &&
+					  (!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes));
+}
+
+/* Must a writer that is not at the front wait although there is room? */
+static bool others_first(struct ipc_obj *o, struct ipc_call *c)
+{
+	return !c->waiter && line_first(o, LINE_PUT);
+}
+
+static bool too_large(struct ipc_obj *o, struct ipc_call *c, uint64_t len)
+{
+	return len > c->limit || (Q(o)->maxbytes && len > Q(o)->maxbytes);
+}
+
+static void put_message(struct ipc_obj *o, ref_t msg)
+{
+	mq_push(o, &Q(o)->mq[0], msg);
+	set64(o, Q(o)->unfinished, Q(o)->unfinished + 1);
+}
+
+/* The queue cannot take a message of `len` bytes now: let readers take what is there, or wait. */
+static int put_full(struct ipc_obj *o, struct ipc_call *c, uint32_t len)
+{
+	call_record(o, c, (int64_t)c->done, true);
+	commit(o);
+	if (line_first(o, LINE_GET) && Q(o)->mq[0].count) {
+		queue_grant(o);
+		if (queue_fits(o, LINE_PUT, len) && !others_first(o, c))
+			return IPC_AGAIN;
+	}
+	return put_wait(o, c, LINE_PUT, len, false);
+}
+
+static void line_forget(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	ref_t line = hd->line;
+
+	if (!line)
+		return;
+	set32(o, hd->line, 0);
+	set32(o, hd->line_last, 0);
+	msg_free(o, line);
+}
+
+/* Add bytes to the handle's unfinished line. 0; -ENOMEM with nothing changed. */
+static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, const char *data,
+		    size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	struct msg_walk w = { 0 };
+	ref_t last;
+
+	call_record(o, c, (int64_t)c->done, true);
+	commit(o);
+	if (!hd->line) {
+		ref_t line = msg_new(o, &iov, 1, len);
+
+		if (!line)
+			return -ENOMEM;
+		for (last = line; msg_at(o, last)->more && !msg_again(o, &w, last);)
+			last = msg_at(o, last)->more;
+		set32(o, hd->line, line);
+		set32(o, hd->line_last, last);
+	} else {
+		last = hd->line_last;
+		if (!msg_append(o, hd->line, &last, data, len))
+			return -ENOMEM;
+		set32(o, hd->line_last, last);
+	}
+	set32(o, hd->line_pid, c->pid);
+	return 0;
+}
+
+/* One whole line of `len` bytes, the unfinished one's continuation if there is one. */
+static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, const char *data,
+		    size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	ref_t msg;
+
+	if (hd->line) {
+		if (len && line_add(o, hd, c, data, len) < 0)
+			return -ENOMEM;
+		msg = hd->line;
+		set32(o, hd->line, 0);
+		set32(o, hd->line_last, 0);
+	} else {
+		if (len > 60000) { /* several blocks: be able to go back to before them */
+			call_record(o, c, (int64_t)c->done, true);
+			commit(o);
+		}
+		msg = msg_new(o, &iov, 1, len);
+		if (!msg) {
+			if (len <= 60000) {
+				call_record(o, c, (int64_t)c->done, true);
+				commit(o);
+			}
+			return -ENOMEM;
+		}
+	}
+	put_message(o, msg);
+	return 0;
+}
+
+static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	while (c->done < c->len) {
+		const char *p = c->data + c->done, *nl = memchr(p, '\n', c->len - c->done);
+		size_t n = nl ? (size_t)(nl - p) : c->len - c->done;
+		size_t whole = n + (hd->line ? msg_at(o, hd->line)->len : 0);
+		int r;
+
+		if (o->damage)
+			return -EIO;
+		if (too_large(o, c, whole)) {
+			if (!c->done)
+				line_forget(o, hd);
+			return put_end(o, c, -EMSGSIZE);
+		}
+		if (Q(o)->closed && nl)
+			return put_end(o, c, -EPIPE);
+		if (nl && (others_first(o, c) || !queue_fits(o, LINE_PUT, whole))) {
+			r = put_full(o, c, (uint32_t)whole);
+			if (r != IPC_AGAIN)
+				return r;
+			continue;
+		}
+		r = nl ? put_line(o, hd, c, p, n) : line_add(o, hd, c, p, n);
+		if (r == -ENOMEM) {
+			r = put_grow(o, c, LINE_PUT, (uint32_t)whole);
+			if (r != IPC_AGAIN)
+				return r;
+			continue;
+		}
+		c->done += n + !!nl;
+		if (log_room(o) < 110) {
+			call_record(o, c, (int64_t)c->done, true);
+			commit(o);
+		}
+	}
+	return put_end(o, c, 0);
+}
+
+static int put_record(struct ipc_obj *o, struct ipc_call *c)
+{
+	struct iovec iov = { (void *)(uintptr_t)c->data, c->len };
+
+	if (c->more || too_large(o, c, c->len))
+		return put_end(o, c, -EMSGSIZE);
+	for (;;) {
+		ref_t msg;
+		int r;
+
+		if (Q(o)->closed)
+			return put_end(o, c, -EPIPE);
+		if (others_first(o, c) || !queue_fits(o, LINE_PUT, c->len)) {
+			r = put_full(o, c, (uint32_t)c->len);
+			if (r != IPC_AGAIN)
+				return r;
+			continue;
+		}
+		msg = msg_new(o, &iov, 1, c->len);
+		if (msg) {
+			put_message(o, msg);
+			c->done = c->len;
+			return put_end(o, c, 0);
+		}
+		r = put_grow(o, c, LINE_PUT, (uint32_t)c->len);
+		if (r != IPC_AGAIN)
+			return r;
+	}
+}
+
+int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	return ipc_framing(o, hd) == FRAMING_RECORD ? put_record(o, c) : put_lines(o, hd, c);
+}
+
+int queue_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last)
+{
+	struct ipc_handle *hd = handle_at(o, handle);
+	ref_t line = hd->line;
+
+	if (!line || (!last && hd->line_pid != pid))
+		return 0;
+	if (killed || Q(o)->closed) {
+		line_forget(o, hd);
+		commit(o);
+		return killed ? 0 : -EPIPE;
+	}
+	set32(o, hd->line, 0);
+	set32(o, hd->line_last, 0);
+	put_message(o, line);
+	commit(o);
+	o->work = true;
+	return 0;
+}
+
+int ipc_flush_for(struct ipc_obj *o, struct ipc_call *c, bool killed)
+{
+	/* With the change that drops the line. */
+	if (handle_at(o, c->handle)->line_pid == c->pid && !killed && Q(o)->closed)
+		call_record(o, c, -EPIPE, false);
+	return ipc_flush(o, c->handle, c->pid, killed, false);
+}
