@@ -37,7 +37,7 @@ static int attach(struct ipcfs_obj *o)
 		r = -EXDEV;
 	o->env.dirfd = -1;
 	if (r == 0)
-		r = obj_map(&o->env, fd, &o->map);
+		r = ipc_map(&o->env, fd, &o->map);
 	close(fd);
 	if (r < 0)
 		return r;

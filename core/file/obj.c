@@ -14,7 +14,6 @@
 
 #include "file/layout.h"
 #include "file/lock.h"
-#include "object/type.h"
 
 #define MARKED       "a program that uses it has found it damaged"
 #define STORES_LEAST 1000000u
@@ -24,24 +23,6 @@ char ipc_nowhere[65536];
 #ifdef IPC_FAULTS
 long ipc_fault_after;
 #endif
-
-#define RESERVE_SMALL (256ull << 20)
-#define RESERVE_MOST  (32ull << 30)
-
-/* Those of which the heap has only handles and waiters, and a value's text. */
-static bool is_small(const struct ipc_type *t)
-{
-	return !t || !(t->traits & TYPE_LARGE);
-}
-
-uint64_t obj_reserve(uint32_t type, uint64_t limit)
-{
-	if (is_small(ipc_type_of(type)))
-		return RESERVE_SMALL;
-	if (limit > RESERVE_MOST / 2)
-		return RESERVE_MOST;
-	return (limit + limit / 4 + RESERVE_SMALL) / IPC_PAGE * IPC_PAGE;
-}
 
 static bool is_full(int error)
 {
@@ -68,10 +49,8 @@ int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
 	return 0;
 }
 
-int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
-	       uint64_t reserve, const struct ipc_defaults *defaults)
+int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first)
 {
-	const struct ipc_type *ops = ipc_type_of(type);
 	struct ipc_header *h;
 	int fd, r;
 
@@ -89,15 +68,9 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, ui
 		r = -errno;
 		goto unaccount;
 	}
+	*h = *first;
 	h->version = IPC_VERSION;
 	h->fingerprint = layout_fingerprint();
-	h->id = id;
-	h->type = type;
-	h->reserve = reserve;
-	if (ops && ops->init)
-		ops->init(h, defaults);
-	if (defaults)
-		h->take = defaults->take;
 	/* Magic last: a file that was not finished is none. */
 	__atomic_store_n(&h->magic, IPC_MAGIC, __ATOMIC_RELEASE);
 	munmap(h, IPC_PAGE);
@@ -132,8 +105,7 @@ static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
 	*ret_pages = (uint64_t)st.st_size / IPC_PAGE - 1;
 	if (h->pages > *ret_pages) /* cut short */
 		return -EIO;
-	if (h->reserve > (is_small(ipc_type_of(h->type)) ? RESERVE_SMALL : RESERVE_MOST) ||
-	    h->reserve % IPC_PAGE)
+	if (h->reserve > IPC_RESERVE_MOST || h->reserve % IPC_PAGE)
 		return -EIO;
 	return 0;
 }
@@ -147,9 +119,6 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 	*o = (struct ipc_obj){ .env = env, .fd = -1, .freed = true };
 	if (r < 0)
 		return r;
-	o->ops = ipc_type_of(head.type);
-	if (!o->ops)
-		return -EIO;
 	o->heap_off = IPC_PAGE;
 	o->map_len = o->heap_off + head.reserve;
 	o->max_pages = (uint32_t)(head.reserve / IPC_PAGE);
@@ -252,8 +221,8 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 		obj_rollback(o);
 		o->work = o->freed = true; /* it may have died before it could tell */
 	}
-	if (o->ops->entered && !o->damage)
-		o->ops->entered(o);
+	if (o->entered && !o->damage)
+		o->entered(o);
 	if (__builtin_expect(o->damage != NULL, 0)) {
 		obj_unlock(o);
 		return -EIO;
@@ -263,8 +232,8 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 
 void obj_unlock(struct ipc_obj *o)
 {
-	if (o->ops->leaving)
-		o->ops->leaving(o);
+	if (o->leaving)
+		o->leaving(o);
 	o->locked = false;
 	ipc_lock_release(&o->h->m.lock);
 }

@@ -49,7 +49,10 @@ struct ipc_obj {
 	uint32_t type;
 	int fd; /* kept open by who has no dirfd, else -1 */
 	struct ipc_env *env;
-	const struct ipc_type *ops;
+	const struct ipc_type *ops; /* for the layers above: object/type.h */
+	/* Called when the lock was taken, and before it is given back. May be NULL. */
+	void (*entered)(struct ipc_obj *o);
+	void (*leaving)(struct ipc_obj *o);
 	const char *damage;  /* why it may not be used any more; NULL: sound */
 	uint32_t want_order; /* what heap_alloc() did not find: see heap_grow() */
 	bool locked;
@@ -59,8 +62,7 @@ struct ipc_obj {
 	void *user;   /* the daemon's or client's own struct */
 };
 
-/* Largest file mapping for a heap that may hold `limit` bytes. */
-uint64_t obj_reserve(uint32_t type, uint64_t limit);
+#define IPC_RESERVE_MOST (32ull << 30) /* bytes that any heap may grow to */
 
 /*
  * Have memory behind [off, off + len) of a file, whatever signals come: each piece is small enough
@@ -69,18 +71,15 @@ uint64_t obj_reserve(uint32_t type, uint64_t limit);
  */
 int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential);
 
-/* The settings with which objects of a mount begin. */
-struct ipc_defaults {
-	uint32_t framing; /* of queues: enum ipc_framing */
-	uint32_t take;    /* enum ipc_take */
-};
-
 /*
- * Make NAME (a decimal id) in dirfd; the file must not exist. `defaults` may be NULL. 0 or -errno.
+ * Make NAME in dirfd; it must not exist. `first`: its header, of which this fills in what all files
+ * have. 0 or -errno.
  */
-int obj_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id, uint32_t type,
-	       uint64_t reserve, const struct ipc_defaults *defaults);
-/* Map it and check its header: -EIO damaged, -EPROTO made by another version or layout. */
+int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first);
+/*
+ * Map it and check its header: -EIO damaged, -EPROTO made by another version or layout. For ipc_map(),
+ * which knows the types.
+ */
 int obj_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
 void obj_unmap(struct ipc_obj *o);
 

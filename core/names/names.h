@@ -8,7 +8,7 @@
 #ifndef IPC_NAMES_H
 #define IPC_NAMES_H
 
-#include "file/obj.h"
+#include "object/engine.h"
 
 #define IPC_ROOT_ID 1u
 

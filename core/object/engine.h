@@ -113,6 +113,22 @@ const struct ipc_type *ipc_type_of_node(uint32_t kind);
 /* The type that a name's suffix says; NULL. */
 const struct ipc_type *ipc_type_by_name(const char *name, size_t len);
 
+/* ---- their files (types/map.c) ---- */
+
+/* The settings with which objects of a mount begin. */
+struct ipc_defaults {
+	uint32_t framing; /* of queues: enum ipc_framing */
+	uint32_t take;    /* enum ipc_take */
+};
+
+/* Largest file mapping for a heap that may hold `limit` bytes. */
+uint64_t ipc_reserve(const struct ipc_type *t, uint64_t limit);
+/* Make the file of a new object, as obj_create() does. `defaults` may be NULL. 0 or -errno. */
+int ipc_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
+	       const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults);
+/* obj_map(), and it knows its type from then on: -EIO also for one that there is not. */
+int ipc_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
+
 /* ---- handles ---- */
 
 struct ipc_opening {

@@ -228,7 +228,7 @@ static void take_over(struct resume *r)
 	if (!r->restart)
 		return;
 	fd = state_open_files(&why);
-	e = fd < 0 ? fd : obj_map(&fs.mount_env, fd, &m);
+	e = fd < 0 ? fd : ipc_map(&fs.mount_env, fd, &m);
 	if (fd >= 0)
 		close(fd);
 	if (fd >= 0 && e < 0)

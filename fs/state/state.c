@@ -159,8 +159,8 @@ static int make_mount_file(void)
 	int r;
 
 	unlinkat(fs.state_fd, "mount.new", 0);
-	r = obj_create(&env, fs.state_fd, "mount.new", 0, IPC_MOUNT,
-		       obj_reserve(IPC_MOUNT, 4ull << 30), NULL);
+	r = ipc_create(&env, fs.state_fd, "mount.new", 0, &ipc_mount_type,
+		       ipc_reserve(&ipc_mount_type, 4ull << 30), NULL);
 	if (r == 0 && renameat(fs.state_fd, "mount.new", fs.state_fd, "mount") < 0)
 		r = -errno;
 	return r;

@@ -93,7 +93,7 @@ int store_load(const struct state_observer *above, const char **ret_why)
 		.damaged = above->damaged,
 	};
 	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd, .alone = true };
-	r = obj_map(&fs.mount_env, fd, &fs.mount);
+	r = ipc_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
 	if (r < 0)
 		return state_refuse_mount_file(r, NULL, ret_why);
@@ -143,8 +143,8 @@ int object_create(uint64_t id, const struct ipc_type *t)
 
 	id_name(id, "", name, sizeof(name));
 	unlinkat(fs.objects_fd, name, 0); /* left by a death between file and name */
-	r = obj_create(&fs.env, fs.objects_fd, name, id, t->id,
-		       obj_reserve(t->id, mount_body()->memory_limit), &defaults);
+	r = ipc_create(&fs.env, fs.objects_fd, name, id, t,
+		       ipc_reserve(t, mount_body()->memory_limit), &defaults);
 	if (r == 0 && t->traits & TYPE_MEMORY) {
 		int fd;
 
@@ -221,7 +221,7 @@ static int map_file(struct object *ob)
 	fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? -EIO : -errno;
-	r = obj_map(&fs.env, fd, &ob->o);
+	r = ipc_map(&fs.env, fd, &ob->o);
 	close(fd);
 	ob->o.user = ob;
 	if (r == 0 && (ob->o.id != ob->node->id || ob->o.ops != ob->node->ops)) {

@@ -105,7 +105,7 @@ static struct ipc_obj *map_it(uint64_t id)
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)id);
 	fd = openat(env.env.dirfd, name, O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0);
-	CHECK_INT(obj_map(&env.env, fd, o), 0);
+	CHECK_INT(ipc_map(&env.env, fd, o), 0);
 	/* The mount's file has no number: let heap_grow() use the descriptor. */
 	if (o->type == IPC_MOUNT)
 		o->fd = fd;
@@ -122,7 +122,8 @@ struct ipc_obj *obj_new_reserve(uint32_t type, uint64_t reserve)
 	char name[24];
 
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)id);
-	CHECK_INT(obj_create(&env.env, env.env.dirfd, name, id, type, reserve, NULL), 0);
+	CHECK_INT(ipc_create(&env.env, env.env.dirfd, name, id, ipc_type_of(type), reserve, NULL),
+		  0);
 	o = map_it(id);
 	CHECK_INT(obj_lock(o, -1), 0);
 	return o;

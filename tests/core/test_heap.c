@@ -113,26 +113,28 @@ TEST(map_refuses)
 
 	snprintf(name, sizeof(name), "%llu", (unsigned long long)o->id);
 	fd = openat(env.env.dirfd, name, O_RDWR | O_CLOEXEC);
-	CHECK_INT(obj_create(&env.env, env.env.dirfd, name, 9, IPC_EVENT, 1 << 20, NULL), -EEXIST);
+	CHECK_INT(ipc_create(&env.env, env.env.dirfd, name, 9, ipc_type_of(IPC_EVENT), 1 << 20,
+			     NULL),
+		  -EEXIST);
 	o->h->version++;
-	CHECK_INT(obj_map(&env.env, fd, &bad), -EPROTO);
+	CHECK_INT(ipc_map(&env.env, fd, &bad), -EPROTO);
 	o->h->version--;
 	o->h->fingerprint++;
-	CHECK_INT(obj_map(&env.env, fd, &bad), -EPROTO);
+	CHECK_INT(ipc_map(&env.env, fd, &bad), -EPROTO);
 	o->h->fingerprint--;
 	o->h->type = 99;
-	CHECK_INT(obj_map(&env.env, fd, &bad), -EIO);
+	CHECK_INT(ipc_map(&env.env, fd, &bad), -EIO);
 	o->h->type = IPC_EVENT;
 	o->h->reserve += 16;
-	CHECK_INT(obj_map(&env.env, fd, &bad), -EIO);
+	CHECK_INT(ipc_map(&env.env, fd, &bad), -EIO);
 	o->h->reserve -= 16;
 	o->h->pages += 1000; /* cut short */
-	CHECK_INT(obj_map(&env.env, fd, &bad), -EIO);
+	CHECK_INT(ipc_map(&env.env, fd, &bad), -EIO);
 	o->h->pages -= 1000;
 	o->h->magic++;
-	CHECK_INT(obj_map(&env.env, fd, &bad), -EIO);
+	CHECK_INT(ipc_map(&env.env, fd, &bad), -EIO);
 	o->h->magic--;
-	CHECK_INT(obj_map(&env.env, fd, &bad), 0);
+	CHECK_INT(ipc_map(&env.env, fd, &bad), 0);
 	obj_unmap(&bad);
 	close(fd);
 }

@@ -645,7 +645,7 @@ static void *attach(void *arg)
 	fd = openat(env.env.dirfd, name, O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && !__atomic_load_n(&grown, __ATOMIC_ACQUIRE)) {
 		struct ipc_obj o;
-		int r = obj_map(&env.env, fd, &o);
+		int r = ipc_map(&env.env, fd, &o);
 
 		if (r < 0)
 			k->wrong = "attach";

@@ -188,7 +188,7 @@ static void serve_and_keep(struct ipc_env *e, struct ipc_obj *o, const struct fi
 	int fd = open(state_path("objects/2"), O_RDWR); /* the first that was made */
 
 	CHECK(fd >= 0);
-	CHECK_INT(obj_map(e, fd, o), 0);
+	CHECK_INT(ipc_map(e, fd, o), 0);
 	close(fd);
 	k_sync();
 	CHECK_INT(obj_lock(o, -1), 0);

@@ -48,7 +48,7 @@ static void map(const char *path)
 	file = open(path, O_RDWR | O_CLOEXEC);
 	if (file < 0)
 		die(path);
-	r = obj_map(&env, file, &o);
+	r = ipc_map(&env, file, &o);
 	if (r < 0) {
 		errno = -r;
 		die(path);

@@ -65,7 +65,7 @@ static int make_private(struct ipc_obj *o, int fd)
 static int map(struct state *s, int dir, const char *name, bool private, struct ipc_obj *ret)
 {
 	int fd CLEANUP(close_fd) = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	int r = fd < 0 ? -errno : obj_map(&s->env, fd, ret);
+	int r = fd < 0 ? -errno : ipc_map(&s->env, fd, ret);
 
 	if (r == 0 && private)
 		r = make_private(ret, fd);
@@ -202,8 +202,8 @@ static int rebuild(struct state *s)
 											    0;
 
 	if (r == 0)
-		r = obj_create(&s->env, s->dir, "mount", 0, IPC_MOUNT,
-			       obj_reserve(IPC_MOUNT, 4ull << 30), NULL);
+		r = ipc_create(&s->env, s->dir, "mount", 0, &ipc_mount_type,
+			       ipc_reserve(&ipc_mount_type, 4ull << 30), NULL);
 	if (r == 0)
 		r = map(s, s->dir, "mount", false, &m);
 	if (r < 0)
@@ -305,8 +305,8 @@ static int replace(struct state *s, const struct item *it)
 	int r = t ? put_aside(s, it->id, "") : -EINVAL;
 
 	if (r == 0)
-		r = obj_create(&s->env, s->objects, name, it->id, t->id,
-			       obj_reserve(t->id, s->memory_limit), NULL);
+		r = ipc_create(&s->env, s->objects, name, it->id, t,
+			       ipc_reserve(t, s->memory_limit), NULL);
 	if (r < 0)
 		return r;
 	set_mode(s, it, name);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of objects: what file/ cannot know of them, for it knows no types. */
+#include "object/type.h"
+
+#define RESERVE_SMALL (256ull << 20)
+
+static bool is_large(const struct ipc_type *t)
+{
+	return t->traits & TYPE_LARGE;
+}
+
+uint64_t ipc_reserve(const struct ipc_type *t, uint64_t limit)
+{
+	if (!is_large(t))
+		return RESERVE_SMALL;
+	if (limit > IPC_RESERVE_MOST / 2)
+		return IPC_RESERVE_MOST;
+	return (limit + limit / 4 + RESERVE_SMALL) / IPC_PAGE * IPC_PAGE;
+}
+
+int ipc_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
+	       const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults)
+{
+	struct ipc_header h = { .id = id, .type = t->id, .reserve = reserve };
+
+	if (t->init)
+		t->init(&h, defaults);
+	if (defaults)
+		h.take = defaults->take;
+	return obj_create(env, dirfd, name, &h);
+}
+
+int ipc_map(struct ipc_env *env, int fd, struct ipc_obj *o)
+{
+	int r = obj_map(env, fd, o);
+	const struct ipc_type *t;
+
+	if (r < 0)
+		return r;
+	t = ipc_type_of(o->type);
+	if (!t || (!is_large(t) && o->map_len - o->heap_off > RESERVE_SMALL)) {
+		obj_unmap(o);
+		return -EIO;
+	}
+	o->ops = t;
+	o->entered = t->entered;
+	o->leaving = t->leaving;
+	return 0;
+}
