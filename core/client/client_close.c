@@ -257,8 +257,8 @@ static bool nobody(const struct ipcfs_obj *c)
 		     __atomic_load_n(&h->woken.count, __ATOMIC_RELAXED) |
 		     __atomic_load_n(&h->granted.count, __ATOMIC_RELAXED);
 
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		n |= __atomic_load_n(&h->lines[i].count, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		n |= __atomic_load_n(&h->waitqs[i].count, __ATOMIC_RELAXED);
 	return !n && (!c->type->back || __atomic_load_n(&h->handles.count, __ATOMIC_RELAXED) < 2);
 }
 

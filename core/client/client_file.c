@@ -192,7 +192,7 @@ int file_value(struct ipcfs_obj *o, int64_t *ret)
 
 int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value)
 {
-	struct lib_add a = { .n = n, .wanted = ret_value != NULL };
+	struct lib_add a = { .n = n, .wants_value = ret_value != NULL };
 
 	if (ioctl(o->fd, LIB_IOC_ADD, &a) < 0)
 		return -errno;

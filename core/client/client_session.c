@@ -56,7 +56,7 @@ static void kick(struct ipcfs_obj *o)
  */
 static bool much_free(const struct ipc_header *h)
 {
-	return h->free_top >= (__atomic_load_n(&h->wanted, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
+	return h->free_top >= (__atomic_load_n(&h->memory_low, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
 }
 
 /*
@@ -67,8 +67,8 @@ static bool anybody(const struct ipc_obj *o)
 	const struct ipc_header *h = o->h;
 	uint32_t n = h->granted.count | h->to_wake | h->polls.count | h->trash;
 
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		n |= h->lines[i].count;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		n |= h->waitqs[i].count;
 	return n || much_free(h);
 }
 
@@ -79,8 +79,8 @@ static bool for_daemon(struct ipc_obj *o)
 
 	if (h->granted.count || much_free(h) || o->starved)
 		return true;
-	for (unsigned int i = 0; i < IPC_LINES; i++) {
-		ref_t r = h->lines[i].head;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++) {
+		ref_t r = h->waitqs[i].head;
 		struct ipc_waiter *w = r ? waiter_at(o, r) : NULL;
 
 		if (w && !(w->flags & WAITER_DIRECT) &&
@@ -211,7 +211,7 @@ static int not_grown(struct session *s)
 static int grow(struct ipc_call *c)
 {
 	struct session *s = (struct session *)((char *)c - offsetof(struct session, c));
-	int64_t order = s->o->want_order;
+	int64_t order = s->o->grow_order;
 	int r;
 
 	session_leave(s);

@@ -43,8 +43,8 @@ static uint64_t sight(const struct ipc_header *h)
 {
 	uint64_t n = __atomic_load_n(&h->m.lock, __ATOMIC_RELAXED);
 
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		n = n * 31 + __atomic_load_n(&h->lines[i].head, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		n = n * 31 + __atomic_load_n(&h->waitqs[i].head, __ATOMIC_RELAXED);
 	return n;
 }
 

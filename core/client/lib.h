@@ -80,8 +80,8 @@ struct lib_attach {
 /* Add to a value, and say what that made: a write and a read would not be one request. */
 struct lib_add {
 	int64_t n;
-	int64_t made; /* out, if it is wanted */
-	uint32_t wanted;
+	int64_t made; /* out, if wants_value */
+	uint32_t wants_value;
 	uint32_t pad;
 };
 

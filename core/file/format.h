@@ -38,18 +38,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IPC_MAGIC     0x0073666370690a01ull /* "\1\nipcfs\0", little endian */
-#define IPC_VERSION   3u
-#define IPC_PAGE      4096u
-#define IPC_SEGMENT   256u /* pages with one table */
-#define IPC_UNIT      16u  /* what a ref_t counts */
-#define IPC_ORDERS    5    /* page blocks of 4 KiB .. 64 KiB */
-#define IPC_CLASSES   13   /* block sizes within a page, see heap.c */
-#define IPC_LINES     4    /* lines of waiters of one object */
-#define IPC_LOG_MAX   198  /* undo records */
-#define IPC_NOTES     4    /* requests that may come again after a restart */
-#define IPC_NAME_MAX  255
-#define IPC_VALUE_MAX 4096 /* bytes of a value's text */
+#define IPC_MAGIC       0x0073666370690a01ull /* "\1\nipcfs\0", little endian */
+#define IPC_VERSION     4u
+#define IPC_PAGE        4096u
+#define IPC_SEGMENT     256u /* pages with one table */
+#define IPC_UNIT        16u  /* what a ref_t counts */
+#define IPC_ORDERS      5    /* page blocks of 4 KiB .. 64 KiB */
+#define IPC_CLASSES     13   /* block sizes within a page, see heap.c */
+#define IPC_WAITQS      4    /* wait queues of one object */
+#define IPC_LOG_MAX     198  /* undo records */
+#define IPC_COMPLETIONS 4    /* requests that may come again after a restart */
+#define IPC_NAME_MAX    255
+#define IPC_VALUE_MAX   4096 /* bytes of a value's text */
 
 typedef uint32_t ref_t;
 
@@ -213,10 +213,10 @@ enum ipc_handle_kind { /* 0 the object itself, otherwise the .ctl file that wait
 
 /* One that waits. */
 struct ipc_waiter {
-	struct ipc_link link;   /* [lock] header.lines[line] or header.granted */
+	struct ipc_link link;   /* [lock] header.waitqs[waitq] or header.granted */
 	ref_t handle;           /* [once] */
 	uint32_t op;            /* [once] enum ipc_op */
-	uint32_t line;          /* [lock] */
+	uint32_t waitq;         /* [lock] */
 	uint32_t state;         /* [lock] enum ipc_waiter_state */
 	uint32_t futex;         /* [atomic] direct: 0 spins, 2 sleeps, 1 go */
 	uint32_t flags;         /* [lock] WAITER_* */
@@ -228,7 +228,7 @@ struct ipc_waiter {
 	int64_t deadline;       /* [lock] CLOCK_MONOTONIC ns, IPC_NEVER */
 	uint64_t unique;        /* [lock] its FUSE request, 0 for a direct or parked one */
 	uint64_t arg;           /* [lock] what the type needs to know: bytes, round, operation */
-	int64_t result;         /* [lock] once granted: 0 or more, or -errno; a condition notes
+	int64_t result;         /* [lock] once granted: 0 or more, or -errno; a condition keeps
 					 * here what it will be, while it takes the lock back */
 	struct ipc_answer got;  /* [lock] once granted: what it was given */
 	ref_t hold;             /* [lock] lent: the handle (in the other object) that held it */
@@ -237,7 +237,7 @@ struct ipc_waiter {
 
 enum ipc_waiter_state {
 	WAITER_WAITING,
-	WAITER_TURN,    /* first in line, and what it waits for is there: act now */
+	WAITER_TURN,    /* first in its wait queue, and what it waits for is there: act now */
 	WAITER_GRANTED, /* in header.granted or .woken: result and got are set */
 	WAITER_REST,    /* in header.rests: got is the rest of an answer */
 };
@@ -247,7 +247,7 @@ enum ipc_waiter_state {
 #define WAITER_NOTIFIED 4u    /* cond: has its notify, wants the lock back */
 #define WAITER_MEMORY   8u    /* put: waits for memory of the mount */
 #define WAITER_PARKED   16u   /* cond, barrier: interrupted, its handle may read again */
-#define WAITER_WOKEN    32u   /* the futex call has been noted: ipc_wake() */
+#define WAITER_WOKEN    32u   /* the futex call is due: ipc_wake() */
 #define WAITER_RELOCK   64u   /* cond: gave up its own lock and takes it back */
 #define WAITER_LENT     128u  /* cond: gave up a lock in another object: struct ipc_lent */
 #define WAITER_RETAKE   256u  /* lock, rlock: takes back what it lent to a condition */
@@ -434,7 +434,7 @@ struct ipc_alias {
 #define ALIAS_LENT    4u /* the kernel has attributes that are valid for a moment: fs/state/lent.c */
 
 /* What a request came to: see ipc_restarted(). */
-struct ipc_note {
+struct ipc_completion {
 	uint64_t unique;  /* [lock] 0: none */
 	int64_t result;   /* [lock] */
 	ref_t handle;     /* [lock] */
@@ -449,7 +449,7 @@ struct ipc_header {
 	uint32_t fingerprint; /* [once] */
 	uint64_t id;          /* [once] */
 	uint32_t type;        /* [once] enum ipc_type_id */
-	uint32_t wanted;      /* [atomic] the mount is short of memory: tell of what comes free */
+	uint32_t memory_low;  /* [atomic] the mount is short of memory: tell of what comes free */
 	uint64_t reserve;     /* [once] bytes that the heap may grow to */
 	uint64_t epoch;       /* [lock] the mount in which its handles were opened */
 	uint64_t unique;      /* [lock] the last request that was done at once, */
@@ -481,8 +481,8 @@ struct ipc_header {
 		struct ipc_mount mount;
 	} b;
 
-	struct ipc_note
-		notes[IPC_NOTES]; /* [lock] what unique and its like said at the last restarts */
+	struct ipc_completion completions
+		[IPC_COMPLETIONS]; /* [lock] what unique and its like said at the last restarts */
 
 	/* heap.c */
 	uint32_t pages;            /* [lock] heap pages that have a table entry */
@@ -503,7 +503,7 @@ struct ipc_header {
 	uint32_t to_wake;        /* [lock] direct waiters that may go, and are not WAITER_WOKEN */
 	uint32_t take;           /* [lock] enum ipc_take: what a read-only handle does */
 	struct ipc_list rests;   /* [lock] waiters whose answer was read in part, kept for more */
-	struct ipc_list lines[IPC_LINES]; /* [lock] who waits for what: each type numbers its own */
+	struct ipc_list waitqs[IPC_WAITQS]; /* [lock] who waits for what: each type numbers its own */
 	char pad_to_end[16];
 };
 

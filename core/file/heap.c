@@ -44,7 +44,7 @@ static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)
 
 	if (!h->partial[cls]) {
 		if (!pages_alloc(o, 0, ret_page)) {
-			o->want_order = 0;
+			o->grow_order = 0;
 			return false;
 		}
 		set_use(o, state(o, *ret_page), PAGE_SLAB, cls, 0, 0, 0);
@@ -96,7 +96,7 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 		return 0;
 	}
 	/*
-	 * The blocks will be filled without notes, and a rollback needs the chain again: that of
+	 * The blocks will be filled without undo records, and a rollback needs the chain again: that of
 	 * the last one, for the others go on leading to the next.
 	 */
 	if (link && !log_set(o, link, *link, 1))
@@ -148,7 +148,7 @@ ref_t heap_alloc(struct ipc_obj *o, size_t size)
 		order++;
 	assert(order < IPC_ORDERS);
 	if (!pages_alloc(o, order, &page)) {
-		o->want_order = order;
+		o->grow_order = order;
 		return 0;
 	}
 	set_use(o, state(o, page), PAGE_BLOCK, order, 0, 0, 0);

@@ -46,7 +46,7 @@
 	F(s, poll_state) F(s, poll_late) F(s, pad) F(s, poll_level) F(s, clock)
 
 #define LAYOUT_ipc_waiter(s, F, U, E) \
-	F(s, link) F(s, handle) F(s, op) F(s, line) F(s, state) F(s, futex) F(s, flags) \
+	F(s, link) F(s, handle) F(s, op) F(s, waitq) F(s, state) F(s, futex) F(s, flags) \
 	F(s, tid) F(s, pid) F(s, uid) F(s, need) F(s, since) F(s, deadline) F(s, unique) \
 	F(s, arg) F(s, result) F(s, got) F(s, hold) F(s, depth)
 
@@ -99,25 +99,25 @@
 	F(s, link) F(s, nodeid) F(s, timeout) F(s, lookups) F(s, told) F(s, opens) \
 	F(s, fh) F(s, refused) F(s, unique) F(s, gen) F(s, tid) F(s, flags) F(s, pad)
 
-#define LAYOUT_ipc_note(s, F, U, E) \
+#define LAYOUT_ipc_completion(s, F, U, E) \
 	F(s, unique) F(s, result) F(s, handle) F(s, partial)
 
 #define LAYOUT_ipc_header(s, F, U, E) \
-	F(s, magic) F(s, version) F(s, fingerprint) F(s, id) F(s, type) F(s, wanted) \
+	F(s, magic) F(s, version) F(s, fingerprint) F(s, id) F(s, type) F(s, memory_low) \
 	F(s, reserve) F(s, epoch) F(s, unique) F(s, result) F(s, unique_handle) \
 	F(s, unique_partial) F(s, pad_to_lock) F(s, m) U(s, m.lock) U(s, m.damaged) \
 	F(s, log_len) F(s, log) F(s, pad_to_body) F(s, b) U(s, b.queue) U(s, b.sem) \
 	U(s, b.event) U(s, b.cond) U(s, b.barrier) U(s, b.value) U(s, b.array) \
-	U(s, b.mount) F(s, notes) F(s, pages) F(s, pages_used) F(s, pages_held) F(s, free) \
+	U(s, b.mount) F(s, completions) F(s, pages) F(s, pages_used) F(s, pages_held) F(s, free) \
 	F(s, free_top) F(s, holes) F(s, partial) F(s, trash) F(s, handles) F(s, holds) \
 	F(s, polls) F(s, granted) F(s, woken) F(s, to_wake) F(s, take) F(s, rests) \
-	F(s, lines) F(s, pad_to_end)
+	F(s, waitqs) F(s, pad_to_end)
 
 #define LAYOUT_STRUCTS(S) \
 	S(ipc_undo) S(ipc_page_state) S(ipc_list) S(ipc_link) S(ipc_msg) S(ipc_answer) \
 	S(ipc_handle) S(ipc_waiter) S(ipc_hold) S(ipc_lease) S(ipc_mq) S(ipc_queue) \
 	S(ipc_sem) S(ipc_event) S(ipc_cond) S(ipc_barrier) S(ipc_value) S(ipc_array) \
-	S(ipc_mount) S(ipc_node) S(ipc_alias) S(ipc_note) S(ipc_header)
+	S(ipc_mount) S(ipc_node) S(ipc_alias) S(ipc_completion) S(ipc_header)
 
 struct layout_fact {
 	const char *name;		/* struct.field */

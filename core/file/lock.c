@@ -18,17 +18,17 @@
 
 #include "file/clock.h"
 
-#define SPINS        600     /* pauses before the first sleep; some 10 to 20 µs */
-#define CROWD_SPINS  40      /* the same, when somebody sleeps already */
-#define SPIN_FIRST   32      /* pauses between two looks at the word, … */
-#define WANTED_AFTER 320     /* … until after so many it is said that it is wanted */
-#define PASS_ON      16      /* pauses for whoever said so to take it */
-#define FIRST_SLICE  1000000 /* ns of the first sleep; each is twice as long … */
-#define CLOSE_SLICE  8000000 /* … and from here on the holder is looked at closely */
-#define LAST_SLICE   64000000
-#define PATIENCE_NS  100000000
-#define RUNS_NS      1000000000
-#define ASK_EVERY    256 /* waits: a program may be tied to one CPU later */
+#define SPINS           600     /* pauses before the first sleep; some 10 to 20 µs */
+#define CROWD_SPINS     40      /* the same, when somebody sleeps already */
+#define SPIN_FIRST      32      /* pauses between two looks at the word, … */
+#define CONTENDED_AFTER 320     /* … until after so many it says that it is contended */
+#define PASS_ON         16      /* pauses for whoever said so to take it */
+#define FIRST_SLICE     1000000 /* ns of the first sleep; each is twice as long … */
+#define CLOSE_SLICE     8000000 /* … and from here on the holder is looked at closely */
+#define LAST_SLICE      64000000
+#define PATIENCE_NS     100000000
+#define RUNS_NS         1000000000
+#define ASK_EVERY       256 /* waits: a program may be tied to one CPU later */
 
 __thread uint32_t ipc_tid_cache;
 
@@ -114,10 +114,10 @@ static bool spin(uint32_t *word, uint32_t tid)
 		/* The holder may not be running, and needs the CPU that a crowd would spin on. */
 		if (v & LOCK_SLEEPERS)
 			most = CROWD_SPINS;
-		if (v && spent >= WANTED_AFTER) {
+		if (v && spent >= CONTENDED_AFTER) {
 			wait = 1;
-			if (!(v & LOCK_WANTED))
-				swap(word, v, v | LOCK_WANTED);
+			if (!(v & LOCK_CONTENDED))
+				swap(word, v, v | LOCK_CONTENDED);
 		}
 	}
 	return false;
@@ -201,7 +201,7 @@ void ipc_lock_pass_on(uint32_t *word, uint32_t v)
 {
 	if (v & LOCK_SLEEPERS)
 		syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
-	if (!(v & LOCK_WANTED))
+	if (!(v & LOCK_CONTENDED))
 		return;
 	for (int i = 0; i < PASS_ON && !__atomic_load_n(word, __ATOMIC_RELAXED); i++)
 		ipc_pause();

@@ -9,7 +9,7 @@
  *	0			free
  *	tid			held, nobody sleeps
  *	tid | LOCK_SLEEPERS	held, somebody may sleep: legal to be set when nobody does
- *	tid | LOCK_WANTED	held, and somebody has been spinning for a while
+ *	tid | LOCK_CONTENDED	held, and somebody has been spinning for a while
  *
  * The lock is not fair: who has just had it takes it again with more ease, and many short changes
  * in a row cost less than changes in turn. But whoever has spun for some microseconds says so, and
@@ -24,9 +24,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOCK_SLEEPERS 0x80000000u
-#define LOCK_WANTED   0x40000000u
-#define LOCK_TID      0x3fffffffu
+#define LOCK_SLEEPERS  0x80000000u
+#define LOCK_CONTENDED 0x40000000u
+#define LOCK_TID       0x3fffffffu
 
 /*
  * timeout_ns < 0: for ever. 0: taken. -EOWNERDEAD: taken from a dead holder, whose change is to be
@@ -78,7 +78,7 @@ static inline void ipc_lock_release(uint32_t *word)
 {
 	uint32_t v = __atomic_exchange_n(word, 0, __ATOMIC_RELEASE);
 
-	if (__builtin_expect(v & (LOCK_SLEEPERS | LOCK_WANTED), 0))
+	if (__builtin_expect(v & (LOCK_SLEEPERS | LOCK_CONTENDED), 0))
 		ipc_lock_pass_on(word, v);
 }
 

@@ -3,12 +3,12 @@
  * An engine file as one process has it mapped: its lock, its undo log and its lists.
  *
  * Crash safety rests on one rule: whoever has the mutex changes [lock] fields only through set32()
- * and set64(), which note the old value in the file's undo log first. commit() ends a change by
- * forgetting the notes; rollback() ends it by putting the old values back. A process that dies in
- * between leaves the notes, and whoever takes the mutex next rolls back (obj_lock). So every change
+ * and set64(), which record the old value in the file's undo log first. commit() ends a change by
+ * forgetting the records; rollback() ends it by putting the old values back. A process that dies in
+ * between leaves the records, and whoever takes the mutex next rolls back (obj_lock). So every change
  * happened, or did not, and an operation that is refused half-way simply rolls back.
  *
- * New blocks are filled before anything refers to them, and need no notes.
+ * New blocks are filled before anything refers to them, and need no records.
  */
 #ifndef IPC_OBJ_H
 #define IPC_OBJ_H
@@ -44,7 +44,7 @@ struct ipc_obj {
 	uint64_t heap_off;  /* offset of the first heap page */
 	uint32_t max_pages; /* heap pages that fit */
 	uint32_t pages;     /* heap pages that this process knows it to have: obj_reach() */
-	uint64_t stores;    /* what may still be stored until obj_unlock(): see undo_note() */
+	uint64_t stores;    /* what may still be stored until obj_unlock(): see undo_record() */
 	uint64_t id;
 	uint32_t type;
 	int fd; /* kept open by who has no dirfd, else -1 */
@@ -54,7 +54,7 @@ struct ipc_obj {
 	void (*entered)(struct ipc_obj *o);
 	void (*leaving)(struct ipc_obj *o);
 	const char *damage;  /* why it may not be used any more; NULL: sound */
-	uint32_t want_order; /* what heap_alloc() did not find: see heap_grow() */
+	uint32_t grow_order; /* what heap_alloc() did not find: see heap_grow() */
 	bool locked;
 	bool work;    /* something changed that pump() has to look at */
 	bool freed;   /* memory came free: putters that wait for it may try */
@@ -90,7 +90,7 @@ void obj_unmap(struct ipc_obj *o);
 int obj_lock(struct ipc_obj *o, int64_t timeout_ns);
 void obj_unlock(struct ipc_obj *o);
 
-/* Note that the file cannot be trusted any more. Every later obj_lock() gives -EIO. */
+/* The file cannot be trusted any more. Every later obj_lock() gives -EIO. */
 void obj_damage(struct ipc_obj *o, const char *why);
 
 void obj_rollback(struct ipc_obj *o);
@@ -167,7 +167,7 @@ static inline bool may_store(struct ipc_obj *o, uint64_t n)
 	return true;
 }
 
-static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
+static inline bool undo_record(struct ipc_obj *o, uint64_t where, uint64_t old)
 {
 	struct ipc_header *h = o->h;
 	/* Once: another process may write it, and what was checked must be what is used. */
@@ -175,7 +175,7 @@ static inline bool undo_note(struct ipc_obj *o, uint64_t where, uint64_t old)
 
 	if (!may_store(o, n))
 		return false;
-	/* The first old value is the one to go back to: look at the last few notes. */
+	/* The first old value is the one to go back to: look at the last few records. */
 	for (unsigned int k = 1; k <= 4 && k <= n; k++)
 		if (h->log[n - k].where == where)
 			return true;
@@ -196,7 +196,7 @@ static inline void set64_at(struct ipc_obj *o, uint64_t *p, uint64_t v)
 		return;
 	IPC_FAULT();
 	if ((char *)p >= o->base && (char *)p < o->base + o->map_len &&
-	    !undo_note(o, (uint64_t)((char *)p - o->base), *p))
+	    !undo_record(o, (uint64_t)((char *)p - o->base), *p))
 		return;
 	IPC_FAULT();
 	__atomic_store_n(p, v, __ATOMIC_RELAXED);
@@ -208,7 +208,7 @@ static inline void set32_at(struct ipc_obj *o, uint32_t *p, uint32_t v)
 		return;
 	IPC_FAULT();
 	if ((char *)p >= o->base && (char *)p < o->base + o->map_len &&
-	    !undo_note(o, (uint64_t)((char *)p - o->base) | 1, *p))
+	    !undo_record(o, (uint64_t)((char *)p - o->base) | 1, *p))
 		return;
 	IPC_FAULT();
 	__atomic_store_n(p, v, __ATOMIC_RELAXED);
@@ -258,7 +258,7 @@ static inline void commit(struct ipc_obj *o)
 	IPC_FAULT();
 }
 
-/* Notes that still fit. A bulk change commits when there is room for fewer than one step needs. */
+/* Records that still fit. A bulk change commits when there is room for fewer than one step needs. */
 static inline unsigned int log_room(struct ipc_obj *o)
 {
 	uint64_t n = __atomic_load_n(&o->h->log_len, __ATOMIC_RELAXED);
@@ -298,7 +298,7 @@ static inline uint64_t blocks_most(const struct ipc_obj *o)
 	return (uint64_t)(o->env->alone ? o->pages : o->max_pages) * (IPC_PAGE / 32);
 }
 
-/* Many times what can be done with all that so many pages may hold: see undo_note(). */
+/* Many times what can be done with all that so many pages may hold: see undo_record(). */
 static inline uint64_t stores_for(uint64_t pages)
 {
 	return 64 * pages * (IPC_PAGE / 32);
@@ -348,7 +348,7 @@ static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
 }
 
 /*
- * A block of at least `size` bytes (at most 64 KiB), or 0 with o->want_order set: then the caller
+ * A block of at least `size` bytes (at most 64 KiB), or 0 with o->grow_order set: then the caller
  * rolls back, calls heap_grow() and begins again. Part of the change under way.
  */
 ref_t heap_alloc(struct ipc_obj *o, size_t size);
@@ -356,14 +356,14 @@ void heap_free(struct ipc_obj *o, ref_t r);
 /*
  * Up to n blocks of at most 2 KiB at once, how many. The first word of each must become a
  * reference to the next of them (of the last: any). So must it be when they are freed at once:
- * then the chain of free blocks is theirs as it stands, and costs few notes. As far as the log has
+ * then the chain of free blocks is theirs as it stands, and costs few records. As far as the log has
  * room.
  */
 unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned int n);
 unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n);
 size_t heap_run_size(size_t size); /* what such a block has; 0: too large */
 #define HEAP_RUN_MOST 2048u
-#define HEAP_RUN_ROOM 40 /* notes that one page of them may need, and those of the caller */
+#define HEAP_RUN_ROOM 40 /* records that one page of them may need, and those of the caller */
 /* Do two blocks lie in different pages? */
 static inline bool heap_apart(ref_t a, ref_t b)
 {

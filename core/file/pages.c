@@ -177,7 +177,7 @@ static uint32_t growth(const struct ipc_obj *o, uint32_t page)
 	uint32_t n;
 
 	if (page < TOP_PAGES) { /* small objects stay small */
-		if (o->want_order || page >= 4)
+		if (o->grow_order || page >= 4)
 			return TOP_PAGES - page;
 		return page ? 1 : 2; /* the table, and a page */
 	}

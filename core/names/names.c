@@ -28,7 +28,7 @@ static void init(struct ipc_header *h, const struct ipc_defaults *d)
 	h->b.mount.next_gen = 1;
 }
 
-static void note(struct ipc_obj *m, uint64_t unique, int64_t result, uint64_t id)
+static void completed(struct ipc_obj *m, uint64_t unique, int64_t result, uint64_t id)
 {
 	if (!unique)
 		return;
@@ -142,7 +142,7 @@ int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
 	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
 	if (n->type != IPC_DIR)
 		set64(m, M(m)->objects, M(m)->objects + 1);
-	note(m, n->unique, 0, node->id);
+	completed(m, n->unique, 0, node->id);
 	commit(m);
 	*ret = r;
 	return m->damage ? -EIO : 0;
@@ -180,7 +180,7 @@ int names_move(struct ipc_obj *m, ref_t from, uint64_t parent, const char *name,
 	if (gone)
 		set64(m, node_at(m, gone)->parent, 0);
 	list_remove(m, &M(m)->nodes, from);
-	note(m, unique, 0, node->id);
+	completed(m, unique, 0, node->id);
 	heap_free(m, from);
 	commit(m);
 	*ret = r;
@@ -189,7 +189,7 @@ int names_move(struct ipc_obj *m, ref_t from, uint64_t parent, const char *name,
 
 void names_remove(struct ipc_obj *m, ref_t r, bool keep, uint64_t unique)
 {
-	note(m, unique, 0, node_at(m, r)->id);
+	completed(m, unique, 0, node_at(m, r)->id);
 	if (keep) {
 		node_at(m, r)->ctime = now_real();
 		set64(m, node_at(m, r)->parent, 0);

@@ -17,7 +17,7 @@ struct ipc_new_node {
 	uint32_t type, mode, uid, gid;
 	const char *name;
 	size_t name_len;
-	uint64_t unique; /* the request, noted with the change */
+	uint64_t unique; /* the request, recorded with the change */
 };
 
 static inline struct ipc_node *node_at(struct ipc_obj *m, ref_t r)

@@ -18,7 +18,7 @@
  *	- An answer of several messages (stream, drain) always fits into the read that it answers, as
  *	  do the bytes of a byte pipe. They are taken with that read.
  *	- A read at a position behind the message passes over what is left of it: taken. One at a
- *	  position before it begins anew: it goes back, and comes again if nobody else is in line.
+ *	  position before it begins anew: it goes back, and comes again if nobody else is waiting.
  *	- Going back is an attempt, where max_attempts counts them; the last one makes a dead letter.
  *	- What goes back was counted when it was put: it may exceed maxsize and maxbytes, goes into a
  *	  closed queue too, and is unfinished as before.

@@ -21,7 +21,7 @@
  */
 enum ipc_outcome {
 	IPC_DONE,      /* call->result; for a read call->got */
-	IPC_WAIT,      /* it waits: call->waiter stands in line */
+	IPC_WAIT,      /* it waits: call->waiter is in a wait queue */
 	IPC_AGAIN,     /* of a step: what was in its way has gone, so begin it anew */
 	IPC_ELSEWHERE, /* nothing has changed, and it cannot be done here: of libipcfs, but
 				 * through the mount */
@@ -51,7 +51,7 @@ struct ipc_call {
 	size_t max;       /* read: bytes of the answer that can be used at once */
 	uint64_t pos;     /* read: the position, for handles that have one; give: bytes of
 					 * this write's earlier commands, in the upper half of a
-					 * note that is partial (in the lower: how far this command
+					 * completion record that is partial (in the lower: how far this command
 					 * came) */
 	const char *data; /* write */
 	size_t len;
@@ -59,7 +59,7 @@ struct ipc_call {
 	size_t limit;         /* write: the mount's largest message */
 	struct ipc_lent lent; /* read of a condition: what it gives up in another object */
 	uint64_t end;         /* give, to a value: the position where the write ends */
-	bool stand;           /* read of a condition or barrier: stand in line, and do not wait */
+	bool stand;           /* read of a condition or barrier: queue a waiter, and do not wait */
 	bool more;            /* write: the same write() call goes on with another request */
 	bool whole;           /* give: -ERANGE unless what it makes of a value is a whole number of
 					 * 64 bits (what is behind its point is cut off): got.number */
@@ -71,7 +71,7 @@ struct ipc_call {
 	bool at_once;
 	char *buf;
 	/*
-	 * Between two changes: more memory, of o->want_order. IPC_DONE: there is some, and the step
+	 * Between two changes: more memory, of o->grow_order. IPC_DONE: there is some, and the step
 	 * begins again: the lock may have been another's meanwhile. Anything else is what the
 	 * operation comes to, and the lock is not the caller's any more. NULL: heap_grow().
 	 */
@@ -204,7 +204,7 @@ int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd);
 int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how);
 /* close() in process `pid`: completes or (killed) drops the unfinished line. -EPIPE. */
 int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
-/* The same for a request: c->handle, pid, unique. A refusal is noted, and will be said again. */
+/* The same for a request: c->handle, pid, unique. A refusal is recorded, and given again. */
 int ipc_flush_for(struct ipc_obj *o, struct ipc_call *c, bool killed);
 /* Wait until nothing is unfinished: a read through a HANDLE_JOIN is the same. */
 unsigned int ipc_poll(struct ipc_obj *o, ref_t handle);
@@ -237,18 +237,18 @@ bool ipc_leave(struct ipc_obj *o, ref_t w, int why, int64_t *ret);
 void ipc_forsake(struct ipc_obj *o, ref_t w);
 /*
  * A restarted daemon maps the object: call this before any operation. The header has room for one
- * note of what a request came to, because the daemon answers under the lock; but after a restart
- * others may be served before that request comes again, so its note is put aside. Committed.
+ * completion record, because the daemon replies before it changes the object again; but after a
+ * restart others may be served before that request is resent, so its record is kept. Committed.
  */
 void ipc_restarted(struct ipc_obj *o);
 /* What a request that comes again came to before the restart. false: nothing is known of it. */
-bool ipc_note_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
-		   bool *ret_partial);
+bool ipc_completion_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
+			 bool *ret_partial);
 /* After a restart: the waiter of this request; 0. */
 ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
 /* A put whose turn it is; 0: none. Direct clients see to theirs themselves. */
 ref_t ipc_turn(struct ipc_obj *o);
-/* What stands in line for its handle's next read, and whose time limit has passed: that has -ETIMEDOUT. */
+/* What is queued for its handle's next read, and whose time limit has passed, ends with -ETIMEDOUT. */
 void ipc_expire(struct ipc_obj *o, int64_t now);
 /* The earliest time at which a limit of what does not wait passes, after `now`; IPC_NEVER. */
 int64_t ipc_next_limit(struct ipc_obj *o, int64_t now);
@@ -265,7 +265,7 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid);
 /* The mount ends: the same for all direct clients. */
 void ipc_cancel_direct(struct ipc_obj *o);
 /*
- * The granted direct waiters that still sleep, and the putters whose turn it is: note them before
+ * The granted direct waiters that still sleep, and the putters whose turn it is: collect them before
  * obj_unlock(), wake them after it, for whoever wakes wants the lock. true: there are more; lock
  * and call again.
  */
@@ -277,7 +277,7 @@ struct ipc_wakes {
 bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret);
 void ipc_wake_send(const struct ipc_wakes *wakes);
 /*
- * Somebody died, who may have noted wake-ups and not made them: the next ipc_wake() has them
+ * Somebody died, who may have collected wake-ups and not made them: the next ipc_wake() has them
  * again.
  */
 void ipc_wake_again(struct ipc_obj *o);
@@ -395,7 +395,7 @@ int ipc_lent_retake(struct ipc_obj *lock, struct ipc_call *c, const struct ipc_l
 /* What this waiter of a condition says that it lent. false: nothing. */
 bool ipc_cond_lent(struct ipc_obj *cond, ref_t w, struct ipc_lent *ret);
 /*
- * -EINTR while a granted one retook its lock: it stands in line again, with its notify. Committed.
+ * -EINTR while a granted one retook its lock: it is queued again, with its notify. Committed.
  */
 void ipc_cond_park(struct ipc_obj *cond, ref_t w);
 /* One that stands, and is granted: has somebody the lock that it lent? Committed. */

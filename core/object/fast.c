@@ -68,8 +68,8 @@ static bool quiet(const struct ipc_obj *o)
 	const struct ipc_header *h = o->h;
 	uint32_t n = h->holds.count | h->polls.count | h->granted.count | h->woken.count;
 
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		n |= h->lines[i].count;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		n |= h->waitqs[i].count;
 	if (n || S(o)->value != 1)
 		return false;
 	return ipc_is(o, TYPE_INNER_LOCK) ? !h->b.cond.lock_id :
@@ -90,7 +90,7 @@ static bool spare(struct ipc_obj *o)
 	return true;
 }
 
-void fast_wanted(struct ipc_obj *o)
+void fast_attached(struct ipc_obj *o)
 {
 	if (!o->ops->leaving)
 		return;

@@ -226,7 +226,7 @@ int ipc_attach(struct ipc_obj *o, struct ipc_handle *hd, uint32_t tid, uint32_t 
 	set32(o, hd->tid, tid);
 	set32(o, hd->pid, pid);
 	commit(o);
-	fast_wanted(o);
+	fast_attached(o);
 	return o->damage ? -EIO : 0;
 }
 
@@ -244,7 +244,7 @@ int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
 	return deadline;
 }
 
-/* It goes. If it waits it leaves its line; regrets: what it was granted goes back. */
+/* It goes. If it waits it leaves its wait queue; regrets: what it was granted goes back. */
 static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool regrets)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -356,8 +356,8 @@ static void give_back(struct ipc_obj *o, ref_t handle)
 	if (hd->flags & HANDLE_DIRECT)
 		ipc_wake_again(o);
 	if (hd->waiters || hd->rests) {
-		for (unsigned int i = 0; i < IPC_LINES; i++)
-			drop_waiters(o, handle, &h->lines[i]);
+		for (unsigned int i = 0; i < IPC_WAITQS; i++)
+			drop_waiters(o, handle, &h->waitqs[i]);
 		drop_waiters(o, handle, &h->granted);
 		drop_waiters(o, handle, &h->woken);
 		drop_waiters(o, handle, &h->rests);
@@ -420,7 +420,7 @@ void ipc_close_all(struct ipc_obj *o)
 			ipc_flush(o, r, 0, false, true);
 		ipc_close(o, r);
 	}
-	ipc_notes_forget(o);
+	ipc_completions_forget(o);
 }
 
 void ipc_begin_mount(struct ipc_obj *o, uint64_t epoch)

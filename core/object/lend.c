@@ -6,13 +6,13 @@
  * that can each be done again after a crash:
  *
  *	1. ipc_lent_find(lock)		what the caller's process holds; nothing has changed
- *	2. ipc_read(cond), c.lent set	the waiter stands in line and knows what it lends
+ *	2. ipc_read(cond), c.lent set	the waiter is queued and knows what it lends
  *	3. ipc_lend(lock)		the lock is free	(again: it is already)
  *	   ... the waiter is granted: notified, timed out or cancelled ...
  *	4. ipc_lent_retake(lock)	a waiter in the lock	(again: it has it already)
  *	5. ipc_finish(cond)		the caller is answered
  *
- * Between 2 and 3 a notify may come already: the waiter stood in line before the lock was free, so
+ * Between 2 and 3 a notify may come already: the waiter was queued before the lock was free, so
  * none is missed.
  *
  * Who may write the condition's file may not be let in at the lock. So a waiter there only names a
@@ -29,7 +29,7 @@ uint64_t ipc_lock_id(const struct ipc_obj *o)
 int ipc_set_lock_id(struct ipc_obj *o, uint64_t id)
 {
 	/* Who holds or waits would be left with the other lock. */
-	if (o->h->holds.count || o->h->lines[0].count || o->h->lines[1].count)
+	if (o->h->holds.count || o->h->waitqs[0].count || o->h->waitqs[1].count)
 		return -EBUSY;
 	set64(o, o->h->b.cond.lock_id, id);
 	commit(o);
@@ -56,8 +56,8 @@ bool ipc_lent_find(struct ipc_obj *o, uint32_t pid, struct ipc_lent *ret)
 	return false;
 }
 
-/* Note what the handle holds. false: nothing, or nothing of this process. */
-static bool note_lent(struct ipc_obj *o, ref_t handle, struct ipc_handle *hd, uint32_t pid)
+/* Record what the handle holds. false: nothing, or nothing of this process. */
+static bool record_lent(struct ipc_obj *o, ref_t handle, struct ipc_handle *hd, uint32_t pid)
 {
 	uint32_t levels = 0, flock = OP_NONE;
 	bool its = false;
@@ -86,7 +86,7 @@ void ipc_lend(struct ipc_obj *o, const struct ipc_lent *l, uint32_t pid)
 	struct ipc_handle *hd = ipc_handle_from_outside(o, l->handle, l->gen);
 	struct ipc_hold *hold;
 
-	if (!hd || !note_lent(o, l->handle, hd, pid))
+	if (!hd || !record_lent(o, l->handle, hd, pid))
 		return;
 	/* One change, or who goes on after a death would not know what went before. */
 	while (!o->damage && (hold = hold_find(o, l->handle, OP_NONE))) {
@@ -113,7 +113,7 @@ int ipc_lent_retake(struct ipc_obj *o, struct ipc_call *c, const struct ipc_lent
 		return -EBADF;
 	/* The caller may not wait; but the waiter is granted as soon as it is there. */
 	if (c->deadline == 0) {
-		if (!o->h->b.sem.value || line_first(o, 0))
+		if (!o->h->b.sem.value || waitq_first(o, 0))
 			return -EAGAIN;
 		c->deadline = IPC_NEVER;
 	}

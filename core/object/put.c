@@ -2,8 +2,8 @@
 /*
  * What queues and pipes share: how a write() that does not fit waits.
  *
- * A put is a series of small changes, each of which moves whole messages in and notes how far the
- * write() has come: in the waiter if it stands in line, in the header otherwise. So a daemon that
+ * A put is a series of small changes, each of which moves whole messages in and records how far the
+ * write() has come: in the waiter if there is one, in the header otherwise. So a daemon that
  * dies in the middle goes on behind the last one.
  */
 #include "object/type.h"
@@ -21,7 +21,7 @@ int put_end(struct ipc_obj *o, struct ipc_call *c, int error)
 	return result < 0 ? (int)result : 0;
 }
 
-int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need, bool memory)
+int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint32_t need, bool memory)
 {
 	struct ipc_waiter *w;
 	int r;
@@ -30,7 +30,7 @@ int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 		return put_end(o, c, memory ? -ENOSPC : -EAGAIN);
 	commit(o);
 	while (!c->waiter) {
-		r = waiter_add(o, c, line, c->done);
+		r = waiter_add(o, c, waitq, c->done);
 		if (r == IPC_WAIT)
 			break;
 		obj_rollback(o);
@@ -52,7 +52,7 @@ int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	return IPC_WAIT;
 }
 
-int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need)
+int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint32_t need)
 {
 	int r;
 
@@ -61,16 +61,16 @@ int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t 
 	obj_rollback(o);
 	r = heap_grow(o, false);
 	if (r == -ENOSPC)
-		return put_wait(o, c, line, need, true);
+		return put_wait(o, c, waitq, need, true);
 	if (r == -ENOMEM) /* this process may not: see ipc_call.grow */
 		return r;
 	return r < 0 ? put_end(o, c, r) : IPC_AGAIN;
 }
 
-void put_pump(struct ipc_obj *o, unsigned int line,
-	      bool (*fits)(struct ipc_obj *o, unsigned int line, uint64_t need))
+void put_pump(struct ipc_obj *o, unsigned int waitq,
+	      bool (*fits)(struct ipc_obj *o, unsigned int waitq, uint64_t need))
 {
-	ref_t r = line_first(o, line);
+	ref_t r = waitq_first(o, waitq);
 	struct ipc_waiter *w;
 
 	if (!r)
@@ -80,7 +80,7 @@ void put_pump(struct ipc_obj *o, unsigned int line,
 		return;
 	if (w->flags & WAITER_MEMORY && !o->freed)
 		return;
-	if (!fits(o, line, w->need))
+	if (!fits(o, waitq, w->need))
 		return;
 	o->freed = false;
 	waiter_turn(o, r);

@@ -33,10 +33,10 @@ enum {
 	TYPE_TEXT = 1 << 10,       /* one text: read at a position, written as a whole */
 	TYPE_LOCK = 1 << 11,       /* may be the lock of another object: ctl/lock, lend.c */
 	TYPE_INNER_LOCK = 1 << 12, /* has a lock for flock beside what it is, or another object's */
-	TYPE_OWNED = 1 << 13,      /* its lock notes the handle that holds it */
+	TYPE_OWNED = 1 << 13,      /* its lock knows the handle that holds it */
 	TYPE_SHARED = 1 << 14,     /* LOCK_SH shares its lock; elsewhere it is as LOCK_EX */
 	TYPE_MONITOR = 1 << 15,    /* its read gives the lock up and takes it back; notify */
-	TYPE_STANDS = 1 << 16,     /* a reader that may not wait stands in line all the same */
+	TYPE_STANDS = 1 << 16,     /* a reader that may not wait is queued all the same */
 	TYPE_SETTABLE = 1 << 17,   /* what is written to a new one is its value (ipcctl create) */
 	TYPE_PID = 1 << 18,        /* its readers are to be known as processes */
 };
@@ -65,12 +65,12 @@ struct ipc_type {
 	enum ipc_type_id id;
 	const char *name;
 	const char *suffix;
-	uint32_t folder;        /* the node that mkdir makes of such a name; 0: it makes none */
-	uint32_t traits;        /* TYPE_* */
-	uint32_t verbs;         /* the commands that `give` takes: VERB() of each */
-	unsigned int lock_line; /* in which line those stand who want what holders hold */
-	struct ipc_word ready;  /* a read would find something while it is not 0 … */
-	struct ipc_word most;   /* … and a put has room while that is less; 0: always */
+	uint32_t folder;         /* the node that mkdir makes of such a name; 0: it makes none */
+	uint32_t traits;         /* TYPE_* */
+	uint32_t verbs;          /* the commands that `give` takes: VERB() of each */
+	unsigned int lock_waitq; /* the wait queue for what holders hold */
+	struct ipc_word ready;   /* a read would find something while it is not 0 … */
+	struct ipc_word most;    /* … and a put has room while that is less; 0: always */
 
 	void (*init)(struct ipc_header *h, const struct ipc_defaults *d); /* d may be NULL */
 	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
@@ -151,11 +151,11 @@ extern const struct ipc_type ipc_queue_type, ipc_pipe_type, ipc_event_type, ipc_
 
 /* ---- waiting (waiter.c) ---- */
 
-/* Put the caller into a line: IPC_WAIT, or -EAGAIN if it may not wait, or -ENOMEM. */
-int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_t arg);
-/* Take it out of its line and let it go with this result; the change is committed. */
+/* Put the caller into a wait queue: IPC_WAIT, or -EAGAIN if it may not wait, or -ENOMEM. */
+int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg);
+/* Take it out of its wait queue and let it go with this result; the change is committed. */
 void waiter_grant(struct ipc_obj *o, ref_t w, int64_t result, const struct ipc_answer *got);
-/* It is first in line and may act now. Committed. */
+/* It is first in its wait queue and may act now. Committed. */
 void waiter_turn(struct ipc_obj *o, ref_t w);
 
 static inline struct ipc_waiter *waiter_at(struct ipc_obj *o, ref_t r)
@@ -168,18 +168,18 @@ static inline struct ipc_handle *handle_at(struct ipc_obj *o, ref_t r)
 	return AT(o, ipc_handle, r);
 }
 
-/* The first in line; 0: nobody. */
-static inline ref_t line_first(struct ipc_obj *o, unsigned int line)
+/* The first in the wait queue; 0: nobody. */
+static inline ref_t waitq_first(struct ipc_obj *o, unsigned int waitq)
 {
-	return o->h->lines[line].head;
+	return o->h->waitqs[waitq].head;
 }
 
-/* Move it to the tail or head of a line (also one that was granted). */
-void waiter_to_line(struct ipc_obj *o, ref_t w, unsigned int line, bool head);
-/* The waiter in this line that the caller's handle left behind when it was interrupted; 0. */
-ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line);
+/* Move it to the tail or head of a wait queue (also one that was granted). */
+void waiter_to_waitq(struct ipc_obj *o, ref_t w, unsigned int waitq, bool head);
+/* The waiter in this wait queue that the caller's handle left behind when it was interrupted; 0. */
+ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int waitq);
 void waiter_park(struct ipc_obj *o, ref_t w);
-/* The handle has a waiter that stands in line, or was granted so: the call goes on with that one. */
+/* The handle has a waiter that stands in a wait queue, or was granted so: the call goes on with that one. */
 int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 static inline bool waiter_granted_standing(struct ipc_obj *o, const struct ipc_handle *hd)
 {
@@ -194,14 +194,14 @@ static inline bool waiter_is_request(const struct ipc_waiter *w)
 void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
 /* The waiter is done (its turn came, and it acted): take it out and free it. */
 void waiter_done(struct ipc_obj *o, ref_t w);
-/* Note what the call came to, for a daemon that has to answer it again after a restart. */
+/* Record what the call came to, for a daemon that has to answer it again after a restart. */
 void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial);
 /* The requests of an earlier mount never come again, but their numbers may. Commits. */
-void ipc_notes_forget(struct ipc_obj *o);
+void ipc_completions_forget(struct ipc_obj *o);
 
 /* ---- holding (hold.c) ---- */
 
-/* Note that the caller has `count` more of it. -ENOMEM. */
+/* The caller has `count` more of it. -ENOMEM. */
 int hold_add(struct ipc_obj *o, const struct ipc_call *c, uint32_t op, uint32_t count);
 /* The same for a waiter that is granted. */
 int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uint32_t count);
@@ -217,7 +217,7 @@ uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n);
 
 #define MSG_MOST (2u << 20) /* bytes: no message is longer, whatever its length says */
 
-/* A message of these bytes; 0: o->want_order is set. It has one reference, its maker's. */
+/* A message of these bytes; 0: o->grow_order is set. It has one reference, its maker's. */
 ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len);
 /* Add bytes to one that nothing reads yet. `last`: its last segment. false: no memory. */
 bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len);
@@ -271,17 +271,17 @@ void look_messages(struct ipc_obj *o, struct ipc_mq *q, bool newline, struct ipc
 /* ---- putting (put.c) ---- */
 
 /*
- * The writer cannot go on: stand in (or go back to) the line until `need` bytes fit, or give a
+ * The writer cannot go on: enter (or go back to) the wait queue until `need` bytes fit, or give a
  * short count. memory: it is the heap that is full. Committed.
  */
-int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need, bool memory);
-/* All went in, or as much as will: out of the line, result noted. Committed. */
+int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint32_t need, bool memory);
+/* All went in, or as much as will: out of the wait queue, result recorded. Committed. */
 int put_end(struct ipc_obj *o, struct ipc_call *c, int error);
 /* After heap_alloc() failed in a put: IPC_AGAIN, or what to return. */
-int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint32_t need);
+int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint32_t need);
 /* Give the first putter its turn, if what it waits for is there. */
-void put_pump(struct ipc_obj *o, unsigned int line,
-	      bool (*fits)(struct ipc_obj *o, unsigned int line, uint64_t need));
+void put_pump(struct ipc_obj *o, unsigned int waitq,
+	      bool (*fits)(struct ipc_obj *o, unsigned int waitq, uint64_t need));
 
 void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
 void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
@@ -306,9 +306,9 @@ void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answ
 
 /* ---- the lock within sem, lock, rlock, cond, value and array (sem.c) ---- */
 
-int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ipc_handle *hd,
+int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq, struct ipc_handle *hd,
 	      struct ipc_call *c, int how);
-void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line);
+void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq);
 void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
 void sem_init_lock(struct ipc_sem *s); /* free, for one at a time, returned at the close */
 int lock_parse(const char *s, size_t len, struct ipc_cmd *ret);

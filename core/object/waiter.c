@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting is data. A waiter is a block in one of the object's lines; nobody sleeps in here.
+ * Waiting is data. A waiter is a block in one of the object's wait queues; nobody sleeps in here.
  *
  *	            waiter_add                 waiter_grant                 ipc_finish
- *	(no waiter) ----------> WAITING (line) ------------> GRANTED ------------------> (gone)
+ *	(no waiter) ----------> WAITING (queued) ----------> GRANTED ------------------> (gone)
  *	                        |     ^                      (granted: FUSE,   \
  *	            waiter_turn |     | would block again    woken: direct)     `-> REST (rests)
  *	                        v     |
- *	                        TURN (first in line) -- acts itself --> (gone, waiter_done)
+ *	                        TURN (first in queue) - acts itself --> (gone, waiter_done)
  *
- * A line is served strictly from its head. Takers are granted: whoever makes the answer possible
+ * A wait queue is served strictly from its head. Takers are granted: whoever makes the answer possible
  * moves it into the waiter. Putters get their turn instead, because only they have their data.
  * A waiter that gives up (signal, time limit, close) leaves from WAITING or TURN; from GRANTED
  * there is no way back but its type's regret(). A condition's or barrier's waiter that a signal
- * interrupts stays in line without a request (WAITER_PARKED), until its handle reads again.
+ * interrupts stays queued without a request (WAITER_PARKED), until its handle reads again.
  *
- * Theirs may also stand in line for a caller that must not wait (WAITER_STANDS): it has had its
+ * Theirs may also be queued for a caller that must not wait (WAITER_STANDS): it has had its
  * EAGAIN, the waiter goes the same way as others, and when it is granted it stays so until its
  * handle reads. A handle has one of them (handle.standing).
  */
@@ -45,7 +45,8 @@ void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool par
 	set32(o, h->unique_partial, partial);
 }
 
-static void note_set(struct ipc_obj *o, struct ipc_note *to, const struct ipc_note *from)
+static void completion_set(struct ipc_obj *o, struct ipc_completion *to,
+			   const struct ipc_completion *from)
 {
 	set64(o, to->unique, from->unique);
 	set64(o, to->result, from->result);
@@ -53,52 +54,52 @@ static void note_set(struct ipc_obj *o, struct ipc_note *to, const struct ipc_no
 	set32(o, to->partial, from->partial);
 }
 
-static struct ipc_note note_last(const struct ipc_header *h)
+static struct ipc_completion completion_last(const struct ipc_header *h)
 {
-	return (struct ipc_note){ h->unique, h->result, h->unique_handle, h->unique_partial };
+	return (struct ipc_completion){ h->unique, h->result, h->unique_handle, h->unique_partial };
 }
 
 void ipc_restarted(struct ipc_obj *o)
 {
-	struct ipc_note last = note_last(o->h);
+	struct ipc_completion last = completion_last(o->h);
 
 	ipc_wake_again(o);
-	if (!last.unique || !memcmp(&last, &o->h->notes[0], sizeof(last)))
+	if (!last.unique || !memcmp(&last, &o->h->completions[0], sizeof(last)))
 		return;
-	/* A partial note that has become a whole one takes its place. */
-	if (last.unique != o->h->notes[0].unique)
-		for (unsigned int i = IPC_NOTES - 1; i; i--)
-			note_set(o, &o->h->notes[i], &o->h->notes[i - 1]);
-	note_set(o, &o->h->notes[0], &last);
+	/* A partial record that has become a whole one replaces it. */
+	if (last.unique != o->h->completions[0].unique)
+		for (unsigned int i = IPC_COMPLETIONS - 1; i; i--)
+			completion_set(o, &o->h->completions[i], &o->h->completions[i - 1]);
+	completion_set(o, &o->h->completions[0], &last);
 	commit(o);
 }
 
-bool ipc_note_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
-		   bool *ret_partial)
+bool ipc_completion_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
+			 bool *ret_partial)
 {
-	struct ipc_note n = note_last(o->h);
+	struct ipc_completion n = completion_last(o->h);
 
 	for (unsigned int i = 0; n.unique != unique || n.handle != handle; i++) {
-		if (i == IPC_NOTES)
+		if (i == IPC_COMPLETIONS)
 			return false;
-		n = o->h->notes[i];
+		n = o->h->completions[i];
 	}
 	*ret_result = n.result;
 	*ret_partial = n.partial;
 	return unique != 0;
 }
 
-void ipc_notes_forget(struct ipc_obj *o)
+void ipc_completions_forget(struct ipc_obj *o)
 {
-	static const struct ipc_note none;
+	static const struct ipc_completion none;
 
 	set64(o, o->h->unique, 0);
-	for (unsigned int i = 0; i < IPC_NOTES; i++)
-		note_set(o, &o->h->notes[i], &none);
+	for (unsigned int i = 0; i < IPC_COMPLETIONS; i++)
+		completion_set(o, &o->h->completions[i], &none);
 	commit(o);
 }
 
-int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_t arg)
+int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg)
 {
 	struct ipc_handle *hd = handle_at(o, c->handle);
 	ref_t r;
@@ -111,7 +112,7 @@ int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_
 	*waiter_at(o, r) = (struct ipc_waiter){
 		.handle = c->handle,
 		.op = c->op,
-		.line = line,
+		.waitq = waitq,
 		.state = WAITER_WAITING,
 		.flags = c->stand  ? WAITER_STANDS :
 			 c->unique ? 0 :
@@ -126,7 +127,7 @@ int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int line, uint64_
 		.need = c->max < UINT32_MAX ? (uint32_t)c->max : UINT32_MAX,
 		.got = { .base = c->pos },
 	};
-	list_push(o, &o->h->lines[line], r);
+	list_push(o, &o->h->waitqs[waitq], r);
 	set32(o, hd->waiters, hd->waiters + 1);
 	if (c->stand)
 		set32(o, hd->standing, r);
@@ -142,7 +143,7 @@ static struct ipc_list *list_of(struct ipc_obj *o, const struct ipc_waiter *w)
 	case WAITER_REST:
 		return &o->h->rests;
 	default:
-		return &o->h->lines[w->line % IPC_LINES];
+		return &o->h->waitqs[w->waitq % IPC_WAITQS];
 	}
 }
 
@@ -156,7 +157,7 @@ static void move(struct ipc_obj *o, ref_t r, uint32_t state)
 }
 
 /* Part of the change that lets it go. */
-static void note_wake(struct ipc_obj *o, const struct ipc_waiter *w)
+static void wake_later(struct ipc_obj *o, const struct ipc_waiter *w)
 {
 	if (w->flags & WAITER_DIRECT)
 		set32(o, o->h->to_wake, o->h->to_wake + 1);
@@ -168,7 +169,7 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 
 	uint64_t pos = w->got.base;
 
-	/* Or whoever grants to the head of a line would find it there again. */
+	/* Or whoever grants to the head of a wait queue would find it there again. */
 	if (w->state != WAITER_WAITING && w->state != WAITER_TURN) {
 		obj_damage(o, "a queued waiter is not waiting");
 		return;
@@ -178,7 +179,7 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 		answer_move(o, &w->got, got);
 	set64(o, w->got.base, pos);
 	move(o, r, WAITER_GRANTED);
-	note_wake(o, w);
+	wake_later(o, w);
 	commit(o);
 }
 
@@ -189,7 +190,7 @@ void waiter_turn(struct ipc_obj *o, ref_t r)
 	if (w->state != WAITER_WAITING)
 		return;
 	set32(o, w->state, WAITER_TURN);
-	note_wake(o, w);
+	wake_later(o, w);
 	commit(o);
 }
 
@@ -210,12 +211,12 @@ void waiter_done(struct ipc_obj *o, ref_t r)
 	heap_free(o, r);
 }
 
-void waiter_to_line(struct ipc_obj *o, ref_t r, unsigned int line, bool head)
+void waiter_to_waitq(struct ipc_obj *o, ref_t r, unsigned int waitq, bool head)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 
 	list_remove(o, list_of(o, w), r);
-	set32(o, w->line, line);
+	set32(o, w->waitq, waitq);
 	set32(o, w->state, WAITER_WAITING);
 	if (head)
 		list_push_head(o, list_of(o, w), r);
@@ -234,13 +235,13 @@ void waiter_park(struct ipc_obj *o, ref_t r)
 	set64(o, w->deadline, IPC_NEVER);
 }
 
-ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int line)
+ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int waitq)
 {
 	ref_t found = 0;
 
 	if (!handle_at(o, c->handle)->parked)
 		return 0;
-	LIST_EACH(o, &o->h->lines[line], r) {
+	LIST_EACH(o, &o->h->waitqs[waitq], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		if (w->handle != c->handle || !(w->flags & WAITER_PARKED))
@@ -380,8 +381,8 @@ ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique)
 	LIST_EACH(o, &h->granted, r)
 		if (waiter_at(o, r)->unique == unique)
 			return r;
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		LIST_EACH(o, &h->lines[i], r)
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		LIST_EACH(o, &h->waitqs[i], r)
 			if (waiter_at(o, r)->unique == unique)
 				return r;
 	return 0;
@@ -398,8 +399,8 @@ void ipc_finish_told(struct ipc_obj *o, ref_t r)
 
 ref_t ipc_turn(struct ipc_obj *o)
 {
-	for (unsigned int i = 0; i < IPC_LINES; i++) {
-		ref_t r = o->h->lines[i].head;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++) {
+		ref_t r = o->h->waitqs[i].head;
 
 		if (r && waiter_at(o, r)->state == WAITER_TURN &&
 		    !(waiter_at(o, r)->flags & WAITER_DIRECT))
@@ -428,8 +429,8 @@ static void send_away(struct ipc_obj *o, ref_t r, int why)
 
 void ipc_expire(struct ipc_obj *o, int64_t now)
 {
-	for (unsigned int i = IPC_LINES; i-- > 0;)
-		LIST_EACH(o, &o->h->lines[i], r)
+	for (unsigned int i = IPC_WAITQS; i-- > 0;)
+		LIST_EACH(o, &o->h->waitqs[i], r)
 			if (waiter_at(o, r)->flags & WAITER_STANDS &&
 			    waiter_at(o, r)->deadline <= now)
 				send_away(o, r, -ETIMEDOUT);
@@ -439,9 +440,9 @@ static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 {
 	int n = 0;
 
-	/* Backwards: a condition's waiter goes on to a later line, and is not to be met again. */
-	for (unsigned int i = IPC_LINES; i-- > 0;)
-		LIST_EACH(o, &o->h->lines[i], r) {
+	/* Backwards: a condition's waiter goes on to a later wait queue, and is not to be met again. */
+	for (unsigned int i = IPC_WAITQS; i-- > 0;)
+		LIST_EACH(o, &o->h->waitqs[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
 			if (pid && w->pid != pid && w->tid != pid)
@@ -457,8 +458,8 @@ static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 
 void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid))
 {
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		LIST_EACH(o, &o->h->lines[i], r) {
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		LIST_EACH(o, &o->h->waitqs[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
 			if (!w->pid)
@@ -496,13 +497,13 @@ bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 	if (!o->h->to_wake)
 		return false;
 	LIST_EACH(o, &o->h->woken, r) {
-		if (ret->n == IPC_WAKES - IPC_LINES)
+		if (ret->n == IPC_WAKES - IPC_WAITQS)
 			return true;
 		if (must_wake(waiter_at(o, r)))
 			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
 	}
-	for (unsigned int i = 0; i < IPC_LINES; i++) { /* a putter whose turn it is */
-		ref_t r = line_first(o, i);
+	for (unsigned int i = 0; i < IPC_WAITQS; i++) { /* a putter whose turn it is */
+		ref_t r = waitq_first(o, i);
 
 		if (r && waiter_at(o, r)->state == WAITER_TURN && must_wake(waiter_at(o, r)))
 			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
@@ -521,9 +522,9 @@ void ipc_wake_again(struct ipc_obj *o)
 {
 	LIST_EACH(o, &o->h->woken, r)
 		waiter_at(o, r)->flags &= ~WAITER_WOKEN;
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		if (line_first(o, i))
-			waiter_at(o, line_first(o, i))->flags &= ~WAITER_WOKEN;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		if (waitq_first(o, i))
+			waiter_at(o, waitq_first(o, i))->flags &= ~WAITER_WOKEN;
 	o->h->to_wake = 1;
 	o->work = true;
 }

@@ -11,8 +11,8 @@
 #include "object/fast.h"
 #include "object/type.h"
 
-#define A(o)      (&(o)->h->b.array)
-#define LINE_LOCK 0
+#define A(o)       (&(o)->h->b.array)
+#define WAITQ_LOCK 0
 
 static void array_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
@@ -23,12 +23,12 @@ static void array_init(struct ipc_header *h, const struct ipc_defaults *d)
 
 static int array_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
 {
-	return sem_flock(o, &A(o)->lock, LINE_LOCK, hd, c, how);
+	return sem_flock(o, &A(o)->lock, WAITQ_LOCK, hd, c, how);
 }
 
 static void array_pump(struct ipc_obj *o)
 {
-	sem_pump(o, &A(o)->lock, LINE_LOCK);
+	sem_pump(o, &A(o)->lock, WAITQ_LOCK);
 }
 
 static unsigned int array_poll(struct ipc_obj *o, struct ipc_handle *hd)
@@ -62,7 +62,7 @@ const struct ipc_type ipc_array_type = {
 	.name = "array",
 	.suffix = ".array",
 	.traits = TYPE_MEMORY | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
-	.lock_line = LINE_LOCK,
+	.lock_waitq = WAITQ_LOCK,
 	.init = array_init,
 	.flock = array_flock,
 	.pump = array_pump,

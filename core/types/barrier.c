@@ -28,8 +28,8 @@
 
 #include "object/command.h"
 
-#define B(o) (&(o)->h->b.barrier)
-#define LINE 0
+#define B(o)  (&(o)->h->b.barrier)
+#define WAITQ 0
 
 static void end_round(struct ipc_obj *o, bool was_reset)
 {
@@ -60,7 +60,7 @@ static void barrier_pump(struct ipc_obj *o)
 	struct ipc_barrier *b = B(o);
 	struct ipc_answer got;
 
-	LIST_EACH(o, &o->h->lines[LINE], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		if (w->flags & WAITER_PARKED) {
@@ -96,14 +96,14 @@ static int barrier_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_cal
 	barrier_pump(o);
 	if (hd->standing)
 		return waiter_again(o, hd, c);
-	parked = waiter_parked(o, c, LINE);
+	parked = waiter_parked(o, c, WAITQ);
 	if (b->broken)
 		return -ECANCELED;
 	if (b->parties && b->arrived + 1 >= b->parties) {
 		answer_number(&c->got, (int64_t)b->arrived);
 		end_round(o, false);
 	} else {
-		r = waiter_add(o, c, LINE, b->round);
+		r = waiter_add(o, c, WAITQ, b->round);
 		if (r == IPC_WAIT)
 			set64(o, b->arrived, b->arrived + 1);
 	}
@@ -185,7 +185,7 @@ static int barrier_check(struct ipc_obj *o, struct ipc_check *k)
 	const struct ipc_barrier *b = B(o);
 	uint64_t arrived = 0;
 
-	LIST_EACH(o, &o->h->lines[LINE], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		arrived += w->arg == b->round && !(w->flags & WAITER_PARKED);

@@ -166,7 +166,7 @@ static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check
 	LIST_EACH(o, l, r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
-		if (w->op >= OP_OPS || w->line >= IPC_LINES || w->state > WAITER_REST)
+		if (w->op >= OP_OPS || w->waitq >= IPC_WAITQS || w->state > WAITER_REST)
 			return bad(k, "waiter of an unknown kind");
 		if (check_answer(o, &w->got, k) < 0)
 			return -EIO;
@@ -175,7 +175,7 @@ static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check
 	return 0;
 }
 
-/* It stands in line for its handle, which knows it. */
+/* It is queued for its handle, which knows it. */
 static bool stands(struct ipc_obj *o, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -206,8 +206,8 @@ static int check_handles(struct ipc_obj *o, struct ipc_check *k)
 		standing += hd->standing != 0;
 		k->handles++;
 	}
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		LIST_EACH(o, &h->lines[i], r) {
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		LIST_EACH(o, &h->waitqs[i], r) {
 			parked -= waiter_at(o, r)->flags & WAITER_PARKED ? 1 : 0;
 			standing -= stands(o, r);
 		}
@@ -249,8 +249,8 @@ int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
 	r = check_waiters(o, &h->granted, &k);
 	r = r < 0 ? r : check_waiters(o, &h->woken, &k);
 	r = r < 0 ? r : check_waiters(o, &h->rests, &k);
-	for (unsigned int i = 0; i < IPC_LINES && r == 0; i++)
-		r = check_waiters(o, &h->lines[i], &k);
+	for (unsigned int i = 0; i < IPC_WAITQS && r == 0; i++)
+		r = check_waiters(o, &h->waitqs[i], &k);
 	r = r < 0 ? r : check_trash(o, blocks, &k);
 	r = r < 0 ? r : check_handles(o, &k);
 	r = r < 0 ? r : o->ops->check ? o->ops->check(o, &k) : 0;

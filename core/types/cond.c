@@ -34,7 +34,7 @@
 #include "object/fast.h"
 
 #define C(o) (&(o)->h->b.cond)
-enum { LINE_WAIT, LINE_LOCK };
+enum { WAITQ_WAIT, WAITQ_LOCK };
 
 static void cond_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
@@ -62,8 +62,8 @@ static void move_on(struct ipc_obj *o, ref_t r)
 	struct ipc_answer got;
 
 	if (w->flags & WAITER_RELOCK) {
-		if (w->line != LINE_LOCK)
-			waiter_to_line(o, r, LINE_LOCK, false);
+		if (w->waitq != WAITQ_LOCK)
+			waiter_to_waitq(o, r, WAITQ_LOCK, false);
 		commit(o);
 		return;
 	}
@@ -82,7 +82,7 @@ static void settle(struct ipc_obj *o, struct ipc_waiter *w)
 
 	if (settled(w) || !C(o)->to_notify)
 		return;
-	LIST_EACH(o, &o->h->lines[LINE_WAIT], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ_WAIT], r) {
 		if (r == self)
 			break;
 		before += !settled(waiter_at(o, r));
@@ -116,7 +116,7 @@ static void unlock(struct ipc_obj *o, struct ipc_hold *hold)
 
 static bool lock_free(struct ipc_obj *o)
 {
-	return C(o)->lock.value && !line_first(o, LINE_LOCK);
+	return C(o)->lock.value && !waitq_first(o, WAITQ_LOCK);
 }
 
 /* The outcome is settled and the lock is to be had: answer at once. */
@@ -141,7 +141,7 @@ static int complete(struct ipc_obj *o, struct ipc_call *c, ref_t r, bool relock)
 }
 
 /* What its caller's process has another object's lock with, and gives up now. */
-static void note_lent(struct ipc_obj *o, struct ipc_waiter *w, const struct ipc_call *c)
+static void remember_lent(struct ipc_obj *o, struct ipc_waiter *w, const struct ipc_call *c)
 {
 	if (!c->lent.handle)
 		return;
@@ -161,7 +161,7 @@ static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc
 		if (c->deadline == 0)
 			return -EAGAIN;
 		waiter_unpark(o, r, c);
-		note_lent(o, w, c);
+		remember_lent(o, w, c);
 		if (hold) {
 			set32(o, w->flags, w->flags | WAITER_RELOCK);
 			unlock(o, hold);
@@ -178,15 +178,15 @@ static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc
 	if (c->deadline == 0)
 		return -EAGAIN;
 	waiter_unpark(o, r, c);
-	if (w->line != LINE_LOCK)
-		waiter_to_line(o, r, LINE_LOCK, false);
+	if (w->waitq != WAITQ_LOCK)
+		waiter_to_waitq(o, r, WAITQ_LOCK, false);
 	return IPC_WAIT;
 }
 
 static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	struct ipc_hold *hold = hold_find(o, c->handle, OP_FLOCK);
-	ref_t r = waiter_parked(o, c, LINE_WAIT);
+	ref_t r = waiter_parked(o, c, WAITQ_WAIT);
 	struct ipc_waiter *w;
 	int e;
 
@@ -196,7 +196,7 @@ static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		r = hd->standing;
 	if (r)
 		return read_again(o, c, r, hold);
-	e = waiter_add(o, c, LINE_WAIT, 0);
+	e = waiter_add(o, c, WAITQ_WAIT, 0);
 	if (e != IPC_WAIT)
 		return e;
 	set64(o, C(o)->waiting, C(o)->waiting + 1);
@@ -205,7 +205,7 @@ static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		set32(o, w->flags, w->flags | WAITER_RELOCK);
 		unlock(o, hold);
 	}
-	note_lent(o, w, c);
+	remember_lent(o, w, c);
 	return IPC_WAIT;
 }
 
@@ -228,7 +228,7 @@ void ipc_cond_park(struct ipc_obj *o, ref_t r)
 		return;
 	answer_move(o, &w->got, &none); /* a number: it has no messages */
 	set64(o, w->result, w->result < 0 ? w->result : 0);
-	waiter_to_line(o, r, LINE_WAIT, true);
+	waiter_to_waitq(o, r, WAITQ_WAIT, true);
 	waiter_park(o, r);
 	commit(o);
 }
@@ -258,7 +258,7 @@ static int cond_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 	return 0;
 }
 
-/* A wait of this handle's that a signal has interrupted, or that stands in line; 0. */
+/* A wait of this handle's that a signal has interrupted, or that stands in the wait queue; 0. */
 static ref_t without_caller(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	struct ipc_call c = { .handle = ref_of(o, hd) };
@@ -267,7 +267,7 @@ static ref_t without_caller(struct ipc_obj *o, struct ipc_handle *hd)
 	if (hd->standing &&
 	    (!waiter_granted_standing(o, hd) || waiter_at(o, hd->standing)->flags & WAITER_LENT))
 		return hd->standing;
-	return waiter_parked(o, &c, LINE_WAIT);
+	return waiter_parked(o, &c, WAITQ_WAIT);
 }
 
 static int cond_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
@@ -281,12 +281,12 @@ static int cond_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 		waiter_done(o, r);
 		commit(o);
 	}
-	return sem_flock(o, &C(o)->lock, LINE_LOCK, hd, c, how);
+	return sem_flock(o, &C(o)->lock, WAITQ_LOCK, hd, c, how);
 }
 
 static void cond_pump(struct ipc_obj *o)
 {
-	LIST_EACH(o, &o->h->lines[LINE_WAIT], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ_WAIT], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		if (!C(o)->to_notify)
@@ -299,7 +299,7 @@ static void cond_pump(struct ipc_obj *o)
 		else
 			move_on(o, r);
 	}
-	sem_pump(o, &C(o)->lock, LINE_LOCK);
+	sem_pump(o, &C(o)->lock, WAITQ_LOCK);
 }
 
 static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
@@ -314,8 +314,8 @@ static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
 		return LEFT_GOES;
 	}
 	if (why == -EINTR) {
-		if (w->line != LINE_WAIT)
-			waiter_to_line(o, r, LINE_WAIT, true);
+		if (w->waitq != WAITQ_WAIT)
+			waiter_to_waitq(o, r, WAITQ_WAIT, true);
 		return LEFT_PARKED;
 	}
 	if (!settled(w)) {
@@ -374,14 +374,14 @@ static int cond_check(struct ipc_obj *o, struct ipc_check *k)
 	struct ipc_cond *c = C(o);
 	uint64_t waiting = 0;
 
-	LIST_EACH(o, &o->h->lines[LINE_WAIT], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ_WAIT], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		waiting += !settled(w);
 		if (w->op != OP_READ || (settled(w) && !(w->flags & WAITER_PARKED)))
 			k->why = "a waiter that has been notified waits for a notification";
 	}
-	LIST_EACH(o, &o->h->lines[LINE_LOCK], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ_LOCK], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		if (w->flags & WAITER_PARKED || (w->op == OP_READ && !settled(w)))
@@ -398,7 +398,7 @@ const struct ipc_type ipc_cond_type = {
 	.suffix = ".cond",
 	.traits = TYPE_WAITED_FOR | TYPE_INNER_LOCK | TYPE_MONITOR | TYPE_STANDS | TYPE_PID,
 	.verbs = VERB(CMD_NOTIFY),
-	.lock_line = LINE_LOCK,
+	.lock_waitq = WAITQ_LOCK,
 	.init = cond_init,
 	.read = cond_read,
 	.parse = cond_parse,

@@ -7,14 +7,14 @@
 
 #include "object/command.h"
 
-#define E(o) (&(o)->h->b.event)
-#define LINE 0
+#define E(o)  (&(o)->h->b.event)
+#define WAITQ 0
 
 static int event_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	(void)hd;
 	if (!E(o)->set)
-		return waiter_add(o, c, LINE, 0);
+		return waiter_add(o, c, WAITQ, 0);
 	answer_number(&c->got, 1);
 	return 0;
 }
@@ -48,7 +48,7 @@ static void event_pump(struct ipc_obj *o)
 	if (!E(o)->set)
 		return;
 	answer_number(&got, 1);
-	LIST_EACH(o, &o->h->lines[LINE], r)
+	LIST_EACH(o, &o->h->waitqs[WAITQ], r)
 		waiter_grant(o, r, (int64_t)got.len, &got);
 }
 

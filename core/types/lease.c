@@ -221,7 +221,7 @@ static int dead(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all, bool 
 	r = find(o, &Q(o)->dead, id);
 	if (!r)
 		return -EINVAL;
-	/* The note and the change are one, so that nothing is revived twice. */
+	/* The completion record and the change are one, so that nothing is revived twice. */
 	call_record(o, &c, 0, false);
 	bury(o, r, revive);
 	o->work = true;

@@ -152,9 +152,9 @@ static void take(struct ipc_obj *o, struct ipc_handle *hd, size_t max, struct ip
 static int pipe_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	struct ipc_mq *q = ipc_reads_from(o, hd);
-	unsigned int line = LINE_GET + 2 * dir_of(o, q);
+	unsigned int waitq = WAITQ_GET + 2 * dir_of(o, q);
 
-	if (q->count && !line_first(o, line)) {
+	if (q->count && !waitq_first(o, waitq)) {
 		take(o, hd, c->max, &c->got);
 		return 0;
 	}
@@ -162,12 +162,12 @@ static int pipe_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		answer_end(&c->got);
 		return 0;
 	}
-	return waiter_add(o, c, line, c->max);
+	return waiter_add(o, c, waitq, c->max);
 }
 
-static bool fits(struct ipc_obj *o, unsigned int line, uint64_t need)
+static bool fits(struct ipc_obj *o, unsigned int waitq, uint64_t need)
 {
-	struct ipc_mq *q = &P(o)->mq[line / 2];
+	struct ipc_mq *q = &P(o)->mq[waitq / 2];
 
 	/* An empty pipe takes any record. */
 	return !P(o)->maxbytes || !q->count || q->bytes + need <= P(o)->maxbytes;
@@ -222,20 +222,20 @@ static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uin
 
 	call_record(o, c, (int64_t)c->done, true);
 	commit(o);
-	if (line_first(o, LINE_GET + 2 * dir) && q->count) {
+	if (waitq_first(o, WAITQ_GET + 2 * dir) && q->count) {
 		o->ops->pump(o);
-		if (fits(o, LINE_PUT + 2 * dir, need) &&
-		    (c->waiter || !line_first(o, LINE_PUT + 2 * dir)))
+		if (fits(o, WAITQ_PUT + 2 * dir, need) &&
+		    (c->waiter || !waitq_first(o, WAITQ_PUT + 2 * dir)))
 			return IPC_AGAIN;
 	}
-	return put_wait(o, c, LINE_PUT + 2 * dir, need, false);
+	return put_wait(o, c, WAITQ_PUT + 2 * dir, need, false);
 }
 
 static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES;
 	struct ipc_mq *q = ipc_writes_to(o, hd);
-	unsigned int line = LINE_PUT + 2 * dir_of(o, q);
+	unsigned int waitq = WAITQ_PUT + 2 * dir_of(o, q);
 
 	if (!bytes && (c->more || c->len > c->limit))
 		return put_end(o, c, -EMSGSIZE);
@@ -250,10 +250,10 @@ static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 			return -EIO;
 		if (broken(o, hd))
 			return put_end(o, c, -EPIPE);
-		n = bytes ? room(o, q, left) : fits(o, line, left) ? left : 0;
+		n = bytes ? room(o, q, left) : fits(o, waitq, left) ? left : 0;
 		if (whole && n < left)
 			n = 0;
-		if ((!n && left) || (!c->waiter && line_first(o, line))) {
+		if ((!n && left) || (!c->waiter && waitq_first(o, waitq))) {
 			r = put_full(o, c, q, whole ? (uint32_t)left : 1);
 			if (r != IPC_AGAIN)
 				return r;
@@ -263,7 +263,7 @@ static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		commit(o);
 		r = bytes ? put_bytes(o, q, c->data + c->done, n) : put_record(o, q, c);
 		if (r == -ENOMEM) {
-			r = put_grow(o, c, line, (uint32_t)n);
+			r = put_grow(o, c, waitq, (uint32_t)n);
 			if (r != IPC_AGAIN)
 				return r;
 			continue;
@@ -283,10 +283,10 @@ static void pipe_pump(struct ipc_obj *o)
 	ref_t r;
 
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		unsigned int get = LINE_GET + 2 * dir, put = LINE_PUT + 2 * dir;
+		unsigned int get = WAITQ_GET + 2 * dir, put = WAITQ_PUT + 2 * dir;
 		struct ipc_mq *q = &P(o)->mq[dir];
 
-		while ((r = line_first(o, get)) && q->count && !o->damage) {
+		while ((r = waitq_first(o, get)) && q->count && !o->damage) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
 			take(o, handle_at(o, w->handle), w->arg, &got);
@@ -294,10 +294,10 @@ static void pipe_pump(struct ipc_obj *o)
 		}
 		answer_end(&got);
 		if (!q->count && !q->writers)
-			LIST_EACH(o, &o->h->lines[get], k)
+			LIST_EACH(o, &o->h->waitqs[get], k)
 				if (at_end(o, handle_at(o, waiter_at(o, k)->handle)))
 					waiter_grant(o, k, 0, &got);
-		r = line_first(o, put);
+		r = waitq_first(o, put);
 		if (r && !q->readers && broken(o, handle_at(o, waiter_at(o, r)->handle)))
 			waiter_turn(o, r);
 		else
@@ -381,8 +381,8 @@ static unsigned int pipe_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	if (may(hd, WRITER)) {
 		if (broken(o, hd))
 			p |= POLLOUT | POLLERR;
-		else if (fits(o, LINE_PUT + 2 * dir_of(o, out), 1) &&
-			 !line_first(o, LINE_PUT + 2 * dir_of(o, out)))
+		else if (fits(o, WAITQ_PUT + 2 * dir_of(o, out), 1) &&
+			 !waitq_first(o, WAITQ_PUT + 2 * dir_of(o, out)))
 			p |= POLLOUT;
 	}
 	return p;

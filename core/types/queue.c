@@ -118,7 +118,7 @@ static bool drained(struct ipc_obj *o)
 	return Q(o)->closed && !Q(o)->mq[0].count;
 }
 
-/* The end of a lease reader that is not in line: if it may wait, it is told when all are. */
+/* The end of a lease reader that is not queued: if it may wait, it is told when all are. */
 static bool lease_end(struct ipc_obj *o, const struct ipc_handle *hd, bool waits)
 {
 	if (!drained(o))
@@ -131,11 +131,11 @@ static int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 {
 	if (c->op == OP_JOIN || hd->kind == HANDLE_JOIN) {
 		if (Q(o)->unfinished)
-			return waiter_add(o, c, LINE_JOIN, 0);
+			return waiter_add(o, c, WAITQ_JOIN, 0);
 		answer_number(&c->got, 0);
 		return 0;
 	}
-	if (Q(o)->mq[0].count && !line_first(o, LINE_GET)) {
+	if (Q(o)->mq[0].count && !waitq_first(o, WAITQ_GET)) {
 		if (hd->kind == HANDLE_LEASE)
 			return take_lease(o, hd, c->tid, c->pid, &c->got);
 		take(o, hd, c->op, c->max, &c->got);
@@ -146,7 +146,7 @@ static int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 		answer_end(&c->got);
 		return 0;
 	}
-	return waiter_add(o, c, LINE_GET, c->max);
+	return waiter_add(o, c, WAITQ_GET, c->max);
 }
 
 /* ---- granting ---- */
@@ -157,7 +157,7 @@ static void grant_end(struct ipc_obj *o)
 	struct ipc_answer end;
 
 	answer_end(&end);
-	LIST_EACH(o, &o->h->lines[LINE_GET], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ_GET], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
 		if (w->op != OP_LEASE || !Q(o)->leased.count ||
@@ -171,7 +171,7 @@ void queue_grant(struct ipc_obj *o)
 	struct ipc_answer got;
 	ref_t r;
 
-	while ((r = line_first(o, LINE_GET)) && Q(o)->mq[0].count && !o->damage) {
+	while ((r = waitq_first(o, WAITQ_GET)) && Q(o)->mq[0].count && !o->damage) {
 		struct ipc_waiter *w = waiter_at(o, r);
 		struct ipc_handle *hd = handle_at(o, w->handle);
 
@@ -185,24 +185,24 @@ void queue_grant(struct ipc_obj *o)
 		}
 		waiter_grant(o, r, (int64_t)got.len, &got);
 	}
-	if (drained(o) && line_first(o, LINE_GET))
+	if (drained(o) && waitq_first(o, WAITQ_GET))
 		grant_end(o);
 }
 
 static void queue_pump(struct ipc_obj *o)
 {
-	ref_t w = line_first(o, LINE_PUT);
+	ref_t w = waitq_first(o, WAITQ_PUT);
 	struct ipc_answer zero;
 
 	queue_grant(o);
 	if (w && queue_refuses(o, waiter_at(o, w)->need))
 		waiter_turn(o, w);
 	else
-		put_pump(o, LINE_PUT, queue_fits);
+		put_pump(o, WAITQ_PUT, queue_fits);
 	if (Q(o)->unfinished)
 		return;
 	answer_number(&zero, 0);
-	LIST_EACH(o, &o->h->lines[LINE_JOIN], r)
+	LIST_EACH(o, &o->h->waitqs[WAITQ_JOIN], r)
 		waiter_grant(o, r, (int64_t)zero.len, &zero);
 }
 
@@ -250,7 +250,7 @@ static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 		else if (hd->kind == HANDLE_LEASE ? lease_end(o, hd, false) : drained(o))
 			p |= POLLIN | POLLHUP;
 	}
-	if (hd->kind == HANDLE_OBJECT && queue_fits(o, LINE_PUT, 1) && !line_first(o, LINE_PUT))
+	if (hd->kind == HANDLE_OBJECT && queue_fits(o, WAITQ_PUT, 1) && !waitq_first(o, WAITQ_PUT))
 		p |= POLLOUT;
 	return p;
 }

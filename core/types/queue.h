@@ -5,8 +5,8 @@
 
 #include "object/type.h"
 
-/* Lines of a queue. A pipe has two for each direction: LINE_GET + 2 * dir, LINE_PUT + 2 * dir. */
-enum { LINE_GET, LINE_PUT, LINE_JOIN };
+/* Lines of a queue. A pipe has two for each direction: WAITQ_GET + 2 * dir, WAITQ_PUT + 2 * dir. */
+enum { WAITQ_GET, WAITQ_PUT, WAITQ_JOIN };
 
 /* Give messages to whoever waits for one, and the end to whom it has come. */
 void queue_grant(struct ipc_obj *o);
@@ -17,7 +17,7 @@ int queue_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool
 /* Whoever will be refused need not wait to hear so, neither for room nor for memory. */
 bool queue_refuses(struct ipc_obj *o, uint64_t need);
 /* A message of `need` bytes can be put now, or is refused now. */
-bool queue_fits(struct ipc_obj *o, unsigned int line, uint64_t need);
+bool queue_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need);
 
 /*
  * Put or take the first few of n messages (whole records) in one change, if that is possible

@@ -16,9 +16,9 @@
 /* Only a putter that has waited less than this may be overtaken. */
 #define OVERTAKE_NS 1000000
 
-static bool may_overtake(struct ipc_obj *o, unsigned int line)
+static bool may_overtake(struct ipc_obj *o, unsigned int waitq)
 {
-	ref_t r = line_first(o, line);
+	ref_t r = waitq_first(o, waitq);
 
 	return !r || ipc_now() < waiter_at(o, r)->since + OVERTAKE_NS;
 }
@@ -57,7 +57,7 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 	uint64_t bytes = 0;
 	ref_t r[RUN];
 
-	if (q->closed || !may_overtake(o, LINE_PUT))
+	if (q->closed || !may_overtake(o, WAITQ_PUT))
 		return 0;
 	n = run_of(o, limit, msgs, n < RUN ? n : RUN);
 	n = n ? heap_alloc_run(o, msgs->iov_len + sizeof(struct ipc_msg), r, n) : 0;
@@ -71,7 +71,7 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 
 		/*
 		 * Field by field: the first word is a link of the chain of free blocks, and has no
-		 * note but for the last one. It must not be 0 for a moment, as it is while a whole
+		 * record but for the last one. It must not be 0 for a moment, as it is while a whole
 		 * struct is set.
 		 */
 		__atomic_store_n(&m->next, i + 1 < n ? r[i + 1] : 0, __ATOMIC_RELAXED);
@@ -103,13 +103,13 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 	size_t len[RUN];
 	uint64_t bytes = 0;
 
-	if (line_first(o, LINE_GET))
+	if (waitq_first(o, WAITQ_GET))
 		return 0;
 	if (n > RUN)
 		n = RUN;
 	if (n > q->count)
 		n = q->count;
-	/* Room for the notes of freeing: a new page with each message is the worst. */
+	/* Room for the undo records of freeing: a new page with each message is the worst. */
 	for (unsigned int pages = 0; k < n && next; k++) {
 		struct ipc_msg *m = msg_at(o, next);
 

@@ -17,11 +17,11 @@ bool queue_refuses(struct ipc_obj *o, uint64_t need)
 	return Q(o)->closed || (Q(o)->maxbytes && need > Q(o)->maxbytes);
 }
 
-bool queue_fits(struct ipc_obj *o, unsigned int line, uint64_t need)
+bool queue_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need)
 {
 	struct ipc_queue *q = Q(o);
 
-	(void)line;
+	(void)waitq;
 	return queue_refuses(o, need) || ((!q->maxsize || q->mq[0].count < q->maxsize) &&
 					  (!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes));
 }
@@ -29,7 +29,7 @@ bool queue_fits(struct ipc_obj *o, unsigned int line, uint64_t need)
 /* Must a writer that is not at the front wait although there is room? */
 static bool others_first(struct ipc_obj *o, struct ipc_call *c)
 {
-	return !c->waiter && line_first(o, LINE_PUT);
+	return !c->waiter && waitq_first(o, WAITQ_PUT);
 }
 
 static bool too_large(struct ipc_obj *o, struct ipc_call *c, uint64_t len)
@@ -48,12 +48,12 @@ static int put_full(struct ipc_obj *o, struct ipc_call *c, uint32_t len)
 {
 	call_record(o, c, (int64_t)c->done, true);
 	commit(o);
-	if (line_first(o, LINE_GET) && Q(o)->mq[0].count) {
+	if (waitq_first(o, WAITQ_GET) && Q(o)->mq[0].count) {
 		queue_grant(o);
-		if (queue_fits(o, LINE_PUT, len) && !others_first(o, c))
+		if (queue_fits(o, WAITQ_PUT, len) && !others_first(o, c))
 			return IPC_AGAIN;
 	}
-	return put_wait(o, c, LINE_PUT, len, false);
+	return put_wait(o, c, WAITQ_PUT, len, false);
 }
 
 static void line_forget(struct ipc_obj *o, struct ipc_handle *hd)
@@ -144,7 +144,7 @@ static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		}
 		if (Q(o)->closed && nl)
 			return put_end(o, c, -EPIPE);
-		if (nl && (others_first(o, c) || !queue_fits(o, LINE_PUT, whole))) {
+		if (nl && (others_first(o, c) || !queue_fits(o, WAITQ_PUT, whole))) {
 			r = put_full(o, c, (uint32_t)whole);
 			if (r != IPC_AGAIN)
 				return r;
@@ -152,7 +152,7 @@ static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		}
 		r = nl ? put_line(o, hd, c, p, n) : line_add(o, hd, c, p, n);
 		if (r == -ENOMEM) {
-			r = put_grow(o, c, LINE_PUT, (uint32_t)whole);
+			r = put_grow(o, c, WAITQ_PUT, (uint32_t)whole);
 			if (r != IPC_AGAIN)
 				return r;
 			continue;
@@ -178,7 +178,7 @@ static int put_record(struct ipc_obj *o, struct ipc_call *c)
 
 		if (Q(o)->closed)
 			return put_end(o, c, -EPIPE);
-		if (others_first(o, c) || !queue_fits(o, LINE_PUT, c->len)) {
+		if (others_first(o, c) || !queue_fits(o, WAITQ_PUT, c->len)) {
 			r = put_full(o, c, (uint32_t)c->len);
 			if (r != IPC_AGAIN)
 				return r;
@@ -190,7 +190,7 @@ static int put_record(struct ipc_obj *o, struct ipc_call *c)
 			c->done = c->len;
 			return put_end(o, c, 0);
 		}
-		r = put_grow(o, c, LINE_PUT, (uint32_t)c->len);
+		r = put_grow(o, c, WAITQ_PUT, (uint32_t)c->len);
 		if (r != IPC_AGAIN)
 			return r;
 	}

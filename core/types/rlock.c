@@ -12,7 +12,7 @@
  *	     the last level
  *
  * Ownership is the handle's, so whoever shares the handle shares the levels; a waiter of the handle
- * that gets the lock takes the others of the same handle along, wherever they stand in line.
+ * that gets the lock takes the others of the same handle along, wherever they are in the wait queue.
  *
  * With `undo` 0 the levels that a handle took by reading stay taken when it closes: value 0, owner
  * 0, and nobody may release it. Setting `undo` to 1 frees it.
@@ -23,8 +23,8 @@
 #include "object/fast.h"
 #include "object/type.h"
 
-#define S(o) (&(o)->h->b.sem)
-#define LINE 0
+#define S(o)  (&(o)->h->b.sem)
+#define WAITQ 0
 
 static void rlock_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
@@ -48,7 +48,7 @@ static uint64_t depth_of(struct ipc_obj *o, ref_t handle)
 /* Nobody has it, and nobody who came earlier waits; or this handle has it. */
 static bool mine(struct ipc_obj *o, ref_t handle)
 {
-	return (S(o)->value && !line_first(o, LINE)) || (!S(o)->value && S(o)->owner == handle);
+	return (S(o)->value && !waitq_first(o, WAITQ)) || (!S(o)->value && S(o)->owner == handle);
 }
 
 static void own(struct ipc_obj *o, ref_t handle)
@@ -68,7 +68,7 @@ static int rlock_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 {
 	(void)hd;
 	if (!mine(o, c->handle))
-		return waiter_add(o, c, LINE, 0);
+		return waiter_add(o, c, WAITQ, 0);
 	own(o, c->handle);
 	answer_number(&c->got, (int64_t)depth_of(o, c->handle) + 1);
 	return hold_add(o, c, OP_READ, 1);
@@ -98,7 +98,7 @@ static int rlock_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call
 	if (hold)
 		return 0;
 	if (!mine(o, c->handle))
-		return waiter_add(o, c, LINE, 0);
+		return waiter_add(o, c, WAITQ, 0);
 	own(o, c->handle);
 	return hold_add(o, c, OP_FLOCK, 1);
 }
@@ -156,7 +156,7 @@ static int grant(struct ipc_obj *o, ref_t r)
 /* All of the owner's waiters; false: one of them has to wait for memory. */
 static bool grant_owner(struct ipc_obj *o)
 {
-	LIST_EACH(o, &o->h->lines[LINE], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ], r) {
 		if (waiter_at(o, r)->handle != S(o)->owner)
 			continue;
 		while (grant(o, r) < 0)
@@ -172,10 +172,10 @@ static void rlock_pump(struct ipc_obj *o)
 		set_free(o);
 		commit(o);
 	}
-	while (S(o)->value && line_first(o, LINE) && !o->damage)
-		if (grant(o, line_first(o, LINE)) < 0 && heap_grow(o, true) < 0)
+	while (S(o)->value && waitq_first(o, WAITQ) && !o->damage)
+		if (grant(o, waitq_first(o, WAITQ)) < 0 && heap_grow(o, true) < 0)
 			return;
-	if (S(o)->owner && line_first(o, LINE))
+	if (S(o)->owner && waitq_first(o, WAITQ))
 		grant_owner(o);
 }
 

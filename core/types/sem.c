@@ -8,7 +8,7 @@
  *	lock:	free (value 1) -- EX --> held (value 0, one hold)
  *		free           -- SH --> shared (value 0, shared = n, n holds by OP_FLOCK_SHARED)
  *
- * All waiters stand in one line, exclusive and shared, reads and flocks, in order of arrival. The
+ * All waiters are in one wait queue, exclusive and shared, reads and flocks, in order of arrival. The
  * same struct is the lock of a condition, a value or an array (there taken by flock alone), and of
  * an rlock (rlock.c).
  */
@@ -18,7 +18,7 @@
 #include "object/command.h"
 #include "object/fast.h"
 
-#define LINE 0
+#define WAITQ 0
 
 void sem_init_lock(struct ipc_sem *s)
 {
@@ -98,7 +98,7 @@ static void unlock(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold)
 	o->work = true;
 }
 
-int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ipc_handle *hd,
+int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq, struct ipc_handle *hd,
 	      struct ipc_call *c, int how)
 {
 	struct ipc_hold *hold = flock_of(o, c->handle);
@@ -121,22 +121,22 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int line, struct ip
 		}
 		/* As flock(2): gives up the one lock and then asks for the other. */
 		unlock(o, s, hold);
-		if (line_first(o, line))
+		if (waitq_first(o, waitq))
 			o->ops->pump(o);
 	}
-	if (grantable(s, shared) && !line_first(o, line)) {
+	if (grantable(s, shared) && !waitq_first(o, waitq)) {
 		take(o, s, shared);
 		return hold_add(o, c, c->op, 1);
 	}
-	return waiter_add(o, c, line, 0);
+	return waiter_add(o, c, waitq, 0);
 }
 
-void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int line)
+void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq)
 {
 	struct ipc_answer got;
 	ref_t r;
 
-	while ((r = line_first(o, line)) && !o->damage) {
+	while ((r = waitq_first(o, waitq)) && !o->damage) {
 		struct ipc_waiter *w = waiter_at(o, r);
 		uint32_t op = w->flags & WAITER_RELOCK ? OP_FLOCK : w->op;
 		bool shared = op == OP_FLOCK_SHARED;
@@ -184,8 +184,8 @@ static void lock_init(struct ipc_header *h, const struct ipc_defaults *d)
 static int read_permit(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	(void)hd;
-	if (!S(o)->value || line_first(o, LINE))
-		return waiter_add(o, c, LINE, 0);
+	if (!S(o)->value || waitq_first(o, WAITQ))
+		return waiter_add(o, c, WAITQ, 0);
 	take(o, S(o), false);
 	answer_permit(o, S(o), c->handle, &c->got);
 	return has_undo(S(o)) ? hold_add(o, c, OP_READ, 1) : 0;
@@ -269,18 +269,18 @@ static int lock_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 
 static int flock_it(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
 {
-	return sem_flock(o, S(o), LINE, hd, c, how);
+	return sem_flock(o, S(o), WAITQ, hd, c, how);
 }
 
 static void pump(struct ipc_obj *o)
 {
-	sem_pump(o, S(o), LINE);
+	sem_pump(o, S(o), WAITQ);
 }
 
 static unsigned int poll_it(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	(void)hd;
-	return (S(o)->value && !line_first(o, LINE) ? POLLIN : 0) | POLLOUT;
+	return (S(o)->value && !waitq_first(o, WAITQ) ? POLLIN : 0) | POLLOUT;
 }
 
 static unsigned int lock_poll(struct ipc_obj *o, struct ipc_handle *hd)

@@ -28,7 +28,7 @@
 #define V(o)       (&(o)->h->b.value)
 #define SHARES_MAX 60000u /* ipc_msg.refs has 16 bits */
 
-enum { LINE_CHANGED, LINE_LOCK };
+enum { WAITQ_CHANGED, WAITQ_LOCK };
 
 static void value_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
@@ -79,7 +79,7 @@ static int value_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 		return show(o, &c->got);
 	c->op = OP_CHANGED;
 	if (hd->seen == V(o)->version)
-		return waiter_add(o, c, LINE_CHANGED, 0);
+		return waiter_add(o, c, WAITQ_CHANGED, 0);
 	set64(o, hd->seen, V(o)->version);
 	return show(o, &c->got);
 }
@@ -293,14 +293,14 @@ int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code)
 
 static int value_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
 {
-	return sem_flock(o, &V(o)->lock, LINE_LOCK, hd, c, how);
+	return sem_flock(o, &V(o)->lock, WAITQ_LOCK, hd, c, how);
 }
 
 static void value_pump(struct ipc_obj *o)
 {
 	struct ipc_answer got;
 
-	LIST_EACH(o, &o->h->lines[LINE_CHANGED], r) {
+	LIST_EACH(o, &o->h->waitqs[WAITQ_CHANGED], r) {
 		struct ipc_handle *hd = handle_at(o, waiter_at(o, r)->handle);
 
 		if (hd->seen == V(o)->version)
@@ -313,7 +313,7 @@ static void value_pump(struct ipc_obj *o)
 		set64(o, hd->seen, V(o)->version);
 		waiter_grant(o, r, (int64_t)got.len, &got);
 	}
-	sem_pump(o, &V(o)->lock, LINE_LOCK);
+	sem_pump(o, &V(o)->lock, WAITQ_LOCK);
 }
 
 static unsigned int value_poll(struct ipc_obj *o, struct ipc_handle *hd)
@@ -376,7 +376,7 @@ const struct ipc_type ipc_value_type = {
 	.suffix = ".value",
 	.traits = TYPE_TEXT | TYPE_SETTABLE | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
 	.verbs = VERB(CMD_TEXT) | VERB(CMD_PLUS) | VERB(CMD_CAS),
-	.lock_line = LINE_LOCK,
+	.lock_waitq = WAITQ_LOCK,
 	.init = value_init,
 	.read = value_read,
 	.parse = value_parse,

@@ -188,7 +188,7 @@ static int store_line(const struct ctl_file *c, struct object *ob, const char *s
 }
 
 /*
- * Each command of a write is noted by itself, as the write's request and how many were before it:
+ * Each command of a write is recorded by itself, as the write's request and how many were before it:
  * a write that comes again after a restart goes on behind the last one. (Uniques count requests;
  * 44 bits last for years.)
  */
@@ -208,7 +208,8 @@ static unsigned int lines_done(const struct request *rq, struct object *ob)
 		return 0;
 	for (size_t i = 0; i < rq->size; i++)
 		n += rq->data[i] == '\n';
-	while (n && !ipc_note_find(&ob->o, line_unique(rq->by.unique, n - 1), 0, &result, &partial))
+	while (n && !ipc_completion_find(&ob->o, line_unique(rq->by.unique, n - 1), 0, &result,
+					 &partial))
 		n--;
 	return n;
 }

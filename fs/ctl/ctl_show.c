@@ -43,8 +43,8 @@ static uint32_t waiters_in(struct ipc_obj *o)
 {
 	uint32_t n = 0;
 
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		n += length(o, &o->h->lines[i]);
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		n += length(o, &o->h->waitqs[i]);
 	return n;
 }
 
@@ -119,8 +119,8 @@ static void waiters_of(struct object *ob, const char *path, FILE *f)
 		show_keeper(ob, path, f);
 		return;
 	}
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		LIST_EACH(o, &o->h->lines[i], r) {
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		LIST_EACH(o, &o->h->waitqs[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
 			show_process(f, path, waiter_pid(w), w->uid, op_name(w->op), w->since);
@@ -314,7 +314,7 @@ static void each_edges(struct object *ob, const char *path, void *arg)
 
 	if (!o->locked) /* nobody can tell */
 		return;
-	LIST_EACH(o, &o->h->lines[o->ops->lock_line], r)
+	LIST_EACH(o, &o->h->waitqs[o->ops->lock_waitq], r)
 		LIST_EACH(o, &o->h->holds, k) {
 			if (all->n == EDGES_MOST)
 				return;

@@ -3,9 +3,9 @@
  * Requests that come again: after a restart (the kernel sends what was not answered to the next
  * worker), or because they were put aside (held.c). Whatever was done of one must not be done twice.
  *
- * What waits is found by its waiter. What was done at once is noted with the change itself: in the
+ * What waits is found by its waiter. What was done at once is recorded with the change itself: in the
  * object (its header, and ipc_restarted()), in the handle that was opened, in the mount file for
- * names. An object notes one request, the last: so nobody else's change of it is noted before the
+ * names. An object has one completion record, of its last request: so nobody else's change is recorded before the
  * reply is sent (turn.c).
  */
 #include "device/request.h"
@@ -27,7 +27,7 @@ bool again_call(struct request *rq, int *ret)
 		*ret = IPC_WAIT;
 		return true;
 	}
-	if (!ipc_note_find(o, c->unique, c->handle, &c->result, &partial))
+	if (!ipc_completion_find(o, c->unique, c->handle, &c->result, &partial))
 		return false;
 	if (partial) {
 		c->done = (uint32_t)c->result;
@@ -39,11 +39,12 @@ bool again_call(struct request *rq, int *ret)
 	return true;
 }
 
-bool again_noted(const struct request *rq, ref_t handle, int64_t *ret)
+bool again_completed(const struct request *rq, ref_t handle, int64_t *ret)
 {
 	bool partial;
 
-	return rq->by.resent && ipc_note_find(&rq->ob->o, rq->by.unique, handle, ret, &partial);
+	return rq->by.resent &&
+	       ipc_completion_find(&rq->ob->o, rq->by.unique, handle, ret, &partial);
 }
 
 ref_t opened_by(struct object *ob, uint64_t unique)

@@ -6,12 +6,12 @@
  * handler sends no reply, parks nothing and waits for nobody: it fills in `reply` and says
  *
  *	DONE	send `reply`. What else came of the request is settled behind that (turn.c).
- *	WAIT	`call.waiter` stands in a line of `ob`, which is still locked: keep the request until
+ *	WAIT	`call.waiter` is in a wait queue of `ob`, which is still locked: keep the request until
  *		it is granted (park.c). Without a waiter, another thread has it, and replies.
  *	STALLED	somebody keeps the lock of the object `aside.ob`: put the request aside, as the
  *		kernel sent it, and deal with it anew when the lock can be had (held.c).
  *
- * Once a request has changed anything it is DONE or WAITs, or it can see from its notes how far it
+ * Once a request has changed anything it is DONE or WAITs, or its completion record says how far it
  * came: a STALLED one begins again like one that the kernel sends again after a restart (again.c).
  */
 #ifndef IPCFS_REQUEST_H
@@ -109,12 +109,12 @@ bool request_in_group(const struct request *rq, gid_t group);
 
 /*
  * rq->call was made before. One that waited goes on in its place; one that was done at once is in
- * the object's notes. true: rq->call is filled in as if it had just been made, and *ret what that
+ * the object's completion records. true: rq->call is filled in as if it had just been made, and *ret what that
  * returned. (false, but call.done: it was done in part.)
  */
 bool again_call(struct request *rq, int *ret);
 /* What a change of rq->ob, of this handle's or nobody's (0), came to: *ret. */
-bool again_noted(const struct request *rq, ref_t handle, int64_t *ret);
+bool again_completed(const struct request *rq, ref_t handle, int64_t *ret);
 /* The handle that the OPEN of this number made; 0. */
 ref_t opened_by(struct object *ob, uint64_t unique);
 ref_t again_opened(const struct request *rq, struct object *ob);

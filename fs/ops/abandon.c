@@ -61,11 +61,11 @@ static void end_waiting(struct ipc_obj *o, ref_t r)
 }
 
 /*
- * A put that ended in its turn, or a wait that an INTERRUPT ended, is gone from its line before it
- * is answered, and was not the request that the worker dealt with: the note has what it came to.
- * (A read that was noted was answered, or is the one that is dealt with again.)
+ * A put that ended in its turn, or a wait that an INTERRUPT ended, is gone from its wait queue before it
+ * is answered, and was not the request that the worker dealt with: its completion record says what it came to.
+ * (A read that was recorded was answered, or is the one that is dealt with again.)
  */
-static void end_noted(struct ipc_obj *o)
+static void end_completed(struct ipc_obj *o)
 {
 	if (o->h->unique_handle && !o->h->unique_partial)
 		reply_result_to(o->h->unique, o->h->result > 0 ? OP_WRITE : OP_NONE, o->h->result);
@@ -88,16 +88,16 @@ bool abandon_waiters(uint64_t unique)
 		if (!ob || object_lock_patiently(ob) < 0)
 			continue;
 		o = &ob->o;
-		if (o->h->unique != unique) /* first: those who leave now are noted too */
-			end_noted(o);
+		if (o->h->unique != unique) /* first: those who leave now are recorded too */
+			end_completed(o);
 		LIST_EACH(o, &o->h->granted, r) {
 			if (!waiter_is_request(waiter_at(o, r)))
 				continue;
 			found |= waiter_at(o, r)->unique == unique;
 			end_granted(o, r);
 		}
-		for (unsigned int i = 0; i < IPC_LINES; i++)
-			LIST_EACH(o, &o->h->lines[i], r) {
+		for (unsigned int i = 0; i < IPC_WAITQS; i++)
+			LIST_EACH(o, &o->h->waitqs[i], r) {
 				if (!waiter_is_request(waiter_at(o, r)))
 					continue;
 				found |= waiter_at(o, r)->unique == unique;

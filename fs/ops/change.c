@@ -3,7 +3,7 @@
  * Changes of names: making, removing, renaming.
  *
  * The kernel checks permissions (default_permissions) and serialises changes of one directory. A
- * change of the namespace is noted in the mount file with its request, so that one which is sent
+ * change of the namespace is recorded in the mount file with its request, so that one which is sent
  * again after a restart gets the answer that it had (namespace_done).
  */
 #include <linux/fuse.h>

@@ -57,7 +57,7 @@ static int messages_done(struct request *rq, int64_t n)
 		return -EINVAL;
 	if ((rq->hd->oflags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
-	if (again_noted(rq, 0, &result))
+	if (again_completed(rq, 0, &result))
 		return -error_of(result);
 	return ipc_done(&rq->ob->o, rq->by.unique, (uint64_t)n);
 }
@@ -72,12 +72,12 @@ static int add(struct request *rq, struct lib_add *a)
 
 	if (!ipc_is(&ob->o, TYPE_TEXT) || hd->kind != HANDLE_OBJECT)
 		return -EINVAL;
-	if (mode == O_RDONLY || (a->wanted && mode != O_RDWR))
+	if (mode == O_RDONLY || (a->wants_value && mode != O_RDWR))
 		return -EBADF;
 	fill_call(c, rq, 0);
 	c->op = OP_WRITE;
-	c->whole = a->wanted;
-	if (!again_noted(rq, c->handle, &a->made)) {
+	c->whole = a->wants_value;
+	if (!again_completed(rq, c->handle, &a->made)) {
 		r = ipc_give(&ob->o, c, &cmd);
 		a->made = c->got.number;
 	}
@@ -96,7 +96,7 @@ static int grow(struct object *ob, struct ipc_handle *hd, int64_t order)
 		return -EPERM;
 	if ((hd->oflags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
-	ob->o.want_order = order >= 0 && order < IPC_ORDERS ? (uint32_t)order : 0;
+	ob->o.grow_order = order >= 0 && order < IPC_ORDERS ? (uint32_t)order : 0;
 	/* Until the longest message finds room, and no further: or asking alone would make it grow. */
 	return heap_has_room(&ob->o, mount_body()->message_limit) ? 0 : heap_grow(&ob->o, false);
 }

@@ -368,7 +368,7 @@ enum outcome file_flush(struct request *rq)
 		return done(rq, 0);
 	if (rq->hd->line)
 		r = flush_line(rq);
-	else if (again_noted(rq, fh_ref(rq->fh), &refused))
+	else if (again_completed(rq, fh_ref(rq->fh), &refused))
 		r = -error_of(refused);
 	object_leave(rq->ob);
 	return done(rq, r);

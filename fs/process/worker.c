@@ -160,7 +160,7 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 	n = writev(fd, iov, count);
 	shared->begun = true;
 	/*
-	 * Answered: no other worker is to deal with it (and what is noted next is no more about
+	 * Answered: no other worker is to deal with it (and what is recorded next is no more about
 	 * it).
 	 */
 	if (dealing && ((const struct fuse_out_header *)iov[0].iov_base)->unique == dealing) {

@@ -3,7 +3,7 @@
  * The mount's memory: what the engine files take, counted in the mount file in steps of heap
  * growth, and those who wait for some of it.
  *
- * An object is hungry while the first in one of its lines waits for memory (WAITER_MEMORY), or a
+ * An object is hungry while the first in one of its wait queues waits for memory (WAITER_MEMORY), or a
  * grant could not be made for lack of it. The hungry ones stand in a list, the longest waiting first,
  * and are tried again, all in that order, when less is in use than when they were last refused. What
  * they take and give back while they try is no news: so a round in which nobody succeeds is followed
@@ -175,13 +175,13 @@ static void retry_later(uint64_t took)
 /* ---- the hungry ---- */
 
 /* Direct clients tell of what comes free while anybody waits for it. */
-static void wanted(bool yes)
+static void memory_low(bool yes)
 {
 	struct object *ob;
 
 	DL_FOREACH2(fs.lru, ob, lru_next)
 		if (!ob->o.damage)
-			__atomic_store_n(&ob->o.h->wanted, yes, __ATOMIC_RELAXED);
+			__atomic_store_n(&ob->o.h->memory_low, yes, __ATOMIC_RELAXED);
 }
 
 void memory_hungry(struct object *ob, bool hungry)
@@ -198,11 +198,11 @@ void memory_hungry(struct object *ob, bool hungry)
 	if (!hungry) {
 		DL_DELETE2(fs.hungry, ob, hungry_prev, hungry_next);
 		if (!fs.hungry)
-			wanted(false);
+			memory_low(false);
 		return;
 	}
 	if (!fs.hungry)
-		wanted(true);
+		memory_low(true);
 	DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
 }
 

@@ -326,7 +326,7 @@ struct object *object_of(struct node *n, int *ret_error)
 	damage_unmark(&ob->o); /* it is checked anew */
 	if (ob->o.h->epoch != mount_body()->epoch)
 		free_old_lock(&ob->o.h->m.lock);
-	ob->o.h->wanted = fs.hungry != NULL;
+	ob->o.h->memory_low = fs.hungry != NULL;
 	if (object_lock(ob) == 0)
 		object_unlock(ob);
 	return ob;

@@ -10,10 +10,9 @@
  * all of them are dealt with again, in their order, when the lock is to be had. The event thread
  * has the loop thread look every RETRY_MS.
  *
- * A request that is put aside has changed nothing yet, or what can be told from the object's
- * notes: it is dealt with as one that the kernel sends again after a restart. A signal ends its
- * wait; so do the time limits that it has (held_limit.c). A restart forgets it, and the kernel
- * sends it again.
+ * A request that is put aside has changed nothing yet, or left a completion record: it is dealt with
+ * as one that the kernel sends again after a restart. A signal ends its wait; so do the time limits
+ * that it has (held_limit.c). A restart forgets it, and the kernel sends it again.
  *
  * Who only looks (.ctl, poll) is told what can be seen without the lock, and that the object is
  * stalled: at once if the holder is stopped. If it runs it may only have lost the processor, and

@@ -209,7 +209,7 @@ int monitor_find(struct request *rq, struct object *lock)
 	return 0;
 }
 
-/* The waiter stands in line: now the lock is given up. */
+/* The waiter is queued: now the lock is given up. */
 void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 {
 	struct object *lock = lock_object(ob);
@@ -253,9 +253,9 @@ int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct 
 /*
  * ---- a condition's read with O_NONBLOCK ----
  *
- * Its waiter stands in line without a request, and is granted when its outcome is settled; but the
+ * Its waiter is queued without a request, and is granted when its outcome is settled; but the
  * lock is taken back only by the read that fetches it, for only a request says who asks. It does
- * not stand in the lock's line for it: if somebody has the lock it gets EAGAIN (WAITER_BUSY), as
+ * not join the lock's wait queue for it: if somebody has the lock it gets EAGAIN (WAITER_BUSY), as
  * LOCK_NB does, and its companion polls the lock in its place, with the name by which the kernel
  * knows the condition's poller.
  */

@@ -24,7 +24,7 @@ void monitor_lend(struct object *ob, ref_t w, uint32_t tid);
 /* c: as the request would be made in the lock (but for c->pid). */
 int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c);
 /*
- * The same for one that does not wait, whose waiter stands in line. 0: it has the lock back, or need
+ * The same for one that does not wait, whose waiter is queued without a request. 0: it has the lock back, or need
  * not; -EAGAIN: somebody has it, and poll tells when it can be had; -EBUSY as monitor_retake().
  */
 int monitor_fetch(struct request *rq, struct object *lock);

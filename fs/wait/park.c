@@ -136,7 +136,7 @@ static void give_up_served(struct object *ob, struct parked *p)
 }
 
 /*
- * A condition's waiter that has its notify, and waits in `lock`, which is locked: it leaves that line.
+ * A condition's waiter that has its notify, and waits in `lock`, which is locked: it leaves that wait queue.
  * Interrupted, it keeps its place (and its notify) for the next read.
  */
 static void give_up_relock(struct object *lock, struct parked *p, int why)
@@ -156,7 +156,7 @@ static void give_up_relock(struct object *lock, struct parked *p, int why)
 	reply_error(req, -why);
 }
 
-/* The waiter leaves its line; its request is answered, unless it waits on (see ipc_leave). */
+/* The waiter leaves its wait queue; its request is answered, unless it waits on (see ipc_leave). */
 static void give_up(struct parked *p, int why)
 {
 	struct object *ob = p->ob;

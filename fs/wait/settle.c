@@ -4,13 +4,13 @@
  * pollers and direct clients are woken.
  *
  * Whoever has changed an object gives its lock back with object_leave(). That grants what can be
- * granted, while the lock is held anyway, and notes the requests that are to be told so. If there are
+ * granted, while the lock is held anyway, and lists the requests that are to be told so. If there are
  * none the rest is done at once, and the object was locked a single time. Otherwise the end of the
  * turn goes on (settle):
  *
- *	tell	each noted request is answered. The object is not locked.
+ *	tell	each listed request is answered. The object is not locked.
  *	finish	it is locked again; what was told is finished (the waiters go), the next writer
- *		puts its data, and what that grants is noted for another round.
+ *		puts its data, and what that grants is listed for another round.
  *
  * So a change costs a lock round, and all whom it grants something one more, however many they are.
  *
@@ -26,7 +26,7 @@
  *  - A request is finished after its reply. If the worker dies before the reply, the next one finds the
  *    waiter granted, and the request comes again; if it dies behind the reply, no request comes, and the
  *    waiter is finished as one that was told (settle_told).
- *  - The request in hand is answered before anything is settled. What a put came to is noted in
+ *  - The request in hand is answered before anything is settled. What a put came to is recorded in
  *    the object's header, which has room for one: so a writer has its turn when the replies before are
  *    sent, and only one has it in a round.
  */
@@ -56,7 +56,7 @@ static void pump(struct object *ob)
 }
 
 /* It has its answer. What it took returns with the end of a process, if that has not come yet. */
-static void note(struct object *ob, struct parked *p, int error)
+static void tell_granted(struct object *ob, struct parked *p, int error)
 {
 	const struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
 
@@ -102,13 +102,13 @@ static bool retake(struct object *ob, struct parked *p)
 		park_move(p, lock, c.waiter);
 		object_leave(lock);
 	} else if (r != -EBUSY) {
-		note(ob, p, r);
+		tell_granted(ob, p, r);
 	}
 	return r != -EBUSY;
 }
 
 /* Those that have been granted, and whose requests are here (after a restart they may yet come). */
-static void note_granted(struct object *ob)
+static void list_granted(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
 
@@ -120,7 +120,7 @@ static void note_granted(struct object *ob)
 		if (p->cond)
 			back_to_condition(ob, p);
 		else if (!ipc_is(o, TYPE_MONITOR))
-			note(ob, p, 0);
+			tell_granted(ob, p, 0);
 		else if (!retake(ob, p))
 			return;
 	}
@@ -145,7 +145,7 @@ static bool grant(struct object *ob)
 	do {
 		pump(ob);
 		if (o->h->granted.count && !o->damage)
-			note_granted(ob);
+			list_granted(ob);
 	} while (o->work && !o->damage); /* (a process had ended that was granted something) */
 	if (o->damage)
 		return false;
@@ -182,8 +182,8 @@ static void have_turn(struct object *ob, struct parked *p)
 
 static bool waits_for_memory(struct ipc_obj *o)
 {
-	for (unsigned int i = 0; i < IPC_LINES; i++) {
-		ref_t w = o->h->lines[i].head;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++) {
+		ref_t w = o->h->waitqs[i].head;
 
 		if (w && waiter_at(o, w)->flags & WAITER_MEMORY)
 			return true;
@@ -321,8 +321,8 @@ void settle_told_in(struct object *ob)
 	LIST_EACH(o, &o->h->granted, r)
 		if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
 			ipc_finish_told(o, r);
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		LIST_EACH(o, &o->h->lines[i], r)
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		LIST_EACH(o, &o->h->waitqs[i], r)
 			if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
 				ipc_leave(o, r, -EINTR, &result);
 	object_leave(ob);
@@ -338,8 +338,8 @@ void settle_told(void)
 
 		if (!ob || !ob->o.h || ob->o.damage)
 			continue;
-		for (unsigned int i = 0; i < IPC_LINES; i++)
-			waiting += ob->o.h->lines[i].count;
+		for (unsigned int i = 0; i < IPC_WAITQS; i++)
+			waiting += ob->o.h->waitqs[i].count;
 		if (waiting || ob->o.h->granted.count)
 			settle_told_in(ob);
 	}

@@ -18,7 +18,7 @@ void turn_look(struct object *ob); /* it is dirty */
 void turn_end(void);
 /* For the end of the turn only. The object is not locked. Never frees it. */
 void settle(struct object *ob);
-/* After handles of it were opened or closed: note whether it is in use. */
+/* After handles of it were opened or closed: record whether it is in use. */
 void object_used(struct object *ob);
 /*
  * Unmap what is not in use, if too much is mapped. For those who go through all objects, and have no

@@ -89,7 +89,7 @@ int64_t put(struct ipc_obj *o, ref_t h, const char *text)
 	return put_bytes(o, h, text, strlen(text));
 }
 
-void putter_note(uint64_t unique, const char *text)
+void putter_remember(uint64_t unique, const char *text)
 {
 	unsigned int i = 0;
 
@@ -109,7 +109,7 @@ ref_t put_waits(struct ipc_obj *o, ref_t h, const char *text, uint64_t unique)
 	c.unique = unique;
 	c.data = text;
 	c.len = strlen(text);
-	putter_note(unique, text);
+	putter_remember(unique, text);
 	CHECK_INT(ipc_put(o, &c), IPC_WAIT);
 	ipc_pump(o);
 	return c.waiter;

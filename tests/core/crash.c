@@ -90,8 +90,8 @@ static void work(struct proof *p, long k, bool recover)
 	if (!recover) {
 		p->op->run(&p->s, p->unique);
 		/*
-		 * The daemon replies before it does anything else that is noted in the header:
-		 * there is one note only.
+		 * The daemon replies before it does anything else that is recorded in the header:
+		 * there is one record only.
 		 */
 		*p->replied = true;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An object as text: what its users could tell apart. Not in it: addresses, times, and the note
+ * An object as text: what its users could tell apart. Not in it: addresses, times, and the completion
  * of the last request (header.unique), which the crash proof looks at by itself.
  */
 #define _GNU_SOURCE
@@ -189,9 +189,9 @@ char *obj_dump(struct ipc_obj *o)
 	waiters(f, o, "granted", &o->h->granted);
 	waiters(f, o, "woken", &o->h->woken);
 	waiters(f, o, "rests", &o->h->rests);
-	for (int i = 0; i < IPC_LINES; i++) {
+	for (int i = 0; i < IPC_WAITQS; i++) {
 		snprintf(name, sizeof(name), "line %d", i);
-		waiters(f, o, name, &o->h->lines[i]);
+		waiters(f, o, name, &o->h->waitqs[i]);
 	}
 	fclose(f);
 	return text;

@@ -68,14 +68,14 @@ static unsigned int asked;
 /* It has the lock meanwhile, sees to the others, and to the memory. */
 static int ask_to_grow(struct ipc_call *c)
 {
-	uint32_t order = growing->want_order;
+	uint32_t order = growing->grow_order;
 
 	(void)c;
 	asked++;
 	ipc_pump(growing);
 	obj_unlock(growing);
 	CHECK_INT(obj_lock(growing, -1), 0);
-	growing->want_order = order;
+	growing->grow_order = order;
 	env.env.dirfd = files;
 	CHECK_INT(heap_grow(growing, false), 0);
 	env.env.dirfd = -1;

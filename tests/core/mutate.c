@@ -473,7 +473,7 @@ static void op_restart(unsigned int i)
 	int64_t r;
 
 	ipc_restarted(o);
-	ipc_note_find(o, 11 + i, handles[0], &r, &partial);
+	ipc_completion_find(o, 11 + i, handles[0], &r, &partial);
 	ipc_find_waiter(o, 11 + i);
 }
 
@@ -549,7 +549,7 @@ static void op_value(unsigned int i)
 
 static void op_heap(unsigned int i)
 {
-	o->want_order = i % IPC_ORDERS;
+	o->grow_order = i % IPC_ORDERS;
 	heap_grow(o, true);
 	heap_trim(o, i % 2);
 }

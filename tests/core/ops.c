@@ -27,7 +27,7 @@ bool answered(struct ipc_obj *o, struct ipc_call *c)
 		c->done = waiter_at(o, w)->arg;
 		return false;
 	}
-	if (!ipc_note_find(o, c->unique, c->handle, &result, &partial))
+	if (!ipc_completion_find(o, c->unique, c->handle, &result, &partial))
 		return false;
 	if (!partial)
 		return true;
@@ -40,7 +40,7 @@ bool ctl_answered(struct ipc_obj *o, uint64_t unique)
 	int64_t result;
 	bool partial;
 
-	return ipc_note_find(o, unique, 0, &result, &partial);
+	return ipc_completion_find(o, unique, 0, &result, &partial);
 }
 
 void run_put(struct scene *s, uint64_t unique, const char *text)
@@ -50,7 +50,7 @@ void run_put(struct scene *s, uint64_t unique, const char *text)
 	c.unique = unique;
 	c.data = text;
 	c.len = strlen(text);
-	putter_note(unique, text);
+	putter_remember(unique, text);
 	if (!answered(s->o, &c))
 		ipc_put(s->o, &c);
 }
@@ -109,8 +109,8 @@ void run_leave(struct scene *s, ref_t w, uint64_t unique, int why)
 	int64_t ret;
 
 	(void)unique;
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		if (stands(o, w, &o->h->lines[i])) {
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		if (stands(o, w, &o->h->waitqs[i])) {
 			ipc_leave(o, w, why, &ret);
 			return;
 		}

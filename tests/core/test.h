@@ -58,7 +58,7 @@ int64_t put(struct ipc_obj *o, ref_t h, const char *text); /* or -EAGAIN */
 int64_t put_bytes(struct ipc_obj *o, ref_t h, const void *data, size_t len);
 ref_t put_waits(struct ipc_obj *o, ref_t h, const char *text, uint64_t unique);
 /* Remember what the writer of this request writes. */
-void putter_note(uint64_t unique, const char *text);
+void putter_remember(uint64_t unique, const char *text);
 /* Let the putters whose turn it is go on, until there is none. */
 void put_turns(struct ipc_obj *o);
 const char *get(struct ipc_obj *o, ref_t h); /* "" is the end */

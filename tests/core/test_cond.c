@@ -126,7 +126,7 @@ TEST(cond_interrupted)
 	CHECK_STR(get(o, a), "1\n");
 	CHECK_INT(LOCK(o), 0);
 	CHECK(hold_find(o, a, OP_FLOCK));
-	CHECK_INT(o->h->lines[0].count + o->h->lines[1].count, 0);
+	CHECK_INT(o->h->waitqs[0].count + o->h->waitqs[1].count, 0);
 }
 
 TEST(cond_interrupted_goes_on)

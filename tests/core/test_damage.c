@@ -176,7 +176,7 @@ TEST(damage_mark_ends_the_fast_word)
 	ref_t h = h_open(o);
 	uint64_t me = fast_holder(h, handle_at(o, h)->gen);
 
-	fast_wanted(o);
+	fast_attached(o);
 	obj_unlock(o);
 	CHECK(fast_take(&o->h->b.sem, me) && fast_release(&o->h->b.sem, me));
 	CHECK_INT(obj_lock(o, 0), 0);

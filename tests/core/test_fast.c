@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fast word (fast.h): when it comes into use, what becomes of a lock that is held by it, and the
- * block that is put aside for that. And wake-ups that are noted, but not made.
+ * block that is put aside for that. And wake-ups that are collected, but not made.
  */
 #define _GNU_SOURCE
 #include <sys/file.h>
@@ -94,9 +94,9 @@ TEST(fast_only_when_quiet)
 		struct ipc_obj *o = direct(kind);
 		struct ipc_header *h = o->h;
 		uint32_t *counts[] = {
-			&h->holds.count,    &h->polls.count,    &h->granted.count,
-			&h->woken.count,    &h->lines[0].count, &h->lines[1].count,
-			&h->lines[2].count, &h->lines[3].count,
+			&h->holds.count,     &h->polls.count,     &h->granted.count,
+			&h->woken.count,     &h->waitqs[0].count, &h->waitqs[1].count,
+			&h->waitqs[2].count, &h->waitqs[3].count,
 		};
 
 		h_open(o);
@@ -462,7 +462,7 @@ TEST(wakes_each_once)
 	CHECK_INT(waiter_at(o, x)->futex, 1);
 }
 
-TEST(wakes_noted_and_not_made)
+TEST(wakes_collected_and_not_made)
 {
 	struct ipc_obj *o = obj_new(IPC_EVENT);
 	ref_t h = h_open(o), d = h_open(o), f = h_open(o), w[200];

@@ -170,7 +170,7 @@ TEST(now_passes_a_putter_for_a_moment)
 	waiter_at(o, w)->since = ipc_now() + 100000000;
 	CHECK_INT(put_now(o, "4"), 1); /* its turn has come, and is gone again */
 	put_turns(o);
-	CHECK_INT(o->h->lines[LINE_PUT].count, 1);
+	CHECK_INT(o->h->waitqs[WAITQ_PUT].count, 1);
 	CHECK_STR(get_now(o, 9, 9), "3 4 ");
 	ipc_pump(o);
 	put_turns(o);

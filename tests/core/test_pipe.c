@@ -149,7 +149,7 @@ TEST(pipe_without_readers)
 	put_waits(o, w, "z", 101);
 	close_it(o, r);
 	put_turns(o);
-	CHECK_INT(o->h->lines[1].count, 0);
+	CHECK_INT(o->h->waitqs[1].count, 0);
 	CHECK_INT(o->h->result, -EPIPE);
 	both = end(o, RW);
 	CHECK_STR(get(o, both), "x");
@@ -170,7 +170,7 @@ TEST(pipe_write_larger_than_maxbytes)
 	CHECK_STR(get(o, r), "89abcdef");
 	put_turns(o);
 	CHECK_STR(get(o, r), "ghijkl");
-	CHECK_INT(o->h->lines[1].count, 0);
+	CHECK_INT(o->h->waitqs[1].count, 0);
 	CHECK_INT(put(o, w, "12345"), 5);
 	CHECK_INT(put(o, w, "6789"), -EAGAIN); /* could go in whole, later */
 	CHECK_STR(get(o, r), "12345");

@@ -271,7 +271,7 @@ TEST(queue_limit_lowered_under_a_putter)
 	ipc_setting64(o, &Q(o)->maxbytes, 3);
 	ipc_pump(o);
 	put_turns(o);
-	CHECK_INT(o->h->lines[1].count, 0);
+	CHECK_INT(o->h->waitqs[1].count, 0);
 	CHECK_INT(o->h->result, -EMSGSIZE);
 }
 
@@ -312,7 +312,7 @@ TEST(queue_closed_under_putters)
 	ipc_setting32(o, &Q(o)->closed, 1);
 	ipc_pump(o);
 	put_turns(o);
-	CHECK_INT(o->h->lines[1].count, 0);
+	CHECK_INT(o->h->waitqs[1].count, 0);
 	CHECK_INT(o->h->result, -EPIPE);
 	CHECK_STR(get(o, h), "1\n");
 	CHECK_STR(get(o, h), "");
@@ -355,7 +355,7 @@ TEST(queue_memory_limit)
 	CHECK_INT(put(o, h, big), -ENOSPC);
 	put_waits(o, h, big, 100);
 	put_turns(o);
-	CHECK_INT(o->h->lines[1].count, 1);
+	CHECK_INT(o->h->waitqs[1].count, 1);
 	/* Memory comes free when the reader's answer is no longer in hand. */
 	get(o, reader);
 	put_turns(o);
@@ -363,7 +363,7 @@ TEST(queue_memory_limit)
 		CHECK_INT(strlen(get(o, reader)), 10000);
 		put_turns(o);
 	}
-	CHECK_INT(o->h->lines[1].count, 0);
+	CHECK_INT(o->h->waitqs[1].count, 0);
 	CHECK_INT(strlen(get(o, reader)), 10000);
 	CHECK_STR(get(o, reader), "!EAGAIN");
 }
@@ -382,7 +382,7 @@ TEST(queue_memory_comes_free_with_the_hand)
 	put_waits(o, h, big, 100);
 	get(o, reader);
 	put_turns(o);
-	CHECK_INT(o->h->lines[1].count, 1);
+	CHECK_INT(o->h->waitqs[1].count, 1);
 	w = get_waits(o, reader, OP_READ, 101);
 	put_turns(o);
 	CHECK_INT(strlen(finish(o, w)), 900000);

@@ -287,7 +287,7 @@ TEST(handles_and_generations)
 	CHECK_INT(o->h->handles.count, 0);
 }
 
-TEST(notes_of_requests)
+TEST(completions_of_requests)
 {
 	struct ipc_obj *o = obj_new(IPC_SEM);
 	struct ipc_cmd cmd = { .verb = CMD_ADD, .n = 1 };
@@ -303,11 +303,11 @@ TEST(notes_of_requests)
 	c.unique = 6;
 	CHECK_INT(ipc_give(o, &c, &cmd), 0);
 	for (uint64_t u = 1; u <= 7; u++)
-		CHECK_INT(ipc_note_find(o, u, c.handle, &result, &partial), u >= 2 && u <= 6);
-	CHECK(!ipc_note_find(o, 6, 0, &result, &partial));
-	CHECK(!ipc_note_find(o, 0, 0, &result, &partial));
+		CHECK_INT(ipc_completion_find(o, u, c.handle, &result, &partial), u >= 2 && u <= 6);
+	CHECK(!ipc_completion_find(o, 6, 0, &result, &partial));
+	CHECK(!ipc_completion_find(o, 0, 0, &result, &partial));
 	ipc_close_all(o);
-	CHECK(!ipc_note_find(o, 6, c.handle, &result, &partial));
+	CHECK(!ipc_completion_find(o, 6, c.handle, &result, &partial));
 }
 
 /* The first half of a close: what was held is free, and the handle goes on. */

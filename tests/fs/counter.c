@@ -12,8 +12,8 @@
 #include "ctl/rows.h"
 #include "object/command.h"
 
-#define N(o) ((o)->h->b.event.set)
-#define LINE 0
+#define N(o)  ((o)->h->b.event.set)
+#define WAITQ 0
 
 static int counter_parse(const char *s, size_t len, struct ipc_cmd *ret)
 {
@@ -37,8 +37,8 @@ static void take(struct ipc_obj *o, struct ipc_answer *ret)
 
 static int counter_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	if (!N(o) || line_first(o, LINE))
-		return waiter_add(o, c, LINE, 0);
+	if (!N(o) || waitq_first(o, WAITQ))
+		return waiter_add(o, c, WAITQ, 0);
 	take(o, &c->got);
 	return 0;
 }
@@ -48,7 +48,7 @@ static void counter_pump(struct ipc_obj *o)
 	struct ipc_answer got;
 	ref_t r;
 
-	while ((r = line_first(o, LINE)) && N(o) && !o->damage) {
+	while ((r = waitq_first(o, WAITQ)) && N(o) && !o->damage) {
 		take(o, &got);
 		waiter_grant(o, r, (int64_t)got.len, &got);
 	}
@@ -56,7 +56,7 @@ static void counter_pump(struct ipc_obj *o)
 
 static unsigned int counter_poll(struct ipc_obj *o, struct ipc_handle *hd)
 {
-	return (N(o) && !line_first(o, LINE) ? POLLIN : 0) | POLLOUT;
+	return (N(o) && !waitq_first(o, WAITQ) ? POLLIN : 0) | POLLOUT;
 }
 
 static uint64_t counter_size(struct ipc_obj *o)

@@ -228,7 +228,7 @@ static void verify_discard(void)
 
 CRASH_OLD(discard)
 
-/* What is thrown away makes room for a writer that waits for memory: its note must not hide ours. */
+/* What is thrown away makes room for a writer that waits for memory: its record must not hide ours. */
 static char big[60001];
 
 CRASH(discard_makes_room)

@@ -389,7 +389,7 @@ static void setup_value_add(void)
 
 static void ask_value_add(void)
 {
-	struct lib_add a = { .n = 2, .wanted = 1 }, b = { .n = -1 };
+	struct lib_add a = { .n = 2, .wants_value = 1 }, b = { .n = -1 };
 
 	r1 = q_ioctl_data(&f1, LIB_IOC_ADD, &a);
 	r2 = q_ioctl_data(&f2, LIB_IOC_ADD, &b);

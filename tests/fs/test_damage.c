@@ -37,8 +37,8 @@ static void bend_lists(uint64_t ino)
 {
 	struct ipc_header *h = engine(ino, NULL);
 
-	for (unsigned int i = 0; i < IPC_LINES; i++)
-		h->lines[i].head = h->lines[i].tail = h->lines[i].head ? 0x0fffffff : 0;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		h->waitqs[i].head = h->waitqs[i].tail = h->waitqs[i].head ? 0x0fffffff : 0;
 	h->polls.head = 0x0fffffff;
 	h->handles.tail = 0x0fffffff;
 	h->log_len = IPC_LOG_MAX + 1;

@@ -228,7 +228,8 @@ static void any_request(void)
 				(int64_t)any(1000000) - 1);
 		else
 			q_ioctl_data(any_file(), LIB_IOC_ADD,
-				     &(struct lib_add){ .n = (int64_t)any64(), .wanted = any(2) });
+				     &(struct lib_add){ .n = (int64_t)any64(),
+							.wants_value = any(2) });
 		break;
 	case 14:
 		interrupt(any(2) ? k_next() + any(3) : any(k_next()));

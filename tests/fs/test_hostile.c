@@ -127,11 +127,11 @@ TEST(hostile_ring)
 	for (unsigned int i = 0; i < 2; i++)
 		CHECK_STR(told(q_read(&f[i])), "!WAITS");
 	h = spoil("a.event", &h_len);
-	a = h->lines[0].head;
-	b = h->lines[0].tail;
+	a = h->waitqs[0].head;
+	b = h->waitqs[0].tail;
 	((struct ipc_link *)block(a))->prev = b;
 	((struct ipc_link *)block(b))->next = a;
-	h->lines[0].count = UINT32_MAX;
+	h->waitqs[0].count = UINT32_MAX;
 	before = worker_cpu_ms();
 	for (unsigned int i = 0; i < 8; i++)
 		k_answer(q_open(lookup(lookup(DIR_ROOT, "a.event.ctl"), "waiters"), RO));
@@ -213,7 +213,7 @@ TEST(hostile_deadlocks)
 	}
 	k_sync();
 	h = spoil("a.lock", &h_len);
-	r = h->lines[0].head;
+	r = h->waitqs[0].head;
 	for (uint32_t i = 0; i < N; i++, r = ((struct ipc_link *)block(r))->next)
 		((struct ipc_waiter *)block(r))->pid = 1000000 + i;
 	r = h->holds.head;
@@ -244,7 +244,7 @@ TEST(hostile_counts)
 	CHECK_INT(status_of(".ctl/status", "waiters"), neighbours_waiters);
 	h = spoil("a.queue", &h_len);
 	h->handles.count = UINT32_MAX;
-	h->lines[0].count = 5000000;
+	h->waitqs[0].count = 5000000;
 	CHECK_INT(status_of(".ctl/status", "handles"), neighbours_handles);
 	CHECK_INT(status_of(".ctl/status", "waiters"), neighbours_waiters);
 	f_release(&f);
@@ -271,7 +271,7 @@ TEST(hostile_results)
 		n = i % 2 ? q_read(&f[1]) : q_flock(&f[1], LOCK_EX);
 		CHECK_STR(told(n), "!WAITS");
 		h = spoil("a.lock", &h_len);
-		w = block(h->lines[0].head);
+		w = block(h->waitqs[0].head);
 		w->result = results[i];
 		f_lock(&f[0], LOCK_UN);
 		if (!k_answered(n))
@@ -285,7 +285,7 @@ TEST(hostile_results)
 }
 
 /* How far a write had come is told by the file, after a restart. */
-TEST(hostile_notes)
+TEST(hostile_completions)
 {
 	static const uint64_t came[] = { UINT64_MAX, 0xffffffff00000000, 0x0000000500000000, 100,
 					 1ull << 63 };
@@ -349,7 +349,7 @@ TEST(hostile_lending)
 		CHECK_STR(told(waits), "!WAITS");
 		spoil_end(h, h_len);
 		h = spoil("a.cond", &h_len); /* it has grown */
-		w = block(h->lines[0].head);
+		w = block(h->waitqs[0].head);
 		w->flags |= WAITER_LENT;
 		w->hold = (ref_t)(i == 2 ? next.fh : lock.fh);
 		w->need = (uint32_t)((i == 2 ? next.fh : lock.fh) >> 32);

@@ -279,7 +279,7 @@ static size_t any_block(void)
 		&h->holds,
 		&h->granted,
 		&h->rests,
-		&h->lines[any(IPC_LINES)],
+		&h->waitqs[any(IPC_WAITQS)],
 		&h->b.queue.leased,
 		&h->b.queue.dead,
 	};
@@ -296,7 +296,8 @@ static size_t any_place(void)
 		size_t at, len;
 	} parts[] = {
 		{ offsetof(struct ipc_header, epoch), 40 },
-		{ offsetof(struct ipc_header, notes), sizeof(((struct ipc_header *)0)->notes) },
+		{ offsetof(struct ipc_header, completions),
+		  sizeof(((struct ipc_header *)0)->completions) },
 		{ offsetof(struct ipc_header, pages), 96 },
 		{ offsetof(struct ipc_header, handles), sizeof(struct ipc_list) * 11 },
 		{ offsetof(struct ipc_header, b), 256 },

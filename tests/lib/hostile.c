@@ -208,7 +208,7 @@ static const struct {
 	size_t at, len;
 } parts[] = {
 	{ offsetof(struct ipc_header, epoch), 40 },
-	{ offsetof(struct ipc_header, notes), 96 },
+	{ offsetof(struct ipc_header, completions), 96 },
 	{ offsetof(struct ipc_header, pages), 88 },
 	{ offsetof(struct ipc_header, handles), 160 },
 	{ offsetof(struct ipc_header, b), 384 },
