@@ -9,9 +9,17 @@
 #ifndef IPCFS_CTL_H
 #define IPCFS_CTL_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
-#include "state/fs.h"
+#include "state/nodeid.h"
+
+struct node;
+struct object;
+struct request;
+struct target;
 
 enum ctl_access {
 	CTL_FACT,    /* readable by whoever may read the object */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The mount's own .ctl files, and those of .ctl/limits. */
+#include <string.h>
+
 #include "base/proc.h"
 #include "ctl/rows.h"
 #include "object/text.h"
+#include "state/fs.h"
 #include "state/memory.h"
 
 static void show_version(FILE *f)

@@ -2,6 +2,7 @@
 /* The .ctl files of queues and pipes. */
 #include "ctl/rows.h"
 #include "object/number.h"
+#include "state/object.h"
 
 SHOW_NUMBER(maxsize, queue.maxsize)
 SHOW_NUMBER(maxbytes, queue.maxbytes)

@@ -3,6 +3,9 @@
 #include "base/proc.h"
 #include "ctl/rows.h"
 #include "object/number.h"
+#include "state/fs.h"
+#include "state/object.h"
+#include "state/tree.h"
 
 #ifdef IPC_COUNTER
 extern const struct ipc_type ipc_counter_type;

@@ -5,7 +5,17 @@
 #ifndef IPCFS_REPLY_H
 #define IPCFS_REPLY_H
 
-#include "state/fs.h"
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/statvfs.h>
+
+#include "object/engine.h"
+
+#define MAX_IO (1024u * 1024) /* bytes of one READ or WRITE */
+
+struct object;
 
 enum reply_kind {
 	REPLY_DONE,    /* it is done; there is nothing to say */
@@ -46,7 +56,15 @@ char *reply_buffer(void);
 /* What was read: a's text, or that there is no more. */
 void reply_read(struct reply *r, struct object *ob, const struct ipc_handle *hd,
 		const struct ipc_answer *a, size_t size);
-/* What an operation came to, as an engine file says: an error, or (`written`) a number of bytes. */
+/*
+ * What an operation came to, as an engine file says: an error as the kernel takes it. (Another one
+ * it refuses, and whoever waits for the reply would wait for ever.)
+ */
+static inline int error_of(int64_t result)
+{
+	return result >= 0 ? 0 : result > -512 ? (int)-result : EIO;
+}
+/* The same as a reply: an error, or (`written`) a number of bytes. */
 void reply_result(struct reply *r, int64_t result, bool written);
 
 /*

@@ -18,6 +18,9 @@
 #define IPCFS_REQUEST_H
 
 #include "device/reply.h"
+#include "state/caller.h"
+#include "state/object.h"
+#include "state/target.h"
 
 #define UNIQUE_RESENT (1ull << 63) /* in the number of a request that is sent again */
 

@@ -16,6 +16,9 @@
 #include "device/reply.h"
 #include "object/type.h"
 #include "ops/abandon.h"
+#include "state/fs.h"
+#include "state/object.h"
+#include "state/tree.h"
 #include "wait/turn.h"
 
 static void reply_result_to(uint64_t unique, uint32_t op, int64_t result)

@@ -8,11 +8,12 @@
  */
 #include <linux/fuse.h>
 
-#include "state/alias.h"
 #include "ctl/ctl.h"
+#include "object/type.h"
 #include "ops/dir.h"
 #include "ops/io.h"
-#include "object/type.h"
+#include "state/alias.h"
+#include "state/store.h"
 #include "wait/turn.h"
 
 static void touch_dir(struct node *dir)

@@ -3,7 +3,9 @@
 #ifndef IPCFS_DISPATCH_H
 #define IPCFS_DISPATCH_H
 
-#include "state/fs.h"
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 struct aside;
 

@@ -3,15 +3,16 @@
 #include <poll.h>
 
 #include "base/proc.h"
-#include "ops/direct.h"
-#include "wait/held.h"
-#include "ops/io.h"
 #include "client/lib.h"
-#include "wait/monitor.h"
 #include "object/type.h"
+#include "ops/direct.h"
+#include "ops/io.h"
+#include "state/nodeid.h"
 #include "wait/call.h"
-#include "wait/watch.h"
+#include "wait/held.h"
+#include "wait/monitor.h"
 #include "wait/turn.h"
+#include "wait/watch.h"
 
 /* ---- locks ---- */
 

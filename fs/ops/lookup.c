@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* What names mean, and the attributes of what they mean. */
+#include "ctl/ctl.h"
+#include "object/text.h"
+#include "ops/dir.h"
 #include "state/alias.h"
 #include "state/array.h"
-#include "ctl/ctl.h"
-#include "ops/dir.h"
-#include "object/text.h"
+#include "state/store.h"
 #include "wait/call.h"
 #include "wait/held.h"
 #include "wait/turn.h"
+
+#define ENTRY_TIMEOUT 3600.0 /* names change through this mount alone */
+#define ONE_TICK      1e-9   /* the kernel rounds up */
 
 bool ends_in(const char *s, size_t len, const char *suffix)
 {

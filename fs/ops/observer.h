@@ -3,7 +3,7 @@
 #ifndef IPCFS_OBSERVER_H
 #define IPCFS_OBSERVER_H
 
-#include "state/fs.h"
+#include "state/store.h"
 
 extern const struct state_observer observer;
 

@@ -3,15 +3,16 @@
  * READ: the rest of the answer in hand, or the next answer, or a wait for it.
  */
 
-#include "state/array.h"
+#include "ctl/plain.h"
+#include "object/type.h"
 #include "ops/io.h"
+#include "state/array.h"
+#include "state/nodeid.h"
+#include "wait/call.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
-#include "object/type.h"
-#include "ctl/plain.h"
-#include "wait/call.h"
-#include "wait/watch.h"
 #include "wait/turn.h"
+#include "wait/watch.h"
 
 /* A reply that fills the request would make the kernel ask for the rest of a longer read(). */
 static size_t usable(size_t size)

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@
 #include "base/log.h"
 #include "base/mounted.h"
 #include "process/worker.h"
+#include "state/fs.h"
 
 #define VARIABLE "IPCFS_RESUME"
 

@@ -6,10 +6,12 @@
  * Its worker may be no child of it, but one that it was handed over (resume.c). Then a pidfd tells
  * of its end, and the shared memory whether it was a good one.
  */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "object/engine.h"
 #include "process/worker.h"
 
 #define QUICK_NS    100000000   /* a worker that lives shorter than this died of itself */

@@ -2,7 +2,11 @@
 #ifndef IPCFS_WORKER_H
 #define IPCFS_WORKER_H
 
-#include "state/fs.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct fuse_session;
 
 /*
  * What outlives a worker, and a supervisor: memory that both have. Another version of ipcfs may

@@ -26,13 +26,19 @@
  *
  * Aliases are in the mount file, for the kernel knows them whichever worker runs.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/alloc.h"
-#include "state/alias.h"
 #include "object/type.h"
+#include "state/alias.h"
+#include "state/caller.h"
+#include "state/fs.h"
+#include "state/nodeid.h"
+#include "state/target.h"
+#include "state/tree.h"
 
 #define PENDING_MOST 4096u
 

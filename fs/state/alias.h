@@ -3,7 +3,16 @@
 #ifndef IPCFS_ALIAS_H
 #define IPCFS_ALIAS_H
 
-#include "state/fs.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "file/format.h"
+
+#define PLUS_TIMEOUT 0.01 /* s: attributes handed out by READDIRPLUS */
+
+struct caller;
+struct node;
+struct target;
 
 void alias_load(void);
 void alias_unload(void);

@@ -8,10 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "state/array.h"
 #include "object/number.h"
 #include "object/text.h"
 #include "object/type.h"
+#include "state/array.h"
+#include "state/fs.h"
+#include "state/nodeid.h"
+#include "state/object.h"
+#include "state/target.h"
+#include "state/tree.h"
 
 #define A(ob) (&(ob)->o.h->b.array)
 

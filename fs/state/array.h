@@ -6,9 +6,13 @@
 #ifndef IPCFS_FS_ARRAY_H
 #define IPCFS_FS_ARRAY_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
-#include "state/fs.h"
+struct object;
+struct target;
 
 /* The array that is open here, not locked; NULL: there is none, or it was not looked at yet. */
 struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret);

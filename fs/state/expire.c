@@ -15,7 +15,11 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "state/alias.h"
+#include "state/fs.h"
+#include "state/nodeid.h"
 #include "state/notify.h"
+#include "state/target.h"
+#include "state/tree.h"
 
 #define STALE_NS 1000000000ull
 

@@ -9,7 +9,12 @@
  * another inode of the object than the one whose attributes the kernel has.
  */
 #include "state/alias.h"
+#include "state/fs.h"
+#include "state/nodeid.h"
 #include "state/notify.h"
+#include "state/object.h"
+#include "state/target.h"
+#include "state/tree.h"
 
 #define TICK_MOST 10000000u /* ns of a tick of the kernel's, at the most: it rounds up */
 

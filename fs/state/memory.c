@@ -26,8 +26,11 @@
 #include <utlist.h>
 
 #include "base/log.h"
-#include "state/memory.h"
 #include "object/type.h"
+#include "state/fs.h"
+#include "state/memory.h"
+#include "state/object.h"
+#include "state/tree.h"
 
 #define STEP        65536 /* a heap grows by multiples of it */
 #define SPARE_MOST  (1 << 20)

@@ -3,7 +3,12 @@
 #ifndef IPCFS_MEMORY_H
 #define IPCFS_MEMORY_H
 
-#include "state/fs.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ipc_env;
+struct object;
 
 /* An engine file takes so many bytes more (negative: less). For struct ipc_env. */
 int memory_account(struct ipc_env *env, int64_t bytes, bool essential);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <sys/uio.h>
 #include <syslog.h>
 
 #include "base/log.h"
+#include "state/fs.h"
 #include "state/notify.h"
 
 #define NOTIFY_RESEND 7 /* Linux 6.9 */

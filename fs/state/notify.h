@@ -3,7 +3,8 @@
 #ifndef IPCFS_NOTIFY_H
 #define IPCFS_NOTIFY_H
 
-#include "state/fs.h"
+#include <stddef.h>
+#include <stdint.h>
 
 /* What the kernel is told without having asked. */
 void notify_poll(uint64_t kh);     /* somebody who polled is to ask again */

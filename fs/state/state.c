@@ -28,6 +28,8 @@
 #include <unistd.h>
 
 #include "object/type.h"
+#include "state/fs.h"
+#include "state/options.h"
 
 int state_refuse(int error, const char **ret_why, const char *fmt, ...)
 {

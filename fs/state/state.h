@@ -3,7 +3,7 @@
 #ifndef IPCFS_STATE_H
 #define IPCFS_STATE_H
 
-#include "state/fs.h"
+struct options;
 
 #define STATE_SHM "/dev/shm"
 

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of the state directory (state.c): the mount file, one engine file an object, and which
- * of them are mapped.
- *
- * An object is mapped when it is first needed and stays so while a handle of it is open; of the
- * others the most recently used are kept. Memory is accounted in the mount file, in steps of heap
- * growth.
+ * The files of the state directory (state.c): the mount file, and one engine file an object. Which of
+ * them are mapped is object.c's business.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -18,18 +14,15 @@
 #include <utlist.h>
 
 #include "base/log.h"
-#include "state/alias.h"
-#include "object/damage.h"
-#include "file/lock.h"
-#include "state/memory.h"
-#include "state/state.h"
 #include "object/type.h"
+#include "state/fs.h"
+#include "state/memory.h"
+#include "state/object.h"
+#include "state/state.h"
+#include "state/store.h"
+#include "state/tree.h"
 
-#define LOCK_NS     2000000 /* who holds a lock longer is stopped, or waits for a processor */
-#define PATIENCE_NS 200000000
-#define OLD_LOCK_NS 20000000
-
-static void id_name(uint64_t id, const char *suffix, char *buf, size_t size)
+void store_name(uint64_t id, const char *suffix, char *buf, size_t size)
 {
 	snprintf(buf, size, "%llu%s", (unsigned long long)id, suffix);
 }
@@ -67,10 +60,10 @@ uint64_t store_recount(void)
 		struct stat st;
 		char name[40];
 
-		id_name(n->id, "", name, sizeof(name));
+		store_name(n->id, "", name, sizeof(name));
 		if (n->type != IPC_DIR && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
-		id_name(n->id, ".data", name, sizeof(name));
+		store_name(n->id, ".data", name, sizeof(name));
 		if (node_is(n, TYPE_MEMORY) &&
 		    !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
@@ -113,14 +106,14 @@ int store_load(const struct state_observer *above, const char **ret_why)
 	return 0;
 }
 
-/* ---- objects ---- */
+/* ---- the files of an object ---- */
 
 static void remove_file(uint64_t id, const char *suffix)
 {
 	struct stat st;
 	char name[24];
 
-	id_name(id, suffix, name, sizeof(name));
+	store_name(id, suffix, name, sizeof(name));
 	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
 	unlinkat(fs.objects_fd, name, 0);
@@ -141,14 +134,14 @@ int object_create(uint64_t id, const struct ipc_type *t)
 	char name[24];
 	int r;
 
-	id_name(id, "", name, sizeof(name));
+	store_name(id, "", name, sizeof(name));
 	unlinkat(fs.objects_fd, name, 0); /* left by a death between file and name */
 	r = ipc_create(&fs.env, fs.objects_fd, name, id, t,
 		       ipc_reserve(t, mount_body()->memory_limit), &defaults);
 	if (r == 0 && t->traits & TYPE_MEMORY) {
 		int fd;
 
-		id_name(id, ".data", name, sizeof(name));
+		store_name(id, ".data", name, sizeof(name));
 		unlinkat(fs.objects_fd, name, 0);
 		fd = openat(fs.objects_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0) {
@@ -181,209 +174,12 @@ void store_chmod(struct node *n)
 	if (n->type == IPC_DIR)
 		return;
 	for (int i = 0; i < 1 + node_is(n, TYPE_MEMORY); i++) {
-		id_name(n->id, i ? ".data" : "", name, sizeof(name));
+		store_name(n->id, i ? ".data" : "", name, sizeof(name));
 		if (fchownat(fs.objects_fd, name, b->uid, b->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
 		    geteuid() == 0)
 			log_line(LOG_WARNING, "chown %s: %m", name);
 		fchmodat(fs.objects_fd, name, mode | (geteuid() ? 0600 : 0), 0);
 	}
-}
-
-void object_unmap(struct object *ob)
-{
-	struct node *n = ob->node;
-
-	if (!ob->o.damage) {
-		n->size = ipc_size(&ob->o);
-		n->size_known = true;
-	}
-	fs.above->goes(ob);
-	timer_remove(&ob->timer);
-	memory_hungry(ob, false);
-	if (ob->look)
-		LL_DELETE2(fs.look, ob, look_next);
-	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
-	fs.mapped--;
-	n->ob = NULL;
-	if (ob->data_fd >= 0)
-		close(ob->data_fd);
-	obj_unmap(&ob->o);
-	free(ob);
-}
-
-static int map_file(struct object *ob)
-{
-	char name[24];
-	int fd, r;
-
-	id_name(ob->node->id, "", name, sizeof(name));
-	/* O_NONBLOCK: whoever owns it may have a lease on it, and let us wait. */
-	fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return errno == ENOENT ? -EIO : -errno;
-	r = ipc_map(&fs.env, fd, &ob->o);
-	close(fd);
-	ob->o.user = ob;
-	if (r == 0 && (ob->o.id != ob->node->id || ob->o.ops != ob->node->ops)) {
-		obj_unmap(&ob->o);
-		r = -EIO;
-	}
-	return r;
-}
-
-/* Before its first use, locked: is it sound, and are its handles of this mount? */
-static void adopt(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-	bool same = o->h->epoch == mount_body()->epoch;
-	struct target t;
-	struct ipc_check k;
-
-	ob->adopted = true;
-	if (same) /* a restart: its people are there */
-		fs.above->restarted(ob);
-	if (ipc_check(o, &k) < 0) {
-		obj_damage(o, k.why);
-		ob->direct = same; /* who could say? */
-	} else if (!same) {
-		ipc_begin_mount(o, mount_body()->epoch);
-	} else {
-		ipc_restarted(o);
-		ob->late_polls = true;
-	}
-	if (!o->damage)
-		LIST_EACH(o, &o->h->handles, h) {
-			struct ipc_handle *hd = AT(o, ipc_handle, h);
-
-			/* (It must not be another object's, which others would find taken.) */
-			if (!ipc_is(o, TYPE_MEMORY) && (hd->oflags & O_ACCMODE) != O_RDONLY &&
-			    target_of(hd->nodeid, &t) == 0 && t.node == ob->node)
-				writer_add(t.nodeid);
-			ob->direct |= (hd->flags & HANDLE_DIRECT) != 0;
-		}
-}
-
-/*
- * The object is of an earlier mount. A direct client of that one may be in the middle of a change:
- * let it end. But a word that stays is nobody's: its thread may be one of another boot, or it is
- * stopped.
- */
-static void free_old_lock(uint32_t *word)
-{
-	if (ipc_lock_take(word, OLD_LOCK_NS) == -EBUSY)
-		__atomic_store_n(word, 0, __ATOMIC_RELEASE);
-	else
-		ipc_lock_release(word);
-}
-
-/* Once, however often it is asked for. */
-static void say_why(struct node *n, int r)
-{
-	char path[512];
-
-	if (n->refused)
-		return;
-	n->refused = true;
-	tree_path(n, path, sizeof(path));
-	log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path,
-		 (unsigned long long)n->id,
-		 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
-}
-
-struct object *object_of(struct node *n, int *ret_error)
-{
-	struct object *ob = n->ob;
-	int r;
-
-	if (n->type == IPC_DIR) {
-		*ret_error = -EISDIR;
-		return NULL;
-	}
-	if (ob) {
-		if (ob->lru_next) { /* not the last already */
-			DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
-			DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
-		}
-		return ob;
-	}
-	ob = calloc(1, sizeof(*ob));
-	if (!ob) {
-		*ret_error = -ENOMEM;
-		return NULL;
-	}
-	ob->node = n;
-	ob->data_fd = -1;
-	r = map_file(ob);
-	if (r < 0) {
-		say_why(n, r);
-		free(ob);
-		*ret_error = r == -ENFILE || r == -EMFILE || r == -ENOMEM ? r : -EIO;
-		return NULL;
-	}
-	n->ob = ob;
-	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
-	fs.mapped++;
-	damage_unmark(&ob->o); /* it is checked anew */
-	if (ob->o.h->epoch != mount_body()->epoch)
-		free_old_lock(&ob->o.h->m.lock);
-	ob->o.h->memory_low = fs.hungry != NULL;
-	if (object_lock(ob) == 0)
-		object_unlock(ob);
-	return ob;
-}
-
-static int lock_for(struct object *ob, int64_t ns)
-{
-	int r = obj_lock(&ob->o, ns);
-
-	if (r < 0)
-		return r;
-	attr_recall(ob->node);
-	/* Cut short and made longer again, it has zeros instead. */
-	if (ob->o.h->magic != IPC_MAGIC || ob->o.h->id != ob->o.id)
-		obj_damage(&ob->o, "it is no longer an engine file");
-	else if (ob->adopted)
-		return 0;
-	else
-		adopt(ob);
-	if (!ob->o.damage)
-		return 0;
-	obj_unlock(&ob->o);
-	return -EIO;
-}
-
-int object_try(struct object *ob)
-{
-	return lock_for(ob, 0);
-}
-
-int object_lock_patiently(struct object *ob)
-{
-	return lock_for(ob, PATIENCE_NS);
-}
-
-int object_lock(struct object *ob)
-{
-	int r = lock_for(ob, ob->held ? 0 : LOCK_NS);
-
-	if (r == -EBUSY)
-		fs.above->kept(ob);
-	return r;
-}
-
-void object_unlock(struct object *ob)
-{
-	if (ob->o.locked)
-		obj_unlock(&ob->o);
-}
-
-uint64_t object_memory(struct object *ob)
-{
-	struct stat st;
-
-	if (ob->data_fd >= 0 && fstat(ob->data_fd, &st) == 0)
-		return heap_held(&ob->o) + (uint64_t)st.st_blocks * 512;
-	return heap_held(&ob->o);
 }
 
 void store_sweep(void)

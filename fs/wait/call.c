@@ -4,10 +4,11 @@
 #include <sys/stat.h>
 
 #include "base/proc.h"
-#include "wait/held.h"
-#include "object/type.h"
 #include "client/lib.h"
+#include "object/type.h"
+#include "state/nodeid.h"
 #include "wait/call.h"
+#include "wait/held.h"
 
 static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 {

@@ -20,12 +20,15 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "object/damage.h"
-#include "wait/damaged.h"
+#include "object/type.h"
+#include "state/fs.h"
 #include "state/memory.h"
 #include "state/notify.h"
-#include "object/type.h"
-#include "wait/turn.h"
+#include "state/object.h"
+#include "state/tree.h"
+#include "wait/damaged.h"
 #include "wait/park.h"
+#include "wait/turn.h"
 
 /* ---- who polls ---- */
 

@@ -3,7 +3,11 @@
 #ifndef IPCFS_DAMAGED_H
 #define IPCFS_DAMAGED_H
 
-#include "state/fs.h"
+#include <stdint.h>
+
+#include "object/engine.h"
+
+struct object;
 
 /* For struct ipc_env. */
 void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why);

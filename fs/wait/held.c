@@ -5,7 +5,7 @@
  * A direct client may be stopped at any instruction (Ctrl-Z, a debugger, a frozen container), and
  * so while it has the lock of an engine file. Nobody can do anything with that object until it
  * goes on or dies, but all others are none of its business: so the daemon waits for a lock only as
- * long as an operation may take on a busy machine (store.c). Then the object is held up: the
+ * long as an operation may take on a busy machine (object.c). Then the object is held up: the
  * request is put aside as the kernel sent it, later ones for the object go behind it at once, and
  * all of them are dealt with again, in their order, when the lock is to be had. The event thread
  * has the loop thread look every RETRY_MS.
@@ -35,9 +35,10 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "wait/held.h"
 #include "file/lock.h"
 #include "object/type.h"
+#include "state/nodeid.h"
+#include "wait/held.h"
 #include "wait/turn.h"
 
 #define LIMIT_NS 5000000000

@@ -9,10 +9,11 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 
-#include "wait/held.h"
 #include "client/lib.h"
 #include "file/lock.h"
+#include "state/nodeid.h"
 #include "wait/call.h"
+#include "wait/held.h"
 
 enum {
 	BY_NAME = 1,    /* NAME@SECONDS, which is being opened */

@@ -13,11 +13,12 @@
 #include <sys/file.h>
 
 #include "base/proc.h"
+#include "object/type.h"
+#include "state/nodeid.h"
 #include "wait/damaged.h"
 #include "wait/held.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
-#include "object/type.h"
 #include "wait/turn.h"
 
 /* The node of the lock object of this id; NULL: there is none, or it is no lock. */

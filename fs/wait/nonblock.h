@@ -3,7 +3,11 @@
 #ifndef IPCFS_NONBLOCK_H
 #define IPCFS_NONBLOCK_H
 
-#include "state/fs.h"
+#include <stdint.h>
+
+#include "object/engine.h"
+
+struct object;
 
 /*
  * How long a poller that was notified has for itself what is for one, before the others are told

@@ -3,7 +3,16 @@
 #ifndef IPCFS_PARK_H
 #define IPCFS_PARK_H
 
-#include "state/fs.h"
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "base/timer.h"
+#include "file/format.h"
+
+struct object;
+struct request;
 
 /*
  * A request that waits. Whoever takes it out of its object's table answers it. Many: keep it

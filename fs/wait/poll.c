@@ -12,14 +12,15 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "object/type.h"
+#include "state/nodeid.h"
+#include "state/notify.h"
+#include "wait/call.h"
 #include "wait/damaged.h"
 #include "wait/held.h"
-#include "state/notify.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "wait/poll.h"
-#include "object/type.h"
-#include "wait/call.h"
 #include "wait/turn.h"
 
 unsigned int poll_interval_ms = 50;

@@ -16,10 +16,11 @@
  */
 #include <utlist.h>
 
-#include "wait/damaged.h"
-#include "wait/turn.h"
-#include "wait/held.h"
 #include "state/memory.h"
+#include "state/store.h"
+#include "wait/damaged.h"
+#include "wait/held.h"
+#include "wait/turn.h"
 
 #define MAPPED_MOST 8192u
 

@@ -6,7 +6,7 @@
 #ifndef IPCFS_TURN_H
 #define IPCFS_TURN_H
 
-#include "state/fs.h"
+struct object;
 
 /*
  * Unlock it after a change. What can be granted is granted; the object is dirty if somebody is to be

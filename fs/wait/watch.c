@@ -11,8 +11,11 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "object/type.h"
-#include "wait/watch.h"
+#include "state/fs.h"
+#include "state/object.h"
+#include "state/tree.h"
 #include "wait/turn.h"
+#include "wait/watch.h"
 
 static int ends_fd = -1; /* epoll of them */
 

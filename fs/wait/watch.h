@@ -3,7 +3,10 @@
 #ifndef IPCFS_WATCH_H
 #define IPCFS_WATCH_H
 
-#include "state/fs.h"
+#include <stdint.h>
+
+struct ipc_handle;
+struct object;
 
 /*
  * Before somebody (pid) takes what returns when the process that opened the handle ends: watch that

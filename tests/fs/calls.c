@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "calls.h"
+#include "state/nodeid.h"
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>

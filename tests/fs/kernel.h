@@ -15,7 +15,9 @@
 #include <linux/fuse.h>
 
 #include "runner.h"
+#include "object/engine.h"
 #include "process/worker.h"
+#include "state/options.h"
 
 #define RESENT (1ull << 63) /* in a unique: it was sent to another worker before */
 

@@ -2,6 +2,8 @@
 #include "neighbours.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "state/fs.h"
 

@@ -4,6 +4,7 @@
  * on. What libfuse takes on trust stays true: a name ends, a WRITE has the bytes that it says.
  */
 #include "crash.h"
+#include "state/nodeid.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* FLUSH and RELEASE: unfinished lines, and what a closed handle held. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -4,6 +4,7 @@
 
 #include "crash.h"
 #include "client/lib.h"
+#include "state/nodeid.h"
 
 static uint64_t ino;
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "state/nodeid.h"
 
 static unsigned int objects(void)
 {

@@ -8,6 +8,9 @@
 
 #include "ctl/ctl.h"
 #include "kernel.h"
+#include "state/fs.h"
+#include "state/target.h"
+#include "state/tree.h"
 
 #define COMMON "type:0 status:1 waiters:2 holders:3 cancel:4 shm:5 "
 #define LOCK   COMMON "value:28 bound:30 undo:31 scope:32 take:53 "

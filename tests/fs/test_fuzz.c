@@ -6,6 +6,7 @@
  */
 #include "client/lib.h"
 #include "crash.h"
+#include "state/nodeid.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -3,6 +3,9 @@
  * What somebody could write into an object's file so that others feel it. For each: the daemon
  * lives, who waits on the object is told something, and the neighbours go on.
  */
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "neighbours.h"
 
 #include "object/fast.h"

@@ -5,6 +5,8 @@
  * and a lock has one holder. Every other time there are also readers that close in the middle of a
  * line, which then comes again, and later than others. The seed decides everything (IPCFS_SEED).
  */
+#include <errno.h>
+
 #include "crash.h"
 
 #define WRITERS  4

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What the worker does without a request: time limits, ends of processes, its own end. */
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ipcfs.h"
+#include "object/engine.h"
 #include "waits.h"
 
 #define MS 1000000

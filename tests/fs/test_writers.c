@@ -10,6 +10,7 @@
 
 #include "ops/observer.h"
 #include "calls.h"
+#include "state/nodeid.h"
 
 static pid_t threads[8]; /* processes that live, so that they can be asked for */
 

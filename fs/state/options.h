@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command line asks for. */
+#ifndef IPCFS_OPTIONS_H
+#define IPCFS_OPTIONS_H
+
+#include <stdint.h>
+
+struct options {
+	char *state; /* state directory */
+	char *memory, *objects, *message, *framing, *take;
+	uint64_t memory_limit, object_limit, message_limit;
+	uint32_t new_framing, new_take;
+	int debug, foreground;
+	int no_resend; /* tests: as on a kernel without FUSE_NOTIFY_RESEND */
+};
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of the state directory, which state.c opens: store.c. */
+#ifndef IPCFS_STORE_H
+#define IPCFS_STORE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "state/object.h"
+#include "state/target.h"
+
+/* What the folders above state/ want to know of it, and what it asks them: ops/observer.c. */
+struct state_observer {
+	bool (*ctl_exists)(const struct target *t); /* its node has a .ctl file of this number */
+	void (*ctl_attr)(const struct target *t, struct stat *st);
+	void (*damaged)(struct ipc_env *env, struct ipc_obj *o, const char *why);
+	void (*kept)(struct object *ob);      /* somebody keeps its lock */
+	void (*restarted)(struct object *ob); /* first used by a worker that follows another */
+	void (*goes)(struct object *ob);      /* it is about to be unmapped */
+};
+
+/* The mount file and the index; in the worker. A sentence in *ret_why when refused. */
+int store_load(const struct state_observer *above, const char **ret_why);
+void store_unload(void);
+void store_bus_error(int sig, siginfo_t *si, void *context);
+/* The name of an object's file in fs.objects_fd; suffix: "", or ".data" of an array's memory. */
+void store_name(uint64_t id, const char *suffix, char *buf, size_t size);
+int object_create(uint64_t id, const struct ipc_type *t);
+/* t NULL: a directory, without any. */
+void object_remove_files(uint64_t id, const struct ipc_type *t);
+void store_remove(struct node *n); /* a node without a name, that is not mapped: with its files */
+uint64_t store_recount(void);
+void store_chmod(struct node *n); /* the engine file's mode follows the object's */
+/*
+ * After a start: what a dead worker had begun to remove, no name leads to it and nobody has it
+ * open.
+ */
+void store_sweep(void);
+
+#endif
