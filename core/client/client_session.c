@@ -27,7 +27,9 @@
 #include "client/client_session.h"
 #include "object/damage.h"
 #include "file/lock.h"
+#include "object/poll.h"
 #include "object/type.h"
+#include "object/wake.h"
 
 #define SPIN_PAUSES  16  /* between two looks: one round of a spin, some 0.3 to 0.8 µs */
 #define SPIN_MOST    40u /* rounds: a wake-up of another CPU costs about as much */

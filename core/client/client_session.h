@@ -4,6 +4,7 @@
 #define IPC_CLIENT_SESSION_H
 
 #include "client/client.h"
+#include "object/lend.h"
 #include "object/type.h"
 
 struct session {

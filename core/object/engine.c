@@ -4,6 +4,7 @@
  */
 #include <poll.h>
 
+#include "object/poll.h"
 #include "object/type.h"
 
 /* ---- steps ---- */

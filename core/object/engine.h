@@ -264,23 +264,6 @@ void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid));
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
 /* The mount ends: the same for all direct clients. */
 void ipc_cancel_direct(struct ipc_obj *o);
-/*
- * The granted direct waiters that still sleep, and the putters whose turn it is: collect them before
- * obj_unlock(), wake them after it, for whoever wakes wants the lock. true: there are more; lock
- * and call again.
- */
-#define IPC_WAKES 128
-struct ipc_wakes {
-	uint32_t *futex[IPC_WAKES];
-	unsigned int n;
-};
-bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret);
-void ipc_wake_send(const struct ipc_wakes *wakes);
-/*
- * Somebody died, who may have collected wake-ups and not made them: the next ipc_wake() has them
- * again.
- */
-void ipc_wake_again(struct ipc_obj *o);
 /* A semaphore that speaks make's protocol: each byte read or written is a permit. */
 bool ipc_is_jobserver(const struct ipc_obj *o);
 /* What ctl/scope comes to: enum ipc_scope. */
@@ -291,22 +274,6 @@ uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold);
 void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid);
 /* A process ended: the holds that return with it do. */
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
-
-/* ---- polling: poll.c; committed ---- */
-
-/* What poll(2) is told when it asks; true: others may have to be notified now. */
-bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t events,
-		    unsigned int ready);
-/* The handle did something in this direction (0 read, 1 write); again: it was told EAGAIN. */
-void ipc_poll_gone(struct ipc_obj *o, ref_t handle);
-void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool again);
-/* The handle whose poller is to be notified next; 0. all: of everybody to whom it is news. */
-ref_t ipc_poll_next(struct ipc_obj *o, bool all);
-void ipc_poll_sent(struct ipc_obj *o, ref_t handle);
-/* Does somebody who was notified of what is for one still have to take it? */
-bool ipc_poll_pending(struct ipc_obj *o);
-/* Call it at intervals while so. true: one had a whole interval and did not. */
-bool ipc_poll_overdue(struct ipc_obj *o);
 
 /* ---- answers ---- */
 
@@ -374,32 +341,6 @@ int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id); /* -EINVAL */
 int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id);
 int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
-
-/* ---- a condition with a lock of another object (lend.c) ---- */
-
-/* The object whose lock it uses instead of its own; 0: its own, or it has none. */
-uint64_t ipc_lock_id(const struct ipc_obj *o);
-/* -EBUSY: somebody holds or waits for the one that it has now. Committed. */
-int ipc_set_lock_id(struct ipc_obj *o, uint64_t id);
-/* What this process has the lock with, as whoever opened or took it. false: it has not. */
-bool ipc_lent_find(struct ipc_obj *lock, uint32_t pid, struct ipc_lent *ret);
-/*
- * What the handle holds is given up for this process, if it may be its: again, no harm. Committed.
- */
-void ipc_lend(struct ipc_obj *lock, const struct ipc_lent *l, uint32_t pid);
-/*
- * Take it back for c (tid, pid, uid, unique, deadline): 0 (or it has it back already), IPC_WAIT
- * with c->waiter in the lock, -EBADF its handle is closed, or lent nothing for that process.
- */
-int ipc_lent_retake(struct ipc_obj *lock, struct ipc_call *c, const struct ipc_lent *l);
-/* What this waiter of a condition says that it lent. false: nothing. */
-bool ipc_cond_lent(struct ipc_obj *cond, ref_t w, struct ipc_lent *ret);
-/*
- * -EINTR while a granted one retook its lock: it is queued again, with its notify. Committed.
- */
-void ipc_cond_park(struct ipc_obj *cond, ref_t w);
-/* One that stands, and is granted: has somebody the lock that it lent? Committed. */
-void ipc_cond_busy(struct ipc_obj *cond, struct ipc_waiter *w, bool busy);
 
 /* ---- value ---- */
 

@@ -19,6 +19,7 @@
  * handle; whose it is, and what it held and gave up, is said by the lock's own file, and the
  * process that asks is known from the request.
  */
+#include "object/lend.h"
 #include "object/type.h"
 
 uint64_t ipc_lock_id(const struct ipc_obj *o)

@@ -24,6 +24,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include "object/poll.h"
 #include "object/type.h"
 
 enum { IN, OUT, DIRS };

@@ -194,6 +194,8 @@ static inline bool waiter_is_request(const struct ipc_waiter *w)
 void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
 /* The waiter is done (its turn came, and it acted): take it out and free it. */
 void waiter_done(struct ipc_obj *o, ref_t w);
+/* ---- completion records (completion.c) ---- */
+
 /* Record what the call came to, for a daemon that has to answer it again after a restart. */
 void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial);
 /* The requests of an earlier mount never come again, but their numbers may. Commits. */

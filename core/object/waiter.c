@@ -19,85 +19,7 @@
  * EAGAIN, the waiter goes the same way as others, and when it is granted it stays so until its
  * handle reads. A handle has one of them (handle.standing).
  */
-#define _GNU_SOURCE
-#include <limits.h>
-#include <linux/futex.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "object/type.h"
-
-void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial)
-{
-	struct ipc_header *h = o->h;
-
-	c->result = result;
-	if (!c->unique)
-		return;
-	if (c->waiter) {
-		set64(o, waiter_at(o, c->waiter)->arg, result);
-		return;
-	}
-	set64(o, h->unique, c->unique);
-	set64(o, h->result, result);
-	set32(o, h->unique_handle, c->handle);
-	set32(o, h->unique_partial, partial);
-}
-
-static void completion_set(struct ipc_obj *o, struct ipc_completion *to,
-			   const struct ipc_completion *from)
-{
-	set64(o, to->unique, from->unique);
-	set64(o, to->result, from->result);
-	set32(o, to->handle, from->handle);
-	set32(o, to->partial, from->partial);
-}
-
-static struct ipc_completion completion_last(const struct ipc_header *h)
-{
-	return (struct ipc_completion){ h->unique, h->result, h->unique_handle, h->unique_partial };
-}
-
-void ipc_restarted(struct ipc_obj *o)
-{
-	struct ipc_completion last = completion_last(o->h);
-
-	ipc_wake_again(o);
-	if (!last.unique || !memcmp(&last, &o->h->completions[0], sizeof(last)))
-		return;
-	/* A partial record that has become a whole one replaces it. */
-	if (last.unique != o->h->completions[0].unique)
-		for (unsigned int i = IPC_COMPLETIONS - 1; i; i--)
-			completion_set(o, &o->h->completions[i], &o->h->completions[i - 1]);
-	completion_set(o, &o->h->completions[0], &last);
-	commit(o);
-}
-
-bool ipc_completion_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
-			 bool *ret_partial)
-{
-	struct ipc_completion n = completion_last(o->h);
-
-	for (unsigned int i = 0; n.unique != unique || n.handle != handle; i++) {
-		if (i == IPC_COMPLETIONS)
-			return false;
-		n = o->h->completions[i];
-	}
-	*ret_result = n.result;
-	*ret_partial = n.partial;
-	return unique != 0;
-}
-
-void ipc_completions_forget(struct ipc_obj *o)
-{
-	static const struct ipc_completion none;
-
-	set64(o, o->h->unique, 0);
-	for (unsigned int i = 0; i < IPC_COMPLETIONS; i++)
-		completion_set(o, &o->h->completions[i], &none);
-	commit(o);
-}
 
 int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg)
 {
@@ -476,55 +398,6 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid)
 void ipc_cancel_direct(struct ipc_obj *o)
 {
 	cancel(o, 0, true);
-	ipc_pump(
-		o); /* a condition's waiter, if its lock is free; others learn that the mount is gone */
-}
-
-/* true: its futex call is to be made. */
-static bool must_wake(struct ipc_waiter *w)
-{
-	if (!(w->flags & WAITER_DIRECT) || w->flags & WAITER_WOKEN)
-		return false;
-	w->flags |= WAITER_WOKEN;
-	IPC_FAULT();
-	/* 0: it spins and will see it. 1: somebody died before the call. */
-	return __atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) != 0;
-}
-
-bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
-{
-	ret->n = 0;
-	if (!o->h->to_wake)
-		return false;
-	LIST_EACH(o, &o->h->woken, r) {
-		if (ret->n == IPC_WAKES - IPC_WAITQS)
-			return true;
-		if (must_wake(waiter_at(o, r)))
-			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
-	}
-	for (unsigned int i = 0; i < IPC_WAITQS; i++) { /* a putter whose turn it is */
-		ref_t r = waitq_first(o, i);
-
-		if (r && waiter_at(o, r)->state == WAITER_TURN && must_wake(waiter_at(o, r)))
-			ret->futex[ret->n++] = &waiter_at(o, r)->futex;
-	}
-	o->h->to_wake = 0;
-	return false;
-}
-
-void ipc_wake_send(const struct ipc_wakes *wakes)
-{
-	for (unsigned int i = 0; i < wakes->n; i++)
-		syscall(SYS_futex, wakes->futex[i], FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-void ipc_wake_again(struct ipc_obj *o)
-{
-	LIST_EACH(o, &o->h->woken, r)
-		waiter_at(o, r)->flags &= ~WAITER_WOKEN;
-	for (unsigned int i = 0; i < IPC_WAITQS; i++)
-		if (waitq_first(o, i))
-			waiter_at(o, waitq_first(o, i))->flags &= ~WAITER_WOKEN;
-	o->h->to_wake = 1;
-	o->work = true;
+	/* A condition's waiter, if its lock is free; others learn that the mount is gone. */
+	ipc_pump(o);
 }

@@ -32,6 +32,7 @@
 
 #include "object/command.h"
 #include "object/fast.h"
+#include "object/lend.h"
 
 #define C(o) (&(o)->h->b.cond)
 enum { WAITQ_WAIT, WAITQ_LOCK };

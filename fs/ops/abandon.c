@@ -14,6 +14,7 @@
 #include <linux/fuse.h>
 
 #include "device/reply.h"
+#include "object/lend.h"
 #include "object/type.h"
 #include "ops/abandon.h"
 #include "state/fs.h"

@@ -3,6 +3,7 @@
 #include <linux/fuse.h>
 
 #include "base/proc.h"
+#include "object/lend.h"
 #include "state/alias.h"
 #include "ctl/ctl.h"
 #include "wait/damaged.h"

@@ -15,6 +15,8 @@
 #include "base/proc.h"
 #include "object/type.h"
 #include "state/nodeid.h"
+#include "object/lend.h"
+#include "object/poll.h"
 #include "wait/damaged.h"
 #include "wait/held.h"
 #include "wait/monitor.h"

@@ -21,6 +21,7 @@
 
 #include "base/alloc.h"
 #include "base/proc.h"
+#include "object/lend.h"
 #include "wait/held.h"
 #include "state/memory.h"
 #include "wait/monitor.h"

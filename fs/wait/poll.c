@@ -17,6 +17,7 @@
 #include "state/notify.h"
 #include "wait/call.h"
 #include "wait/damaged.h"
+#include "object/poll.h"
 #include "wait/held.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"

@@ -34,6 +34,7 @@
 #include <utlist.h>
 
 #include "object/type.h"
+#include "object/wake.h"
 #include "state/memory.h"
 #include "wait/held.h"
 #include "wait/monitor.h"

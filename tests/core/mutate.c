@@ -24,6 +24,8 @@
 #include "env.h"
 #include "object/fast.h"
 #include "names/names.h"
+#include "object/lend.h"
+#include "object/wake.h"
 #include "types/queue.h"
 #include "test.h"
 

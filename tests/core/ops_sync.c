@@ -2,6 +2,7 @@
 /* Operations of events, semaphores, locks; and of any handle. */
 #include <sys/file.h>
 
+#include "object/wake.h"
 #include "ops.h"
 
 #define S(s) (&(s)->o->h->b.sem)

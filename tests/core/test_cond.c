@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/lend.h"
 #include "test.h"
 
 #define LOCK(o) (o)->h->b.cond.lock.value

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 
 #include "object/fast.h"
+#include "object/wake.h"
 #include "test.h"
 
 #define S(o) (&(o)->h->b.sem)

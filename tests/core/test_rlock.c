@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/lend.h"
 #include "test.h"
 
 TEST(rlock_depth)

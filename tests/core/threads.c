@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "object/fast.h"
+#include "object/wake.h"
 #include "types/queue.h"
 #include "test.h"
 
