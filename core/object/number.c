@@ -3,15 +3,11 @@
 
 #include <errno.h>
 #include <float.h>
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define DIGITS_MAX 1100 /* a double needs no more than 1075 */
+#include "object/real.h"
 
 static const struct {
 	uint8_t size;
@@ -47,7 +43,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static void trim(const char **text, size_t *len)
+void number_trim(const char **text, size_t *len)
 {
 	while (*len && is_blank((*text)[*len - 1]))
 		--*len;
@@ -57,115 +53,6 @@ static void trim(const char **text, size_t *len)
 	}
 }
 
-/* ---- reals ---- */
-
-static locale_t plain; /* a program that uses the library may have a decimal comma */
-
-static void plain_init(void)
-{
-	plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-}
-
-static locale_t plain_begin(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, plain_init);
-	return plain ? uselocale(plain) : (locale_t)0;
-}
-
-static void plain_end(locale_t old)
-{
-	if (old)
-		uselocale(old);
-}
-
-/* [+-] digits [. digits] [e [+-] digits], with a digit before or after the point */
-static bool looks_real(const char *s, size_t len)
-{
-	size_t i = 0, n = 0, k = 0;
-
-	if (i < len && (s[i] == '+' || s[i] == '-'))
-		i++;
-	for (; i < len && s[i] >= '0' && s[i] <= '9'; i++)
-		n++;
-	if (i < len && s[i] == '.')
-		for (i++; i < len && s[i] >= '0' && s[i] <= '9'; i++)
-			n++;
-	if (n && i < len && (s[i] == 'e' || s[i] == 'E')) {
-		i++;
-		if (i < len && (s[i] == '+' || s[i] == '-'))
-			i++;
-		for (; i < len && s[i] >= '0' && s[i] <= '9'; i++)
-			k++;
-		if (!k)
-			return false;
-	}
-	return n && i == len;
-}
-
-/* inf, infinity, nan, with a sign: what printing may give. */
-static bool special(const char *s, size_t len, double *ret)
-{
-	bool minus = len && *s == '-';
-
-	if (len && (*s == '-' || *s == '+')) {
-		s++;
-		len--;
-	}
-	if ((len == 3 && !strncasecmp(s, "inf", 3)) || (len == 8 && !strncasecmp(s, "infinity", 8)))
-		*ret = (double)INFINITY;
-	else if (len == 3 && !strncasecmp(s, "nan", 3))
-		*ret = (double)NAN;
-	else
-		return false;
-	*ret = copysign(*ret, minus ? -1 : 1);
-	return true;
-}
-
-static int real_of(const char *text, size_t len, bool single, double *ret)
-{
-	char buf[DIGITS_MAX + 1];
-	locale_t old;
-	double x;
-
-	trim(&text, &len);
-	if (len > DIGITS_MAX || !looks_real(text, len))
-		return -EINVAL;
-	memcpy(buf, text, len);
-	buf[len] = 0;
-	old = plain_begin();
-	x = single ? (double)strtof(buf, NULL) : strtod(buf, NULL);
-	plain_end(old);
-	if (isinf(x))
-		return -ERANGE;
-	*ret = x;
-	return 0;
-}
-
-int number_real(const char *text, size_t len, double *ret)
-{
-	return real_of(text, len, false, ret);
-}
-
-static size_t print_real(double x, bool single, char buf[NUMBER_TEXT_MAX])
-{
-	locale_t old = plain_begin();
-	bool tiny = fabs(x) < (single ? (double)FLT_MIN : DBL_MIN); /* has fewer digits */
-	int n = 0;
-
-	/* Fewer digits than the first give nothing shorter: %g drops the zeros at the end. */
-	for (int digits = tiny ? 1 : single ? 6 : 15; digits <= (single ? 9 : 17); digits++) {
-		n = snprintf(buf, NUMBER_TEXT_MAX, "%.*g", digits, x);
-		if (single ? strtof(buf, NULL) == (float)x : strtod(buf, NULL) == x)
-			break;
-		if (isnan(x))
-			break;
-	}
-	plain_end(old);
-	return (size_t)n;
-}
-
 /* ---- integers ---- */
 
 int number_whole(const char *text, size_t len, __int128 *ret)
@@ -173,7 +60,7 @@ int number_whole(const char *text, size_t len, __int128 *ret)
 	__int128 n = 0;
 	bool minus, large = false;
 
-	trim(&text, &len);
+	number_trim(&text, &len);
 	minus = len && *text == '-';
 	if (len && (*text == '-' || *text == '+')) {
 		text++;
@@ -310,8 +197,8 @@ int number_parse(uint32_t code, const char *text, size_t len, void *item)
 		return r;
 	}
 	if (code == 'f' || code == 'd') {
-		trim(&text, &len);
-		r = special(text, len, &x) ? 0 : real_of(text, len, code == 'f', &x);
+		number_trim(&text, &len);
+		r = real_special(text, len, &x) ? 0 : real_parse(text, len, code == 'f', &x);
 		f = (float)x;
 		if (r == 0)
 			memcpy(item, code == 'f' ? (void *)&f : (void *)&x, number_size(code));
@@ -338,10 +225,10 @@ size_t number_print(uint32_t code, const void *item, char buf[NUMBER_TEXT_MAX])
 	switch (code) {
 	case 'f':
 		memcpy(&f, item, sizeof(f));
-		return print_real((double)f, true, buf);
+		return real_print((double)f, true, buf);
 	case 'd':
 		memcpy(&x, item, sizeof(x));
-		return print_real(x, false, buf);
+		return real_print(x, false, buf);
 	default:
 		memcpy(&n, item, size);
 	}
@@ -362,7 +249,7 @@ int number_int64(const char *text, size_t len, int64_t *ret)
 	double x;
 	int r;
 
-	trim(&text, &len);
+	number_trim(&text, &len);
 	r = len ? number_whole(text, len, &n) : 0;
 	if (r == -EINVAL) {
 		r = number_real(text, len, &x);
@@ -446,7 +333,7 @@ int number_add(uint32_t code, const char *text, size_t len, const char *other, s
 			return -EINVAL;
 	}
 	r = len ? number_real(text, len, &x) : 0;
-	if (r < 0 && !(code && special(text, len, &x)))
+	if (r < 0 && !(code && real_special(text, len, &x)))
 		return r;
 	r = number_real(other, other_len, &y);
 	if (r < 0)
@@ -454,6 +341,6 @@ int number_add(uint32_t code, const char *text, size_t len, const char *other, s
 	x = negate ? x - y : x + y;
 	if (isinf(x) || (code == 'f' && fabs(x) > (double)FLT_MAX))
 		return -ERANGE;
-	print_real(code == 'f' ? (double)(float)x : x, code == 'f', buf);
+	real_print(code == 'f' ? (double)(float)x : x, code == 'f', buf);
 	return 0;
 }
