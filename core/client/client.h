@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of libipcfs: client.c opens, checks and chooses; client_file.c does an operation through
- * the mount, client_direct.c in the engine file (with client_session.c and client_soon.c). Both
- * work with the same handle, so each single operation may go either way.
+ * Inside libipcfs. client_open.c opens and closes; client.c and client_value.c check each call and
+ * choose the way: client_file.c does it through the mount, client_direct.c in the engine file (with
+ * client_session.c and client_soon.c). Both use the same handle, so each operation may go either way.
  *
  * Threads. What changes in an ipcfs_obj after it was opened is atomic, or under `lock`; what
  * changes in `map` belongs to the thread that holds the object's own lock (obj_lock), and its
  * damage is atomic.
  *
- * Fork. The first operation of a child opens the object again (enter, client.c), so that each
+ * Fork. The first operation of a child opens the object again (client_enter()), so that each
  * process has its own handle and the death of one returns what that one had.
  */
 #ifndef IPC_CLIENT_H
 #define IPC_CLIENT_H
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include "object/engine.h"
@@ -79,8 +80,29 @@ static inline bool is_permits(const struct ipc_type *t)
 	return t->verbs & VERB(CMD_ADD);
 }
 
+/* ---- client_open.c ---- */
+
+extern unsigned int client_forks; /* between the first process that used the library and this one */
+
 /* Open the same file once more, with a handle of its own. Its fd or -errno. */
 int client_reopen(const struct ipcfs_obj *o);
+/* The first operation of a child process: a handle of its own. */
+int client_enter_child(struct ipcfs_obj *o);
+
+/* Begin an operation that reads or writes (`mode`; O_RDWR: either is enough). */
+static inline int client_enter(struct ipcfs_obj *o, int mode)
+{
+	int have = o->oflags & O_ACCMODE;
+
+	if (mode != O_RDWR && have != O_RDWR && have != mode)
+		return -EBADF;
+	if (__builtin_expect(__atomic_load_n(&o->forks, __ATOMIC_ACQUIRE) == client_forks, 1))
+		return 0;
+	return client_enter_child(o);
+}
+
+/* ---- client_value.c ---- */
+void client_drop_data(struct ipcfs_obj *o); /* at the close */
 
 /* ---- client_file.c ---- */
 int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline);
