@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of check_state() share. Functions that return int: 0 or -errno. */
+#ifndef IPCCTL_CHECK_PARTS_H
+#define IPCCTL_CHECK_PARTS_H
+
+#include "names/names.h"
+#include "object/engine.h"
+#include "repair/check_state.h"
+
+struct item { /* a node of the namespace */
+	uint64_t id, parent;
+	uint32_t type, mode, uid, gid;
+	ref_t ref;
+	char *name;
+};
+
+struct state {
+	int dir, objects; /* the directory is locked while we look */
+	bool repair;
+	struct item *items; /* by id */
+	size_t n;
+	uint64_t memory_limit;
+	struct ipc_env env;
+	struct check_result *result;
+};
+
+/* ---- check_files.c ---- */
+int item_order(const void *a, const void *b); /* by id */
+char *state_file(uint64_t id, const char *suffix);
+/* private: changes of this mapping are nobody else's. Locked, unless it is damaged. */
+int state_map(struct state *s, int dir, const char *name, bool private, struct ipc_obj *ret);
+void state_unmap(struct ipc_obj *o);
+const char *state_error(int r);
+struct item *state_find(struct state *s, uint64_t id); /* or NULL */
+void state_say(struct state *s, const struct item *it, const char *what);
+/* The ids that have an engine file, in order. */
+size_t state_files(struct state *s, uint64_t **ret);
+/* It becomes ID.damaged. */
+int state_put_aside(struct state *s, uint64_t id, const char *suffix);
+
+/* ---- check_names.c ---- */
+int check_names(struct state *s, const char *dir); /* and collect them */
+void check_parent(struct state *s, const struct item *it);
+
+/* ---- check_object.c ---- */
+void check_object(struct state *s, const struct item *it);
+
+#endif
