@@ -49,39 +49,117 @@ int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
 	return 0;
 }
 
-int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first)
+/* A new file of this length, with memory behind it that is accounted: a descriptor, or -errno. */
+static int make_file(struct ipc_env *env, int dirfd, const char *name, off_t len)
 {
-	struct ipc_header *h;
-	int fd, r;
+	int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), r;
 
-	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	r = env->account ? env->account(env, IPC_PAGE, false) : 0;
-	if (r < 0)
-		goto out;
-	r = file_back(env, fd, 0, IPC_PAGE, false);
-	if (r < 0)
-		goto unaccount;
-	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (h == MAP_FAILED) {
-		r = -errno;
-		goto unaccount;
+	r = env->account ? env->account(env, len, false) : 0;
+	if (r == 0) {
+		r = file_back(env, fd, 0, len, false);
+		if (r < 0 && env->account)
+			env->account(env, -len, true);
 	}
+	if (r == 0)
+		return fd;
+	close(fd);
+	unlinkat(dirfd, name, 0);
+	return r;
+}
+
+/* It could not be mapped. */
+static void unmake_file(struct ipc_env *env, int dirfd, const char *name, off_t len)
+{
+	unlinkat(dirfd, name, 0);
+	if (env->account)
+		env->account(env, -len, true);
+}
+
+static void begin_header(struct ipc_header *h, const struct ipc_header *first)
+{
 	*h = *first;
 	h->version = IPC_VERSION;
 	h->fingerprint = layout_fingerprint();
 	/* Magic last: a file that was not finished is none. */
 	__atomic_store_n(&h->magic, IPC_MAGIC, __ATOMIC_RELEASE);
-	munmap(h, IPC_PAGE);
-unaccount:
-	if (r < 0 && env->account)
-		env->account(env, -(int64_t)IPC_PAGE, true);
-out:
+}
+
+int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first)
+{
+	int fd = make_file(env, dirfd, name, IPC_PAGE), r = 0;
+	struct ipc_header *h;
+
+	if (fd < 0)
+		return fd;
+	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (h == MAP_FAILED) {
+		r = -errno;
+		unmake_file(env, dirfd, name, IPC_PAGE);
+	} else {
+		begin_header(h, first);
+		munmap(h, IPC_PAGE);
+	}
 	close(fd);
-	if (r < 0)
-		unlinkat(dirfd, name, 0);
 	return r;
+}
+
+/* Map a file with such a header, of so many heap pages. */
+static int map_all(struct ipc_env *env, int fd, const struct ipc_header *head, uint64_t pages,
+		   struct ipc_obj *o)
+{
+	*o = (struct ipc_obj){
+		.env = env,
+		.fd = -1,
+		.freed = true,
+		.id = head->id,
+		.type = head->type,
+		.heap_off = IPC_PAGE,
+		.map_len = IPC_PAGE + head->reserve,
+		.max_pages = (uint32_t)(head->reserve / IPC_PAGE),
+		.stores = STORES_LEAST,
+	};
+	o->pages = pages < o->max_pages ? (uint32_t)pages : o->max_pages;
+	o->base = mmap(NULL, o->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (o->base == MAP_FAILED) {
+		o->base = NULL;
+		return -errno;
+	}
+	o->h = (struct ipc_header *)o->base;
+	return 0;
+}
+
+int obj_make(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first,
+	     uint32_t pages, struct ipc_obj *o)
+{
+	off_t len = (off_t)(1 + pages) * IPC_PAGE;
+	int fd = make_file(env, dirfd, name, len), r;
+
+	if (fd < 0)
+		return fd;
+	r = map_all(env, fd, first, pages, o);
+	close(fd);
+	if (r < 0) {
+		unmake_file(env, dirfd, name, len);
+		return r;
+	}
+	begin_header(o->h, first);
+	heap_begin(o, pages);
+	return 0;
+}
+
+void obj_renew(struct ipc_obj *o, const struct ipc_header *first)
+{
+	memset(o->base, 0, (size_t)(1 + o->pages) * IPC_PAGE);
+	o->id = first->id;
+	o->type = first->type;
+	o->stores = STORES_LEAST;
+	o->grow_order = 0;
+	o->work = o->starved = false;
+	o->freed = true;
+	begin_header(o->h, first);
+	heap_begin(o, o->pages);
 }
 
 /*
@@ -116,21 +194,8 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 	uint64_t pages = 0;
 	int r = read_header(fd, &head, &pages);
 
-	*o = (struct ipc_obj){ .env = env, .fd = -1, .freed = true };
-	if (r < 0)
-		return r;
-	o->heap_off = IPC_PAGE;
-	o->map_len = o->heap_off + head.reserve;
-	o->max_pages = (uint32_t)(head.reserve / IPC_PAGE);
-	o->pages = pages < o->max_pages ? (uint32_t)pages : o->max_pages;
-	o->id = head.id;
-	o->type = head.type;
-	o->base = mmap(NULL, o->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (o->base == MAP_FAILED)
-		return -errno;
-	o->h = (struct ipc_header *)o->base;
-	o->stores = STORES_LEAST;
-	return 0;
+	*o = (struct ipc_obj){ .env = env, .fd = -1 };
+	return r < 0 ? r : map_all(env, fd, &head, pages, o);
 }
 
 bool obj_reach(struct ipc_obj *o, uint64_t end)

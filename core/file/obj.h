@@ -76,6 +76,14 @@ int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
  * have. 0 or -errno.
  */
 int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first);
+/* The same, mapped, and with so many heap pages: for one that is about to be used. */
+int obj_make(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first,
+	     uint32_t pages, struct ipc_obj *ret);
+/*
+ * A mapped file of this reserve that nobody else has becomes a new one. Nothing of what it held is left
+ * in it. It has no holes.
+ */
+void obj_renew(struct ipc_obj *o, const struct ipc_header *first);
 /*
  * Map it and check its header: -EIO damaged, -EPROTO made by another version or layout. For ipc_map(),
  * which knows the types.
@@ -382,6 +390,13 @@ bool heap_has_room(const struct ipc_obj *o, uint64_t bytes); /* for a message so
  * changes.
  */
 void heap_trim(struct ipc_obj *o, bool hard);
+/*
+ * Cut off what is free at the end: of a heap in which nothing is in use, all. Only between changes, and
+ * when no other process uses the file.
+ */
+void heap_shrink(struct ipc_obj *o);
+/* A new file has so many pages behind its header, of zeros: they are the heap's. */
+void heap_begin(struct ipc_obj *o, uint32_t pages);
 uint64_t heap_held(const struct ipc_obj *o);             /* bytes of memory that the file takes */
 int heap_check(struct ipc_obj *o, uint64_t *ret_blocks); /* and how many are in use */
 

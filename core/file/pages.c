@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /*
@@ -149,7 +150,7 @@ void pages_free(struct ipc_obj *o, uint32_t page, unsigned int order)
 
 /* ---- growing and shrinking ---- */
 
-static int file_open(struct ipc_obj *o)
+int pages_file(struct ipc_obj *o)
 {
 	char name[24];
 
@@ -160,13 +161,13 @@ static int file_open(struct ipc_obj *o)
 		      O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* (somebody's lease) */
 }
 
-static void file_close(struct ipc_obj *o, int fd)
+void pages_file_close(struct ipc_obj *o, int fd)
 {
 	if (fd >= 0 && fd != o->fd)
 		close(fd);
 }
 
-static int account(struct ipc_obj *o, int64_t bytes, bool essential)
+int pages_account(struct ipc_obj *o, int64_t bytes, bool essential)
 {
 	return o->env->account ? o->env->account(o->env, bytes, essential) : 0;
 }
@@ -192,6 +193,8 @@ static void pages_add(struct ipc_obj *o, uint32_t page, uint32_t end)
 		unsigned int order = TOP;
 
 		if (page % IPC_SEGMENT == 0) {
+			/* (It was cut off once, and the file not, by who died: heap_shrink().) */
+			memset(o->base + o->heap_off + (uint64_t)page * IPC_PAGE, 0, IPC_PAGE);
 			set_use(o, state(o, page++), PAGE_TABLE, 0, 0, 0, 0);
 			continue;
 		}
@@ -202,21 +205,29 @@ static void pages_add(struct ipc_obj *o, uint32_t page, uint32_t end)
 	}
 }
 
+void heap_begin(struct ipc_obj *o, uint32_t pages)
+{
+	set32(o, o->h->pages, pages);
+	set32(o, o->h->pages_held, pages);
+	pages_add(o, 0, pages);
+	commit(o);
+}
+
 /* Have memory for n pages, and account it. */
 static int pages_back(struct ipc_obj *o, uint32_t page, uint32_t n, bool essential)
 {
 	int64_t bytes = (int64_t)n * IPC_PAGE;
-	int r = account(o, bytes, essential), fd;
+	int r = pages_account(o, bytes, essential), fd;
 
 	if (r < 0)
 		return r;
-	fd = file_open(o);
+	fd = pages_file(o);
 	r = fd < 0 ? -errno :
 		     file_back(o->env, fd, (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE), bytes,
 			       essential);
-	file_close(o, fd);
+	pages_file_close(o, fd);
 	if (r < 0)
-		account(o, -bytes, true);
+		pages_account(o, -bytes, true);
 	return r;
 }
 
@@ -287,7 +298,7 @@ void heap_trim(struct ipc_obj *o, bool hard)
 		uint32_t page = __atomic_load_n(&h->free[TOP], __ATOMIC_RELAXED) - 1;
 
 		if (fd < 0)
-			fd = file_open(o);
+			fd = pages_file(o);
 		if (fd < 0)
 			return;
 		pages_remove(o, &h->free[TOP], page);
@@ -299,7 +310,7 @@ void heap_trim(struct ipc_obj *o, bool hard)
 		commit(o);
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			  (off_t)(o->heap_off + (uint64_t)page * IPC_PAGE), TOP_PAGES * IPC_PAGE);
-		account(o, -(int64_t)TOP_PAGES * IPC_PAGE, true);
+		pages_account(o, -(int64_t)TOP_PAGES * IPC_PAGE, true);
 	}
-	file_close(o, fd);
+	pages_file_close(o, fd);
 }

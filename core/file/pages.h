@@ -57,6 +57,12 @@ static inline void set_use(struct ipc_obj *o, struct ipc_page_state *s, unsigned
 	set64(o, s->u.word, use_word(kind, size, first, carved, used));
 }
 
+/* The file itself, for a moment: its descriptor, or -1. */
+int pages_file(struct ipc_obj *o);
+void pages_file_close(struct ipc_obj *o, int fd);
+/* So many bytes more (negative: less) are its. */
+int pages_account(struct ipc_obj *o, int64_t bytes, bool essential);
+
 /* Lists of pages: `head` and the links hold page number + 1. */
 void pages_push(struct ipc_obj *o, uint32_t *head, uint32_t page);
 void pages_remove(struct ipc_obj *o, uint32_t *head, uint32_t page);

@@ -126,6 +126,12 @@ uint64_t ipc_reserve(const struct ipc_type *t, uint64_t limit);
 /* Make the file of a new object, as obj_create() does. `defaults` may be NULL. 0 or -errno. */
 int ipc_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 	       const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults);
+/* obj_make() and obj_renew() in the same way. */
+int ipc_make(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
+	     const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults,
+	     uint32_t pages, struct ipc_obj *ret);
+void ipc_renew(struct ipc_obj *o, uint64_t id, const struct ipc_type *t,
+	       const struct ipc_defaults *defaults);
 /* obj_map(), and it knows its type from then on: -EIO also for one that there is not. */
 int ipc_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
 
@@ -183,6 +189,20 @@ void ipc_give_back(struct ipc_obj *o, ref_t handle);
 void ipc_close_all(struct ipc_obj *o);
 /* The same, and from now on it belongs to this mount. Committed. */
 void ipc_begin_mount(struct ipc_obj *o, uint64_t epoch);
+
+/* ---- new, and at rest (rest.c) ---- */
+
+/* The header that the file of a new object begins with. `defaults` may be NULL. */
+void ipc_first(struct ipc_header *ret, uint64_t id, const struct ipc_type *t, uint64_t reserve,
+	       const struct ipc_defaults *defaults);
+
+/*
+ * Nobody has it open: what only handles remember is forgotten, and memory that nothing is in goes back.
+ * Requests that come again must not be on their way any more. Committed.
+ */
+void ipc_rest(struct ipc_obj *o);
+/* After that: is it as it was created, with these defaults? */
+bool ipc_is_blank(const struct ipc_obj *o, const struct ipc_defaults *d);
 
 /* ---- operations: enum ipc_outcome or -errno; committed ---- */
 

@@ -100,6 +100,17 @@ void fast_attached(struct ipc_obj *o)
 		;
 }
 
+void fast_rest(struct ipc_obj *o)
+{
+	ref_t r = S(o)->spare;
+
+	set32(o, S(o)->direct, 0);
+	set32(o, S(o)->fast_tid, 0);
+	set32(o, S(o)->spare, 0);
+	if (r)
+		heap_free(o, r);
+}
+
 void fast_leaving(struct ipc_obj *o)
 {
 	/* (Atomic for the thread sanitizer: somebody may look whether it is free.) */

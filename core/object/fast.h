@@ -55,6 +55,8 @@ static inline bool fast_held(const struct ipc_sem *s)
 
 /* A direct client comes: from now on the word is of use, if the object has such a lock. Commits. */
 void fast_attached(struct ipc_obj *o);
+/* Nobody has it open: the word is of no use. */
+void fast_rest(struct ipc_obj *o);
 /* Have types with such a lock, after obj_lock() and before obj_unlock(): struct ipc_type. */
 void fast_entered(struct ipc_obj *o);
 void fast_leaving(struct ipc_obj *o);

@@ -107,6 +107,11 @@ struct ipc_type {
 	void (*unlease)(struct ipc_obj *o, ref_t handle);
 	/* The handle is about to go; holds, leases and waiters of its are gone already. */
 	void (*closed)(struct ipc_obj *o, struct ipc_handle *hd);
+	/*
+	 * Nobody has it open: forget what is there to be compared with what handles remember. Part of
+	 * the change under way. NULL: nothing.
+	 */
+	void (*rest)(struct ipc_obj *o);
 	/* A hold of its ends (unlock, close, death): give back what it stands for. */
 	void (*unhold)(struct ipc_obj *o, struct ipc_hold *hold);
 	/*

@@ -70,6 +70,7 @@ const struct ipc_type ipc_array_type = {
 	.size = array_size,
 	.unhold = array_unhold,
 	.check = array_check,
+	.rest = fast_rest,
 	.entered = fast_entered,
 	.leaving = fast_leaving,
 };

@@ -201,6 +201,14 @@ static int barrier_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : 0;
 }
 
+/* Nobody has come in any round. */
+static void barrier_rest(struct ipc_obj *o)
+{
+	set64(o, B(o)->round, 0);
+	set64(o, B(o)->index, 0);
+	set32(o, B(o)->was_reset, 0);
+}
+
 const struct ipc_type ipc_barrier_type = {
 	.id = IPC_BARRIER,
 	.name = "barrier",
@@ -215,5 +223,6 @@ const struct ipc_type ipc_barrier_type = {
 	.size = barrier_size,
 	.next = barrier_next,
 	.left = barrier_left,
+	.rest = barrier_rest,
 	.check = barrier_check,
 };

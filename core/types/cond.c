@@ -412,6 +412,7 @@ const struct ipc_type ipc_cond_type = {
 	.left = cond_left,
 	.regret = cond_regret,
 	.check = cond_check,
+	.rest = fast_rest,
 	.entered = fast_entered,
 	.leaving = fast_leaving,
 };

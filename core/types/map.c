@@ -18,16 +18,44 @@ uint64_t ipc_reserve(const struct ipc_type *t, uint64_t limit)
 	return (limit + limit / 4 + RESERVE_SMALL) / IPC_PAGE * IPC_PAGE;
 }
 
+static void know_type(struct ipc_obj *o, const struct ipc_type *t)
+{
+	o->ops = t;
+	o->entered = t->entered;
+	o->leaving = t->leaving;
+}
+
 int ipc_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 	       const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults)
 {
-	struct ipc_header h = { .id = id, .type = t->id, .reserve = reserve };
+	struct ipc_header h;
 
-	if (t->init)
-		t->init(&h, defaults);
-	if (defaults)
-		h.take = defaults->take;
+	ipc_first(&h, id, t, reserve, defaults);
 	return obj_create(env, dirfd, name, &h);
+}
+
+int ipc_make(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
+	     const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults,
+	     uint32_t pages, struct ipc_obj *ret)
+{
+	struct ipc_header h;
+	int r;
+
+	ipc_first(&h, id, t, reserve, defaults);
+	r = obj_make(env, dirfd, name, &h, pages, ret);
+	if (r == 0)
+		know_type(ret, t);
+	return r;
+}
+
+void ipc_renew(struct ipc_obj *o, uint64_t id, const struct ipc_type *t,
+	       const struct ipc_defaults *defaults)
+{
+	struct ipc_header h;
+
+	ipc_first(&h, id, t, (uint64_t)o->max_pages * IPC_PAGE, defaults);
+	obj_renew(o, &h);
+	know_type(o, t);
 }
 
 int ipc_map(struct ipc_env *env, int fd, struct ipc_obj *o)
@@ -42,8 +70,6 @@ int ipc_map(struct ipc_env *env, int fd, struct ipc_obj *o)
 		obj_unmap(o);
 		return -EIO;
 	}
-	o->ops = t;
-	o->entered = t->entered;
-	o->leaving = t->leaving;
+	know_type(o, t);
 	return 0;
 }

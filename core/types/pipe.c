@@ -413,6 +413,13 @@ uint64_t ipc_end_size(struct ipc_obj *o, bool b)
 	return __atomic_load_n(&P(o)->mq[!b].bytes, __ATOMIC_RELAXED);
 }
 
+static void pipe_rest(struct ipc_obj *o)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int k = 0; k < 2; k++)
+			set32(o, P(o)->mq[i].opens[k], 0);
+}
+
 static void pipe_look(struct ipc_obj *o, struct ipc_sink *to)
 {
 	look_messages(o, &P(o)->mq[0], P(o)->framing == FRAMING_LINE, to);
@@ -445,6 +452,7 @@ const struct ipc_type ipc_pipe_type = {
 	.size = pipe_size,
 	.opened = opened,
 	.closed = closed,
+	.rest = pipe_rest,
 	.regret = pipe_regret,
 	.back = pipe_back,
 	.next = queue_next,

@@ -247,6 +247,7 @@ const struct ipc_type ipc_rlock_type = {
 	.next = rlock_next,
 	.unhold = rlock_unhold,
 	.check = rlock_check,
+	.rest = fast_rest,
 	.entered = fast_entered,
 	.leaving = fast_leaving,
 };

@@ -420,6 +420,7 @@ const struct ipc_type ipc_lock_type = {
 	.regret = regret,
 	.check = lock_check,
 	.scope = sem_scope,
+	.rest = fast_rest,
 	.entered = fast_entered,
 	.leaving = fast_leaving,
 };

@@ -370,6 +370,12 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : sem_check(o, &V(o)->lock, k);
 }
 
+static void value_rest(struct ipc_obj *o)
+{
+	fast_rest(o);
+	set64(o, V(o)->version, 0);
+}
+
 const struct ipc_type ipc_value_type = {
 	.id = IPC_VALUE,
 	.name = "value",
@@ -391,6 +397,7 @@ const struct ipc_type ipc_value_type = {
 	.unhold = value_unhold,
 	.look = value_look,
 	.check = value_check,
+	.rest = value_rest,
 	.entered = fast_entered,
 	.leaving = fast_leaving,
 };

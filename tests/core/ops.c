@@ -4,11 +4,11 @@
 
 extern const struct op ops_queue[], ops_lease[], ops_pipe[], ops_event[], ops_sem[], ops_lock[],
 	ops_handle[], ops_names[], ops_rlock[], ops_lent[], ops_cond[], ops_barrier[], ops_value[],
-	ops_fast[];
+	ops_fast[], ops_rest[];
 
 const struct op *const op_tables[] = {
 	ops_queue, ops_lease, ops_pipe, ops_event,   ops_sem,   ops_lock, ops_handle, ops_names,
-	ops_rlock, ops_lent,  ops_cond, ops_barrier, ops_value, ops_fast, NULL,
+	ops_rlock, ops_lent,  ops_cond, ops_barrier, ops_value, ops_fast, ops_rest,   NULL,
 };
 
 bool answered(struct ipc_obj *o, struct ipc_call *c)

@@ -2,6 +2,10 @@
 #define _GNU_SOURCE
 #include "snap.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 /* Not locked: the mutex is part of the picture. */
 void snap_take(struct snap *n, const struct ipc_obj *o)
 {
@@ -12,8 +16,24 @@ void snap_take(struct snap *n, const struct ipc_obj *o)
 	memcpy(n->bytes, o->base, n->len);
 }
 
+/* ipc_rest() may have cut it. */
+static void lengthen(const struct snap *n)
+{
+	struct stat st;
+	char name[24];
+	int fd;
+
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)n->obj.id);
+	if (fstatat(env.env.dirfd, name, &st, 0) < 0 || (size_t)st.st_size >= n->len)
+		return;
+	fd = openat(env.env.dirfd, name, O_RDWR | O_CLOEXEC);
+	CHECK_INT(ftruncate(fd, (off_t)n->len), 0);
+	close(fd);
+}
+
 void snap_restore(const struct snap *n, struct ipc_obj *o)
 {
+	lengthen(n);
 	*o = n->obj;
 	env.used = n->used;
 	memcpy(o->base, n->bytes, n->len);
