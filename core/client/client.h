@@ -2,7 +2,8 @@
 /*
  * Inside libipcfs. client_open.c opens and closes; client.c and client_value.c check each call and
  * choose the way: client_file.c does it through the mount, client_direct.c in the engine file (with
- * client_session.c and client_soon.c). Both use the same handle, so each operation may go either way.
+ * client_session.c, client_soon.c and, for the simplest case, client_now.c). Both use the same handle,
+ * so each operation may go either way.
  *
  * Threads. What changes in an ipcfs_obj after it was opened is atomic, or under `lock`; what
  * changes in `map` belongs to the thread that holds the object's own lock (obj_lock), and its
@@ -31,6 +32,7 @@ struct ipcfs_obj {
 	struct lib_attach at;
 	const struct ipc_type *type;
 	bool direct;          /* map may be used */
+	bool short_cut;       /* client_now.c may, too */
 	struct ipc_sem *fast; /* its lock, if it may be taken by the fast word; NULL */
 	bool damaged;         /* atomic */
 	uint32_t spin;        /* atomic; rounds to spin before the next sleep */
@@ -116,6 +118,10 @@ int file_done(struct ipcfs_obj *o, unsigned int n);
 int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value);
 int file_cas(struct ipcfs_obj *o, const char *text);
 int file_value(struct ipcfs_obj *o, int64_t *ret);
+
+/* ---- client_now.c: false: in the usual way ---- */
+bool direct_put_now(struct ipcfs_obj *c, const void *msg, size_t len);
+bool direct_get_now(struct ipcfs_obj *c, void *buf, size_t size, size_t *ret_len);
 
 /* ---- client_direct.c: enum ipc_outcome or -errno ---- */
 int direct_open(struct ipcfs_obj *o);

@@ -55,6 +55,7 @@ int direct_open(struct ipcfs_obj *o)
 
 	if (r == 0 && o->map.ops->leaving)
 		o->fast = &o->map.h->b.sem;
+	o->short_cut = r == 0 && ipc_is(&o->map, TYPE_SHORT_CUT);
 	if (r == 0)
 		living_enter(o);
 	return r;

@@ -35,7 +35,6 @@
 #define SPIN_MOST    40u /* rounds: a wake-up of another CPU costs about as much */
 #define SPIN_LEAST   8u
 #define YIELD_ANYWAY 16u         /* how often a CPU is given to others, after that was of no use */
-#define FREE_BLOCKS  1024u       /* of the largest order: 64 MiB */
 #define LOOK_NS      5000000000  /* when a sleeper asks whether the mount is still there, … */
 #define LOOK_MOST_NS 60000000000 /* … each time after twice as long, up to this */
 #define LOCK_NS      100000000   /* after so long it is asked what the lock's holder does */
@@ -49,29 +48,6 @@ static void kick(struct ipcfs_obj *o)
 	while (ioctl(o->fd, LIB_IOC_KICK) < 0 && errno == EINTR)
 		;
 	errno = saved;
-}
-
-/*
- * Is there so much free memory that it should go back? More than the daemon leaves when it looks
- * at the object (which it does at the latest when we close it): a queue that is filled and drained
- * in turn would else give back and ask for the same pages again and again.
- */
-static bool much_free(const struct ipc_header *h)
-{
-	return h->free_top >= (__atomic_load_n(&h->memory_low, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
-}
-
-/*
- * The usual case first: nobody has to be woken, and there is no memory to return.
- */
-static bool anybody(const struct ipc_obj *o)
-{
-	const struct ipc_header *h = o->h;
-	uint32_t n = h->granted.count | h->to_wake | h->polls.count | h->trash;
-
-	for (unsigned int i = 0; i < IPC_WAITQS; i++)
-		n |= h->waitqs[i].count;
-	return n || much_free(h);
 }
 
 /* Is there a waiter that only the daemon can wake? */
@@ -125,7 +101,7 @@ void session_leave(struct session *s)
 	struct ipc_obj *o = s->o;
 
 	s->hd = NULL;
-	if (__builtin_expect(o->damage || anybody(o), 0)) {
+	if (__builtin_expect(o->damage || session_anybody(o->h), 0)) {
 		leave_to_others(s->client, o);
 		return;
 	}

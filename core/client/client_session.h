@@ -7,6 +7,28 @@
 #include "object/lend.h"
 #include "object/type.h"
 
+#define FREE_BLOCKS 1024u /* of the largest order: 64 MiB */
+
+/*
+ * Is there so much free memory that it should go back? More than the daemon leaves when it looks
+ * at the object (which it does at the latest when we close it): a queue that is filled and drained
+ * in turn would else give back and ask for the same pages again and again.
+ */
+static inline bool much_free(const struct ipc_header *h)
+{
+	return h->free_top >= (__atomic_load_n(&h->memory_low, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
+}
+
+/* Has anybody to be woken or told of a change, or is there memory to return? */
+static inline bool session_anybody(const struct ipc_header *h)
+{
+	uint32_t n = h->granted.count | h->to_wake | h->polls.count | h->trash;
+
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		n |= h->waitqs[i].count;
+	return n || much_free(h);
+}
+
 struct session {
 	struct ipcfs_obj *client;
 	struct ipc_obj *o;     /* the client's: the holder of the object's lock may change it */

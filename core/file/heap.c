@@ -11,30 +11,7 @@
  * What is freed in a change must not be allocated again in the same one (a rollback could not
  * bring its content back): so a change allocates first and frees last.
  */
-#include "file/pages.h"
-
-static const uint16_t class_size[IPC_CLASSES] = {
-	32, 48, 64, 96, 144, 208, 256, 384, 512, 816, 1024, 1360, 2048,
-};
-
-static const uint8_t per_page[IPC_CLASSES] = {
-	128, 85, 64, 42, 28, 19, 16, 10, 8, 5, 4, 3, 2,
-};
-
-/* The smallest class for a size in units of 16 bytes. */
-static unsigned int class_of(size_t size)
-{
-	static const uint8_t by_unit[129] = {
-		0,  0,  0,  1,  2,  3,  3,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  7,  7,
-		7,  7,  7,  7,  7,  7,  8,  8,  8,  8,  8,  8,  8,  8,  9,  9,  9,  9,  9,
-		9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  10, 10, 10, 10, 10,
-		10, 10, 10, 10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11,
-		11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-		12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-		12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-	};
-	return by_unit[(size + IPC_UNIT - 1) / IPC_UNIT];
-}
+#include "file/slab.h"
 
 /* The page that the class's next block comes from. false: no memory, or damaged. */
 static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)

@@ -64,14 +64,18 @@ static inline uint32_t ipc_tid(void)
 	return __builtin_expect(ipc_tid_cache != 0, 1) ? ipc_tid_cache : ipc_tid_ask();
 }
 
-static inline int ipc_lock_take(uint32_t *word, int64_t timeout_ns)
+/* It was free, and is ours now. */
+static inline bool ipc_lock_try(uint32_t *word)
 {
 	uint32_t free = 0;
 
-	if (__atomic_compare_exchange_n(word, &free, ipc_tid(), 0, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
-		return 0;
-	return ipc_lock_take_slowly(word, timeout_ns);
+	return __atomic_compare_exchange_n(word, &free, ipc_tid(), 0, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+static inline int ipc_lock_take(uint32_t *word, int64_t timeout_ns)
+{
+	return ipc_lock_try(word) ? 0 : ipc_lock_take_slowly(word, timeout_ns);
 }
 
 static inline void ipc_lock_release(uint32_t *word)

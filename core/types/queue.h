@@ -27,6 +27,9 @@ bool queue_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need);
 unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
 			   unsigned int n);
 unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
+/* The same for one, in the very simplest case. */
+bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len);
+bool queue_get_one(struct ipc_obj *o, void *buf, size_t size, size_t *ret_len);
 
 /* Of queues and pipes: `next` in type.h. */
 uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd);

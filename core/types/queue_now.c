@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "file/slab.h"
 #include "types/queue.h"
 
 #define Q(o) (&(o)->h->b.queue)
@@ -50,6 +51,121 @@ static unsigned int run_of(struct ipc_obj *o, size_t limit, const struct iovec *
 	return k;
 }
 
+/* ---- one ---- */
+
+/* head and tail as one word, for one note. */
+typedef const uint64_t __attribute__((may_alias)) ends_t;
+
+static_assert(offsetof(struct ipc_mq, tail) == offsetof(struct ipc_mq, head) + sizeof(ref_t) &&
+		      offsetof(struct ipc_queue, mq) % sizeof(ends_t) == 0,
+	      "one word");
+
+#define STORE(p, v)                                           \
+	do {                                                  \
+		IPC_FAULT();                                  \
+		__atomic_store_n((p), (v), __ATOMIC_RELAXED); \
+	} while (0)
+
+static bool has_room(const struct ipc_queue *q, size_t len)
+{
+	return (!q->maxsize || q->mq[0].count < q->maxsize) &&
+	       (!q->maxbytes ||
+		(q->mq[0].bytes <= q->maxbytes && len <= q->maxbytes - q->mq[0].bytes));
+}
+
+/* The last message, to which the new one will be linked. NULL: none, or not where one can be. */
+static struct ipc_msg *last_of(struct ipc_obj *o, ref_t tail)
+{
+	uint64_t off = (uint64_t)tail * IPC_UNIT;
+
+	return tail && obj_has(o, off, sizeof(struct ipc_msg)) ? (struct ipc_msg *)(o->base + off) :
+								 NULL;
+}
+
+bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_queue *q = &h->b.queue;
+	struct ipc_mq *mq = &q->mq[0];
+	struct ipc_msg *m, *last = last_of(o, mq->tail);
+	unsigned int n = 0;
+	struct slab_step s;
+
+	if (q->closed || len > limit || len > HEAP_RUN_MOST - sizeof(*m) || !has_room(q, len) ||
+	    !may_overtake(o, WAITQ_PUT) || (mq->tail && !last) ||
+	    !slab_take(o, len + sizeof(*m), &s))
+		return false;
+	/* The block is nobody's yet, but for its first word, the link. */
+	m = (struct ipc_msg *)((char *)h + (uint64_t)s.block * IPC_UNIT);
+	m->more = 0;
+	m->len = (uint32_t)len;
+	m->refs = 1;
+	m->attempts = 0;
+	if (len)
+		memcpy(m->data, data, len);
+	n = note_word(h, n, &q->unfinished, q->unfinished, 0);
+	n = note_word(h, n, &mq->head, *(ends_t *)&mq->head, 0);
+	n = note_word(h, n, &mq->count, mq->count, 1);
+	n = note_word(h, n, &mq->bytes, mq->bytes, 0);
+	n = note_word(h, n, s.use, s.now, 0);
+	if (s.links)
+		n = note_word(h, n, s.links, s.link, 1);
+	if (last)
+		n = note_word(h, n, &last->next, last->next, 1);
+	notes_count(h, n);
+	STORE(s.use, s.then);
+	STORE(&m->next, 0);
+	STORE(last ? &last->next : &mq->head, s.block);
+	STORE(&mq->tail, s.block);
+	STORE(&q->unfinished, q->unfinished + 1);
+	STORE(&mq->count, mq->count + 1);
+	STORE(&mq->bytes, mq->bytes + len);
+	commit(o);
+	heap_prefetch(o, s.block, s.link);
+	return true;
+}
+
+bool queue_get_one(struct ipc_obj *o, void *buf, size_t size, size_t *ret_len)
+{
+	struct ipc_header *h = o->h;
+	struct ipc_mq *mq = &h->b.queue.mq[0];
+	ref_t head = mq->head, next;
+	unsigned int n = 0;
+	struct slab_step s;
+	struct ipc_msg *m;
+	size_t len;
+
+	if (!mq->count || !head || waitq_first(o, WAITQ_GET) || !slab_return(o, head, &s))
+		return false;
+	m = (struct ipc_msg *)((char *)h + (uint64_t)head * IPC_UNIT);
+	/* Once: what was checked must be what is used, whoever else writes here. */
+	len = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
+	if (m->more || m->refs != 1 || len > size || len + sizeof(*m) > s.size)
+		return false;
+	next = m->next;
+	heap_prefetch(o, head, next);
+	memcpy(buf, m->data, len);
+	n = note_word(h, n, &mq->head, *(ends_t *)&mq->head, 0);
+	n = note_word(h, n, &mq->count, mq->count, 1);
+	n = note_word(h, n, &mq->bytes, mq->bytes, 0);
+	n = note_word(h, n, s.use, s.now, 0);
+	n = note_word(h, n, s.links, next, 1);
+	notes_count(h, n);
+	STORE(&mq->head, next);
+	if (!next)
+		STORE(&mq->tail, 0);
+	STORE(&mq->count, mq->count - 1);
+	STORE(&mq->bytes, mq->bytes - len);
+	STORE(s.use, s.then);
+	STORE(s.links, s.link);
+	commit(o);
+	o->freed = true;
+	*ret_len = len;
+	return true;
+}
+
+/* ---- many ---- */
+
 unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
 			   unsigned int n)
 {
@@ -57,6 +173,8 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 	uint64_t bytes = 0;
 	ref_t r[RUN];
 
+	if (n == 1 && queue_put_one(o, limit, msgs->iov_base, msgs->iov_len))
+		return 1;
 	if (q->closed || !may_overtake(o, WAITQ_PUT))
 		return 0;
 	n = run_of(o, limit, msgs, n < RUN ? n : RUN);
@@ -103,6 +221,8 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 	size_t len[RUN];
 	uint64_t bytes = 0;
 
+	if (n == 1 && queue_get_one(o, bufs->iov_base, bufs->iov_len, &bufs->iov_len))
+		return 1;
 	if (waitq_first(o, WAITQ_GET))
 		return 0;
 	if (n > RUN)

@@ -177,6 +177,26 @@ static void one_small(struct scene *s)
 {
 	filled(s, 1, 10);
 }
+static void few_small(struct scene *s)
+{
+	filled(s, 3, 10);
+}
+/* The next message gets a block that another had. */
+static void few_left(struct scene *s)
+{
+	filled(s, 5, 10);
+	read_many(s, 2);
+}
+/* A page has one free block left; one block in use. */
+static void page_almost_full(struct scene *s)
+{
+	filled(s, 18, 190);
+}
+static void page_almost_empty(struct scene *s)
+{
+	filled(s, 20, 190);
+	read_many(s, 18);
+}
 static void large_full_pages(struct scene *s)
 {
 	filled(s, 12, 2000);
@@ -202,6 +222,7 @@ static void putter(struct scene *s)
 static const size_t lens[] = { 20, 200, 210, 1000, 1300, 1300, 2000, 2000, 2000, 0 };
 
 RUN(put_one, (void)unique; write_same(s, 1, 10))
+RUN(put_190, (void)unique; write_same(s, 1, 190))
 RUN(put_largest, (void)unique; write_same(s, 1, 2032))
 RUN(put_small, (void)unique; write_same(s, 48, 190))
 RUN(put_large, (void)unique; write_same(s, 7, 2000))
@@ -238,6 +259,11 @@ const struct op ops_fast[] = {
 	{ "fast array unlocked slowly", IPC_ARRAY, held, lock_un, 0 },
 	{ "now put into an empty queue", IPC_QUEUE, empty, put_one, CLIENT },
 	{ "now put of one", IPC_QUEUE, scattered, put_one, CLIENT },
+	{ "now put behind another", IPC_QUEUE, one_small, put_one, CLIENT },
+	{ "now put into a freed block", IPC_QUEUE, few_left, put_one, CLIENT },
+	{ "now put of the last in a page", IPC_QUEUE, page_almost_full, put_190, CLIENT },
+	{ "now get of the first", IPC_QUEUE, few_small, get_one, CLIENT },
+	{ "now get of the last in a page", IPC_QUEUE, page_almost_empty, get_one, CLIENT },
 	{ "now put of the largest", IPC_QUEUE, scattered, put_largest, CLIENT },
 	{ "now put of many small ones", IPC_QUEUE, scattered, put_small, CLIENT },
 	{ "now put of large ones", IPC_QUEUE, scattered, put_large, CLIENT },
