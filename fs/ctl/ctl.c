@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-#include "wait/held.h"
+#include "wait/door.h"
 #include "object/text.h"
 #include "wait/turn.h"
 
@@ -154,7 +154,7 @@ int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 	}
 	if (!c || !c->show_mount) {
 		ob = object_of(rq->t.node, &r);
-		r = ob ? held_look(rq, ob) : r;
+		r = ob ? object_look(ob, rq) : r;
 		if (r < 0)
 			return r;
 	}
@@ -249,7 +249,7 @@ ssize_t ctl_write(struct request *rq)
 		return -EACCES;
 	if (c->store) {
 		ob = object_of(rq->t.node, &r);
-		r = ob ? object_enter(rq, ob) : r;
+		r = ob ? object_enter(ob, rq) : r;
 		if (r < 0)
 			return r;
 	}

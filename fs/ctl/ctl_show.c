@@ -6,7 +6,7 @@
 
 #include "base/proc.h"
 #include "ctl/ctl.h"
-#include "wait/held.h"
+#include "wait/door.h"
 #include "object/type.h"
 #include "wait/turn.h"
 
@@ -18,8 +18,8 @@ void show_type(struct object *ob, FILE *f)
 void show_stalled(struct object *ob, FILE *f)
 {
 	char command[200];
-	uint64_t since = ob->held_since;
-	uint32_t pid = held_pid(ob);
+	uint64_t since = ob->kept_since;
+	uint32_t pid = keeper_pid(ob);
 
 	proc_command(pid, command, sizeof(command));
 	fprintf(f, "pid %u (%s) for %.3f s\n", pid, command, (double)(ipc_now() - since) / 1e9);
@@ -101,9 +101,9 @@ static const char *op_name(uint32_t op)
 /* The lists of a stalled object are not to be seen: who keeps its lock stands for all of them. */
 static void show_keeper(struct object *ob, const char *path, FILE *f)
 {
-	uint32_t pid = held_pid(ob);
+	uint32_t pid = keeper_pid(ob);
 
-	show_process(f, path, pid, proc_uid(pid), "stalled", ob->held_since);
+	show_process(f, path, pid, proc_uid(pid), "stalled", ob->kept_since);
 }
 
 static uint32_t waiter_pid(const struct ipc_waiter *w)
@@ -226,7 +226,7 @@ static void each_active(void (*fn)(struct object *ob, const char *path, void *ar
 			continue;
 		turn_trim();
 		ob = object_of(n, &e);
-		e = ob ? object_lock(ob) : e;
+		e = ob ? object_enter(ob, NULL) : e;
 		if (e < 0 && e != -EBUSY)
 			continue;
 		tree_path(n, path, sizeof(path));

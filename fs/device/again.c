@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests that come again: after a restart (the kernel sends what was not answered to the next
- * worker), or because they were put aside (held.c). Whatever was done of one must not be done twice.
+ * worker), or because they were put aside (aside.c). Whatever was done of one must not be done twice.
  *
  * What waits is found by its waiter. What was done at once is recorded with the change itself: in the
  * object (its header, and ipc_restarted()), in the handle that was opened, in the mount file for

@@ -146,3 +146,8 @@ bool request_in_group(const struct request *rq, gid_t group)
 			return true;
 	return false;
 }
+
+bool request_is_close(uint32_t opcode)
+{
+	return opcode == FUSE_FLUSH || opcode == FUSE_RELEASE;
+}

@@ -8,8 +8,8 @@
  *	DONE	send `reply`. What else came of the request is settled behind that (turn.c).
  *	WAIT	`call.waiter` is in a wait queue of `ob`, which is still locked: keep the request until
  *		it is granted (park.c). Without a waiter, another thread has it, and replies.
- *	STALLED	somebody keeps the lock of the object `aside.ob`: put the request aside, as the
- *		kernel sent it, and deal with it anew when the lock can be had (held.c).
+ *	STALLED	some process keeps the lock of the object `aside.ob`: put the request aside, as the
+ *		kernel sent it, and handle it again when the lock can be had (aside.c).
  *
  * Once a request has changed anything it is DONE or WAITs, or its completion record says how far it
  * came: a STALLED one begins again like one that the kernel sends again after a restart (again.c).
@@ -107,6 +107,7 @@ static inline enum outcome done_buffer(struct request *rq, ssize_t n)
 
 /* Is one of the caller's groups this one? reply.c */
 bool request_in_group(const struct request *rq, gid_t group);
+bool request_is_close(uint32_t opcode); /* a FLUSH or RELEASE; reply.c */
 
 /* ---- again.c: was it dealt with before? ---- */
 

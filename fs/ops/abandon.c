@@ -20,7 +20,10 @@
 #include "state/fs.h"
 #include "state/object.h"
 #include "state/tree.h"
+#include "wait/door.h"
 #include "wait/turn.h"
+
+static bool found; /* the request that the last worker dealt with is one of those that wait */
 
 static void reply_result_to(uint64_t unique, uint32_t op, int64_t result)
 {
@@ -75,39 +78,49 @@ static void end_completed(struct ipc_obj *o)
 		reply_result_to(o->h->unique, o->h->result > 0 ? OP_WRITE : OP_NONE, o->h->result);
 }
 
+static void abandon_list(struct ipc_obj *o, struct ipc_list *list, uint64_t unique,
+			 void (*end)(struct ipc_obj *o, ref_t r))
+{
+	LIST_EACH(o, list, r) {
+		if (!waiter_is_request(waiter_at(o, r)))
+			continue;
+		found |= waiter_at(o, r)->unique == unique;
+		end(o, r);
+	}
+}
+
+static void abandon_in(struct object *ob, const struct deferred *d)
+{
+	struct ipc_obj *o = &ob->o;
+
+	if (o->h->unique != d->unique) /* first: those who leave now are recorded too */
+		end_completed(o);
+	abandon_list(o, &o->h->granted, d->unique, end_granted);
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		abandon_list(o, &o->h->waitqs[i], d->unique, end_waiting);
+}
+
 bool abandon_waiters(uint64_t unique)
 {
 	struct node *n, *tmp;
-	bool found = false;
 
+	found = false;
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob;
-		struct ipc_obj *o;
 		int e;
 
 		if (n->type == IPC_DIR || !node_block(n)->active)
 			continue;
 		turn_trim();
 		ob = object_of(n, &e);
-		if (!ob || object_lock_patiently(ob) < 0)
+		if (!ob)
 			continue;
-		o = &ob->o;
-		if (o->h->unique != unique) /* first: those who leave now are recorded too */
-			end_completed(o);
-		LIST_EACH(o, &o->h->granted, r) {
-			if (!waiter_is_request(waiter_at(o, r)))
-				continue;
-			found |= waiter_at(o, r)->unique == unique;
-			end_granted(o, r);
-		}
-		for (unsigned int i = 0; i < IPC_WAITQS; i++)
-			LIST_EACH(o, &o->h->waitqs[i], r) {
-				if (!waiter_is_request(waiter_at(o, r)))
-					continue;
-				found |= waiter_at(o, r)->unique == unique;
-				end_waiting(o, r);
-			}
-		object_unlock(ob);
+		object_do(ob, &(struct deferred){ .run = abandon_in, .unique = unique });
+		if (!ob->deferred || found)
+			continue;
+		/* It may wait for this one, or have been done. It must not be done twice. */
+		reply_to(unique, ECONNABORTED, NULL, 0);
+		found = true;
 	}
 	return found;
 }

@@ -14,6 +14,7 @@
 #include "ops/io.h"
 #include "state/alias.h"
 #include "state/store.h"
+#include "wait/door.h"
 #include "wait/turn.h"
 
 static void touch_dir(struct node *dir)
@@ -201,7 +202,8 @@ static int remove_node(struct request *rq, struct node *n)
 	attr_recall(n);
 	if (n->type != IPC_DIR && node_block(n)->active && !ob)
 		ob = object_of(n, &e);
-	if (ob && object_try(ob) == 0) /* if it is damaged, whoever waits for it is told */
+	/* If it is damaged, whoever waits for it is told. */
+	if (ob && node_block(n)->active && object_enter(ob, NULL) == 0)
 		object_unlock(ob);
 	names_remove(&fs.mount, n->ref, true, rq->by.unique);
 	tree_detach(n);

@@ -120,9 +120,6 @@ int direct_ioctl(struct request *rq, void *out, size_t *ret_size)
 		if (r == 0)
 			*ret_size = sizeof(struct lib_attach);
 		return r;
-	case LIB_IOC_KICK:
-		rq->ob->o.work = rq->ob->o.freed = true;
-		return 0;
 	case LIB_IOC_GROW:
 		return grow(rq->ob, rq->hd, n);
 	case LIB_IOC_DONE:

@@ -10,7 +10,6 @@
 #include "ops/dispatch.h"
 #include "ops/io.h"
 #include "state/alias.h"
-#include "wait/held.h"
 #include "wait/poll.h"
 #include "wait/turn.h"
 #include "wait/park.h"

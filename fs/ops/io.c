@@ -9,7 +9,7 @@
 #include "ops/io.h"
 #include "state/nodeid.h"
 #include "wait/call.h"
-#include "wait/held.h"
+#include "wait/door.h"
 #include "wait/monitor.h"
 #include "wait/turn.h"
 #include "wait/watch.h"
@@ -33,7 +33,7 @@ static int go_to_lock(struct request *rq, struct object *lock)
 	r = monitor_flock(rq, lock, how, &fh);
 	object_leave(rq->ob);
 	if (r == 0 && fh)
-		r = object_enter(rq, lock);
+		r = object_enter(lock, rq);
 	if (r < 0 || !fh)
 		return r;
 	rq->ob = lock;
@@ -130,16 +130,28 @@ static int ioctl_next(struct request *rq)
 	return plain ? -ENOTTY : 0; /* as of any plain file */
 }
 
+static void granted_elsewhere(struct object *ob, const struct deferred *d)
+{
+	(void)d;
+	ob->o.work = ob->o.freed = true;
+}
+
+/* A direct client has granted something: settle it, now or when it can be locked. */
+static int kick(struct request *rq)
+{
+	int r = enter_unlocked(rq);
+
+	if (r == 0)
+		object_do(rq->ob, &(struct deferred){ .run = granted_elsewhere });
+	return no_handle(r);
+}
+
 static int ioctl_direct(struct request *rq)
 {
 	int r;
 
-	if (rq->cmd == LIB_IOC_KICK) { /* if it is stalled now, it is looked at later */
-		r = enter_unlocked(rq);
-		if (r < 0 || object_lock(rq->ob) == -EBUSY)
-			return no_handle(r);
-		object_unlock(rq->ob);
-	}
+	if (rq->cmd == LIB_IOC_KICK)
+		return kick(rq);
 	r = enter(rq);
 	if (r < 0)
 		return no_handle(r);

@@ -7,7 +7,7 @@
 #include "state/array.h"
 #include "state/store.h"
 #include "wait/call.h"
-#include "wait/held.h"
+#include "wait/door.h"
 #include "wait/turn.h"
 
 #define ENTRY_TIMEOUT 3600.0 /* names change through this mount alone */
@@ -224,7 +224,7 @@ static int truncate_array(struct request *rq)
 	int r;
 	struct object *ob = object_of(n, &r);
 
-	r = ob ? object_enter(rq, ob) : r;
+	r = ob ? object_enter(ob, rq) : r;
 	if (r < 0)
 		return r;
 	r = array_resize(ob, (uint64_t)rq->attr->st_size);

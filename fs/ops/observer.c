@@ -4,11 +4,11 @@
 
 #include "ctl/ctl.h"
 #include "wait/damaged.h"
-#include "wait/held.h"
+#include "wait/door.h"
 
 static void object_goes(struct object *ob)
 {
-	held_forget(ob);
+	stalled_forget(ob);
 	pollers_forget(ob);
 }
 
@@ -16,7 +16,6 @@ const struct state_observer observer = {
 	.ctl_exists = ctl_exists,
 	.ctl_attr = ctl_attr,
 	.damaged = damage_found,
-	.kept = held_add,
 	.restarted = pollers_find,
 	.goes = object_goes,
 };

@@ -7,7 +7,7 @@
 #include "state/alias.h"
 #include "ctl/ctl.h"
 #include "wait/damaged.h"
-#include "wait/held.h"
+#include "wait/aside.h"
 #include "ops/io.h"
 #include "wait/monitor.h"
 #include "object/type.h"
@@ -114,7 +114,7 @@ int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, ui
 	how.flags = handle_flags(t, &ob->o, how.kind, rq->flags);
 	if (ob->o.ops->unhold) /* whose are its holds? */
 		how.pid = proc_pid(how.tid);
-	r = object_enter(rq, ob);
+	r = object_enter(ob, rq);
 	if (r < 0)
 		return r;
 	handle = again_opened(rq, ob);
@@ -136,7 +136,7 @@ static bool opened_already(const struct request *rq)
 	struct object *ob = rq->by.resent && n->type != IPC_DIR ? object_of(n, &r) : NULL;
 	bool yes;
 
-	if (!ob || object_lock(ob) < 0) /* (then open_object() meets the same) */
+	if (!ob || object_enter(ob, NULL) < 0) /* (then open_object() meets the same) */
 		return ob != NULL;
 	yes = again_opened(rq, ob) != 0;
 	object_unlock(ob);
@@ -174,7 +174,7 @@ static int leave_names(struct request *rq)
 		return 0;
 	ob = object_of(t->node, &r);
 	if (ob)
-		held_later(rq, ob);
+		object_wait(ob, rq);
 	return ob ? -EBUSY : r;
 }
 
@@ -229,7 +229,7 @@ static int enter_to_close(struct request *rq)
 		return r;
 	object_unlock(rq->ob);
 	park_end_handle(rq->ob, fh_ref(rq->fh));
-	return object_enter(rq, rq->ob);
+	return object_enter(rq->ob, rq);
 }
 
 /* What it holds in this object, and in the one that its ctl/lock names. Unlocks the object. */
@@ -309,7 +309,7 @@ void close_unfetched(uint64_t unique)
 		struct ipc_handle *hd;
 		ref_t r;
 
-		if (!n->ob || !n->ob->o.h || object_lock(n->ob) < 0)
+		if (!n->ob || !n->ob->o.h || object_enter(n->ob, NULL) < 0)
 			continue;
 		r = opened_by(n->ob, unique);
 		hd = r ? handle_at(&n->ob->o, r) : NULL;
@@ -336,11 +336,11 @@ static int flush_line(struct request *rq)
 	struct ipc_call c = { .handle = ref_of(&rq->ob->o, rq->hd), .unique = rq->by.unique };
 	bool killed;
 
-	held_closer(rq, &c.pid, &killed);
+	aside_closer(rq, &c.pid, &killed);
 	return ipc_flush_for(&rq->ob->o, &c, killed);
 }
 
-/* There is no line to be completed: then a close() does not even wait for the lock (held.c). */
+/* There is no line to be completed: then a close() does not even wait for the lock (aside.c). */
 static bool nothing_to_flush(struct request *rq)
 {
 	struct object *ob = !rq->by.resent && target_of(rq->ino, &rq->t) == 0 ? rq->t.node->ob :
@@ -364,7 +364,7 @@ enum outcome file_flush(struct request *rq)
 		return done(rq, 0);
 	r = enter(rq);
 	if (r == -EBUSY) /* put aside */
-		held_closer(rq, &pid, &killed);
+		aside_closer(rq, &pid, &killed);
 	if (r < 0)
 		return done(rq, 0);
 	if (rq->hd->line)

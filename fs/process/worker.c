@@ -30,7 +30,7 @@
 #include "base/log.h"
 #include "ops/observer.h"
 #include "ops/dispatch.h"
-#include "wait/held.h"
+#include "wait/aside.h"
 #include "wait/watch.h"
 #include "ctl/plain.h"
 #include "ops/io.h"
@@ -208,7 +208,7 @@ static void do_without_resend(void)
 
 /* ---- the event thread ---- */
 
-enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_HELD, EVENT_PROCESS, EVENT_SUPERVISOR };
+enum { EVENT_TIMER, EVENT_SIGNAL, EVENT_STOP, EVENT_STALLED, EVENT_PROCESS, EVENT_SUPERVISOR };
 
 static int epoll_fd = -1, stop_fd = -1;
 static _Atomic bool stopping; /* set by the event thread */
@@ -285,7 +285,7 @@ static void *event_loop(void *arg)
 	uint64_t n, nudged = 0;
 
 	for (;;) {
-		bool nudge = stopping || held_any();
+		bool nudge = stopping || stalled_any();
 		int events = epoll_wait(epoll_fd, &e, 1, nudge ? RETRY_MS : -1);
 
 		/*
@@ -309,8 +309,8 @@ static void *event_loop(void *arg)
 		case EVENT_SIGNAL:
 			on_signal(signal_fd);
 			break;
-		case EVENT_HELD:
-			if (read(held_fd, &n, sizeof(n)) < 0)
+		case EVENT_STALLED:
+			if (read(stalled_fd, &n, sizeof(n)) < 0)
 				log_line(LOG_ERR, "eventfd: %m");
 			break;
 		case EVENT_SUPERVISOR:
@@ -356,15 +356,15 @@ static void deal_with(void *msg, size_t len)
 	struct aside as = { 0 };
 
 	if (dispatch(msg, len, again, &as))
-		held_keep(msg, len, &as);
+		aside_keep(msg, len, &as);
 }
 
-static bool for_held(const void *msg)
+static bool for_aside(const void *msg)
 {
 	const struct fuse_in_header *h = msg;
 
 	return h->opcode == FUSE_INTERRUPT &&
-	       held_interrupted(((const struct fuse_interrupt_in *)(h + 1))->unique);
+	       aside_interrupted(((const struct fuse_interrupt_in *)(h + 1))->unique);
 }
 
 static int serve(struct fuse_session *se)
@@ -375,9 +375,9 @@ static int serve(struct fuse_session *se)
 	int r = 0;
 
 	while (!fuse_session_exited(se) && !stopping) {
-		if (held_any()) {
+		if (stalled_any()) {
 			pthread_mutex_lock(&fs.lock);
-			held_retry(deal_again);
+			aside_retry(deal_again);
 			turn_end();
 			pthread_mutex_unlock(&fs.lock);
 		}
@@ -393,7 +393,7 @@ static int serve(struct fuse_session *se)
 		dealing = buf.mem == shared->request ? ((struct fuse_in_header *)buf.mem)->unique :
 						       0;
 		news = !replaying && is_new(buf.mem);
-		if (!stopping && !for_held(buf.mem))
+		if (!stopping && !for_aside(buf.mem))
 			deal_with(buf.mem, (size_t)r);
 		shared->served |= news;
 		dealing = 0;
@@ -445,14 +445,14 @@ static int open_events(int *ret_signal_fd)
 	ends_fd = watch_open();
 	timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
-	held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	stalled_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (*ret_signal_fd < 0 || epoll_fd < 0 || ends_fd < 0 || timer_fd < 0 || stop_fd < 0 ||
-	    held_fd < 0)
+	    stalled_fd < 0)
 		return -errno;
 	epoll_add(*ret_signal_fd, EVENT_SIGNAL);
 	epoll_add(timer_fd, EVENT_TIMER);
 	epoll_add(stop_fd, EVENT_STOP);
-	epoll_add(held_fd, EVENT_HELD);
+	epoll_add(stalled_fd, EVENT_STALLED);
 	epoll_add(ends_fd, EVENT_PROCESS);
 	guard_watch(supervisor_fd);
 	return 0;
@@ -465,8 +465,8 @@ static void close_events(int signal_fd)
 	close(epoll_fd);
 	close(timer_fd);
 	close(stop_fd);
-	close(held_fd);
-	held_fd = -1;
+	close(stalled_fd);
+	stalled_fd = -1;
 }
 
 /* What the last worker left, and who waits since then. */

@@ -35,7 +35,8 @@ struct fs {
 	struct node *root, *by_id, *by_name, *by_cookie;
 	struct object *lru; /* least recently used first */
 	unsigned int mapped;
-	struct object *hungry; /* the longest waiting first */
+	struct object *hungry;  /* the longest waiting first */
+	struct object *stalled; /* whose lock some process keeps */
 	struct object *look;
 	uint64_t memory; /* as in the mount file, to look at without its lock */
 	uint64_t started;

@@ -59,7 +59,7 @@ static bool reclaim(void)
 		return false;
 	busy = true;
 	DL_FOREACH2(fs.lru, ob, lru_next) {
-		if (ob->o.damage || ob->o.locked || !ob->o.h->free_top || object_try(ob) < 0)
+		if (ob->o.damage || ob->o.locked || !ob->o.h->free_top || object_lock(ob, 0) < 0)
 			continue;
 		heap_trim(&ob->o, true);
 		object_unlock(ob);

@@ -23,7 +23,7 @@
 #include "state/object.h"
 #include "state/store.h"
 
-#define LOCK_NS     2000000 /* who holds a lock longer is stopped, or waits for a processor */
+#define ADOPT_NS    2000000
 #define OLD_LOCK_NS 20000000
 
 void object_unmap(struct object *ob)
@@ -164,12 +164,12 @@ struct object *object_of(struct node *n, int *ret_error)
 	if (ob->o.h->epoch != mount_body()->epoch)
 		free_old_lock(&ob->o.h->m.lock);
 	ob->o.h->memory_low = fs.hungry != NULL;
-	if (object_lock(ob) == 0)
+	if (object_lock(ob, ADOPT_NS) == 0)
 		object_unlock(ob);
 	return ob;
 }
 
-static int lock_for(struct object *ob, int64_t ns)
+int object_lock(struct object *ob, int64_t ns)
 {
 	int r = obj_lock(&ob->o, ns);
 
@@ -187,25 +187,6 @@ static int lock_for(struct object *ob, int64_t ns)
 		return 0;
 	obj_unlock(&ob->o);
 	return -EIO;
-}
-
-int object_try(struct object *ob)
-{
-	return lock_for(ob, 0);
-}
-
-int object_lock_patiently(struct object *ob)
-{
-	return lock_for(ob, PATIENCE_NS);
-}
-
-int object_lock(struct object *ob)
-{
-	int r = lock_for(ob, ob->held ? 0 : LOCK_NS);
-
-	if (r == -EBUSY)
-		fs.above->kept(ob);
-	return r;
 }
 
 void object_unlock(struct object *ob)

@@ -10,7 +10,7 @@
 #include "object/engine.h"
 #include "state/tree.h"
 
-#define PATIENCE_NS 200000000 /* how long a lock is waited for where it must be had now */
+#define PATIENCE_NS 200000000 /* how long the mount file's lock is waited for */
 
 struct parked;
 struct poller;
@@ -36,29 +36,22 @@ struct object {
 	int data_fd;        /* array: its memory; -1 */
 	unsigned int pins;  /* who needs it beyond the turn: requests that wait in another object */
 	struct timer timer; /* poll.c: limits and pollers of what does not wait */
-	/* held.c */
-	uint64_t held;       /* since when somebody who is not stopped keeps its lock; 0: nobody */
-	uint64_t held_since; /* since when it is this one */
-	uint32_t held_word;  /* who */
-	bool held_failed;    /* for too long */
-	bool untold;         /* settle_told_in() was not possible */
-	bool late_polls;     /* some handles polled while it was: poll.c */
-	struct object *held_next, *held_prev;
-	struct kept *kept; /* its requests that are put aside */
-	struct to_finish *to_finish;
+	/* door.c */
+	uint64_t stalled; /* since when its lock is kept by a thread that is not stopped; 0: it is not */
+	uint64_t kept_since; /* … and by this one: */
+	uint32_t keeper;
+	bool refuses; /* for too long: requests get EIO */
+	struct object *stalled_next, *stalled_prev;
+	struct deferred *deferred; /* what is to be done first when it is locked */
+	struct kept *aside;        /* aside.c: its requests that are put aside */
+	bool late_polls;           /* poll.c: some handles polled while it was stalled */
 };
 
 /* Mapped now; to the end of the turn at least. */
 struct object *object_of(struct node *n, int *ret_error);
 void object_unmap(struct object *ob); /* turn.c only: it is freed */
-/*
- * 0; -EIO damaged; -EBUSY: somebody keeps it; then it is settled when it can be
- * locked again (held.c). No longer than some ms.
- */
-int object_lock(struct object *ob);
-/* For what cannot be done later: some 200 ms. */
-int object_lock_patiently(struct object *ob);
-int object_try(struct object *ob); /* now, or -EBUSY */
+/* For state/ and the door to it (wait/door.h) alone. -EIO damaged; -EBUSY: not within so many ns. */
+int object_lock(struct object *ob, int64_t ns);
 void object_unlock(struct object *ob);
 uint64_t object_memory(struct object *ob);
 

@@ -16,7 +16,6 @@ struct state_observer {
 	bool (*ctl_exists)(const struct target *t); /* its node has a .ctl file of this number */
 	void (*ctl_attr)(const struct target *t, struct stat *st);
 	void (*damaged)(struct ipc_env *env, struct ipc_obj *o, const char *why);
-	void (*kept)(struct object *ob);      /* somebody keeps its lock */
 	void (*restarted)(struct object *ob); /* first used by a worker that follows another */
 	void (*goes)(struct object *ob);      /* it is about to be unmapped */
 };

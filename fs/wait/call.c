@@ -8,7 +8,7 @@
 #include "object/type.h"
 #include "state/nodeid.h"
 #include "wait/call.h"
-#include "wait/held.h"
+#include "wait/door.h"
 
 static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 {
@@ -27,13 +27,13 @@ static int find_handle(struct object *ob, uint64_t fh, struct ipc_handle **ret_h
 	return *ret_hd ? 0 : -EBADF;
 }
 
-static int enter_by(struct request *rq, int (*lock)(struct request *rq, struct object *ob))
+static int enter_by(struct request *rq, int (*lock)(struct object *ob, struct request *rq))
 {
 	int r = find(rq->ino, &rq->t, &rq->ob), locked;
 
 	if (r < 0)
 		return r;
-	locked = lock(rq, rq->ob);
+	locked = lock(rq->ob, rq);
 	if (locked < 0)
 		return locked;
 	r = find_handle(rq->ob, rq->fh, &rq->hd);
@@ -49,7 +49,7 @@ int enter(struct request *rq)
 
 int enter_to_look(struct request *rq)
 {
-	return enter_by(rq, held_look);
+	return enter_by(rq, object_look);
 }
 
 int file_handle(uint64_t ino, uint64_t fh, struct target *t, struct object **ret_ob,

@@ -7,7 +7,7 @@
 
 /* The target, object and handle of a request; the object is locked. 0 or -errno */
 int enter(struct request *rq);
-/* The same for one that only looks. HELD_STALLED: it is not locked, see held_look(). */
+/* The same for one that only looks: object_look(). */
 int enter_to_look(struct request *rq);
 /* The same without the lock, for words of the handle that this daemon alone writes. */
 int enter_unlocked(struct request *rq);

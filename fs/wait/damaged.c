@@ -7,7 +7,7 @@
  * them end in obj_damage(), and that in damage_found(). When the turn ends, everybody who waits is
  * told, once: parked requests get EIO; pollers are woken, and see POLLERR; direct clients are woken,
  * and get EIO. Requests that are put aside are dealt with again by the loop thread, and meet the
- * damage (held.c). From then on nobody can begin to wait, since the object cannot be locked.
+ * damage (aside.c). From then on nobody can begin to wait, since the object cannot be locked.
  *
  * Nothing in the file is trusted for that. So the daemon remembers by itself who has polled.
  */

@@ -18,7 +18,7 @@
 #include "object/lend.h"
 #include "object/poll.h"
 #include "wait/damaged.h"
-#include "wait/held.h"
+#include "wait/door.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "wait/turn.h"
@@ -155,7 +155,7 @@ int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *re
 			return r;
 	}
 	if (r == 0)
-		r = object_enter(rq, lock);
+		r = object_enter(lock, rq);
 	if (r < 0)
 		return r;
 	*ret_fh = companion_find(lock, hd->companion, id, back);
@@ -174,27 +174,26 @@ uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd)
 	return back_of(ob, hd);
 }
 
+static void close_companion(struct object *lock, const struct deferred *d)
+{
+	struct ipc_handle *c = companion_of(lock, d->fh, d->id, d->back);
+
+	if (!c)
+		return;
+	if (c->poll_kh)
+		pollers_remove(lock, c->poll_kh);
+	ipc_close(&lock->o, fh_ref(d->fh));
+}
+
 void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 {
 	struct node *n = lock_node(lock_id);
-	struct ipc_handle *c;
 	int e;
 	struct object *lock = n ? object_of(n, &e) : NULL;
 
-	if (!fh || !lock)
-		return;
-	e = object_lock(lock);
-	if (e == -EBUSY)
-		held_close(lock, fh, id, back);
-	if (e < 0)
-		return;
-	c = companion_of(lock, fh, id, back);
-	if (c) {
-		if (c->poll_kh)
-			pollers_remove(lock, c->poll_kh);
-		ipc_close(&lock->o, fh_ref(fh));
-	}
-	object_leave(lock);
+	if (fh && lock)
+		object_do(lock, &(struct deferred){
+					.run = close_companion, .fh = fh, .id = id, .back = back });
 }
 
 /* ---- a condition's read ---- */
@@ -202,7 +201,7 @@ void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
 int monitor_find(struct request *rq, struct object *lock)
 {
 	struct ipc_call *c = &rq->call;
-	int r = object_enter(rq, lock);
+	int r = object_enter(lock, rq);
 
 	if (r < 0)
 		return r == -EBUSY ? r : 0; /* a damaged one is as none */
@@ -212,6 +211,11 @@ int monitor_find(struct request *rq, struct object *lock)
 	return 0;
 }
 
+static void lend(struct object *lock, const struct deferred *d)
+{
+	ipc_lend(&lock->o, &d->lent, d->pid);
+}
+
 /* The waiter is queued: now the lock is given up. */
 void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 {
@@ -219,10 +223,9 @@ void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 	struct ipc_lent lent;
 
 	if (waiter_at(&ob->o, w)->state != WAITER_WAITING || !lock ||
-	    !ipc_cond_lent(&ob->o, w, &lent) || object_lock_patiently(lock) < 0)
+	    !ipc_cond_lent(&ob->o, w, &lent))
 		return;
-	ipc_lend(&lock->o, &lent, proc_pid(tid));
-	object_leave(lock);
+	object_do(lock, &(struct deferred){ .run = lend, .lent = lent, .pid = proc_pid(tid) });
 }
 
 /*
@@ -239,9 +242,9 @@ int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct 
 	*ret_lock = lock;
 	if (!ipc_is(&ob->o, TYPE_MONITOR) || !lock || !ipc_cond_lent(&ob->o, w, &lent))
 		return 0;
-	r = object_lock(lock);
+	r = object_enter(lock, NULL);
 	if (r == -EBUSY)
-		held_add(ob);
+		object_again(ob);
 	if (r < 0)
 		return r;
 	c->pid = proc_pid(c->tid);
@@ -315,7 +318,7 @@ int monitor_fetch(struct request *rq, struct object *lock)
 
 	if (!w || (call->deadline && !call->stand))
 		return 0;
-	r = object_enter(rq, lock);
+	r = object_enter(lock, rq);
 	if (r < 0)
 		return r;
 	r = try_retake(lock, call, &lent);
@@ -353,7 +356,7 @@ void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh)
 	if (!w || !(w->flags & WAITER_BUSY))
 		return;
 	lock = lock_object(ob);
-	r = lock ? object_lock(lock) : -ENOENT;
+	r = lock ? object_enter(lock, NULL) : -ENOENT;
 	if (r == 0 || r == -EBUSY)
 		c = companion_of(lock, hd->companion, ob->node->id, back_of(ob, hd));
 	if (r == -EBUSY) {

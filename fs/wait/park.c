@@ -22,7 +22,7 @@
 #include "base/alloc.h"
 #include "base/proc.h"
 #include "object/lend.h"
-#include "wait/held.h"
+#include "wait/aside.h"
 #include "state/memory.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
@@ -106,6 +106,11 @@ static void give_up_later(struct parked *p, int why)
 	timer_set(&p->timer, (int64_t)ipc_now() + RETRY_MS * 1000000);
 }
 
+static void forsake(struct object *ob, const struct deferred *d)
+{
+	ipc_forsake(&ob->o, d->waiter);
+}
+
 /* Nor is its caller to wait until it can: whatever becomes of the waiter is not its answer. */
 static void give_up_unseen(struct parked *p, int why)
 {
@@ -113,8 +118,8 @@ static void give_up_unseen(struct parked *p, int why)
 	uint32_t op = p->op;
 
 	if (p->cond)
-		held_forsake(p->cond, p->cond_waiter);
-	held_forsake(p->ob, p->waiter);
+		object_do(p->cond, &(struct deferred){ .run = forsake, .waiter = p->cond_waiter });
+	object_defer(p->ob, &(struct deferred){ .run = forsake, .waiter = p->waiter });
 	tell_result(unpark(p), op, put ? put : why);
 }
 
@@ -136,6 +141,11 @@ static void give_up_served(struct object *ob, struct parked *p)
 	object_leave(ob);
 }
 
+static void keep_place(struct object *cond, const struct deferred *d)
+{
+	ipc_cond_park(&cond->o, d->waiter);
+}
+
 /*
  * A condition's waiter that has its notify, and waits in `lock`, which is locked: it leaves that wait queue.
  * Interrupted, it keeps its place (and its notify) for the next read.
@@ -150,10 +160,7 @@ static void give_up_relock(struct object *lock, struct parked *p, int why)
 	ipc_leave(&lock->o, p->waiter, why, &result);
 	req = unpark(p);
 	object_leave(lock);
-	if (object_lock_patiently(cond) == 0) {
-		ipc_cond_park(&cond->o, w);
-		object_leave(cond);
-	}
+	object_do(cond, &(struct deferred){ .run = keep_place, .waiter = w });
 	reply_error(req, -why);
 }
 
@@ -164,10 +171,10 @@ static void give_up(struct parked *p, int why)
 	uint32_t op = p->op;
 	int64_t result;
 	fuse_req_t req;
-	int r = object_lock(ob);
+	int r = object_enter(ob, NULL);
 
 	if (r == -EBUSY) {
-		if (ob->held_failed)
+		if (ob->refuses)
 			give_up_unseen(p, -EIO);
 		else if (proc_dying(waiter_at(&ob->o, p->waiter)->tid))
 			give_up_unseen(p, -EINTR);
@@ -259,14 +266,14 @@ void park_end_all(int error)
 {
 	struct parked *p, *tmp;
 
-	held_end_all(-error);
+	aside_end_all(-error);
 	HASH_ITER(hh_req, by_req, p, tmp)
 		reply_error(unpark(p), error);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct object *ob = n->ob;
 
 		/* Direct clients sleep on, unless they are told. */
-		if (!ob || !ob->o.h->handles.count || object_lock(ob) < 0)
+		if (!ob || !ob->o.h->handles.count || object_enter(ob, NULL) < 0)
 			continue;
 		ipc_cancel_direct(&ob->o);
 		object_leave(ob);
@@ -282,18 +289,12 @@ void park_end_handle(struct object *ob, ref_t handle)
 			reply_error(unpark(p), EBADF);
 }
 
-/* Its request is answered; what is left to do is done now, or when the object can be locked. */
-static void finish_elsewhere(struct object *ob, ref_t w)
+/* Its request was answered. */
+static void finish_answered(struct object *ob, const struct deferred *d)
 {
 	struct ipc_call none = { 0 };
-	int r = object_lock(ob);
 
-	if (r == -EBUSY)
-		held_finish(ob, w, &none);
-	if (r < 0)
-		return;
-	ipc_finish(&ob->o, w, &none);
-	object_leave(ob);
+	ipc_finish(&ob->o, d->waiter, &none);
 }
 
 /* The condition that it is for is damaged, and so it is not to get the lock that it waits for. */
@@ -301,7 +302,7 @@ static void leave_lock(struct parked *p)
 {
 	struct object *lock = p->ob;
 	int64_t result;
-	int r = object_lock(lock);
+	int r = object_enter(lock, NULL);
 
 	if (r == -EBUSY) {
 		give_up_later(p, -EIO);
@@ -325,7 +326,8 @@ void park_damaged(struct object *ob)
 		if (p->ob == ob) {
 			reply_error(unpark(p), EIO);
 			if (cond)
-				finish_elsewhere(cond, w);
+				object_do(cond, &(struct deferred){ .run = finish_answered,
+								    .waiter = w });
 		} else if (cond == ob) {
 			leave_lock(p);
 		}
@@ -338,7 +340,7 @@ bool park_has(struct object *ob, ref_t r)
 	struct ipc_waiter *w = waiter_at(&ob->o, r);
 	struct parked *p, *tmp;
 
-	if (park_find(ob, r) || held_has(w->unique))
+	if (park_find(ob, r) || aside_has(w->unique))
 		return true;
 	if (!(w->flags & WAITER_LENT))
 		return false;

@@ -18,7 +18,7 @@
 #include "wait/call.h"
 #include "wait/damaged.h"
 #include "object/poll.h"
-#include "wait/held.h"
+#include "wait/door.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "wait/poll.h"
@@ -90,21 +90,21 @@ void poll_rearm(struct object *ob)
 	timer_set(&ob->timer, t);
 }
 
-static void timer_fired(struct timer *t)
+static void time_is_up(struct object *ob, const struct deferred *d)
 {
-	struct object *ob = (struct object *)((char *)t - offsetof(struct object, timer));
-	int r = object_lock(ob);
-
-	timer_remove(t);
-	if (r == -EBUSY)
-		timer_set(t, (int64_t)ipc_now() + RETRY_MS * 1000000);
-	if (r < 0)
-		return;
+	(void)d;
 	ipc_expire(&ob->o, (int64_t)ipc_now());
 	if (ipc_poll_overdue(&ob->o))
 		wake(ob, true);
 	poll_rearm(ob);
-	object_leave(ob);
+}
+
+static void timer_fired(struct timer *t)
+{
+	struct object *ob = (struct object *)((char *)t - offsetof(struct object, timer));
+
+	timer_remove(t);
+	object_do(ob, &(struct deferred){ .run = time_is_up });
 }
 
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags)
@@ -169,7 +169,7 @@ static unsigned int poll_stalled(struct request *rq)
 
 	if (rq->asks)
 		poll_late(ob, rq->hd, rq->poll_kh);
-	return ob->held_failed ? POLLERR : 0;
+	return ob->refuses ? POLLERR : 0;
 }
 
 static unsigned int poll_object(struct request *rq)
@@ -178,7 +178,7 @@ static unsigned int poll_object(struct request *rq)
 
 	if (r < 0)
 		return POLLERR;
-	return r == HELD_STALLED ? poll_stalled(rq) : poll_now(rq);
+	return r == LOOK_UNLOCKED ? poll_stalled(rq) : poll_now(rq);
 }
 
 enum outcome file_poll(struct request *rq)

@@ -36,7 +36,7 @@
 #include "object/type.h"
 #include "object/wake.h"
 #include "state/memory.h"
-#include "wait/held.h"
+#include "wait/door.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "wait/park.h"
@@ -222,7 +222,7 @@ static void unlock_and_wake(struct object *ob)
 		object_unlock(ob);
 		ipc_wake_send(&wakes);
 		n += wakes.n;
-	} while (more && n < most && object_lock(ob) == 0);
+	} while (more && n < most && object_enter(ob, NULL) == 0);
 }
 
 void object_leave(struct object *ob)
@@ -263,19 +263,27 @@ static struct parked *tell(struct object *ob)
 	return told;
 }
 
-/* r: whether the object could be locked. If it is kept they are finished later. */
+static void finish_waiter(struct object *ob, const struct deferred *d)
+{
+	struct ipc_call c = { .max = d->max, .pos = d->pos };
+
+	ipc_finish(&ob->o, d->waiter, &c);
+}
+
+/* r: whether the object could be locked. If it is stalled they are finished later. */
 static void finish(struct object *ob, struct parked *told, int r)
 {
-	while (told) {
-		struct parked *p = r == 0 ? told :
-					    told->prev; /* (the last in is the first out there) */
-		struct ipc_call c = { .max = p->max, .pos = p->pos };
+	struct parked *p, *tmp;
 
-		DL_DELETE(told, p);
+	DL_FOREACH_SAFE(told, p, tmp) {
+		struct deferred d = {
+			.run = finish_waiter, .waiter = p->waiter, .max = p->max, .pos = p->pos
+		};
+
 		if (!p->ended && r == 0)
-			ipc_finish(&ob->o, p->waiter, &c);
+			d.run(ob, &d);
 		else if (!p->ended && r == -EBUSY)
-			held_finish(ob, p->waiter, &c);
+			object_defer(ob, &d);
 		free(p);
 	}
 }
@@ -286,7 +294,7 @@ void settle(struct object *ob)
 
 	while (more) {
 		struct parked *told = tell(ob), *p;
-		int r = object_lock(ob);
+		int r = object_enter(ob, NULL);
 
 		finish(ob, told, r);
 		if (r < 0)
@@ -311,14 +319,16 @@ void settle(struct object *ob)
  * All that the kernel sends again has come, so a waiter without a request was told before the last
  * worker died, or its caller is gone. Its handle may yet be another's, so that no RELEASE comes.
  */
-void settle_told_in(struct object *ob)
+static void end_told(struct object *ob, const struct deferred *d)
 {
 	struct ipc_obj *o = &ob->o;
 	int64_t result;
 
-	ob->untold = held_first(ob) || object_lock(ob) == -EBUSY; /* held.c calls again */
-	if (!o->locked)
+	/* Last of all: the request of one may have been put aside, and forsaken meanwhile (aside.c). */
+	if (ob->deferred) {
+		object_defer(ob, d);
 		return;
+	}
 	LIST_EACH(o, &o->h->granted, r)
 		if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
 			ipc_finish_told(o, r);
@@ -326,7 +336,6 @@ void settle_told_in(struct object *ob)
 		LIST_EACH(o, &o->h->waitqs[i], r)
 			if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
 				ipc_leave(o, r, -EINTR, &result);
-	object_leave(ob);
 }
 
 void settle_told(void)
@@ -342,7 +351,7 @@ void settle_told(void)
 		for (unsigned int i = 0; i < IPC_WAITQS; i++)
 			waiting += ob->o.h->waitqs[i].count;
 		if (waiting || ob->o.h->granted.count)
-			settle_told_in(ob);
+			object_do(ob, &(struct deferred){ .run = end_told });
 	}
 }
 
@@ -358,7 +367,7 @@ void settle_all(void)
 			continue;
 		turn_trim();
 		ob = object_of(n, &e);
-		if (!ob || object_lock(ob) < 0)
+		if (!ob || object_enter(ob, NULL) < 0)
 			continue;
 		ob->o.work = true;
 		poll_rearm(ob);

@@ -11,7 +11,7 @@
  *
  * What outlasts a turn either needs the object, and is counted by object_needed(): a handle, a
  * parked request, a request that is put aside, one that waits in another object (pins). Or it only
- * lists the object (fs.lru, fs.hungry, fs.look, those that are held up), and the object leaves the
+ * lists the object (fs.lru, fs.hungry, fs.look, fs.stalled), and the object leaves the
  * list when it is freed.
  */
 #include <utlist.h>
@@ -19,14 +19,14 @@
 #include "state/memory.h"
 #include "state/store.h"
 #include "wait/damaged.h"
-#include "wait/held.h"
+#include "wait/door.h"
 #include "wait/turn.h"
 
 #define MAPPED_MOST 8192u
 
 static bool object_needed(const struct object *ob)
 {
-	return ob->parked || ob->kept || ob->held || ob->pins || ob->o.locked ||
+	return ob->parked || ob->aside || ob->stalled || ob->pins || ob->o.locked ||
 	       (!ob->o.damage && ob->o.h->handles.count);
 }
 
@@ -99,7 +99,7 @@ static void try_all(void)
 			   hungry_next); /* others may come and go meanwhile */
 		DL_APPEND2(fs.hungry, ob, hungry_prev, hungry_next);
 		ob->o.freed = true;
-		settle(ob); /* if it cannot be locked, later (held.c) */
+		settle(ob); /* if it cannot be locked, later (door.c) */
 	}
 }
 

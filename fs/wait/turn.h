@@ -30,10 +30,8 @@ void turn_trim(void);
 
 void settle_all(void); /* look at every object in use */
 /*
- * When all requests that come again have come: a waiter that has none is done. In all objects; in one
- * that could not be locked then.
+ * When all requests that come again have come: a waiter that has none is done.
  */
 void settle_told(void);
-void settle_told_in(struct object *ob);
 
 #endif

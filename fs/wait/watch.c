@@ -15,6 +15,7 @@
 #include "state/object.h"
 #include "state/tree.h"
 #include "wait/turn.h"
+#include "wait/door.h"
 #include "wait/watch.h"
 
 static int ends_fd = -1; /* epoll of them */
@@ -38,7 +39,7 @@ static void process_ended(struct watch *w)
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || ob->o.ops->unhold == NULL || object_lock(ob) < 0)
+		if (!ob || ob->o.ops->unhold == NULL || object_enter(ob, NULL) < 0)
 			continue;
 		ipc_process_ended(&ob->o, pid);
 		object_leave(ob);
@@ -130,7 +131,7 @@ void watch_again(void)
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || ipc_scope(&ob->o) == SCOPE_HANDLE || object_lock(ob) < 0)
+		if (!ob || ipc_scope(&ob->o) == SCOPE_HANDLE || object_enter(ob, NULL) < 0)
 			continue;
 		while (!ob->o.damage && (pid = watch_holds(ob)))
 			ipc_process_ended(&ob->o, pid);

@@ -424,7 +424,7 @@ static void check_files(const char *but)
 
 		if (n->type == IPC_DIR || (but && !strncmp(node_name(n), but, strlen(but))))
 			continue;
-		if (!ob || object_lock(ob) < 0)
+		if (!ob || object_lock(ob, PATIENCE_NS) < 0)
 			test_fail(__FILE__, __LINE__, "%s: error %d", node_name(n), e);
 		if (ipc_check(&ob->o, &c) < 0)
 			test_fail(__FILE__, __LINE__, "%s: %s", node_name(n), c.why);

@@ -350,3 +350,32 @@ TEST(stalled_poll)
 			break;
 	}
 }
+
+/* It has its notify, and is interrupted while it waits for its lock: it keeps its place all the same. */
+TEST(stalled_condition_whose_waiter_is_interrupted)
+{
+	struct file f1, f2, lock;
+	struct stall s;
+	uint64_t ino;
+	rq wait;
+
+	daemon_start();
+	make("a.lock");
+	ino = make("a.cond");
+	CHECK_STR(say("a.cond.ctl/lock", "a.lock"), "6");
+	f1 = open_name("a.cond", BOTH);
+	f2 = open_name("a.cond", BOTH);
+	lock = open_name("a.lock", RO);
+	CHECK_STR(f_lock(&f1, LOCK_EX), "ok");
+	wait = q_read(&f1);
+	CHECK_STR(f_lock(&lock, LOCK_EX), "ok");
+	CHECK_STR(f_put(&f2, "1"), "1");
+	CHECK_STR(told(wait), "!WAITS");
+	s = stall(ino);
+	interrupt(wait);
+	CHECK_STR(at_last(wait), "!EINTR");
+	go_on(&s);
+	CHECK_STR(f_lock(&lock, LOCK_UN), "ok");
+	CHECK_STR(at_last(q_read(&f1)), "1\n");
+	daemon_end();
+}

@@ -13,7 +13,7 @@
 #include "file/lock.h"
 #include "state/nodeid.h"
 #include "wait/call.h"
-#include "wait/held.h"
+#include "wait/aside.h"
 
 enum {
 	BY_NAME = 1,    /* NAME@SECONDS, which is being opened */
@@ -88,7 +88,7 @@ static const struct rule *rule_of(const struct object *ob, const struct fuse_in_
 	return NULL;
 }
 
-static void limit(struct held_limit *l, int64_t t, int error)
+static void limit(struct aside_limit *l, int64_t t, int error)
 {
 	if (t < l->least)
 		t = l->least;
@@ -99,7 +99,7 @@ static void limit(struct held_limit *l, int64_t t, int error)
 }
 
 /* A time limit in nanoseconds; 0: not to wait at all; -1: none. */
-static void limit_ns(struct held_limit *l, int64_t now, int64_t ns)
+static void limit_ns(struct aside_limit *l, int64_t now, int64_t ns)
 {
 	int64_t t;
 
@@ -110,7 +110,7 @@ static void limit_ns(struct held_limit *l, int64_t now, int64_t ns)
 }
 
 /* Its handle is the first field of what these requests say. */
-static void limit_by_handle(struct held_limit *l, int64_t now, const struct fuse_in_header *h,
+static void limit_by_handle(struct aside_limit *l, int64_t now, const struct fuse_in_header *h,
 			    size_t len)
 {
 	const uint64_t *fh = body_of(h, len, sizeof(*fh));
@@ -129,7 +129,7 @@ static void limit_by_handle(struct held_limit *l, int64_t now, const struct fuse
 		limit_ns(l, now, 0);
 }
 
-static void limit_by_library(struct held_limit *l, int64_t now, const struct fuse_in_header *h,
+static void limit_by_library(struct aside_limit *l, int64_t now, const struct fuse_in_header *h,
 			     size_t len)
 {
 	const struct fuse_read_in *in =
@@ -152,8 +152,8 @@ static bool nonblocking(const struct fuse_in_header *h, size_t len)
 	return in && in->flags & O_NONBLOCK;
 }
 
-void held_limit(const struct object *ob, const void *msg, size_t len, bool looks,
-		struct held_limit *ret)
+void aside_limit(const struct object *ob, const void *msg, size_t len, bool looks,
+		 struct aside_limit *ret)
 {
 	const struct fuse_in_header *h = msg;
 	const struct rule *r = rule_of(ob, h, len);
@@ -161,13 +161,13 @@ void held_limit(const struct object *ob, const void *msg, size_t len, bool looks
 	int64_t least = now + ipc_lock_patience(&ob->o.h->m.lock);
 	struct target t;
 
-	*ret = (struct held_limit){ .deadline = IPC_NEVER };
+	*ret = (struct aside_limit){ .deadline = IPC_NEVER };
 	if (looks)
 		limit(ret, least, 0);
 	if (looks || !r)
 		return;
 	if (r->until & BRIEFLY)
-		limit(ret, held_stopped(ob) ? now : least, r->late);
+		limit(ret, keeper_stopped(ob) ? now : least, r->late);
 	ret->least = least;
 	if (r->until & TRIES)
 		limit_ns(ret, now, 0);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door to an object's lock: door.c. Nobody else in the daemon takes one, but for state/, which does
+ * so before it gives an object out, and to trim it.
+ */
+#ifndef IPCFS_DOOR_H
+#define IPCFS_DOOR_H
+
+#include "device/request.h"
+
+/*
+ * Lock an object, for a request or (NULL) for the daemon itself. What was left to be done when it is
+ * locked has been done then.
+ *
+ *	0	It is locked. Give it back with object_leave() (turn.h), or with object_unlock() if nothing
+ *		was changed.
+ *	-EBUSY	It is stalled: some process keeps the lock. It is tried again until it can be locked, and
+ *		then settled; the request is put aside until then.
+ *	-EIO	It cannot be locked: it is damaged; or its lock has been kept for so long that requests
+ *		are refused.
+ */
+int object_enter(struct object *ob, struct request *rq);
+/*
+ * The same for a request that only looks. LOOK_UNLOCKED: it has waited long enough, or the process that
+ * keeps the lock is stopped: say so, and what can be seen without the lock.
+ */
+int object_look(struct object *ob, struct request *rq);
+#define LOOK_UNLOCKED 1
+/* The request cannot be handled yet, for another reason than the lock: try it again a little later. */
+void object_wait(struct object *ob, struct request *rq);
+
+/* ---- work of the daemon's own ---- */
+
+/* A change that nobody waits for: `run`, with the object locked, and what it needs to know. */
+struct deferred {
+	struct deferred *next;
+	void (*run)(struct object *ob, const struct deferred *d);
+	ref_t waiter;
+	uint32_t pid;
+	size_t max;            /* what was read of an answer, … */
+	uint64_t pos;          /* … and where: ipc_finish() */
+	uint64_t unique;       /* a request */
+	uint64_t fh, id, back; /* a companion: monitor.c */
+	struct ipc_lent lent;
+};
+
+/* Settle it a little later, for another reason than its lock. */
+void object_again(struct object *ob);
+
+/* Do it now, or, if the object is stalled, first of all when it can be locked. */
+void object_do(struct object *ob, const struct deferred *what);
+/* First of all when it is locked next, which it cannot be now. */
+void object_defer(struct object *ob, const struct deferred *what);
+
+/* ---- stalled objects ---- */
+
+bool stalled_any(void); /* from every thread */
+extern int stalled_fd;  /* an eventfd, to have the event thread know that there are some */
+/*
+ * Try one again. -EBUSY: it is stalled still. Else it is not any more: 0: it was locked, and is settled;
+ * -EIO.
+ */
+int stalled_retry(struct object *ob);
+void stalled_forget(struct object *ob);       /* it is unmapped */
+bool keeper_stopped(const struct object *ob); /* by a signal or a debugger */
+uint32_t keeper_pid(const struct object *ob); /* the process that keeps it, since ob->kept_since */
+
+#define RETRY_MS 10
+
+#endif
