@@ -24,7 +24,7 @@ uint64_t plain_next(void)
 {
 	static uint32_t opened;
 
-	return FH_PLAIN | (uint64_t)(fs.restarts & 0x7fffff) << 32 | ++opened;
+	return fh_plain(fs.restarts, ++opened);
 }
 
 static struct snapshot *snapshot_of(uint64_t fh)

@@ -22,8 +22,6 @@
 #include "state/object.h"
 #include "state/target.h"
 
-#define UNIQUE_RESENT (1ull << 63) /* in the number of a request that is sent again */
-
 enum outcome { DONE, WAIT, STALLED };
 
 /* How a request is put aside. Kept with it: what is here it finds again when it is dealt with anew. */

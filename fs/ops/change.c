@@ -229,7 +229,8 @@ static int unlink_end(const struct request *rq, const struct target *dir)
 		return r;
 	attr_recall(dir->node);
 	names_chmod(&fs.mount, dir->node->ref,
-		    b->mode | (base >> 40 == SUB_END_A ? MODE_NO_A : MODE_NO_B), b->uid, b->gid);
+		    b->mode | (nodeid_sub(base) == SUB_END_A ? MODE_NO_A : MODE_NO_B), b->uid,
+		    b->gid);
 	return 0;
 }
 

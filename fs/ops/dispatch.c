@@ -24,8 +24,8 @@ static void read_header(const void *msg, size_t n, bool again, const struct asid
 	const struct fuse_in_header *h = msg;
 
 	now = (struct request){
-		.by = { .unique = h->unique & ~UNIQUE_RESENT,
-			.resent = again || h->unique & UNIQUE_RESENT,
+		.by = { .unique = unique_of(h->unique),
+			.resent = again || unique_is_resent(h->unique),
 			.tid = h->pid,
 			.uid = h->uid,
 			.gid = h->gid },

@@ -80,7 +80,7 @@ static int meaning(const struct target *dir, const char *name, uint64_t *ret_bas
 		r = find_object(dir, name, (size_t)(at_sign - name), &base);
 		if (r < 0)
 			return r;
-		if (base >> 40 == SUB_SELF && node_is_dir(tree_by_id(base)))
+		if (nodeid_sub(base) == SUB_SELF && node_is_dir(tree_by_id(base)))
 			return -ENOENT;
 	} else {
 		c = ctl_lookup(dir, name, (size_t)(at_sign - name));

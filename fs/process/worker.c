@@ -94,7 +94,7 @@ static void find_open(void)
 	const struct fuse_in_header *h = (const void *)shared->request;
 
 	if (h->len && (h->opcode == FUSE_OPEN || h->opcode == FUSE_CREATE))
-		unfetched = h->unique & ~UNIQUE_RESENT;
+		unfetched = unique_of(h->unique);
 }
 
 static void caught_up(void)
@@ -129,7 +129,7 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 	if (fresh && h->opcode == FUSE_INIT && !replaying && (size_t)n <= sizeof(shared->init))
 		keep_init(buf, (size_t)n);
 	fresh = false;
-	if ((h->unique & ~UNIQUE_RESENT) == unfetched)
+	if (unique_of(h->unique) == unfetched)
 		unfetched = 0;
 	return n;
 }
@@ -338,7 +338,7 @@ static void interrupted(int sig)
  */
 static bool is_new(const struct fuse_in_header *h)
 {
-	return !(h->unique & UNIQUE_RESENT) && h->opcode != FUSE_INTERRUPT &&
+	return !unique_is_resent(h->unique) && h->opcode != FUSE_INTERRUPT &&
 	       h->opcode != FUSE_FORGET && h->opcode != FUSE_BATCH_FORGET;
 }
 

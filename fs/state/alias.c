@@ -132,7 +132,7 @@ static void pending_remove(struct alias *a)
 
 static void count(const struct alias *a, int by)
 {
-	struct node *n = tree_by_id(block(a)->nodeid & 0xffffffffff);
+	struct node *n = tree_by_id(nodeid_id(block(a)->nodeid));
 
 	if (n)
 		n->aliases += (uint32_t)by;
@@ -165,7 +165,7 @@ static struct alias *known(ref_t r)
 {
 	struct alias *a = must_alloc(sizeof(*a));
 
-	a->nodeid = NODEID_ALIAS | (uint64_t)(alias_at(&fs.mount, r)->gen & 0x7fffffff) << 32 | r;
+	a->nodeid = nodeid_alias(alias_at(&fs.mount, r)->gen, r);
 	HASH_ADD(hh, aliases, nodeid, sizeof(a->nodeid), a);
 	count(a, 1);
 	return a;

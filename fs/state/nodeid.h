@@ -18,6 +18,22 @@
 #define FH_GEN          0x7fffffffu  /* of a handle's generation */
 #define NODEID(id, sub) ((uint64_t)(sub) << 40 | (id))
 
+/* Of one that is not an alias. */
+static inline uint64_t nodeid_id(uint64_t nodeid)
+{
+	return nodeid & 0xffffffffff;
+}
+
+static inline unsigned int nodeid_sub(uint64_t nodeid)
+{
+	return (unsigned int)(nodeid >> 40);
+}
+
+static inline uint64_t nodeid_alias(uint32_t gen, ref_t alias)
+{
+	return NODEID_ALIAS | (uint64_t)(gen & 0x7fffffff) << 32 | alias;
+}
+
 enum sub {
 	SUB_SELF,
 	SUB_END_A,
@@ -46,6 +62,11 @@ static inline ref_t fh_ref(uint64_t fh)
 static inline uint32_t fh_gen(uint64_t fh)
 {
 	return (uint32_t)(fh >> 32);
+}
+
+static inline uint64_t fh_plain(uint32_t restarts, uint32_t n)
+{
+	return FH_PLAIN | (uint64_t)(restarts & 0x7fffff) << 32 | n;
 }
 
 /* The handle that it means; NULL. */

@@ -19,8 +19,8 @@ int target_of(uint64_t nodeid, struct target *t)
 		t->base = alias_at(&fs.mount, t->alias)->nodeid;
 		t->timeout = alias_at(&fs.mount, t->alias)->timeout;
 	}
-	t->sub = (unsigned int)(t->base >> 40);
-	t->node = tree_by_id(t->base & 0xffffffffffull);
+	t->sub = nodeid_sub(t->base);
+	t->node = tree_by_id(nodeid_id(t->base));
 	if (!t->node)
 		return -ESTALE;
 	/* So that nothing behind here meets a file that this type has not. */

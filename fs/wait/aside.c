@@ -76,7 +76,7 @@ static const struct fuse_in_header *header_of(const struct kept *k)
 
 static bool is_of(const struct kept *k, uint64_t unique)
 {
-	return !((header_of(k)->unique ^ unique) & ~UNIQUE_RESENT);
+	return unique_of(header_of(k)->unique) == unique_of(unique);
 }
 
 /* The kept request of this number; NULL. */
@@ -137,10 +137,10 @@ static void give_up(struct kept *k, int error)
 	const struct fuse_in_header *h = header_of(k);
 
 	if (!request_is_close(h->opcode)) {
-		if (h->unique & UNIQUE_RESENT)
+		if (unique_is_resent(h->unique))
 			object_defer(k->as.ob,
 				     &(struct deferred){ .run = forsake,
-							 .unique = h->unique & ~UNIQUE_RESENT });
+							 .unique = unique_of(h->unique) });
 		answer(k, error);
 		return;
 	}

@@ -67,7 +67,7 @@ static uint32_t ioctl_of(const struct fuse_in_header *h, size_t len)
 static bool is_named(const struct object *ob, const struct fuse_in_header *h)
 {
 	return h->opcode == FUSE_WRITE && !(h->nodeid & NODEID_ALIAS) &&
-	       (h->nodeid >> 40 >= SUB_CTL || ipc_is(&ob->o, TYPE_MEMORY));
+	       (nodeid_sub(h->nodeid) >= SUB_CTL || ipc_is(&ob->o, TYPE_MEMORY));
 }
 
 static const struct rule *rule_of(const struct object *ob, const struct fuse_in_header *h,

@@ -165,7 +165,7 @@ struct ipc_header *engine(uint64_t ino, size_t *ret_size)
 		munmap(map, size);
 	if (ino & NODEID_ALIAS)
 		ino = ((struct fuse_attr_out *)k_answer(q_getattr(ino))->data)->attr.ino;
-	snprintf(name, sizeof(name), "objects/%llu", (unsigned long long)(ino & 0xffffffffff));
+	snprintf(name, sizeof(name), "objects/%llu", (unsigned long long)nodeid_id(ino));
 	fd = open(state_path(name), O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0 && fstat(fd, &st) == 0);
 	size = (size_t)st.st_size;
