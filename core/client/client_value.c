@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/client.h"
+#include "file/statedir.h"
 
 /* The result of a change is read, so a caller that asks for it needs read access. */
 static int enter_value(struct ipcfs_obj *o, const int64_t *ret)
@@ -95,7 +96,7 @@ static int map_data(struct ipcfs_obj *o)
 	void *p = NULL;
 	int fd, r = 0;
 
-	snprintf(path, sizeof(path), "%s.data", o->at.path);
+	snprintf(path, sizeof(path), "%s" STATE_DATA, o->at.path);
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;

@@ -60,7 +60,7 @@ struct lib_attach {
 	uint64_t dev, ino; /* of the engine file: who finds another has another namespace */
 	uint64_t pid_ns;   /* inode of the daemon's */
 	uint64_t message_limit;
-	char path[1024]; /* the engine file; an array's memory has ".data" behind it */
+	char path[1024]; /* the engine file; STATE_DATA behind it: an array's memory */
 };
 
 #define LIB_IOC_ATTACH _IOWR('i', 16, struct lib_attach)

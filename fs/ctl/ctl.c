@@ -4,8 +4,9 @@
 
 #include <inttypes.h>
 
-#include "wait/door.h"
+#include "file/statedir.h"
 #include "object/text.h"
+#include "wait/door.h"
 #include "wait/turn.h"
 
 /* ---- the directory ---- */
@@ -110,11 +111,12 @@ void ctl_attr(const struct target *t, struct stat *st)
 int ctl_readlink(const struct target *t, char *buf, size_t size)
 {
 	const struct ctl_file *c = ctl_of(t);
+	struct state_name name;
 
 	if (!c || c->access != CTL_LINK)
 		return -EINVAL;
-	snprintf(buf, size, "%s/objects/%" PRIu64 "%s", fs.opt.state, t->node->id,
-		 strcmp(c->name, "data") ? "" : ".data");
+	name = strcmp(c->name, "data") ? state_engine(t->node->id) : state_data(t->node->id);
+	snprintf(buf, size, "%s/" STATE_OBJECTS "/%s", fs.opt.state, name.s);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/proc.h"
+#include "file/statedir.h"
 #include "ops/direct.h"
 #include "object/fast.h"
 #include "client/lib.h"
@@ -19,17 +20,16 @@ static int attach(struct request *rq, struct lib_attach *a)
 	struct object *ob = rq->ob;
 	struct ipc_handle *hd = rq->hd;
 	struct ipc_obj *o = &ob->o;
-	char name[24];
+	struct state_name name = state_engine(ob->node->id);
 	struct stat st;
 
 	if (a->magic != LIB_MAGIC)
 		return -EPROTO;
-	snprintf(name, sizeof(name), "%llu", (unsigned long long)ob->node->id);
-	if (snprintf(a->path, sizeof(a->path), "%s/objects/%s", fs.opt.state, name) >=
+	if (snprintf(a->path, sizeof(a->path), "%s/" STATE_OBJECTS "/%s", fs.opt.state, name.s) >=
 	    (int)sizeof(a->path))
 		a->path[0] = 0;
 	a->dev = a->ino = a->pid_ns = 0;
-	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+	if (fstatat(fs.objects_fd, name.s, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		a->dev = st.st_dev;
 		a->ino = st.st_ino;
 	}

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/proc.h"
+#include "file/statedir.h"
 #include "ops/observer.h"
 #include "ops/dispatch.h"
 #include "base/logind.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "object/number.h"
+#include "file/statedir.h"
 #include "object/text.h"
 #include "object/type.h"
 #include "state/array.h"
@@ -22,12 +23,9 @@
 
 static int data_fd(struct object *ob)
 {
-	char name[40];
-
 	if (ob->data_fd < 0) {
-		snprintf(name, sizeof(name), "%llu.data", (unsigned long long)ob->node->id);
-		ob->data_fd =
-			openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		ob->data_fd = openat(fs.objects_fd, state_data(ob->node->id).s,
+				     O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (ob->data_fd < 0)
 			return -EIO;
 	}

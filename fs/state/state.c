@@ -3,10 +3,7 @@
  * The state directory as a whole: where it is, whose it is, that no other mount uses it, and that
  * it is complete. What is in its files is store.c's business.
  *
- *	mount		the names, permissions and limits
- *	objects/	one engine file an object
- *
- * Both are made when the directory is empty, and never after: where one of them is missing the
+ * The mount file and the folder of engine files (core/file/statedir.h) are made when the directory is empty, and never after: where one of them is missing the
  * other is worth nothing, so a new one would hide that everything is lost. A refusal is a sentence
  * that begins with the path that it is about.
  *
@@ -27,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/statedir.h"
 #include "object/type.h"
 #include "state/fs.h"
 #include "state/options.h"
@@ -140,7 +138,8 @@ static bool is_there(const char *name)
 
 static bool has_objects(void)
 {
-	int fd = openat(fs.state_fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd =
+		openat(fs.state_fd, STATE_OBJECTS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 	bool found = false;
@@ -160,10 +159,10 @@ static int make_mount_file(void)
 	struct ipc_env env = { .dirfd = fs.state_fd };
 	int r;
 
-	unlinkat(fs.state_fd, "mount.new", 0);
-	r = ipc_create(&env, fs.state_fd, "mount.new", 0, &ipc_mount_type,
+	unlinkat(fs.state_fd, STATE_NEW, 0);
+	r = ipc_create(&env, fs.state_fd, STATE_NEW, 0, &ipc_mount_type,
 		       ipc_reserve(&ipc_mount_type, 4ull << 30), NULL);
-	if (r == 0 && renameat(fs.state_fd, "mount.new", fs.state_fd, "mount") < 0)
+	if (r == 0 && renameat(fs.state_fd, STATE_NEW, fs.state_fd, STATE_MOUNT) < 0)
 		r = -errno;
 	return r;
 }
@@ -172,20 +171,20 @@ static int make_files(const char *path, const char **ret_why)
 {
 	int r;
 
-	if (is_there("mount"))
+	if (is_there(STATE_MOUNT))
 		return 0;
 	if (has_objects())
 		return state_refuse(-ENOENT, ret_why,
-				    "%s/mount: is missing, and with it the names of "
+				    "%s/" STATE_MOUNT ": is missing, and with it the names of "
 				    "the objects; restore it, or give them new names with: "
 				    "ipcctl check --repair %s",
 				    path, path);
-	if (mkdirat(fs.state_fd, "objects", 0700) < 0 && errno != EEXIST)
-		return state_refuse(-errno, ret_why, "%s/objects: cannot be created: %s", path,
-				    strerror(errno));
+	if (mkdirat(fs.state_fd, STATE_OBJECTS, 0700) < 0 && errno != EEXIST)
+		return state_refuse(-errno, ret_why, "%s/" STATE_OBJECTS ": cannot be created: %s",
+				    path, strerror(errno));
 	r = make_mount_file();
 	if (r < 0)
-		return state_refuse(r, ret_why, "%s/mount: cannot be created: %s", path,
+		return state_refuse(r, ret_why, "%s/" STATE_MOUNT ": cannot be created: %s", path,
 				    strerror(-r));
 	return 0;
 }
@@ -231,21 +230,22 @@ void state_close(void)
 static int open_objects(const char **ret_why)
 {
 	const char *path = fs.opt.state;
-	int fd = openat(fs.state_fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd =
+		openat(fs.state_fd, STATE_OBJECTS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 
-	if (fd < 0 && errno == ENOENT && !is_there("mount") &&
+	if (fd < 0 && errno == ENOENT && !is_there(STATE_MOUNT) &&
 	    (fstat(fs.state_fd, &st) < 0 || !st.st_nlink || lstat(path, &st) < 0))
 		return state_refuse(-ENOENT, ret_why, "%s: the state directory has been removed",
 				    path);
 	if (fd < 0 && errno == ENOENT)
 		return state_refuse(-ENOENT, ret_why,
-				    "%s/objects: is missing, and with it all objects; "
-				    "restore it, or remove %s/mount to start afresh",
+				    "%s/" STATE_OBJECTS ": is missing, and with it all objects; "
+				    "restore it, or remove %s/" STATE_MOUNT " to start afresh",
 				    path, path);
 	if (fd < 0)
-		return state_refuse(-errno, ret_why, "%s/objects: cannot be opened: %s", path,
-				    strerror(errno));
+		return state_refuse(-errno, ret_why, "%s/" STATE_OBJECTS ": cannot be opened: %s",
+				    path, strerror(errno));
 	if (fs.objects_fd >= 0)
 		close(fs.objects_fd);
 	fs.objects_fd = fd;
@@ -258,15 +258,15 @@ int state_open_files(const char **ret_why)
 
 	if (r < 0)
 		return r;
-	fd = openat(fs.state_fd, "mount", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(fs.state_fd, STATE_MOUNT, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return state_refuse(-ENOENT, ret_why,
-				    "%s/mount: is missing, and with it the names of "
+				    "%s/" STATE_MOUNT ": is missing, and with it the names of "
 				    "the objects",
 				    fs.opt.state);
 	if (fd < 0)
-		return state_refuse(-errno, ret_why, "%s/mount: cannot be opened: %s", fs.opt.state,
-				    strerror(errno));
+		return state_refuse(-errno, ret_why, "%s/" STATE_MOUNT ": cannot be opened: %s",
+				    fs.opt.state, strerror(errno));
 	return fd;
 }
 
@@ -276,13 +276,15 @@ int state_refuse_mount_file(int error, const char *damage, const char **ret_why)
 
 	if (error == -EPROTO)
 		return state_refuse(error, ret_why,
-				    "%s/mount: was made by another version of ipcfs", path);
+				    "%s/" STATE_MOUNT ": was made by another version of ipcfs",
+				    path);
 	if (error == -EIO)
 		return state_refuse(error, ret_why,
-				    "%s/mount: is damaged (%s); restore a sound copy, or "
+				    "%s/" STATE_MOUNT ": is damaged (%s); restore a sound copy, or "
 				    "give the objects new names with: ipcctl check --repair %s",
 				    path,
 				    damage ? damage : "its header is invalid, or it was truncated",
 				    path);
-	return state_refuse(error, ret_why, "%s/mount: cannot be used: %s", path, strerror(-error));
+	return state_refuse(error, ret_why, "%s/" STATE_MOUNT ": cannot be used: %s", path,
+			    strerror(-error));
 }

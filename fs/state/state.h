@@ -5,8 +5,6 @@
 
 struct options;
 
-#define STATE_SHM "/dev/shm"
-
 /* Find and lock it for a mount that begins; it and its files are made if they are not there. */
 int state_open(struct options *opt, const char *mountpoint, const char **ret_why);
 void state_close(void);

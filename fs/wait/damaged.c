@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "file/statedir.h"
 #include "object/damage.h"
 #include "object/type.h"
 #include "state/fs.h"
@@ -96,14 +97,13 @@ void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why)
 
 static void tell_direct(struct object *ob)
 {
-	char name[24];
 	int fd;
 
 	damage_mark(&ob->o);
-	snprintf(name, sizeof(name), "%llu", (unsigned long long)ob->node->id);
-	fd = ob->direct ?
-		     openat(fs.objects_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) :
-		     -1;
+	if (!ob->direct)
+		return;
+	fd = openat(fs.objects_fd, state_engine(ob->node->id).s,
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return;
 	damage_wake(&ob->o, fd);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "file/statedir.h"
 #include "test.h"
 
 #define OBJECTS 32
@@ -45,7 +46,7 @@ static void begin(const char *test)
 
 	(void)test;
 	env = (struct test_env){ .env = { .account = account, .damaged = damaged } };
-	snprintf(folder, sizeof(folder), "%s/ipcfs-core.XXXXXX", shm ? shm : "/dev/shm");
+	snprintf(folder, sizeof(folder), "%s/ipcfs-core.XXXXXX", shm ? shm : STATE_SHM);
 	if (!mkdtemp(folder)) {
 		strcpy(folder, "/tmp/ipcfs-core.XXXXXX");
 		if (!mkdtemp(folder)) {

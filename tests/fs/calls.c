@@ -157,7 +157,6 @@ struct ipc_header *engine(uint64_t ino, size_t *ret_size)
 {
 	static void *map;
 	static size_t size;
-	char name[40];
 	struct stat st;
 	int fd;
 
@@ -165,8 +164,7 @@ struct ipc_header *engine(uint64_t ino, size_t *ret_size)
 		munmap(map, size);
 	if (ino & NODEID_ALIAS)
 		ino = ((struct fuse_attr_out *)k_answer(q_getattr(ino))->data)->attr.ino;
-	snprintf(name, sizeof(name), "objects/%llu", (unsigned long long)nodeid_id(ino));
-	fd = open(state_path(name), O_RDWR | O_CLOEXEC);
+	fd = open(object_path(ino), O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0 && fstat(fd, &st) == 0);
 	size = (size_t)st.st_size;
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

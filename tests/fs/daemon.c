@@ -6,6 +6,7 @@
  * instant at which a death could matter.
  */
 #include "ops/observer.h"
+#include "file/statedir.h"
 #include "kernel.h"
 
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "ops/dispatch.h"
+#include "state/nodeid.h"
 #include "state/state.h"
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
@@ -156,6 +158,14 @@ const char *state_path(const char *name)
 	return path;
 }
 
+const char *object_path(uint64_t id)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), STATE_OBJECTS "/%s", state_engine(nodeid_id(id)).s);
+	return state_path(name);
+}
+
 /* What main() does before it mounts. */
 static void begin(const struct options *opt)
 {
@@ -273,7 +283,7 @@ void daemon_start_with(const struct options *opt)
 			     .uid = geteuid(),
 			     .old = next_is_old };
 	next_is_old = false;
-	snprintf(folder, sizeof(folder), "%s/ipcfs-fs.XXXXXX", shm ? shm : "/dev/shm");
+	snprintf(folder, sizeof(folder), "%s/ipcfs-fs.XXXXXX", shm ? shm : STATE_SHM);
 	if (!mkdtemp(folder)) {
 		strcpy(folder, "/tmp/ipcfs-fs.XXXXXX");
 		CHECK(mkdtemp(folder));

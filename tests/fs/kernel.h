@@ -90,6 +90,7 @@ void daemon_end_but(const char *spoilt);
 void daemon_clean(void);
 /* The path of a file in the state directory. */
 const char *state_path(const char *name);
+const char *object_path(uint64_t id); /* its engine file; of an inode number the id counts */
 
 /* ---- kernel.c ---- */
 

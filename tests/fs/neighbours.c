@@ -210,11 +210,9 @@ void neighbours_check(void)
 const char *engine_path(const char *name)
 {
 	struct fuse_attr attr = { 0 };
-	char path[64];
 
 	CHECK(entry_ino(q_lookup(DIR_ROOT, name), &attr));
-	snprintf(path, sizeof(path), "objects/%llu", (unsigned long long)attr.ino);
-	return state_path(path);
+	return object_path(attr.ino);
 }
 
 struct ipc_header *spoil(const char *name, size_t *ret_len)

@@ -349,9 +349,9 @@ TEST(close_removed_object_goes_with_its_last_handle)
 	b = open_ino(a.ino, RO); /* through /proc/self/fd */
 	CHECK_STR(f_get(&b), "x\n");
 	f_close(&b);
-	CHECK(access(state_path("objects/2"), F_OK) == 0);
+	CHECK(access(object_path(2), F_OK) == 0);
 	f_close(&a);
 	CHECK_INT(size_of(a.ino), -ESTALE);
-	CHECK(access(state_path("objects/2"), F_OK) < 0);
+	CHECK(access(object_path(2), F_OK) < 0);
 	daemon_end();
 }

@@ -199,7 +199,7 @@ static void verify_release_of_a_removed_one(void)
 {
 	CHECK_STR(told(r1), "ok");
 	CHECK_INT(size_of(f1.ino), -ESTALE);
-	CHECK(access(state_path("objects/2"), F_OK) < 0);
+	CHECK(access(object_path(2), F_OK) < 0);
 }
 
 CRASH_OLD(release_of_a_removed_one)

@@ -118,7 +118,7 @@ static void verify_unlink(void)
 	CHECK_STR(told(r1), "ok");
 	CHECK_STR(told(r2), "!ENOENT");
 	CHECK(lookup(DIR_ROOT, "b.queue"));
-	CHECK(access(state_path("objects/2"), F_OK) < 0);
+	CHECK(access(object_path(2), F_OK) < 0);
 	CHECK_INT(objects(), 1);
 }
 
@@ -147,7 +147,7 @@ static void verify_unlink_of_an_open_one(void)
 	CHECK_INT(objects(), 2);
 	f_release(&f1);
 	CHECK_INT(objects(), 1);
-	CHECK(access(state_path("objects/2"), F_OK) < 0);
+	CHECK(access(object_path(2), F_OK) < 0);
 }
 
 CRASH_OLD(unlink_of_an_open_one)
@@ -230,7 +230,7 @@ static void verify_rename_over(void)
 	CHECK_INT(lookup(DIR_ROOT, "a.queue"), 0);
 	CHECK_INT(object_at(DIR_ROOT, "b.queue"), 2);
 	CHECK_INT(objects(), 1);
-	CHECK(access(state_path("objects/3"), F_OK) < 0);
+	CHECK(access(object_path(3), F_OK) < 0);
 }
 
 CRASH_OLD(rename_over)
@@ -282,7 +282,7 @@ static void verify_chmod(void)
 	CHECK_STR(told(r1), "ok");
 	entry_ino(q_lookup(DIR_ROOT, "a.queue"), &attr);
 	CHECK_INT(attr.mode & 0777, 0666);
-	CHECK(stat(state_path("objects/2"), &st) == 0);
+	CHECK(stat(object_path(2), &st) == 0);
 	CHECK_INT(st.st_mode & 0777, 0666);
 }
 

@@ -46,10 +46,7 @@ static void bend_lists(uint64_t ino)
 
 static void cut_short(uint64_t ino)
 {
-	char name[40];
-
-	snprintf(name, sizeof(name), "objects/%llu", (unsigned long long)ino);
-	CHECK(truncate(state_path(name), 0) == 0);
+	CHECK(truncate(object_path(ino), 0) == 0);
 }
 
 /* As a direct client does that finds it damaged. */

@@ -9,6 +9,7 @@
 
 #include "calls.h"
 #include "file/format.h"
+#include "file/statedir.h"
 
 /* Where others have the descriptor too, no RELEASE tells of the caller's death. */
 static void restart_without(rq gone)
@@ -44,7 +45,7 @@ TEST(restart_without_a_writer)
 /* The lock of the only object. */
 static uint32_t *object_lock_word(void)
 {
-	DIR *d = opendir(state_path("objects"));
+	DIR *d = opendir(state_path(STATE_OBJECTS));
 	struct ipc_header *h = NULL;
 	struct dirent *e;
 

@@ -26,7 +26,6 @@ struct stall {
 static struct stall keep(uint64_t ino, bool stopped)
 {
 	struct stall s = { .pid = fork() };
-	char name[40];
 	int fd, status;
 
 	CHECK(s.pid >= 0);
@@ -38,8 +37,7 @@ static struct stall keep(uint64_t ino, bool stopped)
 	}
 	if (stopped)
 		CHECK_INT(waitpid(s.pid, &status, WUNTRACED), s.pid);
-	snprintf(name, sizeof(name), "objects/%llu", (unsigned long long)ino);
-	fd = open(state_path(name), O_RDWR);
+	fd = open(object_path(ino), O_RDWR);
 	CHECK(fd >= 0);
 	s.h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(s.h != MAP_FAILED);
@@ -185,7 +183,7 @@ static void serve_and_keep(struct ipc_env *e, struct ipc_obj *o, const struct fi
 		.len = 2,
 		.limit = IPC_MESSAGE_MAX,
 	};
-	int fd = open(state_path("objects/2"), O_RDWR); /* the first that was made */
+	int fd = open(object_path(2), O_RDWR); /* the first that was made */
 
 	CHECK(fd >= 0);
 	CHECK_INT(ipc_map(e, fd, o), 0);

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 
 from kit import BUILD, Folder, Mount, eventually, fork, raises, run, spawn
+from kit.state import data_file, engine_file, objects_folder
 
 LIB = os.path.join(BUILD, "tests", "lib", "lib")
 pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="needs root to become others"),
@@ -88,7 +90,7 @@ def test_the_engine_file_lets_in_who_may_read_and_write(area, bits, engine):
         path = os.readlink(obj.ctl_path("shm"))
         assert os.stat(path).st_mode & 0o777 & ~0o600 == engine & ~0o600
         if name == "a.array":
-            assert os.stat(path + ".data").st_mode & 0o777 & ~0o600 == engine & ~0o600
+            assert os.stat(data_file(path)).st_mode & 0o777 & ~0o600 == engine & ~0o600
         os.chown(obj.path, ALICE, ALICE)
         assert os.stat(path).st_uid == ALICE
 
@@ -132,11 +134,10 @@ def test_another_file_system_at_the_same_place(area, tmp_path):
     """A mount namespace in which the state directory's path leads to other files."""
     q = area.make("q.queue")
     q.put(b"kept\n")
-    folder = os.path.dirname(os.path.dirname(os.readlink(q.ctl_path("shm"))))
-    os.mkdir(tmp_path / "objects")
-    name = os.path.basename(os.readlink(q.ctl_path("shm")))
-    with open(os.readlink(q.ctl_path("shm")), "rb") as file:
-        (tmp_path / "objects" / name).write_bytes(file.read())
+    path = os.readlink(q.ctl_path("shm"))
+    folder = os.path.dirname(os.path.dirname(path))
+    os.mkdir(objects_folder(tmp_path))
+    shutil.copyfile(path, engine_file(tmp_path, os.path.basename(path)))
     script = f'mount --bind {tmp_path} {folder} && exec "$0" -how {q.path} 2'
     done = run(["unshare", "--mount", "sh", "-c", script, LIB])
     if "mount" in done.err:

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from kit import BUILD, T, ClientTimeout, fork, raises, read_all, run, spawn
+from kit.state import mount_file
 
 LIB = os.path.join(BUILD, "tests", "lib", "lib")
 
@@ -123,7 +124,7 @@ def test_a_damaged_namespace_is_a_refusal_and_no_crash(mount_with):
     mount = mount_with()
     mount.make("q.queue")
     mount.unmount()
-    overwrite(os.path.join(mount.state, "mount"), 0, random.Random(4).randbytes(4096))
+    overwrite(mount_file(mount.state), 0, random.Random(4).randbytes(4096))
     done = run(mount.argv(), timeout=20)
     assert done.code not in (0, 124) and done.code > 0, done
     assert done.err.strip(), "a sentence says why"

@@ -9,6 +9,7 @@ import pytest
 
 from kit import BUILD, Mount, eventually, fork, raises, read_all, run, spawn
 from kit.proc import children, stat_fields
+from kit.state import objects_folder, spare_file
 
 LIB = os.path.join(BUILD, "tests", "lib", "lib")
 NB = os.O_NONBLOCK
@@ -41,7 +42,7 @@ class Disk:
         os.unlink(self.balloon)
 
     def objects(self):
-        return sorted(os.listdir(os.path.join(self.dir, "state", "objects")))
+        return sorted(os.listdir(objects_folder(os.path.join(self.dir, "state"))))
 
     def dispose(self):
         subprocess.run(["umount", self.dir], check=True)
@@ -359,7 +360,7 @@ def test_what_is_there_works_on(disk_of):
 
 def test_the_spare_file_is_filled_again(disk_of):
     mount = disk_of()
-    spare = os.path.join(mount.state, "spare")
+    spare = spare_file(mount.state)
     whole = os.stat(spare).st_blocks
     assert whole > 0
     objects = [mount.make(f"{i}.event") for i in range(10)]
@@ -376,7 +377,7 @@ def test_a_mount_on_a_full_file_system_says_so(disk_of):
     mount = disk_of()
     mount.make("q.queue").put(b"1\n")
     mount.unmount()
-    os.unlink(os.path.join(mount.state, "spare"))
+    os.unlink(spare_file(mount.state))
     mount.disk.fill()
     mount.start()
     assert "the file system is full" in mount.log()

@@ -14,6 +14,7 @@ import pytest
 from kit import IPCCTL, IPCFS, T, eventually, fork, raises, run
 from kit.mount import WRAP, mounted_at
 from kit.proc import state_of, wait_exit
+from kit.state import damaged_file, engine_file, mount_file
 
 DEAD = (None, "Z")
 
@@ -471,7 +472,7 @@ def spoil(path, offset=0, data=b"\xff" * 4096):
 
 
 def engine(mount, obj):
-    return os.path.join(mount.state, "objects", str(os.stat(obj.path).st_ino))
+    return engine_file(mount.state, os.stat(obj.path).st_ino)
 
 
 def tree(folder):
@@ -516,14 +517,14 @@ def test_check_and_repair_of_a_state(disk):
     assert tree(mount.state) == before, "looking changes nothing"
     os.unlink(files["missing.sem"])
     spoil(files["sub/bad.queue"], 4096)
-    shutil.copy(files["v.value"], os.path.join(mount.state, "objects", "999"))
+    shutil.copy(files["v.value"], engine_file(mount.state, 999))
     before = tree(mount.state)
     text = check(mount.state, code=1)
     assert "6 objects, 3 damaged" in text and "sub/bad.queue: " in text and "missing.sem" in text
     assert tree(mount.state) == before
     text = check(mount.state, "--repair", code=0)
     assert "3 messages are lost" in text and "held.lock: 1 handles" in text
-    assert os.path.exists(files["sub/bad.queue"] + ".damaged")
+    assert os.path.exists(damaged_file(files["sub/bad.queue"]))
     assert "6 objects, 0 damaged" in check(mount.state, code=0)
     mount.start()
     assert objects["good.queue"].drain() == b"1\n2\n"
@@ -539,7 +540,7 @@ def test_repair_of_a_damaged_namespace(disk):
     q.put(b"1\n2\n")
     number = os.stat(q.path).st_ino
     mount.unmount()
-    spoil(os.path.join(mount.state, "mount"))
+    spoil(mount_file(mount.state))
     assert "namespace" in check(mount.state, code=1)
     assert f"recovered-{number}.queue" in check(mount.state, "--repair", code=0)
     mount.start()
@@ -551,7 +552,7 @@ def test_another_version_is_refused(disk):
     mount = disk()
     mount.make("q.queue")
     mount.unmount()
-    path = os.path.join(mount.state, "mount")
+    path = mount_file(mount.state)
     spoil(path, 8, b"\x63\0\0\0")
     before = tree(mount.state)
     for options in ((), ("--repair",)):

@@ -12,6 +12,7 @@ import pytest
 from kit import IPCFS, eventually, fork, raises, run
 from kit.mount import BUILD, WRAP, mounted_at
 from kit.proc import state_of
+from kit.state import mount_file, new_mount_file, objects_folder
 from test_restart import adopt, end
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
@@ -32,7 +33,7 @@ def replace_by(make):
 
 
 def in_mount_file(damage):
-    return lambda state: damage(os.path.join(state, "mount"))
+    return lambda state: damage(mount_file(state))
 
 
 # What is done to a state directory, and what the sentence about it says: the path below it, a word.
@@ -46,8 +47,8 @@ DAMAGES = {
     "another version": (in_mount_file(lambda p: overwrite(p, 8, b"\x63\0\0\0")), "/mount", "another version"),
     "a directory": (in_mount_file(replace_by(os.mkdir)), "/mount", "directory"),
     "a link": (in_mount_file(replace_by(lambda p: os.symlink("/etc/passwd", p))), "/mount", "symbolic link"),
-    "no objects": (lambda s: shutil.rmtree(s + "/objects"), "/objects", "missing"),
-    "objects is a file": (lambda s: (shutil.rmtree(s + "/objects"), open(s + "/objects", "x").close()),
+    "no objects": (lambda s: shutil.rmtree(objects_folder(s)), "/objects", "missing"),
+    "objects is a file": (lambda s: (shutil.rmtree(objects_folder(s)), open(objects_folder(s), "x").close()),
                           "/objects", "irectory"),
 }
 # What only makes an empty state directory is no damage to one who mounts.
@@ -117,8 +118,8 @@ def test_what_is_no_state_directory(mount_with, tmp_path, what, word):
 def test_a_death_while_the_mount_file_is_made(mount_with):
     """What was left does not stop the next mount."""
     mount = mount_with(start=False)
-    os.mkdir(mount.state + "/objects", 0o700)
-    with open(mount.state + "/mount.new", "w", encoding="ascii"):
+    os.mkdir(objects_folder(mount.state), 0o700)
+    with open(new_mount_file(mount.state), "w", encoding="ascii"):
         pass
     mount.start()
     mount.make("q.queue").put(b"x\n")
@@ -187,15 +188,16 @@ def test_no_second_mount_however_the_files_change(mount_with, tmp_path):
     state.mkdir(mode=0o700)
     first, second = mount_with(state=str(state)), mount_with(start=False, state=str(state))
     q = first.make("q.queue")
-    for name in set(os.listdir(state)) - {"mount", "objects"}:
-        os.unlink(state / name)
+    for name in os.listdir(state):
+        if str(state / name) not in (mount_file(state), objects_folder(state)):
+            os.unlink(state / name)
     assert "in use" in refused("-f", "-o", f"state={state}", second.dir)
     os.rename(state, tmp_path / "moved")
     assert "in use" in refused("-f", "-o", f"state={tmp_path}/moved", second.dir)
     pid = first.worker()
     end(pid)
     eventually(lambda: first.worker() != pid)
-    os.unlink(tmp_path / "moved" / "mount")
+    os.unlink(mount_file(tmp_path / "moved"))
     assert "in use" in refused("-f", "-o", f"state={tmp_path}/moved", second.dir)
     q.put(b"x\n")
     assert q.take() == b"x\n", "the first goes on"
@@ -328,12 +330,12 @@ def test_a_state_directory_that_goes_after_the_supervisor(filled):
 def test_an_upgrade_that_finds_no_state(filled):
     """The worker that runs is not ended for one that could not start."""
     pid = filled.worker()
-    os.rename(os.path.join(filled.state, "mount"), filled.saved)
+    os.rename(mount_file(filled.state), filled.saved)
     os.kill(filled.pid, signal.SIGHUP)
     eventually(lambda: "keeps running" in filled.log() and "supervises worker" in filled.log())
     assert filled.worker() == pid
     assert filled.obj("q.queue").take() == b"1\n"
-    os.rename(filled.saved, os.path.join(filled.state, "mount"))
+    os.rename(filled.saved, mount_file(filled.state))
     os.kill(filled.pid, signal.SIGHUP)
     eventually(lambda: filled.worker() != pid)
     assert filled.obj("q.queue").take() == b"2\n"

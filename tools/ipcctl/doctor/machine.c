@@ -10,8 +10,8 @@
 #include <sys/vfs.h>
 
 #include "base/logind.h"
+#include "file/statedir.h"
 
-#define SHM        "/dev/shm"
 #define MANY_FILES 4096  /* the hard limit that old systems gave */
 #define USUAL_MAPS 65530 /* the kernel's default */
 
@@ -19,7 +19,8 @@ static char *shm_cure(uint64_t need)
 {
 	unsigned long long mib = (need + (1 << 20) - 1) >> 20;
 
-	return str("mount -o remount,size=%lluM " SHM " (as root); docker run --shm-size=%llum; or "
+	return str("mount -o remount,size=%lluM " STATE_SHM
+		   " (as root); docker run --shm-size=%llum; or "
 		   "mount ipcfs with a smaller -o memory=",
 		   mib, mib);
 }
@@ -76,13 +77,13 @@ static void check_logout(struct table *t)
 
 	if (logind_removes("", geteuid(), pw ? pw->pw_name : NULL))
 		finding(t, VERDICT_WARN, "RemoveIPC",
-			xstrdup("systemd-logind removes what you have in " SHM
+			xstrdup("systemd-logind removes what you have in " STATE_SHM
 				" at your last logout: mounts that continue after that lose their objects"),
 			xstrdup("loginctl enable-linger; or RemoveIPC=no in /etc/systemd/logind.conf "
 				"(as root); or mount with -o state=DIR elsewhere"));
 	else
 		finding(t, VERDICT_OK, "RemoveIPC",
-			xstrdup("your objects in " SHM " survive your "
+			xstrdup("your objects in " STATE_SHM " survive your "
 				"logout"),
 			NULL);
 }
@@ -96,10 +97,10 @@ static void check_shm(struct table *t)
 	struct statfs fs;
 	uint64_t total, left;
 
-	if (statfs(SHM, &fs) < 0) {
-		finding(t, VERDICT_FAIL, SHM, xstrdup(strerror(errno)),
+	if (statfs(STATE_SHM, &fs) < 0) {
+		finding(t, VERDICT_FAIL, STATE_SHM, xstrdup(strerror(errno)),
 			xstrdup("mount -t tmpfs "
-				"-o mode=1777 tmpfs " SHM
+				"-o mode=1777 tmpfs " STATE_SHM
 				" (as root), or mount ipcfs with -o state=DIR"));
 		return;
 	}
@@ -108,27 +109,27 @@ static void check_shm(struct table *t)
 	size = format_bytes(total);
 	available = format_bytes(left);
 	if ((unsigned long)fs.f_type != TMPFS_MAGIC)
-		finding(t, VERDICT_WARN, SHM,
+		finding(t, VERDICT_WARN, STATE_SHM,
 			xstrdup("is not a tmpfs: objects are slow and wear out the "
 				"disk"),
-			xstrdup("mount -t tmpfs -o mode=1777 tmpfs " SHM " (as root)"));
-	else if (access(SHM, W_OK | X_OK) < 0)
-		finding(t, VERDICT_FAIL, SHM, xstrdup("you may not write there"),
-			xstrdup("chmod 1777 " SHM " (as root), or mount with -o state=DIR"));
+			xstrdup("mount -t tmpfs -o mode=1777 tmpfs " STATE_SHM " (as root)"));
+	else if (access(STATE_SHM, W_OK | X_OK) < 0)
+		finding(t, VERDICT_FAIL, STATE_SHM, xstrdup("you may not write there"),
+			xstrdup("chmod 1777 " STATE_SHM " (as root), or mount with -o state=DIR"));
 	else if (total < memory / 4)
-		finding(t, VERDICT_WARN, SHM,
+		finding(t, VERDICT_WARN, STATE_SHM,
 			str("%s, less than a quarter of the memory (%s), "
 			    "ipcfs's default limit: it fills up before that is reached",
 			    size, quarter),
 			shm_cure(memory / 4));
 	else if (left < memory / 4)
-		finding(t, VERDICT_WARN, SHM,
+		finding(t, VERDICT_WARN, STATE_SHM,
 			str("%s free of %s, less than a quarter of the "
 			    "memory (%s), ipcfs's default limit: it may fill up before that",
 			    available, size, quarter),
-			xstrdup("find out what fills it: du -sh " SHM "/*"));
+			xstrdup("find out what fills it: du -sh " STATE_SHM "/*"));
 	else
-		finding(t, VERDICT_OK, SHM,
+		finding(t, VERDICT_OK, STATE_SHM,
 			str("%s free of %s; ipcfs uses at most %s by default", available, size,
 			    quarter),
 			NULL);
@@ -182,7 +183,7 @@ static void check_maps(struct table *t)
 void doctor_machine(struct table *t)
 {
 	check_shm(t);
-	check_allocation(t, SHM);
+	check_allocation(t, STATE_SHM);
 	check_logout(t);
 	check_files(t);
 	check_maps(t);

@@ -19,11 +19,6 @@ int item_order(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-char *state_file(uint64_t id, const char *suffix)
-{
-	return str("%llu%s", (unsigned long long)id, suffix);
-}
-
 /* Changes of this mapping are nobody's but ours; behind the file's end are zeros. */
 static int make_private(struct ipc_obj *o, int fd)
 {
@@ -134,10 +129,9 @@ size_t state_files(struct state *s, uint64_t **ret)
 	return n;
 }
 
-int state_put_aside(struct state *s, uint64_t id, const char *suffix)
+int state_put_aside(struct state *s, struct state_name name)
 {
-	char *name CLEANUP(free_string) = state_file(id, suffix);
-	char *aside CLEANUP(free_string) = str("%s.damaged", name);
+	char *aside CLEANUP(free_string) = str("%s" STATE_DAMAGED, name.s);
 
-	return renameat(s->objects, name, s->objects, aside) < 0 && errno != ENOENT ? -errno : 0;
+	return renameat(s->objects, name.s, s->objects, aside) < 0 && errno != ENOENT ? -errno : 0;
 }

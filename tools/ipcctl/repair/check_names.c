@@ -42,38 +42,40 @@ static int rebuild(struct state *s)
 	size_t n = state_files(s, &ids);
 	struct ipc_obj m;
 	ref_t ref;
-	int r = renameat(s->dir, "mount", s->dir, "mount.damaged") < 0 && errno != ENOENT ? -errno :
-											    0;
+	int r = renameat(s->dir, STATE_MOUNT, s->dir, STATE_MOUNT STATE_DAMAGED) < 0 &&
+				errno != ENOENT ?
+			-errno :
+			0;
 
 	if (r == 0)
-		r = ipc_create(&s->env, s->dir, "mount", 0, &ipc_mount_type,
+		r = ipc_create(&s->env, s->dir, STATE_MOUNT, 0, &ipc_mount_type,
 			       ipc_reserve(&ipc_mount_type, 4ull << 30), NULL);
 	if (r == 0)
-		r = state_map(s, s->dir, "mount", false, &m);
+		r = state_map(s, s->dir, STATE_MOUNT, false, &m);
 	if (r < 0)
 		goto out;
 	r = names_add(&m, &root, &ref);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		char *file CLEANUP(free_string) = state_file(ids[i], "");
+		struct state_name file = state_engine(ids[i]);
 		char *name CLEANUP(free_string) = NULL;
 		struct ipc_new_node node = {
 			.parent = IPC_ROOT_ID, .mode = 0600, .uid = geteuid(), .gid = getegid()
 		};
 		struct ipc_obj o;
 
-		if (ids[i] <= IPC_ROOT_ID || state_map(s, s->objects, file, true, &o) < 0)
+		if (ids[i] <= IPC_ROOT_ID || state_map(s, s->objects, file.s, true, &o) < 0)
 			continue;
 		node.type = o.type;
 		epoch = o.h->epoch > epoch ? o.h->epoch : epoch;
 		state_unmap(&o);
 		if (!ipc_type_of(node.type)->suffix)
 			continue;
-		name = str("recovered-%s%s", file, ipc_type_of(node.type)->suffix);
+		name = str("recovered-%s%s", file.s, ipc_type_of(node.type)->suffix);
 		node.name = name;
 		node.name_len = strlen(name);
 		names_use_id(&m, ids[i]);
 		r = names_add(&m, &node, &ref);
-		printf("%s: was object %s, and has lost its name\n", name, file);
+		printf("%s: was object %s, and has lost its name\n", name, file.s);
 	}
 	names_epoch(&m, epoch);
 	state_unmap(&m);
@@ -86,7 +88,7 @@ int check_names(struct state *s, const char *dir)
 {
 	struct ipc_check k = { 0 };
 	struct ipc_obj m;
-	int r = state_map(s, s->dir, "mount", true, &m);
+	int r = state_map(s, s->dir, STATE_MOUNT, true, &m);
 
 	if (r == -EPROTO) {
 		complain(dir, "was made by another version of ipcfs; this one cannot check it");
@@ -105,13 +107,13 @@ int check_names(struct state *s, const char *dir)
 		return -EIO;
 	r = rebuild(s);
 	if (r == 0)
-		r = state_map(s, s->dir, "mount", true, &m);
+		r = state_map(s, s->dir, STATE_MOUNT, true, &m);
 	if (r < 0) {
 		complain(dir, "cannot make a new namespace: %s", strerror(-r));
 		return r;
 	}
 	s->result->repaired++;
-	printf("the namespace: recreated, the old one is mount.damaged; "
+	printf("the namespace: recreated, the old one is " STATE_MOUNT STATE_DAMAGED "; "
 	       "names, folders, owners and modes are lost\n");
 	collect(s, &m);
 	state_unmap(&m);
@@ -129,7 +131,7 @@ void check_parent(struct state *s, const struct item *it)
 		return;
 	s->result->damaged++;
 	state_say(s, it, "its folder is missing");
-	if (!s->repair || state_map(s, s->dir, "mount", false, &m) < 0)
+	if (!s->repair || state_map(s, s->dir, STATE_MOUNT, false, &m) < 0)
 		return;
 	name = str("recovered-%llu-%.200s", (unsigned long long)it->id, it->name);
 	if (names_move(&m, it->ref, IPC_ROOT_ID, name, strlen(name), 0, 0, &ref) == 0) {

@@ -12,36 +12,31 @@
 
 static void set_mode(struct state *s, const struct item *it, const char *name)
 {
-	uint32_t mode = geteuid() ? 0600 : 0;
-
-	for (unsigned int shift = 0; shift <= 6; shift += 3)
-		if ((it->mode >> shift & 6) == 6)
-			mode |= 6u << shift;
 	if (fchownat(s->objects, name, it->uid, it->gid, AT_SYMLINK_NOFOLLOW) < 0 && geteuid() == 0)
 		complain(name, "%s", strerror(errno));
-	fchmodat(s->objects, name, mode, 0);
+	fchmodat(s->objects, name, state_mode(it->mode), 0);
 }
 
-/* An empty object of the same type; what was there stays as ID.damaged. */
+/* An empty object of the same type; what was there is put aside. */
 static int replace(struct state *s, const struct item *it)
 {
-	char *name CLEANUP(free_string) = state_file(it->id, "");
-	char *data CLEANUP(free_string) = state_file(it->id, ".data");
+	struct state_name name = state_engine(it->id);
+	struct state_name data = state_data(it->id);
 	const struct ipc_type *t = ipc_type_of_node(it->type);
-	int r = t ? state_put_aside(s, it->id, "") : -EINVAL;
+	int r = t ? state_put_aside(s, name) : -EINVAL;
 
 	if (r == 0)
-		r = ipc_create(&s->env, s->objects, name, it->id, t,
+		r = ipc_create(&s->env, s->objects, name.s, it->id, t,
 			       ipc_reserve(t, s->memory_limit), NULL);
 	if (r < 0)
 		return r;
-	set_mode(s, it, name);
+	set_mode(s, it, name.s);
 	if (t->traits & TYPE_MEMORY) {
 		int fd CLEANUP(close_fd) = -1;
 
-		r = state_put_aside(s, it->id, ".data");
-		fd = openat(s->objects, data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		set_mode(s, it, data);
+		r = state_put_aside(s, data);
+		fd = openat(s->objects, data.s, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		set_mode(s, it, data.s);
 	}
 	return r;
 }
@@ -49,11 +44,11 @@ static int replace(struct state *s, const struct item *it)
 /* Sound: close what the last mount left open. */
 static int drop_handles(struct state *s, const struct item *it)
 {
-	char *name CLEANUP(free_string) = state_file(it->id, "");
+	struct state_name name = state_engine(it->id);
 	char *text CLEANUP(free_string) = NULL;
 	struct ipc_obj o;
 	uint32_t n;
-	int r = state_map(s, s->objects, name, false, &o);
+	int r = state_map(s, s->objects, name.s, false, &o);
 
 	if (r < 0)
 		return r;
@@ -72,12 +67,12 @@ static int drop_handles(struct state *s, const struct item *it)
 /* What is wrong with it; NULL: nothing. *ret_messages: how many it said to have. */
 static const char *look(struct state *s, const struct item *it, uint64_t *ret_messages)
 {
-	char *name CLEANUP(free_string) = state_file(it->id, "");
-	char *data CLEANUP(free_string) = state_file(it->id, ".data");
+	struct state_name name = state_engine(it->id);
+	struct state_name data = state_data(it->id);
 	const struct ipc_type *t = ipc_type_of_node(it->type);
 	struct ipc_check k = { 0 };
 	struct ipc_obj o;
-	int r = state_map(s, s->objects, name, true, &o);
+	int r = state_map(s, s->objects, name.s, true, &o);
 
 	*ret_messages = 0;
 	if (r < 0)
@@ -86,7 +81,7 @@ static const char *look(struct state *s, const struct item *it, uint64_t *ret_me
 		k.why = "its file is another object's";
 	else if (ipc_check(&o, &k) < 0 && ipc_is_stream(t))
 		*ret_messages = (uint64_t)o.h->b.queue.mq[0].count + o.h->b.queue.mq[1].count;
-	if (!k.why && t->traits & TYPE_MEMORY && faccessat(s->objects, data, F_OK, 0) < 0)
+	if (!k.why && t->traits & TYPE_MEMORY && faccessat(s->objects, data.s, F_OK, 0) < 0)
 		k.why = "its data is missing";
 	state_unmap(&o);
 	return k.why;

@@ -3,6 +3,7 @@
 #ifndef IPCCTL_CHECK_PARTS_H
 #define IPCCTL_CHECK_PARTS_H
 
+#include "file/statedir.h"
 #include "names/names.h"
 #include "object/engine.h"
 #include "repair/check_state.h"
@@ -26,7 +27,6 @@ struct state {
 
 /* ---- check_files.c ---- */
 int item_order(const void *a, const void *b); /* by id */
-char *state_file(uint64_t id, const char *suffix);
 /* private: changes of this mapping are nobody else's. Locked, unless it is damaged. */
 int state_map(struct state *s, int dir, const char *name, bool private, struct ipc_obj *ret);
 void state_unmap(struct ipc_obj *o);
@@ -35,8 +35,8 @@ struct item *state_find(struct state *s, uint64_t id); /* or NULL */
 void state_say(struct state *s, const struct item *it, const char *what);
 /* The ids that have an engine file, in order. */
 size_t state_files(struct state *s, uint64_t **ret);
-/* It becomes ID.damaged. */
-int state_put_aside(struct state *s, uint64_t id, const char *suffix);
+/* It gets STATE_DAMAGED behind its name. */
+int state_put_aside(struct state *s, struct state_name name);
 
 /* ---- check_names.c ---- */
 int check_names(struct state *s, const char *dir); /* and collect them */

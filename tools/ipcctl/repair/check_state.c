@@ -28,8 +28,8 @@ static void check_files(struct state *s)
 			continue;
 		s->result->damaged++;
 		printf("objects/%llu: no name refers to it\n", (unsigned long long)ids[i]);
-		if (!s->repair || state_put_aside(s, ids[i], "") < 0 ||
-		    state_put_aside(s, ids[i], ".data") < 0)
+		if (!s->repair || state_put_aside(s, state_engine(ids[i])) < 0 ||
+		    state_put_aside(s, state_data(ids[i])) < 0)
 			continue;
 		s->result->repaired++;
 		printf("objects/%llu: moved to objects/%llu.damaged\n", (unsigned long long)ids[i],
@@ -53,10 +53,10 @@ static int open_state(struct state *s, const char *dir)
 		complain(dir, "is in use; check the mount point instead, or unmount it first");
 		return -EBUSY;
 	}
-	has_names = faccessat(s->dir, "mount", F_OK, 0) == 0;
-	if (s->repair && has_names && mkdirat(s->dir, "objects", 0700) == 0)
+	has_names = faccessat(s->dir, STATE_MOUNT, F_OK, 0) == 0;
+	if (s->repair && has_names && mkdirat(s->dir, STATE_OBJECTS, 0700) == 0)
 		printf("objects/: was missing, and is now empty\n");
-	s->objects = openat(s->dir, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->objects = openat(s->dir, STATE_OBJECTS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->objects < 0) {
 		r = -errno;
 		complain(dir,
