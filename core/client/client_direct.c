@@ -10,7 +10,6 @@
 #include "client/client_session.h"
 #include "object/damage.h"
 #include "object/number.h"
-#include "types/queue.h"
 
 /* ---- attaching ---- */
 
@@ -55,7 +54,7 @@ int direct_open(struct ipcfs_obj *o)
 
 	if (r == 0 && o->map.ops->leaving)
 		o->fast = &o->map.h->b.sem;
-	o->short_cut = r == 0 && ipc_is(&o->map, TYPE_SHORT_CUT);
+	o->short_cut = r == 0 && o->map.ops->put_now;
 	if (r == 0)
 		living_enter(o);
 	return r;
@@ -75,14 +74,10 @@ static int waited(struct session *s, int r)
 /* Short messages while nobody waits: how many. */
 static int get_now(struct session *s, struct iovec *bufs, int n)
 {
-	const struct ipc_handle *hd = s->hd;
 	int k, done = 0;
 
-	if (!(s->client->type->traits & TYPE_SHORT_CUT) || hd->hand.kind != ANSWER_NONE ||
-	    hd->rests)
-		return 0;
 	while (done < n &&
-	       (k = (int)queue_get_now(s->o, bufs + done, (unsigned int)(n - done))) > 0)
+	       (k = (int)ipc_get_now(s->o, s->hd, bufs + done, (unsigned int)(n - done))) > 0)
 		done += k;
 	return done;
 }
@@ -141,10 +136,8 @@ static int put_now(struct session *s, const struct iovec *msgs, int n)
 	size_t limit = s->client->at.message_limit;
 	int k, done = 0;
 
-	if (!(s->client->type->traits & TYPE_SHORT_CUT))
-		return 0;
 	while (done < n &&
-	       (k = (int)queue_put_now(s->o, limit, msgs + done, (unsigned int)(n - done))) > 0)
+	       (k = (int)ipc_put_now(s->o, limit, msgs + done, (unsigned int)(n - done))) > 0)
 		done += k;
 	return done;
 }

@@ -4,7 +4,6 @@
  * one small change here, and nothing else is asked; all else goes the usual way (client_direct.c).
  */
 #include "client/client_session.h"
-#include "types/queue.h"
 
 /* The handle, with the lock taken; NULL: not now. */
 static struct ipc_handle *begin(struct ipcfs_obj *c)
@@ -38,7 +37,7 @@ bool direct_put_now(struct ipcfs_obj *c, const void *msg, size_t len)
 
 	if (!begin(c))
 		return false;
-	done = queue_put_now(&c->map, c->at.message_limit, &v, 1);
+	done = ipc_put_now(&c->map, c->at.message_limit, &v, 1);
 	end(c);
 	return done;
 }
@@ -51,7 +50,7 @@ bool direct_get_now(struct ipcfs_obj *c, void *buf, size_t size, size_t *ret_len
 
 	if (!hd)
 		return false;
-	done = hd->hand.kind == ANSWER_NONE && !hd->rests ? queue_get_now(&c->map, &v, 1) : 0;
+	done = ipc_get_now(&c->map, hd, &v, 1);
 	end(c);
 	*ret_len = v.iov_len;
 	return done;

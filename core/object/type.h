@@ -20,11 +20,10 @@ enum ipc_left {
 
 /* What others ask about a type, so that nobody has to ask which one it is. */
 enum {
-	TYPE_LARGE = 1 << 0,     /* its heap holds what users put, however much that is */
-	TYPE_MESSAGES = 1 << 1,  /* libipcfs puts and gets whole messages, whatever the framing */
-	TYPE_SHORT_CUT = 1 << 2, /* queue_put_now() and queue_get_now() are for it */
-	TYPE_LINES = 1 << 3,     /* a handle may have an unfinished line, which a close completes */
-	TYPE_JOIN = 1 << 4,      /* counts what is unfinished: done, join */
+	TYPE_LARGE = 1 << 0,    /* its heap holds what users put, however much that is */
+	TYPE_MESSAGES = 1 << 1, /* libipcfs puts and gets whole messages, whatever the framing */
+	TYPE_LINES = 1 << 3,    /* a handle may have an unfinished line, which a close completes */
+	TYPE_JOIN = 1 << 4,     /* counts what is unfinished: done, join */
 	TYPE_WAITED_FOR = 1 << 5,  /* a read waits for something to happen: ipcfs_wait() */
 	TYPE_INDEX = 1 << 6,       /* … and its answer says which one the caller is */
 	TYPE_GOES_ROUND = 1 << 7,  /* what is taken mostly comes back soon */
@@ -83,6 +82,10 @@ struct ipc_type {
 		    const struct ipc_cmd *cmd);
 	/* Put the bytes of a write(). Commits as it goes; call->done says how far it came. */
 	int (*put)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+	/* The short way: ipc_put_now(), ipc_get_now(). Committed. NULL: there is none. */
+	unsigned int (*put_now)(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
+				unsigned int n);
+	unsigned int (*get_now)(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
 	int (*flock)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how);
 	/* Grant what can be granted, first come, first served. Commits each grant. */
 	void (*pump)(struct ipc_obj *o);
@@ -142,6 +145,26 @@ struct ipc_type {
 static inline bool ipc_is(const struct ipc_obj *o, uint32_t trait)
 {
 	return o->ops->traits & trait;
+}
+
+/*
+ * The short way of what is done most: put or take the first few of n short messages in one change, if
+ * that is possible without waiting and without anything special. How many; 0: in the usual way. Of
+ * `bufs` the lengths are set.
+ */
+static inline unsigned int ipc_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
+				       unsigned int n)
+{
+	return o->ops->put_now ? o->ops->put_now(o, limit, msgs, n) : 0;
+}
+
+static inline unsigned int ipc_get_now(struct ipc_obj *o, const struct ipc_handle *hd,
+				       struct iovec *bufs, unsigned int n)
+{
+	if (!o->ops->get_now || hd->hand.kind ||
+	    hd->rests) /* something is in hand: it comes first */
+		return 0;
+	return o->ops->get_now(o, bufs, n);
 }
 
 /* Messages or bytes go through it; all others answer once, and understand commands. */

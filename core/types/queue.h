@@ -19,11 +19,7 @@ bool queue_refuses(struct ipc_obj *o, uint64_t need);
 /* A message of `need` bytes can be put now, or is refused now. */
 bool queue_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need);
 
-/*
- * Put or take the first few of n messages (whole records) in one change, if that is possible
- * without waiting and without anything special: how many; 0: in the usual way. Committed. Of
- * `bufs` the lengths are set.
- */
+/* queue_now.c: ipc_put_now(), ipc_get_now() */
 unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
 			   unsigned int n);
 unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
