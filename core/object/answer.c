@@ -160,6 +160,24 @@ void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos)
 		answer_drop(o, &hd->hand);
 }
 
+bool ipc_in_hand(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos, uint64_t *ret_off)
+{
+	struct ipc_answer *a = &hd->hand;
+
+	if (hd->flags & HANDLE_POSITION) {
+		if (a->kind == ANSWER_NONE || pos < a->base)
+			return false;
+		*ret_off = pos - a->base;
+		/* Types that answer once: the end, until somebody seeks to 0 and asks again. */
+		if (!ipc_is_stream(o->ops) || hd->kind == HANDLE_JOIN)
+			return pos != 0;
+		return *ret_off < a->len;
+	}
+	ipc_next_rest(o, hd);
+	*ret_off = a->off;
+	return answer_left(a) != 0;
+}
+
 uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, uint64_t off)
 {
 	struct ipc_answer *a = &hd->hand;

@@ -72,10 +72,10 @@ static bool keeps_last(const struct ipc_handle *hd, const struct ipc_call *c)
 /* What the handle has in hand: at once, its rest is the answer (true); else it goes. */
 static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	if (c->buf)
-		ipc_next_rest(o, hd);
-	if (c->buf && answer_left(&hd->hand)) {
-		c->result = show(o, c, &hd->hand, hd->hand.off);
+	uint64_t off;
+
+	if (c->buf && ipc_in_hand(o, hd, c->pos, &off)) {
+		c->result = show(o, c, &hd->hand, off);
 		ipc_advance(o, hd, (uint64_t)c->result);
 		return true;
 	}

@@ -311,6 +311,11 @@ enum ipc_answer_kind {
 /* Copy [off, off+size) of the answer's text. */
 size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
 		   size_t size);
+/*
+ * Does the answer in hand serve a read at this position (of a stream: any)? Then from *ret_off on.
+ * Committed.
+ */
+bool ipc_in_hand(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos, uint64_t *ret_off);
 /* Read on in the answer in hand. Committed. */
 void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
 /* For a request: up to c->max bytes of it from `off` are given out. How many. Committed. */

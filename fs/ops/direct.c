@@ -77,13 +77,13 @@ static int add(struct request *rq, struct lib_add *a)
 	fill_call(c, rq, 0);
 	c->op = OP_WRITE;
 	c->whole = a->wants_value;
-	if (!again_completed(rq, c->handle, &a->made)) {
+	c->at_once = true; /* what came of it is said now, and is no answer for a later read */
+	if (again_completed(rq, c->handle, &a->made)) {
+		answer_drop(&ob->o, &hd->hand); /* (ipc_give() may not have come to that) */
+	} else {
 		r = ipc_give(&ob->o, c, &cmd);
 		a->made = c->got.number;
 	}
-	/* What came of it is said now, and is no answer for a later read. */
-	if (r == 0 && answer_left(&hd->hand))
-		answer_drop(&ob->o, &hd->hand);
 	if (r == 0)
 		touch(rq, ob->node, true);
 	return r;

@@ -20,39 +20,23 @@ static size_t usable(size_t size)
 	return size > MAX_IO - 4096 ? size - 1 : size;
 }
 
-/* Is there something of the answer in hand for a read at this position? With the object locked. */
-static bool in_hand(struct object *ob, struct ipc_handle *hd, uint64_t pos, size_t *ret_off)
+/* The answer in hand, from `off` on. Unlocks the object. */
+static enum outcome read_hand(struct request *rq, uint64_t off, uint64_t len)
 {
-	struct ipc_answer *a = &hd->hand;
-
-	if (hd->flags & HANDLE_POSITION) {
-		if (a->kind == ANSWER_NONE || pos < a->base)
-			return false;
-		*ret_off = pos - a->base;
-		/* Types that answer once: the end, until somebody seeks to 0 and asks again. */
-		if (!ipc_is_stream(ob->o.ops) || hd->kind == HANDLE_JOIN)
-			return pos != 0;
-		return *ret_off < a->len;
-	}
-	ipc_next_rest(&ob->o, hd);
-	*ret_off = a->off;
-	return answer_left(a) != 0;
-}
-
-static enum outcome give_rest(struct request *rq, size_t off)
-{
-	struct ipc_answer *a = &rq->hd->hand;
-	uint64_t n = ipc_answer_read(&rq->ob->o, rq->hd, &rq->call, off);
-
 	object_leave(rq->ob);
 	rq->reply = (struct reply){
 		.kind = REPLY_ANSWER,
 		.ob = rq->ob,
-		.answer = a,
+		.answer = &rq->hd->hand,
 		.off = off,
-		.len = n,
+		.len = len,
 	};
 	return DONE;
+}
+
+static enum outcome read_rest(struct request *rq, uint64_t off)
+{
+	return read_hand(rq, off, ipc_answer_read(&rq->ob->o, rq->hd, &rq->call, off));
 }
 
 static const uint32_t op_of_kind[] = {
@@ -66,27 +50,20 @@ static const uint32_t op_of_kind[] = {
  */
 static enum outcome read_value(struct request *rq)
 {
-	struct ipc_answer *a = &rq->hd->hand;
 	struct ipc_call *c = &rq->call;
 	uint64_t off = c->pos;
 	int r = 0;
 
 	touch(rq, rq->t.node, false);
-	if (!off || a->kind == ANSWER_NONE || off < a->base) {
+	if (!ipc_in_hand(&rq->ob->o, rq->hd, c->pos, &off)) {
+		off = c->pos;
 		c->pos = 0;
 		r = ipc_read(&rq->ob->o, c);
 	}
+	if (r == 0)
+		return read_hand(rq, off, c->max);
 	object_leave(rq->ob);
-	if (r < 0)
-		return done(rq, r);
-	rq->reply = (struct reply){
-		.kind = REPLY_ANSWER,
-		.ob = rq->ob,
-		.answer = a,
-		.off = off - a->base,
-		.len = c->max,
-	};
-	return DONE;
+	return done(rq, r);
 }
 
 /* Neither a handle that only looks nor an array's memory needs the lock, for which they might wait. */
@@ -166,7 +143,7 @@ static enum outcome read_locked(struct request *rq)
 	struct ipc_handle *hd = rq->hd;
 	struct ipc_call *c = &rq->call;
 	bool special;
-	size_t off;
+	uint64_t off;
 	int r;
 
 	fill_read(rq, &special);
@@ -179,9 +156,9 @@ static enum outcome read_locked(struct request *rq)
 	if (again_call(rq, &r))
 		c->got = hd->hand;
 	else if (c->done != SIZE_MAX) /* the rest that it was given before */
-		return give_rest(rq, c->done);
-	else if (!special && in_hand(ob, hd, c->pos, &off))
-		return give_rest(rq, off);
+		return read_rest(rq, c->done);
+	else if (!special && ipc_in_hand(&ob->o, hd, c->pos, &off))
+		return read_rest(rq, off);
 	else if (!c->pos || hd->flags & HANDLE_POSITION)
 		r = take(rq);
 	else { /* A later part of a read() that the kernel has split: it has something already. */
