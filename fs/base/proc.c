@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/proc.h"
@@ -64,6 +66,11 @@ bool proc_killed(uint32_t tid)
 {
 	/* exit_code is the last field: the low bits are the signal that ends it */
 	return (stat_field(tid, 9) & PF_SIGNALED) && (stat_field(tid, 52) & 0x7f);
+}
+
+bool proc_memory(uint32_t tid)
+{
+	return stat_field(tid, 23) != 0;
 }
 
 #define SIGKILL_BIT (1ull << (SIGKILL - 1))
@@ -130,4 +137,45 @@ void proc_command(uint32_t pid, char *buf, size_t size)
 uint64_t proc_memory_total(void)
 {
 	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* ---- how it ended ---- */
+
+struct pidfd_end { /* the kernel's struct pidfd_info, which most headers lack */
+	uint64_t mask;
+	uint64_t cgroup;
+	uint32_t ids[11];
+	int32_t exit_code;
+};
+
+#define PIDFD_END     (1u << 3) /* PIDFD_INFO_EXIT */
+#define PIDFD_GET_END _IOWR(0xff, 11, struct pidfd_end)
+
+_Static_assert(sizeof(struct pidfd_end) == 64, "as in its first version");
+
+int proc_end(int pidfd)
+{
+	struct pidfd_end e = { .mask = PIDFD_END };
+
+	if (ioctl(pidfd, PIDFD_GET_END, &e) < 0 || !(e.mask & PIDFD_END))
+		return -1;
+	return e.exit_code;
+}
+
+/* Of a child that has ended with 1, and is gone. */
+bool proc_ends_are_told(void)
+{
+	int status, end = -1, fd;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(1);
+	if (pid < 0)
+		return false;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (waitpid(pid, &status, 0) == pid && fd >= 0)
+		end = proc_end(fd);
+	if (fd >= 0)
+		close(fd);
+	return end >= 0 && WIFEXITED(end) && WEXITSTATUS(end) == 1;
 }

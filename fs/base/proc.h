@@ -10,10 +10,17 @@
 uint32_t proc_pid(uint32_t tid);   /* the process that a thread belongs to */
 bool proc_killed(uint32_t tid);    /* it is ending because of a signal */
 bool proc_dying(uint32_t tid);     /* it is gone, or will end as soon as it runs */
+bool proc_memory(uint32_t tid);    /* it has some: it has not come far in its end */
 char proc_state(uint32_t tid);     /* R, S, T …; 0: gone */
 uint64_t proc_start(uint32_t pid); /* start time in clock ticks; 0: gone */
 uint32_t proc_uid(uint32_t pid);
 void proc_command(uint32_t pid, char *buf, size_t size);
 uint64_t proc_memory_total(void);
+/*
+ * The wait status of the process of a pidfd, when that is gone; -1: it is not yet, or the kernel
+ * does not tell. Whether it tells: Linux 6.15.
+ */
+int proc_end(int pidfd);
+bool proc_ends_are_told(void);
 
 #endif

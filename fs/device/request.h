@@ -31,8 +31,9 @@ struct aside {
 	bool looks;        /* when it is late it is dealt with, without the lock: … */
 	bool unlocked;     /* … now */
 	bool told;         /* a FLUSH whose caller waits no longer */
-	bool killed;       /* a FLUSH: its process was ending by a signal, … */
+	bool killed;       /* FLUSH: its process was ending by a signal, … */
 	uint32_t closer;   /* … and is this one; 0: not known */
+	bool judged;       /* RELEASE: `killed` says so of who wrote the unfinished line */
 };
 
 struct request {

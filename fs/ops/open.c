@@ -15,6 +15,7 @@
 #include "wait/call.h"
 #include "wait/turn.h"
 #include "wait/park.h"
+#include "wait/unfinished.h"
 
 /*
  * The kernel's __FMODE_EXEC. An object is no program: looking whether it begins with "#!" would take
@@ -71,8 +72,9 @@ static uint32_t open_flags(const struct ipc_obj *o, const struct ipc_opening *ho
 		return f | FOPEN_NOFLUSH;
 	if (!(how->flags & (HANDLE_POSITION | HANDLE_LIB)))
 		f |= FOPEN_STREAM;
-	/* Only an unfinished line has to be dealt with before close() returns. */
-	if (!ipc_is(o, TYPE_LINES) || !(how->flags & HANDLE_WRITER) || how->flags & HANDLE_RECORD)
+	/* Who closes matters only for an unfinished line, and not if its writer's end is told. */
+	if (fs.told_ends || !ipc_is(o, TYPE_LINES) || !(how->flags & HANDLE_WRITER) ||
+	    how->flags & HANDLE_RECORD)
 		f |= FOPEN_NOFLUSH;
 	return f;
 }
@@ -244,14 +246,15 @@ static void give_back(struct object *ob, struct ipc_handle *hd,
 	monitor_closed(lock_id, companion, id, back);
 }
 
-static void close_it(const struct target *t, struct object *ob, struct ipc_handle *hd)
+/* killed: who wrote its unfinished line was, in mid-line. */
+static void close_it(const struct target *t, struct object *ob, struct ipc_handle *hd, bool killed)
 {
 	if (hd->poll_kh)
 		pollers_remove(ob, hd->poll_kh);
 	if (writes_may_wait(t, (int)hd->oflags))
 		writer_leave(t->nodeid);
 	if (hd->line)
-		ipc_flush(&ob->o, ref_of(&ob->o, hd), 0, false, true);
+		ipc_flush(&ob->o, ref_of(&ob->o, hd), 0, killed, true);
 	give_back(ob, hd, ipc_close);
 }
 
@@ -264,20 +267,42 @@ static void used_no_more(uint64_t ino)
 		object_used(t.node->ob);
 }
 
+/*
+ * As it is when the RELEASE comes: if the request is put aside, who closed may be killed before it is
+ * dealt with.
+ */
+static bool line_is_dead(struct request *rq)
+{
+	struct aside *as = &rq->aside;
+
+	if (!as->judged && rq->hd->line)
+		as->killed = unfinished_killed(rq->ob, rq->fh, rq->hd->line_pid);
+	as->judged = true;
+	return as->killed;
+}
+
 void close_handle(struct request *rq)
 {
+	bool killed;
+	int r;
+
 	alias_closed(rq->ino, rq->fh);
 	if (rq->fh & FH_PLAIN) {
 		plain_close(rq->fh);
 		return;
 	}
-	if (enter_to_close(rq) < 0) {
+	r = enter_to_close(rq);
+	if (r == -EBUSY && enter_unlocked(rq) == 0)
+		line_is_dead(rq);
+	if (r < 0) {
 		used_no_more(rq->ino);
 		return;
 	}
+	killed = line_is_dead(rq);
+	unfinished_closed(rq->ob, rq->fh);
 	if (rq->hd->flags & HANDLE_LOOK)
 		plain_close(rq->fh);
-	close_it(&rq->t, rq->ob, rq->hd);
+	close_it(&rq->t, rq->ob, rq->hd, killed);
 }
 
 int close_early(struct request *rq, bool whole)
@@ -287,7 +312,7 @@ int close_early(struct request *rq, bool whole)
 	if (r < 0)
 		return r == -EBADF ? 0 : r; /* it is closed: this one came twice */
 	if (whole && rq->hd->flags & HANDLE_LIB)
-		close_it(&rq->t, rq->ob, rq->hd);
+		close_it(&rq->t, rq->ob, rq->hd, false);
 	else
 		give_back(rq->ob, rq->hd, ipc_give_back);
 	return 0;
@@ -360,7 +385,7 @@ enum outcome file_flush(struct request *rq)
 	bool killed;
 	int r;
 
-	if (rq->fh & FH_PLAIN || nothing_to_flush(rq))
+	if (rq->fh & FH_PLAIN || fs.told_ends || nothing_to_flush(rq))
 		return done(rq, 0);
 	r = enter(rq);
 	if (r == -EBUSY) /* put aside */

@@ -11,6 +11,7 @@
 #include "object/type.h"
 #include "wait/call.h"
 #include "wait/turn.h"
+#include "wait/unfinished.h"
 
 /* Commands, one a line; a value's text is one command. All are understood before one is done. */
 static int write_commands(struct object *ob, struct ipc_call *c, const char *buf, size_t size)
@@ -131,6 +132,21 @@ static void fill_write(struct request *rq)
 	c->end = rq->hd->flags & HANDLE_POSITION ? rq->off + c->len : 0;
 }
 
+/* What it writes goes on with an unfinished line, or ends in the middle of one. */
+static void write_line(struct request *rq)
+{
+	struct ipc_handle *hd = rq->hd;
+	struct ipc_call *c = &rq->call;
+
+	fill_pid(c, hd);
+	if (!ipc_is(&rq->ob->o, TYPE_LINES) || ipc_framing(&rq->ob->o, hd) != FRAMING_LINE)
+		return;
+	/* What somebody else was writing when a signal killed him goes into nobody's line. */
+	if (hd->line && hd->line_pid != c->pid && unfinished_killed(rq->ob, rq->fh, hd->line_pid))
+		ipc_flush(&rq->ob->o, c->handle, 0, true, true);
+	unfinished_by(rq->ob, rq->fh, c->pid);
+}
+
 /* Put its bytes, or do its commands. */
 static int put(struct request *rq)
 {
@@ -145,7 +161,7 @@ static int put(struct request *rq)
 		return write_commands(ob, c, c->data, c->len);
 	}
 	if (hd->line || !c->len || c->data[c->len - 1] != '\n')
-		fill_pid(c, hd);
+		write_line(rq);
 	return nonblock_ended(ob, c, 1, rq->flags, ipc_put(&ob->o, c));
 }
 

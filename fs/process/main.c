@@ -23,6 +23,7 @@
 #include "object/text.h"
 #include "object/type.h"
 #include "process/worker.h"
+#include "wait/unfinished.h"
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
 
@@ -41,6 +42,7 @@ static const struct fuse_opt option_table[] = {
 	OPT("framing=%s", framing),
 	OPT("take=%s", take),
 	{ "no_resend", offsetof(struct options, no_resend), true }, /* for tests */
+	{ "no_ends", offsetof(struct options, no_ends), true },     /* for tests */
 	FUSE_OPT_END,
 };
 
@@ -310,7 +312,7 @@ int main(int argc, char **argv)
 		goto out;
 	}
 	sh = resume_shared_new(&res.shared_fd);
-	if (!sh || begin() || check_mountpoint(opts.mountpoint, false))
+	if (!sh || unfinished_init() < 0 || begin() || check_mountpoint(opts.mountpoint, false))
 		goto out;
 	snprintf(sh->mountpoint, sizeof(sh->mountpoint), "%s", opts.mountpoint);
 	snprintf(sh->state, sizeof(sh->state), "%s", fs.opt.state);

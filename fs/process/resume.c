@@ -4,9 +4,9 @@
  * because it died, when its worker starts a new one.
  *
  * What goes on in both cases is handed over as open descriptors, named in IPCFS_RESUME: /dev/fuse
- * (the mount itself), the shared memory, the state directory with its lock, and a pidfd of the
- * worker, which serves on meanwhile. So a program on disk that cannot even start costs nothing:
- * the worker sees its supervisor end and starts another one.
+ * (the mount itself), the shared memory, the state directory with its lock, a pidfd of the worker,
+ * which serves on meanwhile, and the sockets of unfinished.c. So a program on disk that cannot even
+ * start costs nothing: the worker sees its supervisor end and starts another one.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -28,6 +28,7 @@
 #include "base/mounted.h"
 #include "process/worker.h"
 #include "state/fs.h"
+#include "wait/unfinished.h"
 
 #define VARIABLE "IPCFS_RESUME"
 
@@ -82,26 +83,35 @@ struct worker_shared *resume_shared_new(int *ret_fd)
 	return sh;
 }
 
+/* What is handed over. Async-signal-safe: it runs in a child of a process with threads. */
+static bool keep_open(const struct resume *r, int flags)
+{
+	int fds[] = { r->fuse_fd,   r->shared_fd,      r->state_fd,
+		      r->worker_fd, unfinished_fds[0], unfinished_fds[1] };
+	bool all = true;
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		all &= fcntl(fds[i], F_SETFD, flags) == 0;
+	return all;
+}
+
 int resume_take(struct resume *r, struct worker_shared **ret_shared)
 {
 	const char *s = getenv(VARIABLE);
-	int worker, restart;
+	int worker, restart, n;
 	struct stat st;
 
 	if (!s)
 		return 0;
-	if (sscanf(s, "%d,%d,%d,%d,%d,%d", &r->fuse_fd, &r->shared_fd, &r->state_fd, &r->worker_fd,
-		   &worker, &restart) != 6)
+	n = sscanf(s, "%d,%d,%d,%d,%d,%d,%d,%d", &r->fuse_fd, &r->shared_fd, &r->state_fd,
+		   &r->worker_fd, &worker, &restart, &unfinished_fds[0], &unfinished_fds[1]);
+	if (n < 6 || (n < 8 && unfinished_init() < 0)) /* 6: an older version's */
 		return -1;
 	unsetenv(VARIABLE);
 	r->worker = worker;
 	r->restart = restart;
-	for (int i = 0; i < 4; i++) {
-		int fd = (int[]){ r->fuse_fd, r->shared_fd, r->state_fd, r->worker_fd }[i];
-
-		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-			return -1;
-	}
+	if (!keep_open(r, FD_CLOEXEC))
+		return -1;
 	/* Another version may have another idea of this memory. */
 	if (fstat(r->shared_fd, &st) < 0 || st.st_size != sizeof(**ret_shared))
 		return -1;
@@ -122,8 +132,9 @@ static char **environment(const struct resume *r)
 	while (environ[n])
 		n++;
 	env = malloc((n + 2) * sizeof(*env));
-	if (!env || asprintf(&mine, VARIABLE "=%d,%d,%d,%d,%d,%d", r->fuse_fd, r->shared_fd,
-			     r->state_fd, r->worker_fd, (int)r->worker, r->restart) < 0) {
+	if (!env || asprintf(&mine, VARIABLE "=%d,%d,%d,%d,%d,%d,%d,%d", r->fuse_fd, r->shared_fd,
+			     r->state_fd, r->worker_fd, (int)r->worker, r->restart,
+			     unfinished_fds[0], unfinished_fds[1]) < 0) {
 		free(env);
 		return NULL;
 	}
@@ -142,15 +153,6 @@ static void free_environment(char **env)
 	if (env)
 		free(env[n]);
 	free(env);
-}
-
-/* Async-signal-safe: it runs in a child of a process with threads. */
-static void keep_open(const struct resume *r, int flags)
-{
-	fcntl(r->fuse_fd, F_SETFD, flags);
-	fcntl(r->shared_fd, F_SETFD, flags);
-	fcntl(r->state_fd, F_SETFD, flags);
-	fcntl(r->worker_fd, F_SETFD, flags);
 }
 
 int resume_exec(const struct worker_shared *sh, const struct resume *r)

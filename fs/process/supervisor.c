@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/proc.h"
 #include "object/engine.h"
 #include "process/worker.h"
+#include "state/fs.h"
 
 #define QUICK_NS    100000000   /* a worker that lives shorter than this died of itself */
 #define LONG_NS     10000000000 /* one that lived longer may have died of anything */
@@ -237,8 +239,10 @@ int supervise(struct fuse_session *se, struct worker_shared *sh, struct resume *
 {
 	struct worker w = { .pid = r->worker, .fd = r->worker_fd, .born = ipc_now() };
 	struct failures f = { 0 };
-	int signals = catch_signals();
+	int signals;
 
+	fs.told_ends = !fs.opt.no_ends && proc_ends_are_told();
+	signals = catch_signals();
 	supervisor_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	sh->supervisor = getpid();
 	if (w.pid && r->restart)

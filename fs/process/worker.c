@@ -41,6 +41,7 @@
 #include "process/worker.h"
 #include "wait/turn.h"
 #include "wait/park.h"
+#include "wait/unfinished.h"
 
 #define INIT_RESEND (1u << 7) /* FUSE_HAS_RESEND >> 32 */
 
@@ -476,6 +477,7 @@ static void take_up(void)
 	if (shared->init_len && !kernel_resends())
 		do_without_resend();
 	store_sweep();
+	unfinished_load();
 	settle_all();
 	watch_again();
 	turn_end();
@@ -518,6 +520,7 @@ int worker_run(struct fuse_session *se, int fd, struct worker_shared *sh)
 	pthread_mutex_lock(&fs.lock);
 	park_end_all(ECANCELED);
 	io_cleanup();
+	unfinished_unload();
 	store_unload();
 	timers_free();
 	pthread_mutex_unlock(&fs.lock);

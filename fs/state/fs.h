@@ -13,6 +13,7 @@
 #define IPCFS_FS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "object/engine.h"
@@ -43,6 +44,7 @@ struct fs {
 	/* what main.c and the supervisor say for .ctl/status */
 	pid_t supervisor;
 	uint32_t restarts;
+	bool told_ends; /* the kernel tells how a process ended that is gone: unfinished.c */
 };
 
 extern struct fs fs;

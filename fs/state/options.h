@@ -12,6 +12,7 @@ struct options {
 	uint32_t new_framing, new_take;
 	int debug, foreground;
 	int no_resend; /* tests: as on a kernel without FUSE_NOTIFY_RESEND */
+	int no_ends;   /* tests: as on one without PIDFD_INFO_EXIT */
 };
 
 #endif

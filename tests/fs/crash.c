@@ -47,6 +47,8 @@ static bool once(const struct crash *c, long fault, long second, bool old)
 	daemon_clean();
 	if (old)
 		daemon_old_kernel();
+	if (c->untold)
+		daemon_untold_kernel();
 	daemon_start();
 	c->setup();
 	k_sync();

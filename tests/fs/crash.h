@@ -15,6 +15,7 @@ struct crash {
 	void (*setup)(void);
 	void (*ask)(void);
 	void (*verify)(void); /* with a worker that lives */
+	bool untold;          /* on a kernel that does not tell how processes ended */
 };
 
 void crash_everywhere(const struct crash *c);
@@ -28,20 +29,29 @@ extern rq r1, r2, r3, r4;
 /* Take all that a queue holds: its lines. */
 const char *drain(const char *queue);
 
-#define CRASH(id)                                                                       \
-	static void setup_##id(void);                                                   \
-	static void ask_##id(void);                                                     \
-	static void verify_##id(void);                                                  \
-	TEST(crash_##id)                                                                \
-	{                                                                               \
-		crash_everywhere(&(struct crash){ setup_##id, ask_##id, verify_##id }); \
+#define CRASH(id)                                                                              \
+	static void setup_##id(void);                                                          \
+	static void ask_##id(void);                                                            \
+	static void verify_##id(void);                                                         \
+	TEST(crash_##id)                                                                       \
+	{                                                                                      \
+		crash_everywhere(&(struct crash){ setup_##id, ask_##id, verify_##id, false }); \
+	}
+
+#define CRASH_UNTOLD(id)                                                                      \
+	static void setup_##id(void);                                                         \
+	static void ask_##id(void);                                                           \
+	static void verify_##id(void);                                                        \
+	TEST(crash_##id)                                                                      \
+	{                                                                                     \
+		crash_everywhere(&(struct crash){ setup_##id, ask_##id, verify_##id, true }); \
 	}
 
 /* Of a scenario in which nobody waits: on an old kernel those who do are sent away. */
-#define CRASH_OLD(id)                                                                   \
-	TEST(crash_old_##id)                                                            \
-	{                                                                               \
-		crash_old_kernel(&(struct crash){ setup_##id, ask_##id, verify_##id }); \
+#define CRASH_OLD(id)                                                                          \
+	TEST(crash_old_##id)                                                                   \
+	{                                                                                      \
+		crash_old_kernel(&(struct crash){ setup_##id, ask_##id, verify_##id, false }); \
 	}
 
 #endif

@@ -19,9 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/proc.h"
 #include "ops/dispatch.h"
 #include "state/nodeid.h"
 #include "state/state.h"
+#include "wait/unfinished.h"
 
 struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
 
@@ -185,7 +187,8 @@ static void begin(const struct options *opt)
 		fs.opt.object_limit = 1 << 20;
 	if (!fs.opt.message_limit)
 		fs.opt.message_limit = IPC_MESSAGE_MAX;
-	if (state_open(&fs.opt, fs.mountpoint, &why) < 0 || store_load(&observer, &why) < 0)
+	if (unfinished_init() < 0 || state_open(&fs.opt, fs.mountpoint, &why) < 0 ||
+	    store_load(&observer, &why) < 0)
 		test_fail(__FILE__, __LINE__, "%s", why);
 	mount_body()->epoch++;
 	mount_body()->memory = store_recount();
@@ -262,12 +265,18 @@ static void handshake(void)
 	CHECK(!(out.flags & FUSE_WRITEBACK_CACHE));
 }
 
-static bool next_is_old;
+static bool next_is_old, next_is_untold;
 static long first_fault;
 
 void daemon_old_kernel(void)
 {
 	next_is_old = true;
+	next_is_untold = true;
+}
+
+void daemon_untold_kernel(void)
+{
+	next_is_untold = true;
 }
 
 void daemon_start_with(const struct options *opt)
@@ -302,6 +311,8 @@ void daemon_start_with(const struct options *opt)
 	*control = (struct control){ .fault_at_start = first_fault, .dies_early = first_fault };
 	first_fault = 0;
 	begin(opt);
+	fs.told_ends = !next_is_untold && proc_ends_are_told();
+	next_is_untold = false;
 	CHECK(fuse_opt_add_arg(&args, "ipcfs") == 0);
 	CHECK(fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") == 0);
 	k.se = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), NULL);
@@ -495,6 +506,8 @@ void daemon_clean(void)
 	close(k.pidfd);
 	close(k.fd);
 	close(k.worker_fd);
+	close(unfinished_fds[0]);
+	close(unfinished_fds[1]);
 	if (k.se)
 		fuse_session_destroy(k.se);
 	munmap(k.sh, sizeof(*k.sh));

@@ -64,7 +64,8 @@ void daemon_start(void);
 void daemon_start_with(const struct options *opt);
 /* The first worker dies at the n-th store or system call. false: it does not come to so many. */
 bool daemon_start_dying(long n);
-void daemon_old_kernel(void); /* the next one that starts is on an old kernel */
+void daemon_old_kernel(void);    /* the next one that starts is on an old kernel, … */
+void daemon_untold_kernel(void); /* … or on one that does not tell how processes ended */
 /* SIGKILL, now. What it had not read stays with the kernel. */
 void daemon_kill(void);
 /*

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/proc.h"
 #include "waits.h"
 
 static struct file queue(int flags)
@@ -16,11 +17,280 @@ static struct file queue(int flags)
 
 /* ---- unfinished lines ---- */
 
-TEST(close_flush_completes_the_line)
+static const char *content(void)
+{
+	return show("a.queue.ctl/peek");
+}
+
+TEST(close_last_close_completes_the_line)
+{
+	struct file w;
+
+	if (!proc_ends_are_told())
+		return; /* this kernel does not */
+	daemon_start();
+	w = queue(WO);
+	CHECK_STR(f_put(&w, "one\nabc"), "7");
+	CHECK_INT(size_of(w.ino), 1);
+	CHECK_STR(f_flush(&w), "ok"); /* if it comes at all, from a handle of an older version */
+	CHECK_STR(f_put(&w, "def"), "3");
+	CHECK_STR(content(), "one\n");
+	f_release(&w);
+	CHECK_STR(content(), "one\nabcdef\n");
+	daemon_end();
+}
+
+/* What was closed is there for any request after the close. */
+TEST(close_line_is_put_before_the_next_request)
+{
+	struct file w, r;
+	rq last, next;
+
+	daemon_start();
+	w = queue(WO);
+	r = open_name("a.queue", RO | O_NONBLOCK);
+	CHECK_STR(f_put(&w, "abc"), "3");
+	last = q_release(&w);
+	next = q_read(&r); /* before the answer to RELEASE is there */
+	CHECK_STR(told(next), "abc\n");
+	CHECK_STR(told(last), "ok");
+	daemon_end();
+}
+
+/* Close never waits: it may exceed maxsize by this one line. */
+TEST(close_line_of_a_full_queue)
+{
+	struct file w, r;
+	rq n;
+
+	daemon_start();
+	w = queue(WO);
+	CHECK_STR(say("a.queue.ctl/maxsize", "1"), "1");
+	CHECK_STR(f_put(&w, "one\ntwo"), "7");
+	f_release(&w);
+	CHECK_STR(content(), "one\ntwo\n");
+	r = open_name("a.queue", RO);
+	CHECK_STR(f_get(&r), "one\n");
+	CHECK_STR(told(q_read_at(&r, 4096, 4)), "two\n");
+	n = q_read_at(&r, 4096, 8);
+	CHECK_STR(told(n), "!WAITS");
+	w = open_name("a.queue", WO);
+	CHECK_STR(f_put(&w, "three"), "5");
+	f_release(&w); /* whoever waits is served by a close, too */
+	CHECK_STR(told(n), "three\n");
+	daemon_end();
+}
+
+TEST(close_line_of_a_closed_queue)
 {
 	struct file w;
 
 	daemon_start();
+	w = queue(WO);
+	CHECK_STR(f_put(&w, "abc"), "3");
+	CHECK_STR(say("a.queue.ctl/closed", "1"), "1");
+	f_release(&w);
+	CHECK_STR(say("a.queue.ctl/closed", "0"), "1");
+	CHECK_INT(size_of(w.ino), 0);
+	daemon_end();
+}
+
+/* A process that writes by a handle of ours: it lives until its end is wanted. */
+static pid_t writer_new(void)
+{
+	sigset_t set, old;
+	pid_t pid;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		sigwait(&set, &sig);
+		_exit(sig == SIGUSR1 ? 0 : SIGKILL); /* no signal, whatever the number says */
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	k.pid = (uint32_t)pid;
+	return pid;
+}
+
+/* It ends, and is a zombie; or is gone. */
+static void writer_end(pid_t pid, int sig, bool gone)
+{
+	siginfo_t si;
+
+	kill(pid, sig);
+	CHECK(waitid(P_PID, (id_t)pid, &si, WEXITED | (gone ? 0 : WNOWAIT)) == 0);
+	k.pid = 5000001;
+}
+
+/* How the process that wrote the unfinished line ended says what becomes of it. */
+TEST(close_line_of_one_that_ended)
+{
+	static const struct {
+		int sig;
+		bool put;
+	} ends[] = {
+		{ SIGKILL, false },
+		{ SIGTERM, false },
+		{ SIGUSR1, true },
+		{ SIGUSR2, true },
+	};
+
+	if (!proc_ends_are_told())
+		return; /* this kernel does not */
+	for (unsigned int i = 0; i < 4 * 2 * 4; i++) {
+		const char *want = ends[i / 8].put ? "whole\nhalf\n" : "whole\n";
+		bool gone = i & 1, restart = i & 2, while_none = i & 4;
+		struct file w;
+		pid_t pid;
+
+		daemon_clean();
+		daemon_start();
+		pid = writer_new();
+		w = queue(WO);
+		CHECK_STR(f_put(&w, "whole\nhalf"), "10");
+		if (restart)
+			daemon_kill_and_restart();
+		if (while_none) { /* … a worker: it is not there to be seen afterwards */
+			daemon_kill();
+			writer_end(pid, ends[i / 8].sig, gone);
+			daemon_restart();
+		} else {
+			writer_end(pid, ends[i / 8].sig, gone);
+		}
+		f_release(&w);
+		if (strcmp(content(), want))
+			test_fail(__FILE__, __LINE__, "signal %d, case %u: %s", ends[i / 8].sig,
+				  i % 8, content());
+		if (!gone)
+			waitpid(pid, NULL, 0);
+		daemon_end();
+	}
+}
+
+TEST(close_line_goes_on_after_a_killed_writer)
+{
+	struct file w;
+	pid_t pid;
+
+	if (!proc_ends_are_told())
+		return; /* this kernel does not */
+	daemon_start();
+	w = queue(WO);
+	pid = writer_new();
+	CHECK_STR(f_put(&w, "his "), "4");
+	writer_end(pid, SIGKILL, true);
+	CHECK_STR(f_put(&w, "mine\n"), "5");
+	CHECK_STR(content(), "mine\n");
+	pid = writer_new();
+	CHECK_STR(f_put(&w, "child's "), "8");
+	writer_end(pid, SIGUSR1, true);
+	CHECK_STR(f_put(&w, "and mine\n"), "9");
+	CHECK_STR(content(), "mine\nchild's and mine\n");
+	daemon_end();
+}
+
+/* The last one who wrote counts, not who began. */
+TEST(close_line_that_two_wrote)
+{
+	struct file w;
+	pid_t a, b;
+
+	daemon_start();
+	w = queue(WO);
+	a = writer_new();
+	CHECK_STR(f_put(&w, "a "), "2");
+	b = writer_new();
+	CHECK_STR(f_put(&w, "b"), "1");
+	writer_end(a, SIGKILL, true);
+	writer_end(b, SIGUSR1, true);
+	f_release(&w);
+	CHECK_STR(content(), "a b\n");
+	daemon_end();
+}
+
+/* The object is locked when the close comes; what its writer does later is of no consequence. */
+TEST(close_line_of_a_stalled_queue)
+{
+	struct file w;
+	pid_t pid;
+	rq n;
+
+	if (!proc_ends_are_told())
+		return; /* this kernel does not */
+	for (int killed_first = 0; killed_first < 2; killed_first++) {
+		daemon_clean();
+		daemon_start();
+		w = queue(WO);
+		pid = writer_new();
+		CHECK_STR(f_put(&w, "abc"), "3");
+		engine_stall(w.ino);
+		if (killed_first)
+			writer_end(pid, SIGKILL, true);
+		n = q_release(&w);
+		k_sync();
+		CHECK_STR(told(n), "!WAITS");
+		if (!killed_first)
+			writer_end(pid, SIGKILL, true);
+		engine_go_on(w.ino);
+		k_answer(n);
+		CHECK_STR(content(), killed_first ? "" : "abc\n");
+		daemon_end();
+	}
+}
+
+/* More unfinished lines than the next worker can be told of one by one. */
+TEST(close_many_unfinished_lines)
+{
+	enum { N = 600 };
+	static struct file w[N];
+	pid_t lives, dies;
+
+	if (!proc_ends_are_told())
+		return; /* this kernel does not */
+	daemon_start();
+	make("a.queue");
+	lives = writer_new();
+	dies = writer_new();
+	for (unsigned int i = 0; i < N; i++) {
+		char text[16];
+
+		k.pid = 5000001;
+		w[i] = open_name("a.queue", WO);
+		for (unsigned int part = 0; part < 2; part++) {
+			k.pid = (uint32_t)((i + part) % 2 ? dies : lives);
+			snprintf(text, sizeof(text), "%u ", i);
+			f_put(&w[i], text);
+		}
+	}
+	daemon_kill();
+	writer_end(dies, SIGKILL, true);
+	daemon_restart();
+	for (unsigned int i = 0; i < N; i++)
+		f_release(&w[i]);
+	CHECK_INT(size_of(w[0].ino), N / 2);
+	CHECK(!strncmp(content(), "1 1 \n3 3 \n5 5 \n", 15));
+	writer_end(lives, SIGUSR1, true);
+	daemon_end();
+}
+
+/* ---- the same where a close() has to say who closes: on kernels before Linux 6.15 ---- */
+
+static void start_untold(void)
+{
+	daemon_untold_kernel();
+	daemon_start();
+}
+
+TEST(close_flush_completes_the_line)
+{
+	struct file w;
+
+	start_untold();
 	w = queue(WO);
 	CHECK_STR(f_put(&w, "abc"), "3");
 	CHECK_INT(size_of(w.ino), 0);
@@ -30,7 +300,7 @@ TEST(close_flush_completes_the_line)
 	CHECK_STR(f_flush(&w), "ok"); /* bash closes its copies too */
 	CHECK_INT(size_of(w.ino), 1);
 	f_release(&w);
-	CHECK_STR(show("a.queue.ctl/peek"), "abcdef\n");
+	CHECK_STR(content(), "abcdef\n");
 	daemon_end();
 }
 
@@ -39,7 +309,7 @@ TEST(close_flush_of_another_process)
 {
 	struct file w;
 
-	daemon_start();
+	start_untold();
 	w = queue(WO);
 	CHECK_STR(f_put(&w, "abc"), "3");
 	k.pid++;
@@ -47,30 +317,15 @@ TEST(close_flush_of_another_process)
 	CHECK_INT(size_of(w.ino), 0);
 	k.pid--;
 	CHECK_STR(f_put(&w, "def\n"), "4");
-	CHECK_STR(show("a.queue.ctl/peek"), "abcdef\n");
+	CHECK_STR(content(), "abcdef\n");
 	daemon_end();
 }
 
-TEST(close_last_close_completes_the_line)
-{
-	struct file w;
-
-	daemon_start();
-	w = queue(WO);
-	CHECK_STR(f_put(&w, "one\ntwo"), "7");
-	k.pid++;
-	CHECK_STR(f_flush(&w), "ok");
-	f_release(&w);
-	CHECK_STR(show("a.queue.ctl/peek"), "one\ntwo\n");
-	daemon_end();
-}
-
-/* Close never waits: it may exceed maxsize by this one line. */
 TEST(close_flush_of_a_full_queue)
 {
 	struct file w;
 
-	daemon_start();
+	start_untold();
 	w = queue(WO);
 	CHECK_STR(say("a.queue.ctl/maxsize", "1"), "1");
 	CHECK_STR(f_put(&w, "one\ntwo"), "7");
@@ -83,7 +338,7 @@ TEST(close_flush_on_a_closed_queue)
 {
 	struct file w;
 
-	daemon_start();
+	start_untold();
 	w = queue(WO);
 	CHECK_STR(f_put(&w, "abc"), "3");
 	CHECK_STR(say("a.queue.ctl/closed", "1"), "1");
@@ -96,25 +351,19 @@ TEST(close_flush_on_a_closed_queue)
 
 TEST(close_flush_of_a_killed_writer)
 {
-	siginfo_t si;
 	struct file w;
-	pid_t pid = fork();
+	pid_t pid;
 
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		pause();
-		_exit(0);
-	}
-	daemon_start();
-	k.pid = (uint32_t)pid;
+	start_untold();
+	pid = writer_new();
 	w = queue(WO);
 	CHECK_STR(f_put(&w, "whole\nhal"), "9");
-	kill(pid, SIGKILL);
-	CHECK(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT) == 0);
+	writer_end(pid, SIGKILL, false);
+	k.pid = (uint32_t)pid;
 	CHECK_STR(f_flush(&w), "ok");
 	f_release(&w);
 	waitpid(pid, NULL, 0);
-	CHECK_STR(show("a.queue.ctl/peek"), "whole\n");
+	CHECK_STR(content(), "whole\n");
 	daemon_end();
 }
 
@@ -146,9 +395,8 @@ TEST(close_unfinished_line_survives_a_restart)
 	daemon_kill_and_restart();
 	CHECK_STR(f_put(&w, "def"), "3");
 	daemon_kill_and_restart();
-	CHECK_STR(f_flush(&w), "ok");
 	f_release(&w);
-	CHECK_STR(show("a.queue.ctl/peek"), "abcdef\n");
+	CHECK_STR(content(), "abcdef\n");
 	daemon_end();
 }
 
@@ -158,7 +406,7 @@ TEST(close_which_files_want_a_flush)
 	static const struct {
 		const char *name;
 		int flags;
-		bool wants;
+		bool wants; /* on a kernel that does not tell how processes ended */
 	} table[] = {
 		{ "a.queue", WO, true },
 		{ "a.queue", BOTH, true },
@@ -171,21 +419,28 @@ TEST(close_which_files_want_a_flush)
 		{ "a.queue.ctl/done", WO, false },
 	};
 
-	daemon_start();
-	make("a.queue");
-	make("a.pipe");
-	make("a.lock");
-	make("a.event");
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct file f = open_name(table[i].name, table[i].flags);
+	if (!proc_ends_are_told())
+		return; /* this kernel does not */
+	for (int untold = 0; untold < 2; untold++) {
+		daemon_clean();
+		if (untold)
+			daemon_untold_kernel();
+		daemon_start();
+		make("a.queue");
+		make("a.pipe");
+		make("a.lock");
+		make("a.event");
+		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+			struct file f = open_name(table[i].name, table[i].flags);
 
-		if (!(f.how & (1 << 5)) != table[i].wants)
-			test_fail(__FILE__, __LINE__, "%s, flags %#o", table[i].name,
-				  (unsigned int)table[i].flags);
-		CHECK(f.how & FOPEN_DIRECT_IO);
-		f_close(&f);
+			if (!(f.how & (1 << 5)) != (untold && table[i].wants))
+				test_fail(__FILE__, __LINE__, "%s, flags %#o", table[i].name,
+					  (unsigned int)table[i].flags);
+			CHECK(f.how & FOPEN_DIRECT_IO);
+			f_close(&f);
+		}
+		daemon_end();
 	}
-	daemon_end();
 }
 
 /* ---- what a closed handle held is free for any request made after the close ---- */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Opens, closes, cancels and pipes, with the worker dying everywhere. */
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/proc.h"
 #include "crash.h"
 #include "client/lib.h"
 #include "state/nodeid.h"
@@ -105,7 +108,7 @@ static void verify_closed_and_looked_up(void)
 		open_ino(mine, WO);
 }
 
-CRASH(flush)
+CRASH_UNTOLD(flush)
 
 static void setup_flush(void)
 {
@@ -130,7 +133,7 @@ static void verify_flush(void)
 CRASH_OLD(flush)
 
 /* A close that says EPIPE says so also when the worker died over it. */
-CRASH(flush_refused)
+CRASH_UNTOLD(flush_refused)
 
 static void setup_flush_refused(void)
 {
@@ -150,6 +153,38 @@ static void verify_flush_refused(void)
 }
 
 CRASH_OLD(flush_refused)
+
+/* What a writer that a signal has killed left in mid-line is put by no worker. */
+CRASH(release_of_a_killed_line)
+
+static void setup_release_of_a_killed_line(void)
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	k.pid = (uint32_t)pid;
+	CHECK_STR(f_put(&f1, "one\nhalf"), "8");
+	k.pid = 5000001;
+	kill(pid, SIGKILL);
+	CHECK_INT(waitpid(pid, NULL, 0), pid);
+}
+
+static void ask_release_of_a_killed_line(void)
+{
+	r1 = q_release(&f1);
+}
+
+static void verify_release_of_a_killed_line(void)
+{
+	CHECK_STR(told(r1), "ok");
+	CHECK_STR(drain("a.queue"), proc_ends_are_told() ? "one\n" : "one\nhalf\n");
+}
 
 CRASH(release_of_a_line_and_leases)
 

@@ -156,6 +156,7 @@ TEST(stalled_close)
 		rq n;
 
 		daemon_clean();
+		daemon_untold_kernel();
 		daemon_start();
 		ino = make("a.queue");
 		w = open_name("a.queue", WO);

@@ -65,13 +65,22 @@ def test_poll_of_a_closed_queue_says_readable(area):
     assert events & select.POLLIN
 
 
-def test_a_line_completed_by_close_on_a_closed_queue_is_dropped(area):
-    q = area.make("q.queue")
+def test_a_line_that_was_begun_before_the_queue_was_closed_is_dropped(mount_with):
+    q = mount_with(no_ends=True).make("q.queue")
     fd = q.open(os.O_WRONLY)
     os.write(fd, b"rest")
     q.close()
-    with raises(errno.EPIPE):
+    with raises(errno.EPIPE):   # where the kernel asks at each close
         os.close(fd)
+    assert q.size == 0
+    q.set("closed", 0)
+    assert q.size == 0
+
+
+def test_a_line_that_the_last_close_of_a_closed_queue_drops(area):
+    q = area.make("q.queue")
+    writer = fork(lambda: os.write(q.open(os.O_WRONLY), b"rest") and q.close())
+    writer.wait()
     assert q.size == 0
     q.set("closed", 0)
     assert q.size == 0

@@ -4,18 +4,36 @@ import errno
 import os
 import signal
 import sys
+import threading
 
 import pytest
 
-from kit import fork, raises, sh, unchanged
+from kit import eventually, fork, raises, sh, unchanged
+from kit.proc import children, state_of
 
 NB = os.O_NONBLOCK
 LIMIT = (1 << 20) - 4096
 
 
+TOLD = tuple(int(n) for n in os.uname().release.split(".")[:2]) >= (6, 15)
+told = pytest.mark.skipif(not TOLD, reason="this kernel does not tell how a process ended that is gone")
+
+
 @pytest.fixture
 def q(area):
     return area.make("q.queue")
+
+
+@pytest.fixture
+def untold(mount_with):
+    """A queue as on a kernel that does not tell how a process ended that is gone."""
+    return mount_with(no_ends=True).make("q.queue")
+
+
+@pytest.fixture(params=[pytest.param("q", marks=told), "untold"])
+def each(request):
+    """A queue of either kind."""
+    return request.getfixturevalue(request.param)
 
 
 def test_a_line_in_parts(q):
@@ -58,69 +76,174 @@ def test_close_completes(q):
     assert q.take() == b"no newline\n"
 
 
-def test_close_of_a_duplicate_completes(q):
+@told
+def test_the_last_close_completes(q):
     fd = q.open(os.O_WRONLY)
+    os.write(fd, b"first ")
+    os.close(os.dup(fd))
+    assert q.size == 0
+    os.write(fd, b"second")
+    other = os.dup(fd)
+    os.close(fd)
+    assert q.size == 0
+    os.close(other)
+    assert q.messages() == [b"first second"]
+
+
+def test_any_close_of_the_writer_completes_where_the_kernel_does_not_tell(untold):
+    fd = untold.open(os.O_WRONLY)
     os.write(fd, b"first")
     os.close(os.dup(fd))
-    assert q.messages() == [b"first"]
+    assert untold.messages() == [b"first"]
     os.write(fd, b"second\n")
-    assert q.messages() == [b"first", b"second"]
+    assert untold.messages() == [b"first", b"second"]
 
 
-def test_another_process_closing_its_copy_completes_nothing(q):
-    fd = q.open(os.O_WRONLY)
+@told
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_a_line_in_two_commands_of_a_shell(area, q, shell):
+    sh("exec 3> q.queue; printf 'a ' >&3; printf 'b\\n' >&3; printf c >&3; (printf ' d' >&3)", cwd=area.dir, shell=shell)
+    assert q.messages() == [b"a b", b"c d"]
+
+
+def test_what_was_closed_is_there_at_once(area, each):
+    for i in range(200):
+        fd = each.open(os.O_WRONLY)
+        os.write(fd, b"%d" % i)
+        os.close(fd)
+        assert each.take() == b"%d\n" % i
+
+
+def test_what_another_process_closed_is_there_at_once(area, each):
+    for i in range(20):
+        assert fork(each.put, b"%d" % i).result() == len(str(i))
+        assert each.take() == b"%d\n" % i
+        sh(f"printf {i} > q.queue; read -r x < q.queue@0; [ $x = {i} ]", cwd=os.path.dirname(each.path))
+
+
+def test_another_process_closing_its_copy_completes_nothing(each):
+    fd = each.open(os.O_WRONLY)
     os.write(fd, b"one ")
     fork(os.close, fd, keep=[fd]).result()
-    assert q.size == 0
+    assert each.size == 0
     os.write(fd, b"line\n")
-    assert q.messages() == [b"one line"]
+    assert each.messages() == [b"one line"]
 
 
+@told
 def test_a_line_that_a_child_began_on_a_shared_handle(q):
     fd = q.open(os.O_WRONLY)
-    child = fork(os.write, fd, b"child's", keep=[fd])
-    child.result()
-    assert q.messages() == [b"child's"], "its exit closed the copy it wrote through"
+    fork(os.write, fd, b"child's", keep=[fd]).result()
+    assert q.size == 0, "the handle is open"
+    fork(os.write, fd, b" and sibling's", keep=[fd]).result()
     os.close(fd)
-    assert q.size == 1
+    assert q.messages() == [b"child's and sibling's"]
 
 
-def test_an_end_without_close_completes(q):
+def test_an_end_without_close_completes(each):
     for code in (0, 3, 9, 15):
         def leave():
-            os.write(q.open(os.O_WRONLY), b"exit %d" % code)
+            os.write(each.open(os.O_WRONLY), b"exit %d" % code)
             os._exit(code)  # low bits of an exit status are not a signal
         fork(leave).wait()
-    assert q.messages() == [b"exit 0", b"exit 3", b"exit 9", b"exit 15"]
+    assert each.messages() == [b"exit 0", b"exit 3", b"exit 9", b"exit 15"]
 
 
 @pytest.mark.parametrize("signo", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM])
-def test_a_killed_writer_leaves_no_half_line(q, signo):
+def test_a_killed_writer_leaves_no_half_line(each, signo):
     def half():
-        fd = q.open(os.O_WRONLY)
+        fd = each.open(os.O_WRONLY)
         os.write(fd, b"whole\nhalf")
         signal.signal(signo, signal.SIG_DFL) if signo != signal.SIGKILL else None
         os.kill(os.getpid(), signo)
 
     status = fork(half).wait()
     assert os.WTERMSIG(status) == signo
-    assert q.messages() == [b"whole"]
-    q.close()
-    assert q.drain() == b"whole\n"
+    assert each.messages() == [b"whole"]
+    each.close()
+    assert each.drain() == b"whole\n"
 
 
-def test_a_killed_writer_on_a_handle_that_others_keep(q):
-    fd = q.open(os.O_WRONLY)
+def test_a_killed_process_whose_thread_wrote(each):
+    def half():
+        writer = threading.Thread(target=lambda: os.write(fd, b"half"))
+        fd = each.open(os.O_WRONLY)
+        writer.start()
+        writer.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    fork(half).wait()
+    assert each.size == 0
+
+
+@told
+def test_a_killed_program_that_went_on_as_another(area, q):
+    sh("exec 3> q.queue; printf half >&3; exec sh -c 'kill -9 $$'", cwd=area.dir, code=-9)
+    assert q.size == 0
+
+
+def test_a_killed_writer_on_a_handle_that_others_keep(each):
+    fd = each.open(os.O_WRONLY)
 
     def half():
         os.write(fd, b"half")
         os.kill(os.getpid(), signal.SIGKILL)
 
     fork(half, keep=[fd]).wait()
-    assert q.size == 0
+    assert each.size == 0
     os.write(fd, b"mine\n")
+    fork(half, keep=[fd]).wait()
     os.close(fd)
-    assert q.messages() == [b"mine"], "the dead one's part is not glued to ours"
+    assert each.messages() == [b"mine"], "the dead one's part is not glued to ours"
+
+
+def kill_worker(mount):
+    """… while its supervisor is stopped, so that there is no other until SIGCONT."""
+    os.kill(mount.pid, signal.SIGSTOP)
+    eventually(lambda: state_of(mount.pid) == "T", 10, "the supervisor is stopped")
+    worker, = children(mount.pid)
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: state_of(worker) == "Z", 10, "the worker is dead")
+
+
+def change_supervisor(mount):
+    os.kill(mount.pid, signal.SIGHUP)
+    eventually(lambda: mount.status()["restarts"] != "0", 20, "the program has started anew")
+
+
+@told
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("when", ["before", "between", "after", "upgraded"])
+def test_a_writer_that_ends_around_a_restart(mount, killed, when):
+    """between: while there is no worker."""
+    q = mount.make("q.queue")
+    begun, tell = os.pipe()
+    go, end = os.pipe()
+
+    def half():
+        os.write(q.open(os.O_WRONLY), b"half")
+        os.write(tell, b".")
+        os.read(go, 1)
+
+    def ends():
+        child.kill() if killed else (os.write(end, b"."), child.wait())
+
+    child = fork(half, keep=[tell, go])
+    assert os.read(begun, 1) == b"."
+    if when == "upgraded":
+        change_supervisor(mount)
+        ends()
+    elif when == "before":
+        ends()
+    if when != "upgraded":
+        kill_worker(mount)
+        if when == "between":
+            ends()
+        os.kill(mount.pid, signal.SIGCONT)
+    if when == "after":
+        assert q.size == 0
+        ends()
+    assert q.messages() == ([] if killed else [b"half"])
 
 
 def test_a_writer_killed_while_it_waits(area):

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Who wrote the lines that are unfinished: unfinished.c. */
+#ifndef IPCFS_UNFINISHED_H
+#define IPCFS_UNFINISHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct object;
+
+/* A process writes by this handle, and what it writes ends in mid-line. */
+void unfinished_by(const struct object *ob, uint64_t fh, uint32_t pid);
+/* The one that did so last, and is `pid`: did a signal end it? */
+bool unfinished_killed(const struct object *ob, uint64_t fh, uint32_t pid);
+void unfinished_closed(const struct object *ob, uint64_t fh);
+
+/*
+ * What outlasts a worker: both ends of a socket. The first supervisor makes it, and hands it over.
+ */
+extern int unfinished_fds[2];
+int unfinished_init(void);
+void unfinished_load(void); /* a worker: what the last one knew */
+void unfinished_unload(void);
+
+#endif
