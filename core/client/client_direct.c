@@ -68,7 +68,7 @@ static int waited(struct session *s, int r)
 	if (r != IPC_WAIT)
 		return r;
 	r = session_wait(s);
-	return r == IPC_DONE ? ipc_pick_up(s->o, &s->c) : r;
+	return r == IPC_DONE && s->c.waiter ? ipc_pick_up(s->o, &s->c) : r;
 }
 
 /* Short messages while nobody waits: how many. */

@@ -12,9 +12,10 @@
  * This process may not grow the file, since the daemon accounts for memory. It asks the daemon to
  * (GROW); if the daemon has no memory, the operation goes through the file and waits there.
  *
- * Sleeping. A waiter's futex word is 0 while its owner spins, 2 while it sleeps, and 1 when it may
- * continue, so waking a spinning waiter costs no system call. A waiter continues for one of two
- * reasons: it was granted, or it is a putter whose turn it is to try again.
+ * Sleeping. A waiter's futex word (enum ipc_futex) says whether its owner sleeps, so waking a
+ * spinning waiter costs no system call. A waiter continues for one of two reasons: it was granted,
+ * or it is a putter whose turn it is to try again. If what it was granted is only a number, it
+ * takes that without the lock, and somebody else removes the waiter.
  */
 #include <linux/futex.h>
 #include <sched.h>
@@ -238,10 +239,15 @@ void session_spun(struct ipcfs_obj *o, uint32_t rounds, bool come)
 		__atomic_store_n(&o->spin, next, __ATOMIC_RELAXED);
 }
 
+static bool goes(uint32_t word)
+{
+	return word == FUTEX_GO || word == FUTEX_GIVEN;
+}
+
 static bool may_go(struct ipcfs_obj *o, void *futex)
 {
 	(void)o;
-	return __atomic_load_n((uint32_t *)futex, __ATOMIC_ACQUIRE) == 1;
+	return goes(__atomic_load_n((uint32_t *)futex, __ATOMIC_ACQUIRE));
 }
 
 /*
@@ -275,19 +281,19 @@ bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *
 static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool spins)
 {
 	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
-	uint32_t word = 0;
+	uint32_t word = FUTEX_SPINS;
 
 	if (spins && session_spin(o, may_go, futex))
 		return 0;
-	if (!__atomic_compare_exchange_n(futex, &word, 2, false, __ATOMIC_ACQUIRE,
+	if (!__atomic_compare_exchange_n(futex, &word, FUTEX_SLEEPS, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_ACQUIRE) &&
-	    word == 1)
+	    goes(word))
 		return 0;
 	if (damage_marked(&o->map)) /* before we joined the wait queue: nobody wakes us */
 		return 0;
 	/* With a time limit always: a futex call without one would go on after a signal handler. */
-	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, 2, &ts, NULL, FUTEX_BITSET_MATCH_ANY) ==
-		    0 ||
+	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, FUTEX_SLEEPS, &ts, NULL,
+		    FUTEX_BITSET_MATCH_ANY) == 0 ||
 	    errno == EAGAIN)
 		return 0;
 	return errno == EINTR ? -EINTR : -ETIMEDOUT;
@@ -316,6 +322,15 @@ static bool has_come(const struct ipc_waiter *w)
 	return w->state == WAITER_GRANTED || w->state == WAITER_TURN;
 }
 
+/* It was given what needs no lock, and the handle is still the one that asked: IPC_DONE, -errno. */
+static bool taken(struct session *s, struct ipc_waiter *w, int *ret)
+{
+	const struct lib_attach *at = &s->client->at;
+
+	return __atomic_load_n(&w->futex, __ATOMIC_ACQUIRE) == FUTEX_GIVEN &&
+	       ipc_handle(s->o, at->handle, at->gen) && ipc_take_given(s->o, &s->c, w, ret);
+}
+
 int session_wait(struct session *s)
 {
 	struct ipc_waiter *w = waiter_at(s->o, s->c.waiter);
@@ -330,6 +345,8 @@ int session_wait(struct session *s)
 			__atomic_store_n(&s->client->damaged, true, __ATOMIC_RELAXED);
 			return why;
 		}
+		if (!why && taken(s, w, &e))
+			return e;
 		e = session_lock(s, IPC_NEVER);
 		if (e == IPC_ELSEWHERE) /* our waiter went with the handle */
 			e = why < 0 ? why : -ENOTCONN;

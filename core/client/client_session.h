@@ -22,7 +22,8 @@ static inline bool much_free(const struct ipc_header *h)
 /* Has anybody to be woken or told of a change, or is there memory to return? */
 static inline bool session_anybody(const struct ipc_header *h)
 {
-	uint32_t n = h->granted.count | h->to_wake | h->polls.count | h->trash;
+	uint32_t n = h->granted.count | h->to_wake | h->polls.count | h->trash |
+		     __atomic_load_n(&h->taken, __ATOMIC_RELAXED);
 
 	for (unsigned int i = 0; i < IPC_WAITQS; i++)
 		n |= h->waitqs[i].count;
@@ -48,7 +49,8 @@ void session_leave(struct session *s);
 void session_end(struct session *s); /* the same, if the lock is still ours */
 /*
  * Wait for s->c.waiter, which is in the wait queue; locked before. IPC_DONE: locked, and its turn
- * has come, or it is granted. -errno: it is gone.
+ * has come, or it is granted; or, with s->c.waiter 0, not locked, and it has its answer. -errno: it
+ * is gone.
  */
 int session_wait(struct session *s);
 /* Operations that the daemon must know of as they happen, or that need more than one object. */

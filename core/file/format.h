@@ -218,7 +218,7 @@ struct ipc_waiter {
 	uint32_t op;            /* [once] enum ipc_op */
 	uint32_t waitq;         /* [lock] */
 	uint32_t state;         /* [lock] enum ipc_waiter_state */
-	uint32_t futex;         /* [atomic] direct: 0 spins, 2 sleeps, 1 go */
+	uint32_t futex;         /* [atomic] direct: enum ipc_futex */
 	uint32_t flags;         /* [lock] WAITER_* */
 	uint32_t tid, pid, uid; /* [lock] pid: where a hold will be made */
 	uint32_t need;          /* [lock] put: bytes of the message that does not fit; read: bytes
@@ -240,6 +240,15 @@ enum ipc_waiter_state {
 	WAITER_TURN,    /* first in its wait queue, and what it waits for is there: act now */
 	WAITER_GRANTED, /* in header.granted or .woken: result and got are set */
 	WAITER_REST,    /* in header.rests: got is the rest of an answer */
+};
+
+/* A direct waiter's word: its owner says that it sleeps, and that it has its answer. */
+enum ipc_futex {
+	FUTEX_SPINS,
+	FUTEX_GO, /* look at the waiter, under the lock */
+	FUTEX_SLEEPS,
+	FUTEX_GIVEN, /* the answer is in the waiter, and needs no lock: see ipc_take_given() */
+	FUTEX_TAKEN, /* and its owner has it: whoever has the lock frees the waiter */
 };
 
 #define WAITER_DIRECT   1u    /* sleeps on the futex; otherwise a FUSE request */
@@ -504,7 +513,8 @@ struct ipc_header {
 	uint32_t take;           /* [lock] enum ipc_take: what a read-only handle does */
 	struct ipc_list rests;   /* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list waitqs[IPC_WAITQS]; /* [lock] who waits for what: each type numbers its own */
-	char pad_to_end[16];
+	uint32_t taken;                     /* [plain] about how many in .woken are FUTEX_TAKEN */
+	char pad_to_end[12];
 };
 
 static_assert(sizeof(struct ipc_undo) == 16, "format");

@@ -6,6 +6,7 @@
 
 #include "object/poll.h"
 #include "object/type.h"
+#include "object/wake.h"
 
 /* ---- steps ---- */
 
@@ -141,6 +142,21 @@ int ipc_pick_up(struct ipc_obj *o, struct ipc_call *c)
 	return c->result < 0 ? (int)c->result : IPC_DONE;
 }
 
+bool ipc_take_given(struct ipc_obj *o, struct ipc_call *c, struct ipc_waiter *w, int *ret)
+{
+	if (__atomic_load_n(&w->futex, __ATOMIC_ACQUIRE) != FUTEX_GIVEN)
+		return false;
+	c->got = w->got;
+	c->result = w->result;
+	IPC_FAULT();
+	__atomic_store_n(&w->futex, FUTEX_TAKEN, __ATOMIC_RELEASE);
+	IPC_FAULT();
+	__atomic_add_fetch(&o->h->taken, 1, __ATOMIC_RELAXED);
+	c->waiter = 0;
+	*ret = c->result < 0 ? (int)c->result : IPC_DONE;
+	return true;
+}
+
 /* ---- the others ---- */
 
 /* While it had its turn, but not the lock (for more memory), its writer was sent away. */
@@ -247,6 +263,7 @@ void ipc_pump(struct ipc_obj *o)
 {
 	o->work = false;
 	msg_sweep(o);
+	ipc_reap(o);
 	if (o->ops->pump && !o->damage)
 		o->ops->pump(o);
 }

@@ -215,6 +215,11 @@ int ipc_read(struct ipc_obj *o, struct ipc_call *c);
 /* The same for a read or flock at once that had to wait: c->waiter has been granted. */
 int ipc_pick_up(struct ipc_obj *o, struct ipc_call *c);
 /*
+ * The same without the lock, for an answer that is a number at the most: *ret is what it comes to.
+ * false: it is to be picked up under the lock. w: c->waiter, of a handle that is open.
+ */
+bool ipc_take_given(struct ipc_obj *o, struct ipc_call *c, struct ipc_waiter *w, int *ret);
+/*
  * Put the bytes of a write() (queue, pipe). result: how many went in. With a waiter: its turn has
  * come, or it was sent away meanwhile.
  */

@@ -197,7 +197,10 @@ static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 
-	if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back)
+	if (ipc_is_taken(w)) {
+		waiter_done(o, r);
+		commit(o);
+	} else if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back)
 		ipc_finish_told(o, r);
 	else
 		end_waiter(o, hd, r, w->flags & (WAITER_DIRECT | WAITER_STANDS));

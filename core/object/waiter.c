@@ -9,6 +9,10 @@
  *	                        v     |
  *	                        TURN (first in queue) - acts itself --> (gone, waiter_done)
  *
+ * A direct waiter whose answer is only a number takes that without the lock, and leaves the waiter
+ * to whoever has it next (ipc_take_given, ipc_reap): a thousand that are woken at once would else
+ * queue again, for the lock.
+ *
  * A wait queue is served strictly from its head. Takers are granted: whoever makes the answer possible
  * moves it into the waiter. Putters get their turn instead, because only they have their data.
  * A waiter that gives up (signal, time limit, close) leaves from WAITING or TURN; from GRANTED

@@ -10,15 +10,51 @@
 
 #include "object/type.h"
 
+/* Nothing will become of it any more but that its owner takes it, and there is nothing to copy. */
+static bool is_given(const struct ipc_waiter *w)
+{
+	return w->state == WAITER_GRANTED && w->op != OP_WRITE &&
+	       (w->got.kind == ANSWER_NUMBER || w->got.kind == ANSWER_NONE) &&
+	       !(w->flags & (WAITER_LENT | WAITER_RETAKE));
+}
+
 /* true: its futex call is to be made. */
 static bool must_wake(struct ipc_waiter *w)
 {
+	uint32_t go = is_given(w) ? FUTEX_GIVEN : FUTEX_GO;
+	uint32_t was = __atomic_load_n(&w->futex, __ATOMIC_RELAXED);
+
 	if (!(w->flags & WAITER_DIRECT) || w->flags & WAITER_WOKEN)
 		return false;
 	w->flags |= WAITER_WOKEN;
 	IPC_FAULT();
-	/* 0: it spins and will see it. 1: somebody died before the call. */
-	return __atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) != 0;
+	do
+		if (was == FUTEX_TAKEN)
+			return false;
+	while (!__atomic_compare_exchange_n(&w->futex, &was, go, false, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED));
+	/* Spinning it will see it. It was told to go already: somebody died before the call. */
+	return was != FUTEX_SPINS;
+}
+
+bool ipc_is_taken(const struct ipc_waiter *w)
+{
+	return __atomic_load_n(&w->futex, __ATOMIC_ACQUIRE) == FUTEX_TAKEN;
+}
+
+void ipc_reap(struct ipc_obj *o)
+{
+	uint32_t taken = __atomic_load_n(&o->h->taken, __ATOMIC_RELAXED);
+
+	/* Not a walk along all of them for each. */
+	if (!taken || taken < o->h->woken.count / 2)
+		return;
+	__atomic_store_n(&o->h->taken, 0, __ATOMIC_RELAXED);
+	LIST_EACH(o, &o->h->woken, r)
+		if (ipc_is_taken(waiter_at(o, r))) {
+			waiter_done(o, r);
+			commit(o);
+		}
 }
 
 bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)

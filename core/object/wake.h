@@ -26,4 +26,9 @@ void ipc_wake_send(const struct ipc_wakes *wakes);
  */
 void ipc_wake_again(struct ipc_obj *o);
 
+/* Its owner has taken it (ipc_take_given), and the waiter is nobody's. */
+bool ipc_is_taken(const struct ipc_waiter *w);
+/* Free those waiters, if they are many among the woken ones. Committed. */
+void ipc_reap(struct ipc_obj *o);
+
 #endif

@@ -543,6 +543,17 @@ static void op_lend(unsigned int i)
 	}
 }
 
+static void op_given(unsigned int i)
+{
+	(void)i;
+	for (unsigned int k = 0; k < n_waits && !o->damage; k++) {
+		struct ipc_call c = { .waiter = waits[k] };
+		int r;
+
+		ipc_take_given(o, &c, waiter_at(o, waits[k]), &r);
+	}
+}
+
 static void op_value(unsigned int i)
 {
 	if (o->type == IPC_VALUE)
@@ -599,8 +610,8 @@ static const struct op {
 	OP(pump),          OP(read),    OP(put),   OP(read_waits), OP(give),     OP(flock),
 	OP(look),          OP(check),   OP(turns), OP(finish),     OP(leave),    OP(cancel),
 	OP(process_ended), OP(restart), OP(queue), OP(now),        OP(lend),     OP(fast),
-	OP(value),         OP(heap),    OP(open),  OP(flush),      OP(put_long), OP(close),
-	OP(close),         OP(close),   OP(close),
+	OP(value),         OP(heap),    OP(open),  OP(flush),      OP(put_long), OP(given),
+	OP(close),         OP(close),   OP(close), OP(close),
 };
 #define OPS (sizeof(ops) / sizeof(ops[0]))
 

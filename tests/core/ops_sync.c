@@ -97,6 +97,29 @@ static void direct_granted(struct scene *s)
 	give(s->o, s->h[1], CMD_ADD, 5);
 }
 
+/* Permits that were given to sleepers, who have not been there yet. */
+static void given(struct scene *s)
+{
+	struct ipc_wakes wakes;
+
+	two_handles(s);
+	s->w[0] = get_waits(s->o, s->h[0], OP_READ, 0);
+	s->w[1] = lock_waits(s->o, s->h[0], LOCK_EX, 0);
+	give(s->o, s->h[1], CMD_ADD, 5);
+	ipc_wake(s->o, &wakes);
+}
+
+static void taken(struct scene *s)
+{
+	given(s);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct ipc_call c = { .waiter = s->w[i] };
+		int r;
+
+		CHECK(ipc_take_given(s->o, &c, waiter_at(s->o, s->w[i]), &r));
+	}
+}
+
 static void locked(struct scene *s)
 {
 	two_handles(s);
@@ -159,6 +182,9 @@ RUN(give_back, (void)unique; run_give_back(s, s->h[0]))
 RUN(close_all, (void)unique; ipc_close_all(s->o))
 RUN(open_h, run_open(s, unique))
 RUN(trim, (void)unique; heap_trim(s->o, true))
+RUN(take_given, struct ipc_call c = { .waiter = s->w[0] }; int r; (void)unique;
+    ipc_take_given(s->o, &c, waiter_at(s->o, s->w[0]), &r))
+RUN(reap, (void)unique; ipc_reap(s->o))
 RUN(wake, struct ipc_wakes wakes; (void)unique; ipc_wake(s->o, &wakes))
 
 const struct op ops_event[] = {
@@ -217,6 +243,9 @@ const struct op ops_handle[] = {
 	{ "handle close while polled", IPC_EVENT, polled, close_h, STEPS },
 	{ "handle close of all", IPC_LOCK, shared, close_all, STEPS | DAEMON },
 	{ "handle finish", IPC_SEM, direct_granted, finish_first, STEPS },
+	{ "handle takes what it was given", IPC_SEM, given, take_given, CLIENT },
+	{ "handle close after that", IPC_SEM, taken, close_h, STEPS },
+	{ "handle of whom another frees the waiters", IPC_SEM, taken, reap, STEPS },
 	{ "handle wake", IPC_SEM, direct_granted, wake, DAEMON },
 	{ "heap trim", IPC_EVENT, two_handles, trim, DAEMON },
 	{ NULL },

@@ -438,7 +438,8 @@ static unsigned int wakes(struct ipc_obj *o, const ref_t *w, unsigned int n)
 		CHECK(wk.n <= IPC_WAKES);
 		for (unsigned int i = 0; i < wk.n; i++, sum++)
 			CHECK(sum < n && wk.futex[i] == &waiter_at(o, w[sum])->futex &&
-			      *wk.futex[i] == 1);
+			      *wk.futex[i] == (waiter_at(o, w[sum])->op == OP_WRITE ? FUTEX_GO :
+										      FUTEX_GIVEN));
 	} while (more);
 	CHECK_INT(o->h->to_wake, 0);
 	return sum;
@@ -460,7 +461,7 @@ TEST(wakes_each_once)
 	give(o, h, CMD_SET, 0);
 	CHECK_INT(o->h->to_wake, 1);
 	CHECK_INT(wakes(o, &x, 0), 0);
-	CHECK_INT(waiter_at(o, x)->futex, 1);
+	CHECK_INT(waiter_at(o, x)->futex, FUTEX_GIVEN);
 }
 
 TEST(wakes_collected_and_not_made)
