@@ -22,7 +22,7 @@
 #define LOOKS_MOST 32 /* at a time; who has more of them asks for trouble */
 
 struct look {
-	fuse_req_t req;
+	struct asker *asker;
 	uint32_t tid;
 	uint64_t ino;  /* as in /proc/PID/maps */
 	int otherwise; /* what it gets if it has not mapped the file: an error, or the end */
@@ -59,12 +59,12 @@ static void *look(void *arg)
 	bool mapped = mount_is_ours(fs.mountpoint, &dev) && has_mapped(l->tid, dev, l->ino);
 
 	pthread_mutex_lock(&fs.lock);
-	reply_send(l->req, &(struct reply){
-				   .kind = REPLY_DATA,
-				   .error = mapped ? 0 : l->otherwise,
-				   .data = l->page,
-				   .len = mapped ? l->size : 0,
-			   });
+	reply_send(l->asker, &(struct reply){
+				     .kind = REPLY_DATA,
+				     .error = mapped ? 0 : l->otherwise,
+				     .data = l->page,
+				     .len = mapped ? l->size : 0,
+			     });
 	looks--;
 	pthread_mutex_unlock(&fs.lock);
 	free(l->page);
@@ -89,7 +89,7 @@ static int begin(struct request *rq, int otherwise)
 		return r;
 	l = must_alloc(sizeof(*l));
 	*l = (struct look){
-		.req = rq->req,
+		.asker = rq->asker,
 		.tid = rq->by.tid,
 		.ino = rq->t.base,
 		.otherwise = otherwise,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Replies: the only place that sends them. */
+#include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 
 #include "device/request.h"
@@ -83,11 +84,45 @@ static int send_create(fuse_req_t req, const struct reply *r)
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
-int reply_send(fuse_req_t req, const struct reply *r)
+static struct fuse_entry_param entry_of(const struct entry *e)
 {
+	return (struct fuse_entry_param){
+		.ino = e->ino,
+		.attr = e->attr,
+		.entry_timeout = e->entry_timeout,
+		.attr_timeout = e->attr_timeout,
+	};
+}
+
+/* What names lead to. */
+static int send_name(fuse_req_t req, const struct reply *r)
+{
+	struct fuse_entry_param e;
+
+	switch (r->kind) {
+	case REPLY_ENTRY:
+		e = entry_of(&r->entry);
+		return fuse_reply_entry(req, &e);
+	case REPLY_ATTR:
+		return fuse_reply_attr(req, &r->entry.attr, r->entry.attr_timeout);
+	case REPLY_LINK:
+		return fuse_reply_readlink(req, r->data);
+	case REPLY_CREATE:
+		return send_create(req, r);
+	default:
+		return fuse_reply_statfs(req, &r->statfs);
+	}
+}
+
+int reply_send(struct asker *a, const struct reply *r)
+{
+	fuse_req_t req = (fuse_req_t)a;
+
 	if (r->error)
 		return fuse_reply_err(req, r->error);
 	switch (r->kind) {
+	case REPLY_DONE:
+		return fuse_reply_err(req, 0);
 	case REPLY_NOTHING:
 		fuse_reply_none(req);
 		return 0;
@@ -103,32 +138,21 @@ int reply_send(fuse_req_t req, const struct reply *r)
 		return fuse_reply_lseek(req, (off_t)r->number);
 	case REPLY_IOCTL:
 		return fuse_reply_ioctl(req, 0, r->len ? r->data : NULL, r->len);
-	case REPLY_LINK:
-		return fuse_reply_readlink(req, r->data);
-	case REPLY_ENTRY:
-		return fuse_reply_entry(req, &r->entry);
-	case REPLY_ATTR:
-		return fuse_reply_attr(req, &r->entry.attr, r->entry.attr_timeout);
 	case REPLY_OPEN:
 		return send_open(req, r);
-	case REPLY_CREATE:
-		return send_create(req, r);
-	case REPLY_STATFS:
-		return fuse_reply_statfs(req, &r->statfs);
-	case REPLY_DONE:
-		break;
+	default:
+		return send_name(req, r);
 	}
-	return fuse_reply_err(req, 0);
 }
 
-int reply_error(fuse_req_t req, int error)
+int reply_error(struct asker *a, int error)
 {
-	return reply_send(req, &(struct reply){ .error = error });
+	return reply_send(a, &(struct reply){ .error = error });
 }
 
-void reply_drop(fuse_req_t req)
+void reply_drop(struct asker *a)
 {
-	reply_send(req, &(struct reply){ .kind = REPLY_NOTHING });
+	reply_send(a, &(struct reply){ .kind = REPLY_NOTHING });
 }
 
 void reply_to(uint64_t unique, int error, const void *data, size_t len)
@@ -136,10 +160,37 @@ void reply_to(uint64_t unique, int error, const void *data, size_t len)
 	kernel_send(unique, -error, data, len, NULL, 0);
 }
 
+size_t reply_add_entry(char *buf, size_t size, const char *name, const struct entry *e,
+		       uint64_t cookie, bool plus)
+{
+	struct fuse_entry_param f = entry_of(e);
+
+	/* (Neither looks at its first argument.) */
+	return plus ? fuse_add_direntry_plus(NULL, buf, size, name, &f, (off_t)cookie) :
+		      fuse_add_direntry(NULL, buf, size, name, &f.attr, (off_t)cookie);
+}
+
+void reply_result_to(uint64_t unique, int64_t result, bool written)
+{
+	struct fuse_write_out out = { .size = (uint32_t)result };
+
+	if (result >= 0 && written)
+		reply_to(unique, 0, &out, sizeof(out));
+	else
+		reply_to(unique, error_of(result), NULL, 0);
+}
+
+/* ---- who waits for them ---- */
+
+bool asker_interrupted(struct asker *a)
+{
+	return fuse_req_interrupted((fuse_req_t)a);
+}
+
 bool request_in_group(const struct request *rq, gid_t group)
 {
 	gid_t groups[256];
-	int n = fuse_req_getgroups(rq->req, 256, groups);
+	int n = fuse_req_getgroups((fuse_req_t)rq->asker, 256, groups);
 
 	for (int i = 0; i < n && i < 256; i++)
 		if (groups[i] == group)

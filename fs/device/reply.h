@@ -6,9 +6,9 @@
 #define IPCFS_REPLY_H
 
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "object/engine.h"
@@ -16,6 +16,14 @@
 #define MAX_IO (1024u * 1024) /* bytes of one READ or WRITE */
 
 struct object;
+struct asker; /* whoever waits for a reply, as the transport knows them */
+
+/* What a name leads to. */
+struct entry {
+	uint64_t ino; /* the nodeid */
+	struct stat attr;
+	double entry_timeout, attr_timeout; /* s: so long may the kernel keep them */
+};
 
 enum reply_kind {
 	REPLY_DONE,    /* it is done; there is nothing to say */
@@ -46,7 +54,7 @@ struct reply {
 	uint64_t fh;
 	uint32_t open_flags; /* FOPEN_* */
 	union {
-		struct fuse_entry_param entry;
+		struct entry entry;
 		struct statvfs statfs;
 	};
 };
@@ -68,14 +76,22 @@ static inline int error_of(int64_t result)
 void reply_result(struct reply *r, int64_t result, bool written);
 
 /*
- * Send it; `req` is gone then. -ENOENT: nobody waits for it any more. No lock of an engine file is
+ * Send it; the asker is gone then. -ENOENT: nobody waits for it any more. No lock of an engine file is
  * held meanwhile: the kernel copies it to the caller, who may want that lock at once.
  */
-int reply_send(fuse_req_t req, const struct reply *r);
-int reply_error(fuse_req_t req, int error); /* 0: it is done */
+int reply_send(struct asker *a, const struct reply *r);
+int reply_error(struct asker *a, int error); /* 0: it is done */
 /* The kernel is to hear nothing, now or from this request. */
-void reply_drop(fuse_req_t req);
+void reply_drop(struct asker *a);
 /* To one of which only its number is known. (One that the kernel does not know any more is no harm.) */
 void reply_to(uint64_t unique, int error, const void *data, size_t len);
+void reply_result_to(uint64_t unique, int64_t result, bool written);
+
+/*
+ * An entry of a directory, with all that is known of it (plus) or without, to a reply's data: how much
+ * room it takes. If that is more than there is it was not added. cookie: where a later call goes on.
+ */
+size_t reply_add_entry(char *buf, size_t size, const char *name, const struct entry *e,
+		       uint64_t cookie, bool plus);
 
 #endif

@@ -36,8 +36,20 @@ struct aside {
 	bool judged;       /* RELEASE: `killed` says so of who wrote the unfinished line */
 };
 
+/* What is to be set. */
+enum {
+	SET_MODE = 1 << 0,
+	SET_UID = 1 << 1,
+	SET_GID = 1 << 2,
+	SET_SIZE = 1 << 3,
+	SET_ATIME = 1 << 4,
+	SET_MTIME = 1 << 5,
+	SET_ATIME_NOW = 1 << 7,
+	SET_MTIME_NOW = 1 << 8,
+};
+
 struct request {
-	fuse_req_t req; /* libfuse's */
+	struct asker *asker;
 	struct caller by;
 	uint32_t opcode;
 	uint64_t ino; /* the nodeid; of a name: its directory's */
@@ -55,7 +67,7 @@ struct request {
 	uint64_t off, len;
 	const char *data;
 	int how;           /* flock(2)'s operation, FALLOCATE's mode, … */
-	unsigned int cmd;  /* IOCTL; RENAME: flags; SETATTR: what is to be set */
+	unsigned int cmd;  /* IOCTL; RENAME: flags; SETATTR: SET_* */
 	uint32_t events;   /* POLL */
 	uint64_t poll_kh;  /* POLL: the kernel's name for whoever polls */
 	bool asks;         /* POLL: to be notified */
@@ -104,9 +116,11 @@ static inline enum outcome done_buffer(struct request *rq, ssize_t n)
 	return n < 0 ? done(rq, (int)n) : done_data(rq, reply_buffer(), (size_t)n);
 }
 
-/* Is one of the caller's groups this one? reply.c */
-bool request_in_group(const struct request *rq, gid_t group);
-bool request_is_close(uint32_t opcode); /* a FLUSH or RELEASE; reply.c */
+/* ---- reply.c ---- */
+
+bool request_in_group(const struct request *rq, gid_t group); /* is it one of the caller's? */
+bool request_is_close(uint32_t opcode);                       /* a FLUSH or RELEASE */
+bool asker_interrupted(struct asker *a);                      /* by a signal */
 
 /* ---- again.c: was it dealt with before? ---- */
 

@@ -11,8 +11,6 @@
  *
  * A reply to a request that the kernel does not know any more is ENOENT, and does no harm.
  */
-#include <linux/fuse.h>
-
 #include "device/reply.h"
 #include "object/lend.h"
 #include "object/type.h"
@@ -24,16 +22,6 @@
 #include "wait/turn.h"
 
 static bool found; /* the request that the last worker dealt with is one of those that wait */
-
-static void reply_result_to(uint64_t unique, uint32_t op, int64_t result)
-{
-	struct fuse_write_out written = { .size = (uint32_t)result };
-
-	if (result >= 0 && op == OP_WRITE)
-		reply_to(unique, 0, &written, sizeof(written));
-	else
-		reply_to(unique, error_of(result), NULL, 0);
-}
 
 /* It has its answer: that is what it gets. */
 static void end_granted(struct ipc_obj *o, ref_t r)
@@ -48,7 +36,7 @@ static void end_granted(struct ipc_obj *o, ref_t r)
 		return;
 	}
 	if (w->result < 0 || w->op == OP_FLOCK || w->op == OP_FLOCK_SHARED || w->op == OP_WRITE) {
-		reply_result_to(w->unique, w->op, w->result);
+		reply_result_to(w->unique, w->result, w->op == OP_WRITE);
 	} else {
 		size = w->need < MAX_IO ? w->need : MAX_IO;
 		reply_to(w->unique, 0, buf, answer_copy(o, &w->got, 0, buf, size));
@@ -64,7 +52,7 @@ static void end_waiting(struct ipc_obj *o, ref_t r)
 
 	if (!ipc_leave(o, r, -EINTR, &result))
 		return;
-	reply_result_to(unique, op, result == -EINTR ? -ECONNABORTED : result);
+	reply_result_to(unique, result == -EINTR ? -ECONNABORTED : result, op == OP_WRITE);
 }
 
 /*
@@ -75,7 +63,7 @@ static void end_waiting(struct ipc_obj *o, ref_t r)
 static void end_completed(struct ipc_obj *o)
 {
 	if (o->h->unique_handle && !o->h->unique_partial)
-		reply_result_to(o->h->unique, o->h->result > 0 ? OP_WRITE : OP_NONE, o->h->result);
+		reply_result_to(o->h->unique, o->h->result, o->h->result > 0);
 }
 
 static void abandon_list(struct ipc_obj *o, struct ipc_list *list, uint64_t unique,

@@ -6,7 +6,8 @@
  * change of the namespace is recorded in the mount file with its request, so that one which is sent
  * again after a restart gets the answer that it had (namespace_done).
  */
-#include <linux/fuse.h>
+#include <fcntl.h>
+#include <stdio.h>
 
 #include "ctl/ctl.h"
 #include "object/type.h"

@@ -28,7 +28,7 @@ int find_object(const struct target *dir, const char *name, size_t len, uint64_t
 int resolve(const struct target *dir, const char *name, uint64_t *ret_base, int64_t *ret_timeout);
 /* The error for removing or renaming it: a name that is only thought of, such as NAME@2, is EINVAL. */
 int no_such_name(const struct target *dir, const char *name);
-void fill_entry(struct fuse_entry_param *e, uint64_t nodeid, const struct target *t);
+void fill_entry(struct entry *e, uint64_t nodeid, const struct target *t);
 /* The reply is this entry; rq->t is what it leads to. opens: for writing, with the same request. */
 int entry_of(struct request *rq, uint64_t base, int64_t timeout, bool opens);
 int64_t time_of(const struct timespec *ts, bool now);

@@ -3,15 +3,17 @@
 #ifndef IPCFS_DISPATCH_H
 #define IPCFS_DISPATCH_H
 
-#include <fuse_lowlevel.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct aside;
+struct fuse_lowlevel_ops;
 
-extern const struct fuse_lowlevel_ops fs_ops; /* what libfuse calls back */
+extern const struct fuse_lowlevel_ops
+	fuse_ops; /* for the session: what calls back (fs/device/fuse.c) */
+
 /*
- * Deal with one message of the kernel's. again: for the second time. true: it is to be put aside, as
+ * Handle one message of the kernel's. again: for the second time. true: it is to be put aside, as
  * *as says, which is what its last time left.
  */
 bool dispatch(void *msg, size_t len, bool again, struct aside *as);

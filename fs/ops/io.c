@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The other requests on open files: locks, ioctls, seeks. */
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 
 #include "base/proc.h"
 #include "client/lib.h"

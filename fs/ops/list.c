@@ -48,10 +48,10 @@ static bool next_entry(const struct target *dir, uint64_t cookie, char *name, ui
 	return true;
 }
 
-static size_t add_entry(const struct request *rq, char *buf, size_t size, const char *name,
-			uint64_t base, uint64_t cookie, bool plus, uint64_t dot)
+static size_t add_entry(char *buf, size_t size, const char *name, uint64_t base, uint64_t cookie,
+			bool plus, uint64_t dot)
 {
-	struct fuse_entry_param e = { .attr = { .st_mode = S_IFDIR } };
+	struct entry e = { .attr = { .st_mode = S_IFDIR } };
 	struct target t;
 
 	if (base && target_of(base, &t) == 0) {
@@ -75,8 +75,7 @@ static size_t add_entry(const struct request *rq, char *buf, size_t size, const 
 	} else {
 		e.attr.st_ino = dot; /* . and ..: the kernel knows better; 0 would be left out */
 	}
-	return plus ? fuse_add_direntry_plus(rq->req, buf, size, name, &e, (off_t)cookie) :
-		      fuse_add_direntry(rq->req, buf, size, name, &e.attr, (off_t)cookie);
+	return reply_add_entry(buf, size, name, &e, cookie, plus);
 }
 
 enum outcome dir_read(struct request *rq, bool plus)
@@ -90,8 +89,7 @@ enum outcome dir_read(struct request *rq, bool plus)
 	if (r < 0)
 		return done(rq, r);
 	while (next_entry(dir, cookie, name, &base, &next)) {
-		size_t n =
-			add_entry(rq, buf + used, size - used, name, base, next, plus, dir->base);
+		size_t n = add_entry(buf + used, size - used, name, base, next, plus, dir->base);
 
 		if (n > size - used)
 			break;

@@ -125,9 +125,9 @@ int no_such_name(const struct target *dir, const char *name)
 	return r == 0 ? -EINVAL : r == -ENAMETOOLONG ? r : -ENOENT;
 }
 
-void fill_entry(struct fuse_entry_param *e, uint64_t nodeid, const struct target *t)
+void fill_entry(struct entry *e, uint64_t nodeid, const struct target *t)
 {
-	*e = (struct fuse_entry_param){ .ino = nodeid };
+	*e = (struct entry){ .ino = nodeid };
 	target_attr(t, &e->attr);
 	/* NAME@2 and NAME.ctl follow NAME; an alias is for one thread: they are looked up each time. */
 	if (!t->alias && t->timeout < 0 && t->sub != SUB_CTL)
@@ -167,7 +167,7 @@ enum outcome name_lookup(struct request *rq)
 
 static enum outcome done_attr(struct request *rq)
 {
-	struct fuse_entry_param *e = &rq->reply.entry;
+	struct entry *e = &rq->reply.entry;
 
 	rq->reply.kind = REPLY_ATTR;
 	target_attr(&rq->t, &e->attr);
@@ -203,16 +203,16 @@ static void set_mode(struct target *t, const struct stat *attr, int to_set)
 	struct ipc_node *b = node_block(t->node);
 	uint32_t mode = b->mode, uid = b->uid, gid = b->gid;
 
-	if (to_set & FUSE_SET_ATTR_MODE) {
+	if (to_set & SET_MODE) {
 		mode = (mode & ~07777u) | (attr->st_mode & 07777);
 		/* An end's bits are its directory's; being searchable goes with being readable. */
 		if (t->sub == SUB_END_A || t->sub == SUB_END_B)
 			mode = (mode & ~0777u) | (attr->st_mode & 0666) |
 			       (attr->st_mode & 0444) >> 2;
 	}
-	if (to_set & FUSE_SET_ATTR_UID)
+	if (to_set & SET_UID)
 		uid = attr->st_uid;
-	if (to_set & FUSE_SET_ATTR_GID)
+	if (to_set & SET_GID)
 		gid = attr->st_gid;
 	names_chmod(&fs.mount, t->node->ref, mode, uid, gid);
 	store_chmod(t->node);
@@ -234,15 +234,15 @@ static int truncate_array(struct request *rq)
 	return r;
 }
 
-#define SET_MODE (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)
+#define SET_ACCESS (SET_MODE | SET_UID | SET_GID)
 
 /* truncate(2) is for arrays; ftruncate(2) of a value that was written anew has nothing to cut off. */
 static int set_size(struct request *rq)
 {
-	bool size = rq->cmd & FUSE_SET_ATTR_SIZE;
+	bool size = rq->cmd & SET_SIZE;
 
 	if (rq->t.sub >= SUB_CTL)
-		return size && !(rq->cmd & SET_MODE) ? -EINVAL : -EPERM;
+		return size && !(rq->cmd & SET_ACCESS) ? -EINVAL : -EPERM;
 	if (!size)
 		return 0;
 	if (node_is(rq->t.node, TYPE_MEMORY))
@@ -255,10 +255,10 @@ static void set_times(struct request *rq)
 	struct ipc_node *b = node_block(rq->t.node);
 	const struct timespec now = { 0 };
 
-	if (rq->cmd & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW))
-		b->atime = time_of(&rq->attr->st_atim, rq->cmd & FUSE_SET_ATTR_ATIME_NOW);
-	if (rq->cmd & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
-		b->mtime = time_of(&rq->attr->st_mtim, rq->cmd & FUSE_SET_ATTR_MTIME_NOW);
+	if (rq->cmd & (SET_ATIME | SET_ATIME_NOW))
+		b->atime = time_of(&rq->attr->st_atim, rq->cmd & SET_ATIME_NOW);
+	if (rq->cmd & (SET_MTIME | SET_MTIME_NOW))
+		b->mtime = time_of(&rq->attr->st_mtim, rq->cmd & SET_MTIME_NOW);
 	b->ctime = time_of(&now, true);
 }
 
@@ -272,7 +272,7 @@ enum outcome attr_set(struct request *rq)
 	}
 	if (r < 0)
 		return done(rq, r);
-	if (rq->cmd & SET_MODE)
+	if (rq->cmd & SET_ACCESS)
 		set_mode(&rq->t, rq->attr, (int)rq->cmd);
 	set_times(rq);
 	return done_attr(rq);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening and closing. */
+#include <fcntl.h>
 #include <linux/fuse.h>
 
 #include "base/proc.h"

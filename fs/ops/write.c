@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* WRITE: messages and bytes for queues and pipes, commands for all others, memory for arrays. */
 
+#include <fcntl.h>
+
 #include "state/alias.h"
 #include "state/array.h"
 #include "ctl/ctl.h"

@@ -2,6 +2,7 @@
 /* ipcfs: options, mounting, going into the background. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <fuse_lowlevel.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stddef.h>
@@ -300,7 +301,7 @@ int main(int argc, char **argv)
 	if (fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") < 0 ||
 	    fuse_opt_insert_arg(&args, 1, "-ofsname=ipcfs") < 0)
 		goto out;
-	se = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), NULL);
+	se = fuse_session_new(&args, &fuse_ops, sizeof(fuse_ops), NULL);
 	if (!se)
 		goto out;
 	if (resumed) {

@@ -12,6 +12,7 @@
  * answered (FUSE_NOTIFY_RESEND).
  */
 #include <fcntl.h>
+#include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>

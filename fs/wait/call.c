@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From a request to the engine's call: whose handle, who asks, and how long it may wait. */
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/proc.h"

@@ -7,11 +7,10 @@
  * the waiter's reference. Exactly one place answers: whoever takes the entry out of the object's
  * table.
  *
- * Interrupts. libfuse runs the callback at once, inside fuse_req_interrupt_func(), if the
- * interrupt came first, and then the request must not be answered there. So we register before
- * the operation (dispatch.c), with a callback that does nothing for a request that is not
- * parked; and look at fuse_req_interrupted() once more when we park. INTERRUPTs are requests
- * themselves and are read by the loop thread, under the daemon lock like everything else.
+ * Interrupts. If one came before its request, libfuse tells us while it registers our callback, and
+ * the request must not be answered there. So the transport registers before the operation (fuse.c), a
+ * request that is not parked is not answered, and when we park one we look once more. INTERRUPTs are
+ * requests themselves, read by the loop thread, under the daemon lock like everything else.
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -41,15 +40,7 @@ struct parked *park_find(struct object *ob, ref_t waiter)
 	return p;
 }
 
-static struct parked *by_req; /* every parked request, to find one when it is interrupted */
-
-static struct parked *find_req(fuse_req_t req)
-{
-	struct parked *p;
-
-	HASH_FIND(hh_req, by_req, &req, sizeof(req), p);
-	return p;
-}
+static struct parked *waiting; /* all of them, by who is interrupted */
 
 void park_tell(struct parked *p)
 {
@@ -66,37 +57,37 @@ void park_move(struct parked *p, struct object *ob, ref_t waiter)
 	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
 }
 
-fuse_req_t park_take_out(struct parked *p)
+struct asker *park_take_out(struct parked *p)
 {
 	if (p->cond) {
 		p->cond->pins--;
 		object_used(p->cond);
 	}
-	HASH_DELETE(hh_req, by_req, p);
+	HASH_DELETE(by_asker, waiting, p);
 	HASH_DEL(p->ob->parked, p);
 	if (p->telling)
 		DL_DELETE(p->ob->telling, p);
 	timer_remove(&p->timer);
 	free(p->data);
 	p->data = NULL;
-	return p->req;
+	return p->asker;
 }
 
 /* Take it out, and it is gone: from here on the caller answers. */
-static fuse_req_t unpark(struct parked *p)
+static struct asker *unpark(struct parked *p)
 {
-	fuse_req_t req = park_take_out(p);
+	struct asker *asker = park_take_out(p);
 
 	free(p);
-	return req;
+	return asker;
 }
 
-static void tell_result(fuse_req_t req, uint32_t op, int64_t result)
+static void tell_result(struct asker *asker, uint32_t op, int64_t result)
 {
 	struct reply r;
 
 	reply_result(&r, result, op == OP_WRITE);
-	reply_send(req, &r);
+	reply_send(asker, &r);
 }
 
 /* Its object cannot be locked: as soon as it can. */
@@ -154,14 +145,14 @@ static void give_up_relock(struct object *lock, struct parked *p, int why)
 {
 	struct object *cond = p->cond;
 	ref_t w = p->cond_waiter;
-	fuse_req_t req;
+	struct asker *asker;
 	int64_t result;
 
 	ipc_leave(&lock->o, p->waiter, why, &result);
-	req = unpark(p);
+	asker = unpark(p);
 	object_leave(lock);
 	object_do(cond, &(struct deferred){ .run = keep_place, .waiter = w });
-	reply_error(req, -why);
+	reply_error(asker, -why);
 }
 
 /* The waiter leaves its wait queue; its request is answered, unless it waits on (see ipc_leave). */
@@ -170,7 +161,7 @@ static void give_up(struct parked *p, int why)
 	struct object *ob = p->ob;
 	uint32_t op = p->op;
 	int64_t result;
-	fuse_req_t req;
+	struct asker *asker;
 	int r = object_enter(ob, NULL);
 
 	if (r == -EBUSY) {
@@ -200,16 +191,16 @@ static void give_up(struct parked *p, int why)
 		object_leave(ob);
 		return;
 	}
-	req = unpark(p);
+	asker = unpark(p);
 	object_leave(ob);
-	tell_result(req, op, result);
+	tell_result(asker, op, result);
 }
 
-void parked_interrupted(fuse_req_t req, void *data)
+void park_interrupted(struct asker *a)
 {
-	struct parked *p = find_req(req);
+	struct parked *p;
 
-	(void)data;
+	HASH_FIND(by_asker, waiting, &a, sizeof(a), p);
 	if (p)
 		give_up(p, -EINTR);
 }
@@ -235,10 +226,10 @@ void park(struct request *rq)
 	const struct ipc_call *c = &rq->call;
 	struct parked *p = must_alloc(sizeof(*p));
 	struct object *ob = rq->ob;
-	fuse_req_t req = rq->req;
+	struct asker *asker = rq->asker;
 
 	p->waiter = c->waiter;
-	p->req = req;
+	p->asker = asker;
 	p->ob = ob;
 	p->unique = c->unique;
 	p->tid = c->tid;
@@ -250,9 +241,9 @@ void park(struct request *rq)
 	p->more = c->more;
 	p->timer.fire = time_is_up;
 	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
-	HASH_ADD(hh_req, by_req, req, sizeof(p->req), p);
+	HASH_ADD(by_asker, waiting, asker, sizeof(p->asker), p);
 	timer_set(&p->timer, waiter_at(&ob->o, c->waiter)->deadline);
-	if (fuse_req_interrupted(req)) {
+	if (asker_interrupted(asker)) {
 		object_unlock(ob);
 		give_up(p, -EINTR);
 	} else {
@@ -267,7 +258,7 @@ void park_end_all(int error)
 	struct parked *p, *tmp;
 
 	aside_end_all(-error);
-	HASH_ITER(hh_req, by_req, p, tmp)
+	HASH_ITER(by_asker, waiting, p, tmp)
 		reply_error(unpark(p), error);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct object *ob = n->ob;
@@ -319,7 +310,7 @@ void park_damaged(struct object *ob)
 {
 	struct parked *p, *tmp;
 
-	HASH_ITER(hh_req, by_req, p, tmp) {
+	HASH_ITER(by_asker, waiting, p, tmp) {
 		struct object *cond = p->cond;
 		ref_t w = p->cond_waiter;
 
@@ -344,7 +335,7 @@ bool park_has(struct object *ob, ref_t r)
 		return true;
 	if (!(w->flags & WAITER_LENT))
 		return false;
-	HASH_ITER(hh_req, by_req, p, tmp)
+	HASH_ITER(by_asker, waiting, p, tmp)
 		if (p->cond == ob && p->cond_waiter == r)
 			return true;
 	return false;

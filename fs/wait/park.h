@@ -3,7 +3,6 @@
 #ifndef IPCFS_PARK_H
 #define IPCFS_PARK_H
 
-#include <fuse_lowlevel.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uthash.h>
@@ -21,7 +20,7 @@ struct request;
 struct parked {
 	ref_t waiter; /* key */
 	ref_t cond_waiter;
-	fuse_req_t req; /* key, for interrupts */
+	struct asker *asker; /* key, for interrupts */
 	struct object *ob;
 	struct object *cond;        /* waits in `ob` for the lock of this condition's waiter */
 	struct parked *next, *prev; /* in ob->telling */
@@ -43,12 +42,12 @@ struct parked {
 	bool more;
 	bool telling; /* it was granted, or ended: it is told at the end of the turn */
 	bool ended;   /* its waiter is gone */
-	UT_hash_handle hh, hh_req;
+	UT_hash_handle hh, by_asker;
 };
 
 /* The request now waits for rq->call.waiter. Unlocks rq->ob. */
 void park(struct request *rq);
-void parked_interrupted(fuse_req_t req, void *data);
+void park_interrupted(struct asker *a);
 void park_end_all(int error); /* the worker ends: every waiter gets this */
 /* The handle closes. The kernel has none waiting on it then; a request that does must not stay. */
 void park_end_handle(struct object *ob, ref_t handle);
@@ -62,7 +61,7 @@ void park_tell(struct parked *p); /* it is to be told at the end of the turn */
 /* It waits for another waiter from here on, without a time limit. */
 void park_move(struct parked *p, struct object *ob, ref_t waiter);
 /* It waits no more: the caller answers, and frees it. */
-fuse_req_t park_take_out(struct parked *p);
+struct asker *park_take_out(struct parked *p);
 bool park_has(struct object *ob,
 	      ref_t waiter); /* is there a request of this waiter's, somewhere? */
 

@@ -10,6 +10,7 @@
 #include "kernel.h"
 
 #include <fcntl.h>
+#include <fuse_lowlevel.h>
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
@@ -315,7 +316,7 @@ void daemon_start_with(const struct options *opt)
 	next_is_untold = false;
 	CHECK(fuse_opt_add_arg(&args, "ipcfs") == 0);
 	CHECK(fuse_opt_add_arg(&args, "-osubtype=ipcfs,default_permissions") == 0);
-	k.se = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), NULL);
+	k.se = fuse_session_new(&args, &fuse_ops, sizeof(fuse_ops), NULL);
 	fuse_opt_free_args(&args);
 	CHECK(k.se);
 	k.sh = mmap(NULL, sizeof(*k.sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
