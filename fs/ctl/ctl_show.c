@@ -281,7 +281,7 @@ void show_mount_status(FILE *f)
 	fprintf(f,
 		"version: %s\npid: %d\nsupervisor: %d\nworker: %d\nrestarts: %u\n"
 		"mountpoint: %s\nstate: %s\nuptime: %.0f\n",
-		IPCFS_VERSION, getpid(), fs.supervisor, getpid(), fs.restarts, fs.mountpoint,
+		IPCFS_VERSION, getpid(), fs.supervisor, getpid(), fs.restarts, fs.opt.mountpoint,
 		fs.opt.state, (double)(ipc_now() - fs.started) / 1e9);
 	fprintf(f,
 		"objects: %" PRIu64 "\nobjects_limit: %" PRIu64 "\nmemory: %" PRIu64

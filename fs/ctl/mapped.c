@@ -56,7 +56,7 @@ static void *look(void *arg)
 {
 	struct look *l = arg;
 	dev_t dev;
-	bool mapped = mount_is_ours(fs.mountpoint, &dev) && has_mapped(l->tid, dev, l->ino);
+	bool mapped = mount_is_ours(fs.opt.mountpoint, &dev) && has_mapped(l->tid, dev, l->ino);
 
 	pthread_mutex_lock(&fs.lock);
 	reply_send(l->asker, &(struct reply){

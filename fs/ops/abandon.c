@@ -6,7 +6,7 @@
  * only two kinds. Those that wait have a waiter, which knows the request's `unique`: they are sent
  * away with ECONNABORTED as if interrupted (nothing was taken; a condition's or barrier's waiter
  * keeps its place for the next read), so that nobody hangs. And the one that the worker dealt
- * with is still in the memory where the kernel wrote it: it is dealt with again (worker.c), as one
+ * with is still in the memory where the kernel wrote it: it is dealt with again (resend.c), as one
  * that the kernel had sent again.
  *
  * A reply to a request that the kernel does not know any more is ENOENT, and does no harm.

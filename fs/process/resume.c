@@ -15,18 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/mounted.h"
-#include "process/worker.h"
+#include "process/resume.h"
+#include "process/shared.h"
 #include "state/fs.h"
 #include "wait/unfinished.h"
 
@@ -207,56 +203,4 @@ pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_progra
 	close(r.worker_fd);
 	free_environment(env);
 	return pid < 0 ? -errno : pid;
-}
-
-/* ---- mounts that libfuse does not know of ---- */
-
-static int unmount_lazily(const char *path)
-{
-	sigset_t none;
-	int status;
-	pid_t pid;
-
-	if (umount2(path, MNT_DETACH) == 0)
-		return 0;
-	pid = fork();
-	if (pid == 0) {
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", path, NULL);
-		_exit(127);
-	}
-	if (pid < 0)
-		return -errno;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return status ? -EPERM : 0;
-}
-
-void resume_unmount(int fuse_fd, const char *mountpoint)
-{
-	struct pollfd p = { .fd = fuse_fd };
-	bool gone = poll(&p, 1, 0) == 1 && p.revents & POLLERR;
-
-	close(fuse_fd); /* or whoever looks at the mount now would wait for us */
-	if (!gone && unmount_lazily(mountpoint) < 0)
-		log_line(LOG_ERR, "cannot unmount %s", mountpoint);
-}
-
-int resume_clear_dead(const char *mountpoint)
-{
-	struct statfs st;
-	dev_t dev;
-	int r;
-
-	/* stat() may know the answer from before; statfs() asks. */
-	while (mount_is_ours(mountpoint, &dev) && statfs(mountpoint, &st) < 0 &&
-	       errno == ENOTCONN) {
-		r = unmount_lazily(mountpoint);
-		if (r < 0)
-			return r;
-		log_line(LOG_NOTICE, "%s: removed the mount of a dead ipcfs", mountpoint);
-	}
-	return 0;
 }

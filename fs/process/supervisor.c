@@ -21,6 +21,9 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "object/engine.h"
+#include "process/resume.h"
+#include "process/shared.h"
+#include "process/supervisor.h"
 #include "process/worker.h"
 #include "state/fs.h"
 
@@ -30,7 +33,7 @@
 #define SHORTAGE_NS 60000000000 /* … and time for them, when it may go */
 #define DEATHS_MOST 10          /* workers in a row that die of what they find */
 
-int supervisor_fd = -1;
+static int supervisor_fd = -1; /* our own pidfd, for the worker to watch */
 
 struct worker {
 	pid_t pid;
@@ -71,7 +74,7 @@ static int start_worker(struct worker *w, struct fuse_session *se, int fd, struc
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	r = worker_run(se, fd, sh);
+	r = worker_run(se, fd, sh, supervisor_fd);
 	if (r == 0)
 		sh->ended = true;
 	else if (!sh->why[0])

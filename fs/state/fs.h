@@ -28,7 +28,6 @@ struct fs {
 	pthread_mutex_t lock;
 	const struct state_observer *above;
 	struct options opt;
-	const char *mountpoint;
 	struct fuse_session *se;
 	int state_fd, objects_fd;
 	struct ipc_env env, mount_env;
@@ -41,7 +40,7 @@ struct fs {
 	struct object *look;
 	uint64_t memory; /* as in the mount file, to look at without its lock */
 	uint64_t started;
-	/* what main.c and the supervisor say for .ctl/status */
+	/* what the supervisor says for .ctl/status */
 	pid_t supervisor;
 	uint32_t restarts;
 	bool told_ends; /* the kernel tells how a process ended that is gone: unfinished.c */

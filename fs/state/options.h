@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct options {
+	char *mountpoint;
 	char *state; /* state directory */
 	char *memory, *objects, *message, *framing, *take;
 	uint64_t memory_limit, object_limit, message_limit;

@@ -29,6 +29,8 @@
 #include "state/fs.h"
 #include "state/options.h"
 
+struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
+
 int state_refuse(int error, const char **ret_why, const char *fmt, ...)
 {
 	static char text[PATH_MAX + 256];
@@ -189,7 +191,7 @@ static int make_files(const char *path, const char **ret_why)
 	return 0;
 }
 
-int state_open(struct options *opt, const char *mountpoint, const char **ret_why)
+int state_open(struct options *opt, const char **ret_why)
 {
 	char folder[64];
 	int fd;
@@ -200,7 +202,7 @@ int state_open(struct options *opt, const char *mountpoint, const char **ret_why
 		if (fd < 0)
 			return fd;
 		close(fd);
-		opt->state = default_path(mountpoint);
+		opt->state = default_path(opt->mountpoint);
 		if (!opt->state)
 			return state_refuse(-ENOMEM, ret_why, "%s: out of memory", folder);
 	}

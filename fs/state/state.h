@@ -6,7 +6,7 @@
 struct options;
 
 /* Find and lock it for a mount that begins; it and its files are made if they are not there. */
-int state_open(struct options *opt, const char *mountpoint, const char **ret_why);
+int state_open(struct options *opt, const char **ret_why);
 void state_close(void);
 /* Its files, which must be there: opens fs.objects_fd, and gives a descriptor of the mount file. */
 int state_open_files(const char **ret_why);

@@ -26,8 +26,6 @@
 #include "state/state.h"
 #include "wait/unfinished.h"
 
-struct fs fs = { .lock = PTHREAD_MUTEX_INITIALIZER, .state_fd = -1, .objects_fd = -1 };
-
 struct control {             /* shared with the worker */
 	long fault;          /* armed with the next request that is read */
 	long fault_at_start; /* of the next worker */
@@ -178,9 +176,9 @@ static void begin(const struct options *opt)
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.state_fd = -1,
 		.objects_fd = -1,
-		.mountpoint = "/mnt",
 		.opt = *opt,
 	};
+	fs.opt.mountpoint = "/mnt";
 	fs.opt.state = strdup(folder);
 	if (!fs.opt.memory_limit)
 		fs.opt.memory_limit = 64 << 20;
@@ -188,7 +186,7 @@ static void begin(const struct options *opt)
 		fs.opt.object_limit = 1 << 20;
 	if (!fs.opt.message_limit)
 		fs.opt.message_limit = IPC_MESSAGE_MAX;
-	if (unfinished_init() < 0 || state_open(&fs.opt, fs.mountpoint, &why) < 0 ||
+	if (unfinished_init() < 0 || state_open(&fs.opt, &why) < 0 ||
 	    store_load(&observer, &why) < 0)
 		test_fail(__FILE__, __LINE__, "%s", why);
 	mount_body()->epoch++;
@@ -213,7 +211,7 @@ static void start_worker(void)
 	ipc_fault_after = control->fault_at_start;
 	control->fault_at_start = 0;
 	close(k.fd);
-	r = worker_run(k.se, k.worker_fd, k.sh);
+	r = worker_run(k.se, k.worker_fd, k.sh, -1);
 	if (r < 0)
 		fprintf(stderr, "worker: %s\n", strerror(-r));
 	/* As the supervisor's child does; and so that the leak checker looks. */

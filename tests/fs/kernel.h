@@ -16,6 +16,7 @@
 
 #include "runner.h"
 #include "object/engine.h"
+#include "process/shared.h"
 #include "process/worker.h"
 #include "state/options.h"
 

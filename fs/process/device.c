@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's side of /dev/fuse, which it reads and writes for libfuse.
+ *
+ * What the kernel asked is known also when the worker dies of it: the kernel copies each request into
+ * memory that the supervisor keeps. A worker that follows a dead one finds the kernel's first request
+ * there, from which libfuse learns what it needs to know, and keeps its own reply to it.
+ */
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "process/device.h"
+#include "process/shared.h"
+
+static struct worker_shared *shared;
+static struct fuse_buf buf; /* where libfuse has messages read to */
+static bool replaying;      /* the INIT that is being dealt with is the stored one */
+static bool fresh = true;   /* no request has been read yet */
+static uint64_t dealing;    /* the request in shared->request, until it is answered */
+static size_t left_over;    /* the request in shared->request is to be dealt with again, … */
+static bool again;          /* … and now is */
+
+/*
+ * The kernel copies a request page by page, and faults in what this process has not mapped. A fault
+ * fails when SIGKILL is on its way, and then the kernel gives the caller EIO, and sends the request
+ * to no other worker. What is mapped and writable it finds without a fault, whatever is pending: so
+ * all of the buffer is, before anything is read, and stays so (or at least until memory is short,
+ * where that much must not be locked).
+ */
+static void map_request_buffer(void)
+{
+	volatile char *p = shared->request;
+
+	mlock(shared->request, sizeof(shared->request));
+	for (size_t i = 0; i < sizeof(shared->request); i += 4096)
+		p[i] = p[i];
+}
+
+static void no_request(void)
+{
+	*(uint32_t *)shared->request = 0;
+}
+
+static void keep_init(const void *msg, size_t n)
+{
+	memcpy(shared->init, msg, n);
+	__atomic_store_n(&shared->init_len, (uint32_t)n, __ATOMIC_RELEASE);
+}
+
+/* The first worker died with the kernel's first request in its hands: it is all that it had read. */
+static void find_init(void)
+{
+	const struct fuse_in_header *h = (const void *)shared->request;
+
+	if (!shared->init_len && h->len && h->len <= sizeof(shared->init))
+		keep_init(h, h->len);
+}
+
+static ssize_t device_read(int fd, void *mem, size_t len, void *userdata)
+{
+	const struct fuse_in_header *h = mem;
+	ssize_t n;
+
+	again = false;
+	if (fresh && shared->init_len) {
+		n = shared->init_len;
+		memcpy(mem, shared->init, (size_t)n);
+		replaying = true;
+	} else if (left_over) { /* `mem` is where it is */
+		n = (ssize_t)left_over;
+		left_over = 0;
+		again = true;
+	} else {
+		no_request();
+		n = read(fd, mem, len);
+	}
+	if (n < (ssize_t)sizeof(*h))
+		return n;
+	if (fresh && h->opcode == FUSE_INIT && !replaying && (size_t)n <= sizeof(shared->init))
+		keep_init(mem, (size_t)n);
+	fresh = false;
+	return n;
+}
+
+static ssize_t length(const struct iovec *iov, int count)
+{
+	ssize_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += (ssize_t)iov[i].iov_len;
+	return n;
+}
+
+static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+	ssize_t n;
+
+	/*
+	 * The kernel has this answer already; or perhaps not, if a worker died just then: once too
+	 * often is no harm.
+	 */
+	if (replaying && !shared->begun && writev(fd, iov, count) < 0 && errno != ENOENT)
+		log_line(LOG_ERR, "cannot answer the kernel's first request: %m");
+	if (replaying)
+		shared->begun = true;
+	if (replaying)
+		return length(iov, count);
+	n = writev(fd, iov, count);
+	shared->begun = true;
+	/*
+	 * Answered: no other worker is to deal with it (and what is noted next is no more about
+	 * it).
+	 */
+	if (dealing && ((const struct fuse_out_header *)iov[0].iov_base)->unique == dealing) {
+		no_request();
+		dealing = 0;
+	}
+	return n;
+}
+
+static const struct fuse_custom_io device = { .read = device_read, .writev = device_writev };
+
+int device_begin(struct fuse_session *se, int fd, struct worker_shared *sh)
+{
+	shared = sh;
+	fresh = true;
+	find_init();
+	map_request_buffer();
+	/* A replayed INIT must not overwrite what may be left over there. */
+	buf = (struct fuse_buf){ .mem = shared->init_len ? NULL : shared->request };
+	return fuse_session_custom_io(se, &device, fd);
+}
+
+void device_end(void)
+{
+	if (buf.mem != shared->request)
+		free(buf.mem);
+}
+
+int device_next(struct fuse_session *se, struct message *ret)
+{
+	int r = fuse_session_receive_buf(se, &buf);
+
+	*ret = (struct message){ .data = buf.mem, .stored = replaying, .again = again };
+	if (r > 0)
+		ret->len = (size_t)r;
+	return r;
+}
+
+void device_take(const struct message *m)
+{
+	const struct fuse_in_header *h = m->data;
+
+	dealing = m->data == shared->request ? h->unique : 0;
+}
+
+void device_done(const struct message *m)
+{
+	dealing = 0;
+	replaying = false;
+	if (m->data == shared->request) {
+		no_request();
+	} else {
+		free(buf.mem);
+		buf.mem = shared->request;
+	}
+}
+
+void device_put_back(size_t len)
+{
+	left_over = len;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* What a user should know who has just mounted, in the log: warn.c. */
+#ifndef IPCFS_WARN_H
+#define IPCFS_WARN_H
+
+void warn_hidden(const char *mountpoint); /* before it is mounted */
+void warn_timeouts(void);
+void warn_logout(void);
+
+#endif
