@@ -2,15 +2,16 @@
 /*
  * counter: a number that writes add to and a read takes whole, as eventfd(2). A read waits while it is 0.
  *
- * No product: it shows what it takes to add a type (doc/architecture.md has the same, step by step), and
- * test_counter.c that nothing else is needed. In the tree it would be core/types/counter.c, a line in
- * registry.c, and fs/ctl/ctl_counter.c, a line in ctl_table.c; its number and its body would stand
+ * Not a product: it shows what it takes to add a type (step by step in doc/architecture.md). That nothing
+ * else is needed is shown by test_counter.c and, on a mount and with libipcfs, by
+ * tests/mount/test_counter.py. In the tree it would be core/types/counter.c with a line in registry.c,
+ * and ctl_counter.c would be in fs/ctl, with a line in ctl_table.c; its number and its body would be
  * in core/file/format.h. (Here the body is an event's, which is one word.)
  */
 #include <poll.h>
 
-#include "ctl/rows.h"
 #include "object/command.h"
+#include "object/type.h"
 
 #define N(o)  ((o)->h->b.event.set)
 #define WAITQ 0
@@ -86,16 +87,4 @@ const struct ipc_type ipc_counter_type = {
 	.poll = counter_poll,
 	.size = counter_size,
 	.check = counter_check,
-};
-
-/* ---- its .ctl files ---- */
-
-SHOW_NUMBER(count, event.set)
-
-extern const struct ctl_file ctl_counter[];
-const struct ctl_file ctl_counter[] = {
-	CTL_COMMON,
-	FACT(6, "count", show_count),
-	CTL_TAKE,
-	CTL_END,
 };
