@@ -319,8 +319,6 @@ struct ipc_queue {                  /* queue: mq[0]; pipe: mq[0], and mq[1] for 
 	uint64_t next_id;             /* [lock] of leases */
 	uint64_t max_attempts;        /* [lock] 0: no limit */
 	struct ipc_list leased, dead; /* [lock] struct ipc_lease */
-	uint32_t twoway;              /* [once] */
-	uint32_t pad;
 };
 
 struct ipc_sem {            /* sem, lock, rlock; the lock of cond, value and array */

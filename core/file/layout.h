@@ -63,7 +63,7 @@
 
 #define LAYOUT_ipc_queue(s, F, U, E) \
 	F(s, maxsize) F(s, maxbytes) F(s, unfinished) F(s, mq) F(s, framing) F(s, closed) \
-	F(s, next_id) F(s, max_attempts) F(s, leased) F(s, dead) F(s, twoway) F(s, pad)
+	F(s, next_id) F(s, max_attempts) F(s, leased) F(s, dead)
 
 #define LAYOUT_ipc_sem(s, F, U, E) \
 	F(s, value) F(s, bound) F(s, undo) F(s, scope) F(s, shared) F(s, owner) F(s, fast) \
