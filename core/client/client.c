@@ -29,17 +29,17 @@ int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
 	if (too_long(o, len))
 		return -EMSGSIZE;
 	deadline = deadline_of(timeout_ns);
-	r = direct_put(o, &v, 1, deadline, &done, &part);
+	r = direct_put(o, &v, 1, false, deadline, &done, &part);
 	if (part)
 		return (int)part;
-	return r != IPC_ELSEWHERE ? r : file_put(o, msg, len, deadline);
+	return r != IPC_ELSEWHERE ? r : file_put(o, msg, len, false, deadline);
 }
 
 int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeout_ns)
 {
 	int64_t deadline;
 	int r = client_enter(o, O_WRONLY), done = 0, some = 0;
-	size_t part = 0;
+	size_t part;
 
 	if (r < 0)
 		return r;
@@ -47,20 +47,18 @@ int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeou
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
 	while (done < n && r == 0) {
-		r = direct_put(o, msgs + done, n - done, deadline, &some, &part);
+		r = direct_put(o, msgs + done, n - done, true, deadline, &some, &part);
 		done += some;
-		if (r != IPC_ELSEWHERE || part)
+		if (r != IPC_ELSEWHERE)
 			break;
 		/* For example, one message that has to wait for memory; the next ones go directly again. */
-		r = too_long(o, msgs[done].iov_len) ?
+		r = msgs[done].iov_len > IPC_MESSAGE_MAX ?
 			    -EMSGSIZE :
-			    file_put(o, msgs[done].iov_base, msgs[done].iov_len, deadline);
+			    file_put(o, msgs[done].iov_base, msgs[done].iov_len, true, deadline);
 		if (r == 0)
 			done++;
 	}
-	if (done)
-		return done;
-	return part ? (int)part : r;
+	return done ? done : r;
 }
 
 ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)

@@ -107,7 +107,8 @@ static inline int client_enter(struct ipcfs_obj *o, int mode)
 void client_drop_data(struct ipcfs_obj *o); /* at the close */
 
 /* ---- client_file.c ---- */
-int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline);
+/* atomic: as in struct ipc_call */
+int file_put(struct ipcfs_obj *o, const void *msg, size_t len, bool atomic, int64_t deadline);
 /* join: wait until nothing is unfinished. */
 ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline, bool join);
 /* A read whose answer is a number. */
@@ -126,7 +127,7 @@ bool direct_get_now(struct ipcfs_obj *c, void *buf, size_t size, size_t *ret_len
 /* ---- client_direct.c: enum ipc_outcome or -errno ---- */
 int direct_open(struct ipcfs_obj *o);
 /* *ret_part: bytes of the next one, of a stream that took no more. */
-int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, int64_t deadline,
+int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, bool atomic, int64_t deadline,
 	       int *ret_done, size_t *ret_part);
 int direct_get(struct ipcfs_obj *o, struct iovec *bufs, int n, int64_t deadline, int *ret_got);
 int direct_number(struct ipcfs_obj *o, uint32_t op, int64_t deadline, int64_t *ret);

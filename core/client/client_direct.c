@@ -170,7 +170,7 @@ static int put_one(struct session *s, const struct iovec *msg)
 }
 
 /* *ret_part: bytes of the message after those that went in. */
-int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t deadline,
+int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, bool atomic, int64_t deadline,
 	       int *ret_done, size_t *ret_part)
 {
 	bool spun = look_before_putting(c, deadline);
@@ -185,6 +185,7 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, int64_t dea
 	i = put_now(&s, msgs, n);
 	if (i < n)
 		session_call(&s, OP_WRITE, deadline);
+	s.c.atomic = atomic;
 	while (i < n) {
 		if (look_again(&s, deadline, &r)) {
 			if (r != IPC_DONE)

@@ -43,7 +43,8 @@ ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline,
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t write_to(struct ipcfs_obj *o, int fd, const void *data, size_t len, int64_t deadline)
+static ssize_t write_to(struct ipcfs_obj *o, int fd, const void *data, size_t len, bool atomic,
+			int64_t deadline)
 {
 	unsigned int lent;
 	int64_t left;
@@ -52,12 +53,14 @@ static ssize_t write_to(struct ipcfs_obj *o, int fd, const void *data, size_t le
 	do {
 		lent = __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE);
 		left = left_of(deadline);
-		n = pwrite(fd, len ? data : "", len ? len : 1, (off_t)lib_offset(left, !len));
+		n = pwrite(fd, len ? data : "", len ? len : 1,
+			   (off_t)lib_offset(left, !len || (atomic && len > 1)));
 	} while (n < 0 && errno == ETIMEDOUT && too_early(o, left, lent));
 	return n < 0 ? -errno : n;
 }
 
-static int put_all(struct ipcfs_obj *o, int fd, const char *msg, size_t len, int64_t deadline)
+static int put_all(struct ipcfs_obj *o, int fd, const char *msg, size_t len, bool atomic,
+		   int64_t deadline)
 {
 	size_t done = 0;
 	ssize_t n = 0;
@@ -65,7 +68,7 @@ static int put_all(struct ipcfs_obj *o, int fd, const char *msg, size_t len, int
 	do {
 		size_t k = len - done < PIECE ? len - done : PIECE;
 
-		n = write_to(o, fd, msg + done, k, deadline);
+		n = write_to(o, fd, msg + done, k, atomic, deadline);
 		if (n > 0)
 			done += (size_t)n;
 		if (n < (ssize_t)k)
@@ -76,7 +79,7 @@ static int put_all(struct ipcfs_obj *o, int fd, const char *msg, size_t len, int
 	return done ? (int)(done < INT_MAX ? done : INT_MAX) : (int)n;
 }
 
-int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline)
+int file_put(struct ipcfs_obj *o, const void *msg, size_t len, bool atomic, int64_t deadline)
 {
 	int fd, r;
 
@@ -85,14 +88,14 @@ int file_put(struct ipcfs_obj *o, const void *msg, size_t len, int64_t deadline)
 	 * thread that finds another in here writes through a handle of its own.
 	 */
 	if (!__atomic_exchange_n(&o->writing, true, __ATOMIC_ACQUIRE)) {
-		r = put_all(o, o->fd, msg, len, deadline);
+		r = put_all(o, o->fd, msg, len, atomic, deadline);
 		__atomic_store_n(&o->writing, false, __ATOMIC_RELEASE);
 		return r;
 	}
 	fd = client_reopen(o);
 	if (fd < 0)
 		return fd;
-	r = put_all(o, fd, msg, len, deadline);
+	r = put_all(o, fd, msg, len, atomic, deadline);
 	close(fd);
 	return r;
 }

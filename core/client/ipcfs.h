@@ -117,8 +117,8 @@ IPCFS_API int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeo
  */
 IPCFS_API ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns);
 /*
- * queue, pipe: put n messages in order, waiting for room for each. Returns how many were put; fails
- * only if none was.
+ * queue, pipe: put n messages in order, waiting for room for each, which goes in whole or not at all.
+ * Returns how many were put; fails only if none was.
  */
 IPCFS_API int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeout_ns);
 /*

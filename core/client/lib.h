@@ -10,8 +10,8 @@
  * the calling thread alone:
  *
  *	bits 0..23	as for every handle: how far this call has come, when the kernel splits it
- *	bit 24		write: put an empty message, whatever the byte that is written;
- *			read: wait until nothing is unfinished (join)
+ *	bit 24		write: all of it or nothing, even to a byte pipe; and one byte, whatever it is,
+ *			is an empty message. read: wait until nothing is unfinished (join)
  *	bits 25..62	0: wait for ever; 1: not at all; n: n - 2 microseconds
  *
  * A queue's handle is in record framing; at the end, a read gets EPIPE, for 0 is an empty message.

@@ -60,7 +60,8 @@ struct ipc_call {
 	struct ipc_lent lent; /* read of a condition: what it gives up in another object */
 	uint64_t end;         /* give, to a value: the position where the write ends */
 	bool stand;           /* read of a condition or barrier: queue a waiter, and do not wait */
-	bool more;            /* write: the same write() call goes on with another request */
+	bool atomic;          /* write to a byte pipe: all of it or nothing, as of a record */
+	bool more;            /* give: this write has more commands */
 	bool whole;           /* give: -ERANGE unless what it makes of a value is a whole number of
 					 * 64 bits (what is behind its point is cut off): got.number */
 	/*

@@ -183,25 +183,22 @@ static size_t room(struct ipc_obj *o, struct ipc_mq *q, size_t len)
 	return q->bytes < most ? (size_t)(most - q->bytes) : 0;
 }
 
+/* One change, so what is short goes in whole, also where memory is low or the caller dies. */
 static int put_bytes(struct ipc_obj *o, struct ipc_mq *q, const char *data, size_t len)
 {
-	struct iovec iov = { (void *)(uintptr_t)data, len };
+	size_t filled = q->tail && len <= 2048 ? msg_fill(o, q->tail, data, len) : 0;
+	size_t rest = len - filled < 60000 ? len - filled : 60000;
+	struct iovec iov = { (void *)(uintptr_t)(data + filled), rest };
 	ref_t msg;
 
-	if (q->tail && len <= 2048) {
-		size_t n = msg_fill(o, q->tail, data, len);
-
-		set64(o, q->bytes, q->bytes + n);
-		if (n)
-			return (int)n;
-	}
-	if (len > 60000)
-		iov.iov_len = len = 60000;
-	msg = msg_new(o, &iov, 1, len);
+	set64(o, q->bytes, q->bytes + filled);
+	if (!rest)
+		return (int)filled;
+	msg = msg_new(o, &iov, 1, rest);
 	if (!msg)
 		return -ENOMEM;
 	mq_push(o, q, msg);
-	return (int)len;
+	return (int)(filled + rest);
 }
 
 static int put_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_call *c)
@@ -231,19 +228,24 @@ static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uin
 	return put_wait(o, c, WAITQ_PUT + 2 * dir, need, false);
 }
 
+/* As in a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
+static bool is_short(struct ipc_obj *o, size_t len)
+{
+	return len <= 4096 && (!P(o)->maxbytes || len <= P(o)->maxbytes);
+}
+
 static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES;
+	/* (Where bytes are to go in whole, long ones do so as a record.) */
+	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES && (!c->atomic || is_short(o, c->len));
 	struct ipc_mq *q = ipc_writes_to(o, hd);
 	unsigned int waitq = WAITQ_PUT + 2 * dir_of(o, q);
 
-	if (!bytes && (c->more || c->len > c->limit))
+	if (!bytes && c->len > c->limit)
 		return put_end(o, c, -EMSGSIZE);
 	while (c->done < c->len || (!c->len && !bytes)) {
 		size_t left = c->len - c->done, n;
-		/* As a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
-		bool whole = !bytes ||
-			     (left <= 4096 && (!P(o)->maxbytes || left <= P(o)->maxbytes));
+		bool whole = !bytes || is_short(o, left);
 		int r;
 
 		if (o->damage)

@@ -170,7 +170,7 @@ static int put_record(struct ipc_obj *o, struct ipc_call *c)
 {
 	struct iovec iov = { (void *)(uintptr_t)c->data, c->len };
 
-	if (c->more || too_large(o, c, c->len))
+	if (too_large(o, c, c->len))
 		return put_end(o, c, -EMSGSIZE);
 	for (;;) {
 		ref_t msg;

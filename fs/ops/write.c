@@ -130,7 +130,8 @@ static void fill_write(struct request *rq)
 	c->op = OP_WRITE;
 	lib_call(c, rq->hd, rq->off, &special);
 	c->data = rq->data;
-	c->len = special && ipc_is_stream(rq->ob->o.ops) ? 0 : rq->size;
+	c->len = special && rq->size == 1 && ipc_is_stream(rq->ob->o.ops) ? 0 : rq->size;
+	c->atomic = special;
 	c->end = rq->hd->flags & HANDLE_POSITION ? rq->off + c->len : 0;
 }
 

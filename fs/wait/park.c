@@ -238,7 +238,7 @@ void park(struct request *rq)
 	p->max = c->op == OP_WRITE ? c->len : c->max;
 	p->pos = c->pos;
 	p->data = c->op == OP_WRITE ? copy_of(c) : NULL;
-	p->more = c->more;
+	p->atomic = c->atomic;
 	p->timer.fire = time_is_up;
 	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
 	HASH_ADD(by_asker, waiting, asker, sizeof(p->asker), p);

@@ -39,7 +39,7 @@ struct parked {
 	int16_t why;   /* it is to end with this, as soon as its object can be locked; 0 */
 	int16_t error; /* it is told this instead of its answer; 0 */
 	uint8_t op;
-	bool more;
+	bool atomic;
 	bool telling; /* it was granted, or ended: it is told at the end of the turn */
 	bool ended;   /* its waiter is gone */
 	UT_hash_handle hh, by_asker;

@@ -169,7 +169,7 @@ static void have_turn(struct object *ob, struct parked *p)
 		.len = p->len,
 		.done = w->arg,
 		.limit = mount_body()->message_limit,
-		.more = p->more,
+		.atomic = p->atomic,
 		.waiter = p->waiter,
 	};
 	int r = ipc_put(&ob->o, &c);

@@ -31,6 +31,33 @@ TEST(pipe_bytes)
 	CHECK_INT(ipc_size(o), 0);
 }
 
+/* What is to go in whole, or is no longer than PIPE_BUF, does so, or nothing of it does. */
+TEST(pipe_bytes_whole)
+{
+	struct ipc_obj *o = obj_new(IPC_PIPE);
+	ref_t w = end(o, W), r = end(o, R);
+	struct ipc_call c = call_new(w, OP_WRITE);
+
+	P(o)->maxbytes = 10000;
+	CHECK_INT(put_bytes(o, w, big, 6000), 6000);
+	c.data = big;
+	c.len = 6000;
+	c.atomic = true;
+	c.deadline = 0;
+	CHECK_INT(ipc_put(o, &c), -EAGAIN);
+	CHECK_INT(ipc_size(o), 6000);
+	c.deadline = IPC_NEVER;
+	CHECK_INT(ipc_put(o, &c), IPC_WAIT);
+	CHECK_INT(ipc_size(o), 6000);
+	CHECK(get_some(o, r, OP_READ, 2000));
+	ipc_pump(o);
+	CHECK_INT(waiter_at(o, c.waiter)->state, WAITER_TURN);
+	CHECK_INT(ipc_put(o, &c), 0);
+	CHECK_INT(c.result, 6000);
+	CHECK_INT(ipc_size(o), 10000);
+	obj_ok(o, "put whole");
+}
+
 TEST(pipe_shared_message)
 {
 	struct ipc_obj *o = obj_new(IPC_PIPE);

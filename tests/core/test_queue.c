@@ -144,7 +144,7 @@ TEST(queue_record_framing)
 	CHECK_STR(get(o, rec), "line");
 	c.data = big;
 	c.len = 1000;
-	c.more = true; /* one write() in two requests is no record */
+	c.limit = 999;
 	CHECK_INT(ipc_put(o, &c), -EMSGSIZE);
 	CHECK_STR(get(o, rec), "!EAGAIN");
 }

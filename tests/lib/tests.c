@@ -135,6 +135,47 @@ TEST(pipes)
 	ipcfs_close(r);
 }
 
+static void puts_8000(ipcfs_obj *w)
+{
+	static char text[8000];
+	struct iovec v = { text, sizeof(text) };
+
+	CHECK_INT(ipcfs_put_many(w, &v, 1, AMPLE), 1);
+}
+
+/* Of many messages each goes in whole or not at all, also into a byte pipe. */
+TEST(many_bytes)
+{
+	static char text[20000], buf[sizeof(text)];
+	ipcfs_obj *p = make("pipe");
+	struct iovec v[2] = { { text, 6000 }, { text, 6000 } };
+	pid_t pid;
+
+	setting(p, "maxbytes", "10000");
+	CHECK_INT(ipcfs_put_many(p, v, 2, 0), 1);
+	CHECK_INT(ipcfs_value(p), 6000);
+	CHECK_INT(ipcfs_put_many(p, v, 2, 0), -EAGAIN);
+	CHECK_INT(ipcfs_put_many(p, v, 2, SECOND / 20), -ETIMEDOUT);
+	CHECK_INT(ipcfs_value(p), 6000);
+	v[0].iov_len = v[1].iov_len = 2000;
+	CHECK_INT(ipcfs_put_many(p, v, 2, 0), 2);
+	pid = in_child(puts_8000, p); /* and while it waits nothing of it is there */
+	await_waiters(p, 1);
+	CHECK_INT(ipcfs_get(p, buf, 7000, 0), 7000);
+	CHECK_INT(ipcfs_value(p), 3000);
+	await_waiters(p, 1);
+	CHECK_INT(ipcfs_get(p, buf, 1000, 0), 1000);
+	ends_well(pid);
+	CHECK_INT(ipcfs_value(p), 10000);
+	CHECK_INT(ipcfs_get(p, buf, sizeof(buf), 0), 10000);
+	v[0].iov_len = sizeof(text); /* more than the pipe takes: once it is empty */
+	CHECK_INT(ipcfs_put_many(p, v, 2, 0), 1);
+	CHECK_INT(ipcfs_get(p, buf, sizeof(buf), 0), sizeof(text));
+	v[0].iov_len = 2 << 20;
+	CHECK_INT(ipcfs_put_many(p, v, 1, 0), -EMSGSIZE);
+	ipcfs_close(p);
+}
+
 /* ---- the others ---- */
 
 TEST(sem)
