@@ -20,18 +20,11 @@
 
 #define P(o) (&(o)->h->b.queue)
 
-enum { READER, WRITER };
-
 static void init(struct ipc_header *h, const struct ipc_defaults *d)
 {
 	(void)d;
 	h->b.queue.framing = FRAMING_BYTES;
 	h->b.queue.maxbytes = 1 << 20;
-}
-
-static unsigned int dir_of(struct ipc_obj *o, const struct ipc_mq *q)
-{
-	return q == &P(o)->mq[1];
 }
 
 static bool may(const struct ipc_handle *hd, unsigned int side)
@@ -76,14 +69,6 @@ static bool at_end(struct ipc_obj *o, struct ipc_handle *hd)
 	struct ipc_mq *q = ipc_reads_from(o, hd);
 
 	return !q->count && !q->writers && q->opens[WRITER] != hd->peer_opens[READER];
-}
-
-/* No reader will read what this writer writes. */
-static bool broken(struct ipc_obj *o, struct ipc_handle *hd)
-{
-	struct ipc_mq *q = ipc_writes_to(o, hd);
-
-	return !q->readers && q->opens[READER] != hd->peer_opens[WRITER];
 }
 
 static void take_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_answer *ret)
@@ -152,7 +137,7 @@ static void take(struct ipc_obj *o, struct ipc_handle *hd, size_t max, struct ip
 static int pipe_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	struct ipc_mq *q = ipc_reads_from(o, hd);
-	unsigned int waitq = WAITQ_GET + 2 * dir_of(o, q);
+	unsigned int waitq = WAITQ_GET + 2 * pipe_dir(o, q);
 
 	if (q->count && !waitq_first(o, waitq)) {
 		take(o, hd, c->max, &c->got);
@@ -163,120 +148,6 @@ static int pipe_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 		return 0;
 	}
 	return waiter_add(o, c, waitq, c->max);
-}
-
-static bool fits(struct ipc_obj *o, unsigned int waitq, uint64_t need)
-{
-	struct ipc_mq *q = &P(o)->mq[waitq / 2];
-
-	/* An empty pipe takes any record. */
-	return !P(o)->maxbytes || !q->count || q->bytes + need <= P(o)->maxbytes;
-}
-
-/* How much of `len` bytes goes in now: a FIFO's writer waits only when nothing fits. */
-static size_t room(struct ipc_obj *o, struct ipc_mq *q, size_t len)
-{
-	uint64_t most = P(o)->maxbytes;
-
-	if (!most || q->bytes + len <= most)
-		return len;
-	return q->bytes < most ? (size_t)(most - q->bytes) : 0;
-}
-
-/* One change, so what is short goes in whole, also where memory is low or the caller dies. */
-static int put_bytes(struct ipc_obj *o, struct ipc_mq *q, const char *data, size_t len)
-{
-	size_t filled = q->tail && len <= 2048 ? msg_fill(o, q->tail, data, len) : 0;
-	size_t rest = len - filled < 60000 ? len - filled : 60000;
-	struct iovec iov = { (void *)(uintptr_t)(data + filled), rest };
-	ref_t msg;
-
-	set64(o, q->bytes, q->bytes + filled);
-	if (!rest)
-		return (int)filled;
-	msg = msg_new(o, &iov, 1, rest);
-	if (!msg)
-		return -ENOMEM;
-	mq_push(o, q, msg);
-	return (int)(filled + rest);
-}
-
-static int put_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_call *c)
-{
-	struct iovec iov = { (void *)(uintptr_t)c->data, c->len };
-	ref_t msg = msg_new(o, &iov, 1, c->len);
-
-	if (!msg)
-		return -ENOMEM;
-	mq_push(o, q, msg);
-	return (int)c->len;
-}
-
-/* What the pipe cannot take now: let readers take what is there, or wait. */
-static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uint32_t need)
-{
-	unsigned int dir = dir_of(o, q);
-
-	call_record(o, c, (int64_t)c->done, true);
-	commit(o);
-	if (waitq_first(o, WAITQ_GET + 2 * dir) && q->count) {
-		o->ops->pump(o);
-		if (fits(o, WAITQ_PUT + 2 * dir, need) &&
-		    (c->waiter || !waitq_first(o, WAITQ_PUT + 2 * dir)))
-			return IPC_AGAIN;
-	}
-	return put_wait(o, c, WAITQ_PUT + 2 * dir, need, false);
-}
-
-/* As in a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
-static bool is_short(struct ipc_obj *o, size_t len)
-{
-	return len <= 4096 && (!P(o)->maxbytes || len <= P(o)->maxbytes);
-}
-
-static int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
-{
-	/* (Where bytes are to go in whole, long ones do so as a record.) */
-	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES && (!c->atomic || is_short(o, c->len));
-	struct ipc_mq *q = ipc_writes_to(o, hd);
-	unsigned int waitq = WAITQ_PUT + 2 * dir_of(o, q);
-
-	if (!bytes && c->len > c->limit)
-		return put_end(o, c, -EMSGSIZE);
-	while (c->done < c->len || (!c->len && !bytes)) {
-		size_t left = c->len - c->done, n;
-		bool whole = !bytes || is_short(o, left);
-		int r;
-
-		if (o->damage)
-			return -EIO;
-		if (broken(o, hd))
-			return put_end(o, c, -EPIPE);
-		n = bytes ? room(o, q, left) : fits(o, waitq, left) ? left : 0;
-		if (whole && n < left)
-			n = 0;
-		if ((!n && left) || (!c->waiter && waitq_first(o, waitq))) {
-			r = put_full(o, c, q, whole ? (uint32_t)left : 1);
-			if (r != IPC_AGAIN)
-				return r;
-			continue;
-		}
-		call_record(o, c, (int64_t)c->done, true);
-		commit(o);
-		r = bytes ? put_bytes(o, q, c->data + c->done, n) : put_record(o, q, c);
-		if (r == -ENOMEM) {
-			r = put_grow(o, c, waitq, (uint32_t)n);
-			if (r != IPC_AGAIN)
-				return r;
-			continue;
-		}
-		c->done += (size_t)r;
-		set32(o, hd->peer_opens[WRITER],
-		      q->readers ? q->opens[READER] - 1 : hd->peer_opens[WRITER]);
-		if (!c->len)
-			break;
-	}
-	return put_end(o, c, 0);
 }
 
 static void pipe_pump(struct ipc_obj *o)
@@ -300,10 +171,10 @@ static void pipe_pump(struct ipc_obj *o)
 				if (at_end(o, handle_at(o, waiter_at(o, k)->handle)))
 					waiter_grant(o, k, 0, &got);
 		r = waitq_first(o, put);
-		if (r && !q->readers && broken(o, handle_at(o, waiter_at(o, r)->handle)))
+		if (r && !q->readers && pipe_broken(o, handle_at(o, waiter_at(o, r)->handle)))
 			waiter_turn(o, r);
 		else
-			put_pump(o, put, fits);
+			put_pump(o, put, pipe_fits);
 	}
 }
 
@@ -381,10 +252,10 @@ static unsigned int pipe_poll(struct ipc_obj *o, struct ipc_handle *hd)
 			p |= POLLIN | POLLHUP;
 	}
 	if (may(hd, WRITER)) {
-		if (broken(o, hd))
+		if (pipe_broken(o, hd))
 			p |= POLLOUT | POLLERR;
-		else if (fits(o, WAITQ_PUT + 2 * dir_of(o, out), 1) &&
-			 !waitq_first(o, WAITQ_PUT + 2 * dir_of(o, out)))
+		else if (pipe_fits(o, WAITQ_PUT + 2 * pipe_dir(o, out), 1) &&
+			 !waitq_first(o, WAITQ_PUT + 2 * pipe_dir(o, out)))
 			p |= POLLOUT;
 	}
 	return p;
@@ -395,7 +266,7 @@ static uint64_t pipe_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, u
 	struct ipc_mq *q = out ? ipc_writes_to(o, hd) : ipc_reads_from(o, hd);
 
 	*ret = 0;
-	if (out ? broken(o, hd) : !q->count)
+	if (out ? pipe_broken(o, hd) : !q->count)
 		return 0;
 	if (out)
 		*ret = P(o)->maxbytes > q->bytes ? P(o)->maxbytes - q->bytes : 0;

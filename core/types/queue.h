@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What queue.c, queue_put.c, queue_now.c, lease.c and pipe.c share. */
+/* What the files of queues and pipes share. */
 #ifndef IPC_QUEUE_H
 #define IPC_QUEUE_H
 
@@ -29,6 +29,17 @@ bool queue_get_one(struct ipc_obj *o, void *buf, size_t size, size_t *ret_len);
 
 /* Of queues and pipes: `next` in type.h. */
 uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd);
+
+/* The sides of a pipe: of mq.opens and handle.peer_opens. */
+enum { READER, WRITER };
+
+/* pipe_put.c */
+unsigned int pipe_dir(struct ipc_obj *o,
+		      const struct ipc_mq *q); /* 0 or 1: which of the two it is */
+int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+/* No reader will read what this writer writes. */
+bool pipe_broken(struct ipc_obj *o, struct ipc_handle *hd);
+bool pipe_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need);
 
 /* lease.c */
 ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid);

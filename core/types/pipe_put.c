@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* pipe: putting. See pipe.c. */
+#include "types/queue.h"
+
+#define P(o) (&(o)->h->b.queue)
+
+unsigned int pipe_dir(struct ipc_obj *o, const struct ipc_mq *q)
+{
+	return q == &P(o)->mq[1];
+}
+
+bool pipe_broken(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	struct ipc_mq *q = ipc_writes_to(o, hd);
+
+	return !q->readers && q->opens[READER] != hd->peer_opens[WRITER];
+}
+
+bool pipe_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need)
+{
+	struct ipc_mq *q = &P(o)->mq[waitq / 2];
+
+	/* An empty pipe takes any record. */
+	return !P(o)->maxbytes || !q->count || q->bytes + need <= P(o)->maxbytes;
+}
+
+/* How much of `len` bytes goes in now: a FIFO's writer waits only when nothing fits. */
+static size_t room(struct ipc_obj *o, struct ipc_mq *q, size_t len)
+{
+	uint64_t most = P(o)->maxbytes;
+
+	if (!most || q->bytes + len <= most)
+		return len;
+	return q->bytes < most ? (size_t)(most - q->bytes) : 0;
+}
+
+/* One change, so what is short goes in whole, also where memory is low or the caller dies. */
+static int put_bytes(struct ipc_obj *o, struct ipc_mq *q, const char *data, size_t len)
+{
+	size_t filled = q->tail && len <= 2048 ? msg_fill(o, q->tail, data, len) : 0;
+	size_t rest = len - filled < 60000 ? len - filled : 60000;
+	struct iovec iov = { (void *)(uintptr_t)(data + filled), rest };
+	ref_t msg;
+
+	set64(o, q->bytes, q->bytes + filled);
+	if (!rest)
+		return (int)filled;
+	msg = msg_new(o, &iov, 1, rest);
+	if (!msg)
+		return -ENOMEM;
+	mq_push(o, q, msg);
+	return (int)(filled + rest);
+}
+
+static int put_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_call *c)
+{
+	struct iovec iov = { (void *)(uintptr_t)c->data, c->len };
+	ref_t msg = msg_new(o, &iov, 1, c->len);
+
+	if (!msg)
+		return -ENOMEM;
+	mq_push(o, q, msg);
+	return (int)c->len;
+}
+
+/* What the pipe cannot take now: let readers take what is there, or wait. */
+static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uint32_t need)
+{
+	unsigned int dir = pipe_dir(o, q);
+
+	call_record(o, c, (int64_t)c->done, true);
+	commit(o);
+	if (waitq_first(o, WAITQ_GET + 2 * dir) && q->count) {
+		o->ops->pump(o);
+		if (pipe_fits(o, WAITQ_PUT + 2 * dir, need) &&
+		    (c->waiter || !waitq_first(o, WAITQ_PUT + 2 * dir)))
+			return IPC_AGAIN;
+	}
+	return put_wait(o, c, WAITQ_PUT + 2 * dir, need, false);
+}
+
+/* As in a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
+static bool is_short(struct ipc_obj *o, size_t len)
+{
+	return len <= 4096 && (!P(o)->maxbytes || len <= P(o)->maxbytes);
+}
+
+int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	/* (Where bytes are to go in whole, long ones do so as a record.) */
+	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES && (!c->atomic || is_short(o, c->len));
+	struct ipc_mq *q = ipc_writes_to(o, hd);
+	unsigned int waitq = WAITQ_PUT + 2 * pipe_dir(o, q);
+
+	if (!bytes && c->len > c->limit)
+		return put_end(o, c, -EMSGSIZE);
+	while (c->done < c->len || (!c->len && !bytes)) {
+		size_t left = c->len - c->done, n;
+		bool whole = !bytes || is_short(o, left);
+		int r;
+
+		if (o->damage)
+			return -EIO;
+		if (pipe_broken(o, hd))
+			return put_end(o, c, -EPIPE);
+		n = bytes ? room(o, q, left) : pipe_fits(o, waitq, left) ? left : 0;
+		if (whole && n < left)
+			n = 0;
+		if ((!n && left) || (!c->waiter && waitq_first(o, waitq))) {
+			r = put_full(o, c, q, whole ? (uint32_t)left : 1);
+			if (r != IPC_AGAIN)
+				return r;
+			continue;
+		}
+		call_record(o, c, (int64_t)c->done, true);
+		commit(o);
+		r = bytes ? put_bytes(o, q, c->data + c->done, n) : put_record(o, q, c);
+		if (r == -ENOMEM) {
+			r = put_grow(o, c, waitq, (uint32_t)n);
+			if (r != IPC_AGAIN)
+				return r;
+			continue;
+		}
+		c->done += (size_t)r;
+		set32(o, hd->peer_opens[WRITER],
+		      q->readers ? q->opens[READER] - 1 : hd->peer_opens[WRITER]);
+		if (!c->len)
+			break;
+	}
+	return put_end(o, c, 0);
+}
