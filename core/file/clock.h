@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The clock of all waits and limits. */
+/* The clock of all waits and time limits. */
 #ifndef IPC_CLOCK_H
 #define IPC_CLOCK_H
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every field of every struct of format.h: what two builds must agree on.
+ * Every field of every struct in format.h: what two builds must agree on.
  *
- *	F(s, f)	 a field
- *	U(s, f)	 one that shares its place with another (a union's): counted there
- *	E(s, f)	 what follows a struct, of any length
+ * 	F(s, f)	 a field
+ * 	U(s, f)	 one that shares its place with another (a union's): counted there
+ * 	E(s, f)	 what follows a struct, of any length
  *
- * The fields and those that are called padding make up the whole struct, or it does not compile:
- * so a field that is not listed is noticed (layout.c).
+ * The listed fields and paddings must make up the whole struct, or it does not compile (layout.c):
+ * so a field that is not listed is noticed.
  */
 #ifndef IPC_LAYOUT_H
 #define IPC_LAYOUT_H
@@ -124,7 +124,7 @@ struct layout_fact {
 	uint32_t offset, size;
 };
 
-/* What there is of them; how many. */
+/* Copy all of them to `ret`; returns how many. */
 const struct layout_fact *layout_facts(unsigned int *ret_n);
 uint32_t layout_hash(const struct layout_fact *f, unsigned int n);
 uint32_t layout_fingerprint(void);

@@ -40,7 +40,9 @@ void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r)
 	struct ipc_link *k = link_at(o, r);
 	ref_t next = k->next, prev = k->prev;
 
-	/* Else who takes the head of a bent list would meet it again, for ever. */
+	/*
+	 * Otherwise taking the head of a corrupt list could meet the same element again and again.
+	 */
 	if ((prev ? link_at(o, prev)->next : l->head) != r ||
 	    (next ? link_at(o, next)->prev : l->tail) != r || !l->count) {
 		obj_damage(o, "a list's back link is wrong");

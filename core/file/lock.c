@@ -18,17 +18,17 @@
 
 #include "file/clock.h"
 
-#define SPINS           600     /* pauses before the first sleep; some 10 to 20 µs */
-#define CROWD_SPINS     40      /* the same, when somebody sleeps already */
+#define SPINS           600     /* pauses before the first sleep: some 10 to 20 µs */
+#define CROWD_SPINS     40      /* the same, if somebody is asleep already */
 #define SPIN_FIRST      32      /* pauses between two looks at the word, … */
-#define CONTENDED_AFTER 320     /* … until after so many it says that it is contended */
-#define PASS_ON         16      /* pauses for whoever said so to take it */
+#define CONTENDED_AFTER 320     /* … and after so many the lock is marked contended */
+#define PASS_ON         16      /* pauses, for the spinner to take it */
 #define FIRST_SLICE     1000000 /* ns of the first sleep; each is twice as long … */
-#define CLOSE_SLICE     8000000 /* … and from here on the holder is looked at closely */
+#define CLOSE_SLICE     8000000 /* … and from here on the holder is checked closely */
 #define LAST_SLICE      64000000
 #define PATIENCE_NS     100000000
 #define RUNS_NS         1000000000
-#define ASK_EVERY       256 /* waits: a program may be tied to one CPU later */
+#define ASK_EVERY       256 /* waits, as a program may be tied to one CPU later */
 
 __thread uint32_t ipc_tid_cache;
 
@@ -54,8 +54,8 @@ static bool is_gone(uint32_t tid)
 }
 
 /*
- * What a thread does, as /proc has it: R, D, S, T, Z … 0: it is gone. '?': it is not shown, as
- * another user's is with hidepid=2.
+ * The state of a thread in /proc: R, D, S, T, Z … 0: it is gone. '?': not visible, as another
+ * user's with hidepid=2.
  */
 static char state_of(uint32_t tid)
 {
@@ -74,7 +74,7 @@ static char state_of(uint32_t tid)
 	return n <= 0 ? 0 : p ? p[8] : '?';
 }
 
-/* A holder that has died but was not waited for by its parent is a zombie: dead as well. */
+/* A holder that has died, but that its parent has not waited for, is a zombie: dead as well. */
 static bool is_zombie(uint32_t tid)
 {
 	char state = state_of(tid);
@@ -84,7 +84,7 @@ static bool is_zombie(uint32_t tid)
 
 static bool is_dead(uint32_t tid, bool closely)
 {
-	if (tid == ipc_tid()) /* not us: somebody who had our id before */
+	if (tid == ipc_tid()) /* not us, but a thread that had our id before */
 		return true;
 	if (!tid || is_gone(tid))
 		return true;
@@ -96,7 +96,7 @@ static bool swap(uint32_t *word, uint32_t from, uint32_t to)
 	return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* Look again and again: less often at first, so that the holder has its cache line, then say so. */
+/* Spin: rarely at first, so that the holder keeps its cache line; then say that we do. */
 static bool spin(uint32_t *word, uint32_t tid)
 {
 	unsigned int wait = SPIN_FIRST, most = SPINS;
@@ -131,7 +131,7 @@ bool ipc_may_spin(void)
 	if (!n || __atomic_add_fetch(&asked, 1, __ATOMIC_RELAXED) % ASK_EVERY == 0) {
 		cpu_set_t set;
 
-		/* More CPUs than the set has room for are more than one as well. */
+		/* More CPUs than the set has room for: certainly more than one. */
 		n = sched_getaffinity(0, sizeof(set), &set) < 0 ? 2 : CPU_COUNT(&set);
 		__atomic_store_n(&cpus, n, __ATOMIC_RELAXED);
 	}
@@ -159,13 +159,16 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 			start = ipc_now();
 		spent = ipc_now() - start;
 		late = timeout_ns >= 0 && spent >= (uint64_t)timeout_ns;
-		/* Opening a file of /proc is dear, above all if a thousand do it at once. */
+		/*
+		 * Opening a file in /proc is expensive, above all if a thousand threads do it at
+		 * once.
+		 */
 		if (v) {
 			dead = is_dead(v & LOCK_TID, late || slice >= CLOSE_SLICE);
 			if (dead && swap(word, v, tid | LOCK_SLEEPERS))
 				return -EOWNERDEAD;
 		}
-		/* (It may be written anew all the time, by somebody who means harm.) */
+		/* (A hostile process may rewrite it all the time.) */
 		if (late)
 			return -EBUSY;
 		if (!v || dead)

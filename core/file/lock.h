@@ -2,21 +2,21 @@
 /*
  * The mutex of an engine file: one word, robust against the death of its holder.
  *
- * Not pthread's robust mutex: that one keeps pointers of a list in the shared memory and follows
- * them, so that whoever can write the file could make the daemon write anywhere. Here the file
- * holds the holder's thread id and nothing else.
+ * Not pthread's robust mutex: that keeps the pointers of a list in the shared memory and follows
+ * them, so anyone who can write the file could make the daemon write anywhere. Here the file has
+ * only the holder's thread id.
  *
- *	0			free
- *	tid			held, nobody sleeps
- *	tid | LOCK_SLEEPERS	held, somebody may sleep: legal to be set when nobody does
- *	tid | LOCK_CONTENDED	held, and somebody has been spinning for a while
+ * 	0			free
+ * 	tid			held, nobody sleeps
+ * 	tid | LOCK_SLEEPERS	held, somebody may sleep: legal to be set when nobody does
+ * 	tid | LOCK_CONTENDED	held, and somebody has been spinning for a while
  *
- * The lock is not fair: who has just had it takes it again with more ease, and many short changes
- * in a row cost less than changes in turn. But whoever has spun for some microseconds says so, and
- * the holder then leaves it free for a moment when it lets go.
+ * The lock is not fair: a thread that has just had it gets it again more easily, and many short
+ * changes in a row cost less than changes in turn. But a thread that has spun for some microseconds
+ * says so, and the holder then leaves the lock free for a moment when it releases it.
  *
- * Who must wait sleeps on the word in slices, and looks between them whether the holder still
- * lives. The ids are of one pid namespace: a process of another one does not attach.
+ * A thread that must wait sleeps on the word in slices, and checks between them whether the holder
+ * is still alive. The ids are of one pid namespace: a process of another one does not attach.
  */
 #ifndef IPC_LOCK_H
 #define IPC_LOCK_H
@@ -29,22 +29,22 @@
 #define LOCK_TID       0x3fffffffu
 
 /*
- * timeout_ns < 0: for ever. 0: taken. -EOWNERDEAD: taken from a dead holder, whose change is to be
- * undone. -EBUSY: not got in time. -EIO: the word behind it, which says that the file is damaged,
- * is not 0: then there is nothing to wait for.
+ * timeout_ns < 0: no limit. 0: taken. -EOWNERDEAD: taken from a dead holder, whose change must be
+ * rolled back. -EBUSY: not in time. -EIO: the next word, which marks the file as damaged, is not 0,
+ * so there is nothing to wait for.
  */
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
 /*
- * The lock is no part of what a caller waits for: so it is waited for a little even by whoever may
- * not wait at all, and longer if its holder runs. On a busy machine a holder may be without a CPU
- * for some tenths of a second, and then it is neither stopped, nor does what it has make the
- * caller's time run out. This long, in ns.
+ * How long to wait for the lock, in ns, even where the caller may not wait: the lock is not what a
+ * caller waits for. Longer if its holder is running. On a busy machine the holder may be without a
+ * CPU for some tenths of a second: it is not stopped then, and the caller must not time out because
+ * of it.
  */
 int64_t ipc_lock_patience(const uint32_t *word);
 bool ipc_lock_stopped(const uint32_t *word);       /* its holder is, by a signal or a debugger */
 void ipc_lock_pass_on(uint32_t *word, uint32_t v); /* it was v, and is free now */
 uint32_t ipc_tid_ask(void);
-/* Is there another CPU, on which the one that is waited for can run meanwhile? */
+/* Is there another CPU, on which the thread that we wait for can run meanwhile? */
 bool ipc_may_spin(void);
 
 static inline void ipc_pause(void)
@@ -58,7 +58,7 @@ static inline void ipc_pause(void)
 
 extern __thread uint32_t ipc_tid_cache;
 
-/* gettid(2), remembered; a fork's child asks anew. */
+/* gettid(2), cached; the child of a fork asks again. */
 static inline uint32_t ipc_tid(void)
 {
 	return __builtin_expect(ipc_tid_cache != 0, 1) ? ipc_tid_cache : ipc_tid_ask();

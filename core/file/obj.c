@@ -163,8 +163,8 @@ void obj_renew(struct ipc_obj *o, const struct ipc_header *first)
 }
 
 /*
- * By pread(2), not through the mapping: whoever maps an object is told of it only when it is mapped,
- * and could not say whose page it was that is not there any more.
+ * By pread(2), not through the mapping: if the page were gone, the SIGBUS could not be traced to
+ * this object, whose mapping its user does not know yet.
  */
 static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
 {
@@ -177,11 +177,11 @@ static int read_header(int fd, struct ipc_header *h, uint64_t *ret_pages)
 		return -EIO;
 	if (h->version != IPC_VERSION || h->fingerprint != layout_fingerprint())
 		return -EPROTO;
-	/* The file may be growing: first its length, then `pages`. So the other way round here. */
+	/* The file may be growing, its length before `pages`. So read them in the other order. */
 	if (fstat(fd, &st) < 0 || st.st_size < (off_t)IPC_PAGE)
 		return -EIO;
 	*ret_pages = (uint64_t)st.st_size / IPC_PAGE - 1;
-	if (h->pages > *ret_pages) /* cut short */
+	if (h->pages > *ret_pages) /* truncated */
 		return -EIO;
 	if (h->reserve > IPC_RESERVE_MOST || h->reserve % IPC_PAGE)
 		return -EIO;
@@ -205,12 +205,12 @@ bool obj_reach(struct ipc_obj *o, uint64_t end)
 
 	if (o->env->alone || pages > o->max_pages)
 		return false;
-	/* Who reads behind the end of a file dies of it; who asks for the page is told. */
+	/* Reading behind the end of a file is fatal; asking for the page gives an error. */
 	do
 		r = madvise(o->base + o->heap_off + (pages - 1) * IPC_PAGE, IPC_PAGE,
 			    MADV_POPULATE_READ);
 	while (r < 0 && (errno == EINTR || errno == EAGAIN));
-	if (r < 0 && errno != EINVAL) /* (Linux cannot say before 5.14) */
+	if (r < 0 && errno != EINVAL) /* (before Linux 5.14 it cannot tell) */
 		return false;
 	o->pages = (uint32_t)pages;
 	return true;
@@ -258,7 +258,9 @@ void obj_rollback(struct ipc_obj *o)
 			*(uint32_t *)(o->base + off) = (uint32_t)h->log[n].old;
 		else
 			memcpy(o->base + off, &h->log[n].old, 8);
-		/* Rolling back again from here gives the same: a death here does no harm. */
+		/*
+		 * Rolling back again from here gives the same result, so a death here does no harm.
+		 */
 	}
 	commit(o);
 }
@@ -267,24 +269,24 @@ int obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 {
 	int r;
 
-	if (__atomic_load_n(&o->damage, __ATOMIC_RELAXED)) /* threads of a client share it */
+	if (__atomic_load_n(&o->damage, __ATOMIC_RELAXED)) /* shared by threads of a client */
 		return -EIO;
 	r = ipc_lock_take(&o->h->m.lock, timeout_ns);
 	if (r == -EIO)
 		obj_damage(o, MARKED);
 	if (r == -EBUSY || r == -EIO)
 		return r;
-	/* Many times what can be done with all that is in there. (The mount file's is never let go.) */
+	/* Many times what any change can need. (The mount file's lock is never released.) */
 	o->stores = o->type == IPC_MOUNT ?
 			    UINT64_MAX / 2 :
 			    STORES_LEAST + stores_for(o->env->alone ? o->pages : o->max_pages);
-	/* Who takes it over after a crash may die as well, before it has undone anything. */
+	/* A process that takes it over after a crash may die too, before it has undone anything. */
 	o->locked = true;
 	if (__builtin_expect(__atomic_load_n(&o->h->m.damaged, __ATOMIC_RELAXED), 0)) {
 		obj_damage(o, MARKED);
 	} else if (__builtin_expect(r != 0 || o->h->log_len != 0, 0)) {
 		obj_rollback(o);
-		o->work = o->freed = true; /* it may have died before it could tell */
+		o->work = o->freed = true; /* it may have died before it could say so */
 	}
 	if (o->entered && !o->damage)
 		o->entered(o);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An engine file as one process has it mapped: its lock, its undo log and its lists.
+ * An engine file as mapped by one process: its lock, its undo log and its lists.
  *
  * Crash safety rests on one rule: whoever has the mutex changes [lock] fields only through set32()
  * and set64(), which record the old value in the file's undo log first. commit() ends a change by
  * forgetting the records; rollback() ends it by putting the old values back. A process that dies in
- * between leaves the records, and whoever takes the mutex next rolls back (obj_lock). So every change
- * happened, or did not, and an operation that is refused half-way simply rolls back.
+ * between leaves the records, and whoever takes the mutex next rolls back (obj_lock). So every
+ * change happens completely or not at all, and an operation that is refused half-way simply rolls
+ * back.
  *
  * New blocks are filled before anything refers to them, and need no records.
  */
@@ -26,15 +27,15 @@ struct ipc_obj;
 /* What the engine asks of the process that uses it. */
 struct ipc_env {
 	int dirfd;  /* STATE/objects, or AT_FDCWD; -1: this process may not grow files */
-	bool alone; /* nobody else does */
-	/* Account `bytes` (negative: returned). -ENOSPC when the mount's limit is reached. */
+	bool alone; /* no other process maps its files */
+	/* Account for `bytes` more (negative: fewer). -ENOSPC if the mount's limit is reached. */
 	int (*account)(struct ipc_env *env, int64_t bytes, bool essential);
 	/*
-	 * The file system has no room for so many bytes more. true: there may be some now, try again.
-	 * NULL: there is nothing that could be done.
+	 * The file system has no room for this many more bytes. true: there may be some now, try
+	 * again. NULL: nothing can be done.
 	 */
 	bool (*full)(struct ipc_env *env, int64_t bytes, bool essential);
-	/* The file is damaged: `why` is for the log. Called once. */
+	/* The file is damaged; `why` is for the log. Called once. */
 	void (*damaged)(struct ipc_env *env, struct ipc_obj *o, const char *why);
 };
 
@@ -44,37 +45,37 @@ struct ipc_obj {
 	size_t map_len;
 	uint64_t heap_off;  /* offset of the first heap page */
 	uint32_t max_pages; /* heap pages that fit */
-	uint32_t pages;     /* heap pages that this process knows it to have: obj_reach() */
-	uint64_t stores;    /* what may still be stored until obj_unlock(): see undo_record() */
+	uint32_t pages;     /* heap pages that this process knows to exist: obj_reach() */
+	uint64_t stores;    /* how many stores are left until obj_unlock(): see may_store() */
 	uint64_t id;
 	uint32_t type;
-	int fd; /* kept open by who has no dirfd, else -1 */
+	int fd; /* kept open where there is no dirfd, else -1 */
 	struct ipc_env *env;
 	const struct ipc_type *ops; /* for the layers above: object/type.h */
-	/* Called when the lock was taken, and before it is given back. May be NULL. */
+	/* Called after the lock is taken, and before it is released. May be NULL. */
 	void (*entered)(struct ipc_obj *o);
 	void (*leaving)(struct ipc_obj *o);
-	const char *damage;  /* why it may not be used any more; NULL: sound */
-	uint32_t grow_order; /* what heap_alloc() did not find: see heap_grow() */
+	const char *damage;  /* why it must not be used any more; NULL: sound */
+	uint32_t grow_order; /* what heap_alloc() could not find: see heap_grow() */
 	bool locked;
-	bool work;    /* something changed that pump() has to look at */
-	bool freed;   /* memory came free: putters that wait for it may try */
-	bool starved; /* somebody could not be given what is there, for lack of memory */
+	bool work;    /* something changed that pump() must look at */
+	bool freed;   /* memory was freed: putters that wait for it may try */
+	bool starved; /* something could not be granted, for lack of memory */
 	void *user;   /* the daemon's or client's own struct */
 };
 
 #define IPC_RESERVE_MOST (32ull << 30) /* bytes that any heap may grow to */
 
 /*
- * Have memory behind [off, off + len) of a file, whatever signals come: each piece is small enough
- * to be done between two of them. 0 or -errno; -ENOSPC for whatever it is that there is not enough
- * of: room, quota, memory of the machine, the process's limit for files.
+ * Allocate memory for [off, off + len) of a file, in pieces small enough to finish between two
+ * signals. 0 or -errno; -ENOSPC for any shortage: space, quota, the machine's memory, the process's
+ * file size limit.
  */
 int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential);
 
 /*
- * Make NAME in dirfd; it must not exist. `first`: its header, of which this fills in what all files
- * have. 0 or -errno.
+ * Make NAME in dirfd; it must not exist. `first` is its header, to which this adds what all files
+ * have in common. 0 or -errno.
  */
 int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first);
 /* The same, mapped, and with so many heap pages: for one that is about to be used. */
@@ -93,8 +94,8 @@ int obj_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
 void obj_unmap(struct ipc_obj *o);
 
 /*
- * Take the mutex; roll back what a dead holder left. timeout_ns < 0: for ever.
- * 0; -EBUSY: not got in time; -EIO: damaged.
+ * Take the mutex; roll back what a dead holder left. timeout_ns < 0: no limit. 0; -EBUSY: not in
+ * time; -EIO: damaged.
  */
 int obj_lock(struct ipc_obj *o, int64_t timeout_ns);
 void obj_unlock(struct ipc_obj *o);
@@ -133,9 +134,11 @@ void obj_rollback(struct ipc_obj *o);
 
 /* ---- blocks by reference ---- */
 
-extern char ipc_nowhere[65536]; /* what a reference leads to that leads nowhere */
+extern char ipc_nowhere[65536]; /* target of an invalid reference */
 
-/* Has the file become so long since this process last knew? Who alone grows it knows. */
+/*
+ * Has the file grown to `end` since this process last looked? (A process that maps it alone knows.)
+ */
 bool obj_reach(struct ipc_obj *o, uint64_t end);
 
 static inline bool obj_has_pages(struct ipc_obj *o, uint64_t n)
@@ -143,7 +146,7 @@ static inline bool obj_has_pages(struct ipc_obj *o, uint64_t n)
 	return __builtin_expect(n <= o->pages, 1) || obj_reach(o, o->heap_off + n * IPC_PAGE);
 }
 
-/* Do these bytes lie in the heap, as far as the file really goes, whatever it says? */
+/* Are these bytes in the heap, and within the file's real length, whatever its header says? */
 static inline bool obj_has(struct ipc_obj *o, uint64_t off, size_t size)
 {
 	return off >= o->heap_off &&
@@ -151,7 +154,7 @@ static inline bool obj_has(struct ipc_obj *o, uint64_t off, size_t size)
 		obj_reach(o, off + size));
 }
 
-/* The block `r` of at least `size` bytes. A bad reference damages the object and gives zeros. */
+/* The block `r`, of at least `size` bytes. A bad reference damages the object and yields zeros. */
 static inline void *at(struct ipc_obj *o, ref_t r, size_t size)
 {
 	uint64_t off = (uint64_t)r * IPC_UNIT;
@@ -188,7 +191,7 @@ void ipc_fault(void);
 	} while (0)
 #endif
 
-/* Whatever goes round in a file that somebody keeps spoiling stores something each time. */
+/* A limit on stores, which ends any loop in a file that another process keeps corrupting. */
 static inline bool may_store(struct ipc_obj *o, uint64_t n)
 {
 	if (__builtin_expect(n >= IPC_LOG_MAX, 0)) {
@@ -206,12 +209,12 @@ static inline bool may_store(struct ipc_obj *o, uint64_t n)
 static inline bool undo_record(struct ipc_obj *o, uint64_t where, uint64_t old)
 {
 	struct ipc_header *h = o->h;
-	/* Once: another process may write it, and what was checked must be what is used. */
+	/* Read once: another process may write it, and the value checked must be the value used. */
 	uint64_t n = __atomic_load_n(&h->log_len, __ATOMIC_RELAXED);
 
 	if (!may_store(o, n))
 		return false;
-	/* The first old value is the one to go back to: look at the last few records. */
+	/* The first old value is the one to restore: look at the last few records. */
 	for (unsigned int k = 1; k <= 4 && k <= n; k++)
 		if (h->log[n - k].where == where)
 			return true;
@@ -219,7 +222,7 @@ static inline bool undo_record(struct ipc_obj *o, uint64_t where, uint64_t old)
 	h->log[n].old = old;
 	IPC_FAULT();
 	/*
-	 * A dead process's stores are all seen by the next holder: only the compiler can reorder.
+	 * The next holder sees all stores of a dead process, so only the compiler must not reorder.
 	 */
 	__atomic_store_n(&h->log_len, n + 1, __ATOMIC_RELEASE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -251,8 +254,8 @@ static inline void set32_at(struct ipc_obj *o, uint32_t *p, uint32_t v)
 }
 
 /*
- * The same for what was hardly set before in this change (setting it twice is no harm: a rollback
- * goes backwards), in a file that is known to hold it.
+ * The same for a word that was probably not set before in this change (twice does no harm, as a
+ * rollback goes backwards) and is known to be in the file.
  */
 static inline bool log_set(struct ipc_obj *o, void *p, uint64_t old, unsigned int word)
 {
@@ -316,7 +319,7 @@ static inline void commit(struct ipc_obj *o)
 	IPC_FAULT();
 }
 
-/* Records that still fit. A bulk change commits when there is room for fewer than one step needs. */
+/* How many records still fit. A bulk change commits when there are too few for one more step. */
 static inline unsigned int log_room(struct ipc_obj *o)
 {
 	uint64_t n = __atomic_load_n(&o->h->log_len, __ATOMIC_RELAXED);
@@ -330,7 +333,7 @@ void list_push(struct ipc_obj *o, struct ipc_list *l, ref_t r); /* at the tail *
 void list_push_head(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r);
 
-/* What follows r in its list. It must lead back: a list that does so everywhere has no cycle. */
+/* What follows r in its list. It must link back to r: a list in which all do has no cycle. */
 static inline ref_t list_next(struct ipc_obj *o, ref_t r)
 {
 	ref_t next = AT(o, ipc_link, r)->next;
@@ -340,7 +343,7 @@ static inline ref_t list_next(struct ipc_obj *o, ref_t r)
 	return next;
 }
 
-/* What precedes it, in the same way. */
+/* What precedes it, checked in the same way. */
 static inline ref_t list_prev(struct ipc_obj *o, ref_t r)
 {
 	ref_t prev = AT(o, ipc_link, r)->prev;
@@ -350,13 +353,13 @@ static inline ref_t list_prev(struct ipc_obj *o, ref_t r)
 	return prev;
 }
 
-/* More than these no file of this length has. */
+/* The most blocks that a file of this length can have. */
 static inline uint64_t blocks_most(const struct ipc_obj *o)
 {
 	return (uint64_t)(o->env->alone ? o->pages : o->max_pages) * (IPC_PAGE / 32);
 }
 
-/* Many times what can be done with all that so many pages may hold: see undo_record(). */
+/* Many times what any change of so many pages can need: see may_store(). */
 static inline uint64_t stores_for(uint64_t pages)
 {
 	return 64 * pages * (IPC_PAGE / 32);
@@ -373,14 +376,14 @@ static inline ref_t list_first(struct ipc_obj *o, const struct ipc_list *l)
 {
 	ref_t r = __atomic_load_n(&l->head, __ATOMIC_RELAXED);
 
-	/* Else the list may be a ring, which leads back everywhere. */
+	/* Otherwise the list could be a ring, in which all link back. */
 	if (r && __builtin_expect(AT(o, ipc_link, r)->prev != 0, 0))
 		obj_damage(o, "a list's back link is wrong");
 	return r;
 }
 
 /*
- * Walk a list; `next` is read first, so that the body may remove r. Never endless: no more than
+ * Walk a list; `next` is read first, so the body may remove r. Always ends: it visits no more than
  * were there at the start, and each once.
  */
 #define LIST_EACH(o, l, r)                                                          \
@@ -390,9 +393,9 @@ static inline ref_t list_first(struct ipc_obj *o, const struct ipc_list *l)
 /* ---- heap ---- */
 
 /*
- * Blocks that follow each other in a list mostly lie side by side, and in the cache of the CPU
- * that had them last. Fetch the next one, and the one some places behind it: following the list
- * would wait for each in turn.
+ * Blocks that follow each other in a list are mostly adjacent, and in the cache of the CPU that had
+ * them last. Fetch the next one and one further on, as following the list would wait for each in
+ * turn.
  */
 static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
 {
@@ -407,37 +410,35 @@ static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
 
 /*
  * A block of at least `size` bytes (at most 64 KiB), or 0 with o->grow_order set: then the caller
- * rolls back, calls heap_grow() and begins again. Part of the change under way.
+ * rolls back, calls heap_grow() and starts over. Part of the change under way.
  */
 ref_t heap_alloc(struct ipc_obj *o, size_t size);
 void heap_free(struct ipc_obj *o, ref_t r);
 /*
- * Up to n blocks of at most 2 KiB at once, how many. The first word of each must become a
- * reference to the next of them (of the last: any). So must it be when they are freed at once:
- * then the chain of free blocks is theirs as it stands, and costs few records. As far as the log has
- * room.
+ * Up to n blocks of at most 2 KiB at once, as far as the log has room; returns how many. The first
+ * word of each must be made a reference to the next (of the last: any), and must be one when they
+ * are freed at once: then they are a chain of free blocks already, which costs few records.
  */
 unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned int n);
 unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n);
-size_t heap_run_size(size_t size); /* what such a block has; 0: too large */
+size_t heap_run_size(size_t size); /* the size of such a block; 0: too large */
 #define HEAP_RUN_MOST 2048u
-#define HEAP_RUN_ROOM 40 /* records that one page of them may need, and those of the caller */
-/* Do two blocks lie in different pages? */
+#define HEAP_RUN_ROOM 40 /* records that one page of them and the caller may need */
+/* Are two blocks in different pages? */
 static inline bool heap_apart(ref_t a, ref_t b)
 {
 	return (a ^ b) >= IPC_PAGE / IPC_UNIT;
 }
 
-size_t heap_size(struct ipc_obj *o, ref_t r); /* bytes that the block has */
+size_t heap_size(struct ipc_obj *o, ref_t r); /* size of the block in bytes */
 /*
  * Make room for what heap_alloc() last wanted. Only between changes. 0, -ENOSPC, -ENOMEM (may
  * not).
  */
 int heap_grow(struct ipc_obj *o, bool essential);
-bool heap_has_room(const struct ipc_obj *o, uint64_t bytes); /* for a message so long */
+bool heap_has_room(const struct ipc_obj *o, uint64_t bytes); /* for a message of that length */
 /*
- * Give memory back to the system when much is free (all that can be, when `hard`). Only between
- * changes.
+ * Return memory to the system if much is free (`hard`: all that is possible). Only between changes.
  */
 void heap_trim(struct ipc_obj *o, bool hard);
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The namespace: see names.h. Directories are not blocks of their own; a node names its parent,
- * and `cookie` orders the entries of a directory by the time that they came into it.
+ * The namespace: see names.h. A directory does not list its entries: a node names its parent, and
+ * `cookie` orders the entries of a directory by the time at which they were added.
  */
 #include "names/names.h"
 
@@ -38,8 +38,8 @@ static void completed(struct ipc_obj *m, uint64_t unique, int64_t result, uint64
 }
 
 /*
- * heap_alloc() that grows the file when it must. Only at the beginning of a change. essential: for
- * what is there already, and must go on when nothing new can be made.
+ * heap_alloc() that grows the file if it must. Only at the beginning of a change. essential: for
+ * what exists already, and must go on even when nothing new can be made.
  */
 static int alloc(struct ipc_obj *m, size_t size, bool essential, ref_t *ret)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The namespace as it is kept in STATE/mount: nodes (directories and objects) and aliases (second
- * inode numbers). Only the daemon maps this file; it keeps indexes of its own over it.
+ * The namespace in STATE/mount: nodes (directories and objects) and aliases (second inode numbers).
+ * Only the daemon maps this file, and keeps its own indexes of it.
  *
- * All run with the mount file locked, and commit. Errors: -ENOSPC, -EIO.
+ * All functions run with the mount file locked, and commit. Errors: -ENOSPC, -EIO.
  */
 #ifndef IPC_NAMES_H
 #define IPC_NAMES_H
@@ -31,14 +31,14 @@ static inline struct ipc_alias *alias_at(struct ipc_obj *m, ref_t r)
 }
 
 /*
- * A new worker begins: what the last one did last is remembered, because it may have died before it
- * could say so, and others may be done before it is asked again.
+ * A new worker starts: keep the last result of the previous one, which may have died before it
+ * replied; other requests may be handled before that one is resent.
  */
 void names_restarted(struct ipc_obj *m);
-/* Was this request done before a restart? And the node. */
+/* Was this request done before a restart? And with which node? */
 bool names_done(struct ipc_obj *m, uint64_t unique, uint64_t *ret_id);
 
-/* The limits of the mount, and how new objects begin. */
+/* The limits of the mount, and the initial settings of its objects. */
 struct ipc_limits {
 	uint64_t memory, objects, message;
 	struct ipc_defaults fresh;
@@ -46,16 +46,18 @@ struct ipc_limits {
 
 void names_limits(struct ipc_obj *m, const struct ipc_limits *l);
 
-/* The id that the next node will have: its engine file is made before the node is. */
+/* The id that the next node will have, as its engine file is made before the node. */
 uint64_t names_next_id(struct ipc_obj *m);
-/* For repair: the next node has this one; the mount is this one. */
+/* For repair: the id of the next node; the epoch of the mount. */
 void names_use_id(struct ipc_obj *m, uint64_t id);
 void names_epoch(struct ipc_obj *m, uint64_t epoch);
 int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret);
-/* The node moves to (parent, name), which `gone` (0: nobody) had so far. *ret is its new block. */
+/*
+ * Move the node to (parent, name), until now the place of `gone` (0: none). *ret is its new block.
+ */
 int names_move(struct ipc_obj *m, ref_t node, uint64_t parent, const char *name, size_t len,
 	       ref_t gone, uint64_t unique, ref_t *ret);
-/* The name goes; with `keep` the node stays without one, because it is still open. */
+/* Remove the name; with `keep` the node stays without one, because it is still open. */
 void names_remove(struct ipc_obj *m, ref_t node, bool keep, uint64_t unique);
 void names_chmod(struct ipc_obj *m, ref_t node, uint32_t mode, uint32_t uid, uint32_t gid);
 void names_active(struct ipc_obj *m, ref_t node, bool active);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is written to an object as text, understood by its type (`parse` in type.h). */
+/* What is written to an object as text, which its type parses (`parse` in type.h). */
 #ifndef IPC_COMMAND_H
 #define IPC_COMMAND_H
 

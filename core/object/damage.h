@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file that is damaged, and the other processes that have it mapped.
+ * A damaged file, and the other processes that have it mapped.
  *
- * Who finds it damaged (obj_damage) marks it, in the word next to its lock: from then on every
- * obj_lock() fails, also one that waits. The daemon looks once more when it maps a file anew: what is
- * sound then (it was taken back, or repaired) is not damaged any more.
+ * The process that finds it damaged (obj_damage) marks it, in the word next to its lock: from then
+ * on every obj_lock() fails, even one that waits. The daemon checks again when it maps the file
+ * anew: if it is sound then (the change was undone, or it was repaired), the mark goes.
  */
 #ifndef IPC_DAMAGE_H
 #define IPC_DAMAGE_H
@@ -19,7 +19,7 @@ static inline bool damage_marked(const struct ipc_obj *o)
 }
 
 /*
- * Wake all direct clients that sleep with it, so that they meet the mark. `fd` is the file; no list in
+ * Wake all direct clients that sleep on it, so that they see the mark. `fd` is the file; no list in
  * it is trusted.
  */
 void damage_wake(struct ipc_obj *o, int fd);

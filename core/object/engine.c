@@ -18,7 +18,7 @@ static void acted(struct ipc_obj *o, const struct ipc_call *c, enum direction di
 		ipc_poll_acted(o, c->handle, dir, r == -EAGAIN || r == IPC_WAIT);
 }
 
-/* A step was refused, or has found damage: again(). */
+/* For again(): a step was refused, or has found damage. */
 static bool refused(struct ipc_obj *o, struct ipc_call *c, enum direction dir, int *r)
 {
 	if (o->damage) {
@@ -26,7 +26,7 @@ static bool refused(struct ipc_obj *o, struct ipc_call *c, enum direction dir, i
 		return false;
 	}
 	obj_rollback(o);
-	/* (A put has grown the heap itself as far as it might.) */
+	/* (A put grows the heap itself, as far as it may.) */
 	if (*r == -ENOMEM && (c->grow || dir != TO_WRITE)) {
 		*r = c->grow ? c->grow(c) : heap_grow(o, true);
 		if (*r == IPC_DONE)
@@ -39,8 +39,8 @@ static bool refused(struct ipc_obj *o, struct ipc_call *c, enum direction dir, i
 }
 
 /*
- * A step of an operation has come to *r. True: begin it again, there is more memory. Else the
- * operation has ended with *r; of a step that was refused nothing is left.
+ * A step of an operation has returned *r. true: there is more memory, so start it over. Otherwise
+ * the operation has ended with *r, and a refused step has been rolled back.
  */
 static inline bool again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 			 enum direction dir, int *r)
@@ -56,7 +56,7 @@ static inline bool again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_ca
 
 /* ---- reading ---- */
 
-/* The answer's bytes for the caller: how many. */
+/* Copy the answer's bytes to the caller; returns how many. */
 static int64_t show(struct ipc_obj *o, struct ipc_call *c, const struct ipc_answer *a, size_t off)
 {
 	if (!c->buf)
@@ -64,13 +64,13 @@ static int64_t show(struct ipc_obj *o, struct ipc_call *c, const struct ipc_answ
 	return a->kind == ANSWER_END ? -EPIPE : (int64_t)answer_copy(o, a, off, c->buf, c->max);
 }
 
-/* Who joins through libipcfs may have read only a part of its last message. */
+/* A caller that joins through libipcfs may have read its last message only in part. */
 static bool keeps_last(const struct ipc_handle *hd, const struct ipc_call *c)
 {
 	return c->op == OP_JOIN && hd->kind == HANDLE_OBJECT;
 }
 
-/* What the handle has in hand: at once, its rest is the answer (true); else it goes. */
+/* The answer in hand: with at_once, its rest is the answer (true); otherwise it is dropped. */
 static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	uint64_t off;
@@ -85,10 +85,10 @@ static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	return false;
 }
 
-/* The answer goes out with the change that took it: what is left of it is in hand. */
+/* The answer is given out in the change that took it; what is left of it stays in hand. */
 static int hand_out(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	if (!c->buf && !c->got.count) /* a number: there is nothing to copy, or to keep */
+	if (!c->buf && !c->got.count) /* a number: nothing to copy or to keep */
 		return IPC_DONE;
 	c->result = show(o, c, &c->got, 0);
 	if (c->result < 0)
@@ -159,7 +159,7 @@ bool ipc_take_given(struct ipc_obj *o, struct ipc_call *c, struct ipc_waiter *w,
 
 /* ---- the others ---- */
 
-/* While it had its turn, but not the lock (for more memory), its writer was sent away. */
+/* Its writer was sent away while it had its turn, but not the lock (to get more memory). */
 static bool sent_away(struct ipc_obj *o, const struct ipc_call *c)
 {
 	return c->waiter && waiter_at(o, c->waiter)->state == WAITER_GRANTED;
@@ -205,7 +205,7 @@ int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd)
 					       (int64_t)c->len << (c->more ? 32 : 0),
 				    c->more);
 	} while (again(o, hd, c, NEITHER, &r));
-	/* What came of it is said now, and is no answer for a later read. */
+	/* The result is returned now, and is not an answer for a later read. */
 	if (r == IPC_DONE && c->at_once && answer_left(&hd->hand))
 		answer_drop(o, &hd->hand);
 	return r;

@@ -2,10 +2,11 @@
 /*
  * The engine, as the daemon, the library and the tests use it.
  *
- * Except for names.h (the namespace) this is all of it: take an object's lock (obj_lock), call,
- * ipc_pump(), see to the granted ones, unlock (obj_unlock). Nothing here blocks, logs or knows
- * FUSE. An operation that cannot be done now leaves a waiter and says IPC_WAIT; whoever makes it
- * possible grants it, and the waiter's owner picks the answer up with ipc_finish().
+ * With names.h (the namespace) and the headers of single modules this is all of it: take an
+ * object's lock (obj_lock), call, ipc_pump(), take care of what was granted, unlock (obj_unlock).
+ * Nothing here blocks, logs or knows FUSE. An operation that cannot be done now leaves a waiter and
+ * returns IPC_WAIT; whoever makes it possible grants it, and the waiter's owner picks the answer up
+ * with ipc_finish().
  */
 #ifndef IPC_ENGINE_H
 #define IPC_ENGINE_H
@@ -16,13 +17,13 @@
 #include "file/obj.h"
 
 /*
- * What an operation, or a step of one, comes to; or -errno: it was refused, and has changed nothing
- * but what it says that it has (call->done).
+ * The result of an operation, or of a step of one; or -errno: it was refused, and has changed
+ * nothing but what call->done says.
  */
 enum ipc_outcome {
 	IPC_DONE,      /* call->result; for a read call->got */
 	IPC_WAIT,      /* it waits: call->waiter is in a wait queue */
-	IPC_AGAIN,     /* of a step: what was in its way has gone, so begin it anew */
+	IPC_AGAIN,     /* of a step: what was in its way is gone, so start over */
 	IPC_ELSEWHERE, /* nothing has changed, and it cannot be done here: of libipcfs, but
 				 * through the mount */
 };
@@ -32,8 +33,7 @@ enum ipc_outcome {
 #define IPC_MESSAGE_MAX (1024u * 1024 - 4096) /* bytes: the largest that FUSE brings in one piece */
 
 /*
- * A handle of a .lock or .rlock that lends what it holds to a condition that uses it as its lock:
- * see lend.c.
+ * A handle of a .lock or .rlock that lends what it holds to a condition with that lock: see lend.c.
  */
 struct ipc_lent {
 	ref_t handle; /* 0: none */
@@ -46,18 +46,18 @@ struct ipc_call {
 	uint32_t op; /* enum ipc_op */
 	uint32_t tid, pid,
 		uid;      /* who asks: thread, process (may be 0 where no hold is made), user */
-	uint64_t unique;  /* the FUSE request, to know it again; 0: a direct client */
+	uint64_t unique;  /* the FUSE request, by which it is recognised; 0: a direct client */
 	int64_t deadline; /* CLOCK_MONOTONIC ns, IPC_NEVER; 0: may not wait (-EAGAIN) */
-	size_t max;       /* read: bytes of the answer that can be used at once */
+	size_t max;       /* read: how many bytes of the answer the caller can use */
 	uint64_t pos;     /* read: the position, for handles that have one; give: bytes of
 					 * this write's earlier commands, in the upper half of a
 					 * completion record that is partial (in the lower: how far this command
 					 * came) */
 	const char *data; /* write */
 	size_t len;
-	size_t done;          /* write: bytes that went in already */
+	size_t done;          /* write: bytes that are already in */
 	size_t limit;         /* write: the mount's largest message */
-	struct ipc_lent lent; /* read of a condition: what it gives up in another object */
+	struct ipc_lent lent; /* read of a condition: what it releases in another object */
 	uint64_t end;         /* give, to a value: the position where the write ends */
 	bool stand;           /* read of a condition or barrier: queue a waiter, and do not wait */
 	bool atomic;          /* write to a byte pipe: all of it or nothing, as of a record */
@@ -65,25 +65,25 @@ struct ipc_call {
 	bool whole;           /* give: -ERANGE unless what it makes of a value is a whole number of
 					 * 64 bits (what is behind its point is cut off): got.number */
 	/*
-	 * Read, give: the caller has its answer as soon as the call returns (libipcfs), so that it is
-	 * not kept for a reply. The bytes of a read go into `buf` (NULL: its number is all that
-	 * is asked for), and what has no room there is in the handle's hand for the next one.
+	 * Read, give: the caller has its answer as soon as the call returns (libipcfs), so it is
+	 * not kept for a reply. The bytes of a read go into `buf` (NULL: only its number is
+	 * wanted); what does not fit stays in the handle's hand for the next read.
 	 */
 	bool at_once;
 	char *buf;
 	/*
-	 * Between two changes: more memory, of o->grow_order. IPC_DONE: there is some, and the step
-	 * begins again: the lock may have been another's meanwhile. Anything else is what the
-	 * operation comes to, and the lock is not the caller's any more. NULL: heap_grow().
+	 * Called between two changes to get more memory, of o->grow_order. IPC_DONE: there is some,
+	 * and the step starts over, as others may have had the lock meanwhile. Anything else is the
+	 * result of the operation, and the caller no longer has the lock. NULL: heap_grow().
 	 */
 	int (*grow)(struct ipc_call *c);
 	/* results */
-	ref_t waiter; /* set on entry: a waiter whose turn it is */
+	ref_t waiter; /* set on entry if a waiter has its turn */
 	int64_t result;
 	struct ipc_answer got; /* read */
 };
 
-/* A command written to an object that is no queue, pipe or array: see command.h. */
+/* A command written to an object that is not a queue, pipe or array: see command.h. */
 enum ipc_verb {
 	CMD_ADD,
 	CMD_SET,
@@ -109,20 +109,20 @@ struct ipc_cmd {
 /* ---- types (registry.c) ---- */
 
 const struct ipc_type *ipc_type_of(uint32_t id); /* NULL: no such type */
-/* Of what a node of this kind is; NULL: a plain directory, or no type that is known. */
+/* The type of a node of this kind; NULL: a plain directory, or an unknown type. */
 const struct ipc_type *ipc_type_of_node(uint32_t kind);
-/* The type that a name's suffix says; NULL. */
+/* The type that a name's suffix stands for, or NULL. */
 const struct ipc_type *ipc_type_by_name(const char *name, size_t len);
 
 /* ---- their files (types/map.c) ---- */
 
-/* The settings with which objects of a mount begin. */
+/* The initial settings of a mount's new objects. */
 struct ipc_defaults {
 	uint32_t framing; /* of queues: enum ipc_framing */
 	uint32_t take;    /* enum ipc_take */
 };
 
-/* Largest file mapping for a heap that may hold `limit` bytes. */
+/* How much address space to reserve for a heap that may hold `limit` bytes. */
 uint64_t ipc_reserve(const struct ipc_type *t, uint64_t limit);
 /* Make the file of a new object, as obj_create() does. `defaults` may be NULL. 0 or -errno. */
 int ipc_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
@@ -133,7 +133,7 @@ int ipc_make(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 	     uint32_t pages, struct ipc_obj *ret);
 void ipc_renew(struct ipc_obj *o, uint64_t id, const struct ipc_type *t,
 	       const struct ipc_defaults *defaults);
-/* obj_map(), and it knows its type from then on: -EIO also for one that there is not. */
+/* obj_map() for an object of a known type: -EIO also if the type is unknown. */
 int ipc_map(struct ipc_env *env, int fd, struct ipc_obj *ret);
 
 /* ---- handles ---- */
@@ -142,53 +142,58 @@ struct ipc_opening {
 	uint32_t kind, flags, oflags, tid, pid, uid, gen;
 	uint32_t opener; /* 0: pid */
 	uint64_t nodeid, unique;
-	uint64_t companion; /* whose it is, in an object that uses this one's lock */
+	uint64_t companion; /* its owner, in an object that uses this one's lock */
 	int64_t timeout;
 };
 
 int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle);
-/* The handle, if it is one and has this generation; else NULL. */
+/* The handle, if it exists and has this generation; else NULL. */
 static inline struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen)
 {
 	uint64_t off = (uint64_t)ref * IPC_UNIT;
 	struct ipc_handle *hd = (struct ipc_handle *)(o->base + off);
 
-	/* (The file's own `pages` may be anything: what lies behind the mapping is another's.) */
+	/*
+	 * (Not by the file's own `pages`, which may be anything: past the mapping is other memory.)
+	 */
 	if (!gen || !obj_has(o, off, sizeof(*hd)))
 		return NULL;
 	return hd->gen == gen ? hd : NULL;
 }
 /*
- * The same for a reference from another file than the object's own: it must not make this one fault.
+ * The same for a reference from a file other than the object's own, which must not cause a fault in
+ * this one.
  */
 struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_t gen);
 /*
- * Until when an operation may wait that asks for `deadline`: the handle's own limits (NAME@SECONDS, the
- * ioctls) count as well. As in struct ipc_call: IPC_NEVER, 0 not at all.
+ * How long an operation with this deadline may wait, given the handle's own limits (NAME@SECONDS,
+ * the ioctls) as well. As in struct ipc_call: IPC_NEVER, 0 not at all.
  */
 int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline);
 /* Who uses it now. (Not logged: it is a hint, and goes with the handle.) */
 void ipc_handle_used(struct ipc_handle *hd, uint32_t tid, uint32_t pid);
 /*
- * Its time limit (ns for each operation, or, `deadline`, a time; -1: none), by the daemon alone, and
- * without the lock. What got EAGAIN under the old one begins anew.
+ * Set its time limit (ns for each operation or, if `deadline`, a time; -1: none). By the daemon
+ * alone, without the lock. Clocks that an EAGAIN has started begin anew.
  */
 void ipc_handle_limit(struct ipc_handle *hd, bool deadline, int64_t v);
-/* It polls while somebody keeps the lock: by the daemon alone, and without the lock. */
+/* It polls while somebody keeps the lock. By the daemon alone, without the lock. */
 void ipc_handle_poll(struct ipc_handle *hd, uint64_t kh);
-/* That is done with. Committed. */
+/* That poll has been handled. Committed. */
 void ipc_handle_polled(struct ipc_obj *o, struct ipc_handle *hd);
 /* It has this handle (fh) in the object whose lock it uses. Committed. */
 void ipc_handle_companion(struct ipc_obj *o, struct ipc_handle *hd, uint64_t fh);
-/* A direct client works with it from now on. Commits; -EIO. */
+/* From now on a direct client uses it. Commits; -EIO. */
 int ipc_attach(struct ipc_obj *o, struct ipc_handle *hd, uint32_t tid, uint32_t pid);
-/* Everything that it held, leased or waited for returns. Goes on where a dead process left off. */
+/* Return everything that it held, leased or waited for. Continues where a dead process left off. */
 void ipc_close(struct ipc_obj *o, ref_t handle);
-/* The same, but the handle stays, and its end of a pipe open: others may share the descriptor. */
+/*
+ * The same, but the handle stays open, as does its end of a pipe: others may share the descriptor.
+ */
 void ipc_give_back(struct ipc_obj *o, ref_t handle);
 /* Close all handles: those of an earlier mount. */
 void ipc_close_all(struct ipc_obj *o);
-/* The same, and from now on it belongs to this mount. Committed. */
+/* The same, and the object belongs to this mount from now on. Committed. */
 void ipc_begin_mount(struct ipc_obj *o, uint64_t epoch);
 
 /* ---- new, and at rest (rest.c) ---- */
@@ -208,12 +213,12 @@ bool ipc_is_blank(const struct ipc_obj *o, const struct ipc_defaults *d);
 /* ---- operations: enum ipc_outcome or -errno; committed ---- */
 
 /*
- * Take the next answer: the one in hand goes (answer_pass), and this one is kept in its place,
- * with min(max, its length) bytes of it as read. At once: the rest of the one in hand, or the
- * next; result: how many bytes. -EPIPE: the end.
+ * Take the next answer: it replaces the one in hand (answer_pass), and min(max, its length) bytes
+ * of it count as read. With at_once: the rest of the one in hand, or the next; result: how many
+ * bytes. -EPIPE: the end.
  */
 int ipc_read(struct ipc_obj *o, struct ipc_call *c);
-/* The same for a read or flock at once that had to wait: c->waiter has been granted. */
+/* The same for a read or flock with at_once that had to wait: c->waiter has been granted. */
 int ipc_pick_up(struct ipc_obj *o, struct ipc_call *c);
 /*
  * The same without the lock, for an answer that is a number at the most: *ret is what it comes to.
@@ -222,7 +227,7 @@ int ipc_pick_up(struct ipc_obj *o, struct ipc_call *c);
 bool ipc_take_given(struct ipc_obj *o, struct ipc_call *c, struct ipc_waiter *w, int *ret);
 /*
  * Put the bytes of a write() (queue, pipe). result: how many went in. With a waiter: its turn has
- * come, or it was sent away meanwhile.
+ * come, or it has been sent away meanwhile.
  */
 int ipc_put(struct ipc_obj *o, struct ipc_call *c);
 int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd);
@@ -234,31 +239,33 @@ int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool l
 int ipc_flush_for(struct ipc_obj *o, struct ipc_call *c, bool killed);
 /* Wait until nothing is unfinished: a read through a HANDLE_JOIN is the same. */
 unsigned int ipc_poll(struct ipc_obj *o, ref_t handle);
-/* The same with what the handle itself has: an answer in hand, its mode, a clock that ran out. */
+/* The same with the handle's own state: an answer in hand, its mode, a clock that has run out. */
 unsigned int ipc_ready(struct ipc_obj *o, struct ipc_handle *hd);
 uint64_t ipc_size(struct ipc_obj *o);
-/* The size of one end of a two-way pipe (b, or else a): what is to be read there. */
+/* The size of one end of a two-way pipe (b, or else a): what can be read there. */
 uint64_t ipc_end_size(struct ipc_obj *o, bool b);
 
 /* ---- waiters ---- */
 
 void ipc_pump(struct ipc_obj *o);
 /*
- * The answer of a granted waiter has been used (c->max bytes of it at the most, c->pos where it
- * stands): what is left stays in hand, and the waiter is gone. Committed.
+ * The answer of a granted waiter has been used (at most c->max bytes of it, at position c->pos):
+ * what is left stays in hand, and the waiter is gone. Committed.
  */
 void ipc_finish(struct ipc_obj *o, ref_t w, const struct ipc_call *c);
-/* The same for one whose answer a daemon had given when it died, as it had asked for it. */
+/*
+ * The same for a waiter whose answer a daemon had given when it died, in the way it was asked for.
+ */
 void ipc_finish_told(struct ipc_obj *o, ref_t w);
 /*
- * It is to wait no longer; why: -EINTR, -ETIMEDOUT. true: it is gone, and *ret is what its caller
- * is to be told (a put that moved something gives a short count). false: it waits on, without a
- * deadline (a condition's waiter takes its lock back first).
+ * End its wait; why: -EINTR, -ETIMEDOUT. true: it is gone, and *ret is what to tell its caller (a
+ * short count if something was put). false: it waits on, without a deadline (a condition's waiter
+ * reacquires its lock first).
  */
 bool ipc_leave(struct ipc_obj *o, ref_t w, int why, int64_t *ret);
 /*
- * Its caller died, or was told something else, while nobody could see what became of it: it leaves,
- * or what it was granted goes back, but for what its handle holds now. Committed.
+ * Its caller died, or was told something else, while nobody could see how it ended: it leaves, or
+ * what it was granted goes back (a permit or lock only if its handle still holds one). Committed.
  */
 void ipc_forsake(struct ipc_obj *o, ref_t w);
 /*
@@ -267,38 +274,41 @@ void ipc_forsake(struct ipc_obj *o, ref_t w);
  * restart others may be served before that request is resent, so its record is kept. Committed.
  */
 void ipc_restarted(struct ipc_obj *o);
-/* What a request that comes again came to before the restart. false: nothing is known of it. */
+/* The result, before the restart, of a request that is resent. false: none is known. */
 bool ipc_completion_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
 			 bool *ret_partial);
 /* After a restart: the waiter of this request; 0. */
 ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
-/* A put whose turn it is; 0: none. Direct clients see to theirs themselves. */
+/* A put that has its turn; 0: none. (Direct clients look after their own.) */
 ref_t ipc_turn(struct ipc_obj *o);
 /* What is queued for its handle's next read, and whose time limit has passed, ends with -ETIMEDOUT. */
 void ipc_expire(struct ipc_obj *o, int64_t now);
-/* The earliest time at which a limit of what does not wait passes, after `now`; IPC_NEVER. */
+/* The earliest time limit after `now` of an operation that does not wait; IPC_NEVER. */
 int64_t ipc_next_limit(struct ipc_obj *o, int64_t now);
 /*
- * An operation that may not wait has ended with r: what it is to be told. EAGAIN starts the clock
- * of the handle's time limit (which would pass at `limit`), and is -ETIMEDOUT when that has run
- * out; all else stops it. dir: 0 read, 1 write. Committed.
+ * What to tell an operation that may not wait and has ended with r. EAGAIN starts the clock of the
+ * handle's time limit (which would pass at `limit`), and becomes -ETIMEDOUT when it has run out;
+ * anything else stops it. dir: 0 read, 1 write. Committed.
  */
 int ipc_clock(struct ipc_obj *o, struct ipc_call *c, unsigned int dir, int64_t limit, int r);
-/* Those who wait are to be known as processes. Committed. */
+/* Find the process ids of those who wait. Committed. */
 void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid));
-/* End the waits of a process (0: of all) on the object with -ECANCELED. How many. */
+/* End the waits of a process (0: of all) on the object with -ECANCELED; returns how many. */
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
 /* The mount ends: the same for all direct clients. */
 void ipc_cancel_direct(struct ipc_obj *o);
 /* A semaphore that speaks make's protocol: each byte read or written is a permit. */
 bool ipc_is_jobserver(const struct ipc_obj *o);
-/* What ctl/scope comes to: enum ipc_scope. */
+/* The effect of ctl/scope: enum ipc_scope. */
 uint32_t ipc_scope(const struct ipc_obj *o);
-/* The process with whose end a hold returns (ctl/scope); 0: none, it is its handle's. */
+/* The process at whose end a hold is returned (ctl/scope); 0: none, it ends with its handle. */
 uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold);
-/* The process that opened the handle has ended: this one stands for it from now on. Committed. */
+/*
+ * The process that opened the handle has ended: from now on this one counts as its opener.
+ * Committed.
+ */
 void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid);
-/* A process ended: the holds that return with it do. */
+/* A process has ended: return the holds that end with it. */
 void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
 
 /* ---- answers ---- */
@@ -322,29 +332,28 @@ size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, ch
  * Committed.
  */
 bool ipc_in_hand(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos, uint64_t *ret_off);
-/* Read on in the answer in hand. Committed. */
+/* Count n more bytes of the answer in hand as read. Committed. */
 void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
-/* For a request: up to c->max bytes of it from `off` are given out. How many. Committed. */
+/* For a request: give out up to c->max bytes of it from `off`; returns how many. Committed. */
 uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 			 uint64_t off);
 /* Move a waiting rest into the hand, if the hand is empty. Committed. */
 void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd);
-/* Give up the answer's messages. Commits. */
+/* Drop the answer's messages. Commits. */
 void answer_drop(struct ipc_obj *o, struct ipc_answer *a);
 /*
- * It is no longer kept for its handle: messages of which something was not given out go back to
- * where they were taken from. Commits; part of it is done when whoever does it dies, and may be
- * done again.
+ * It is no longer kept for its handle: messages that were not given out completely go back to where
+ * they were taken from. Commits, possibly in steps; after a death it may be repeated.
  */
 void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a);
-/* The handle asks for the next one, at this position: the one in hand goes. Commits. */
+/* The handle asks for the next one, at this position: drop the one in hand. Commits. */
 void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos);
-/* What is left of the answer in hand, for a read of a stream. */
+/* How much is left of the answer in hand, for a read of a stream. */
 static inline uint64_t answer_left(const struct ipc_answer *a)
 {
 	return a->kind == ANSWER_NONE || a->off >= a->len ? 0 : a->len - a->off;
 }
-/* Walk the messages that wait: f(arg, bytes of one) until it says false. */
+/* Walk the waiting messages: f(arg, one of them) until it returns false. */
 void ipc_peek(struct ipc_obj *o, struct ipc_mq *q,
 	      bool (*f)(void *arg, struct ipc_obj *o, ref_t msg), void *arg);
 
@@ -355,7 +364,7 @@ struct ipc_sink {
 	void (*put)(struct ipc_sink *to, const char *text, size_t len);
 };
 
-/* What the object shows to whoever only looks: its messages, its text, or a number. */
+/* What the object shows to a handle that only looks: its messages, its text, or a number. */
 void ipc_look(struct ipc_obj *o, struct ipc_sink *to);
 /* The length of what a read through this handle would give now; -1: it would wait. */
 int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd);
@@ -375,10 +384,11 @@ int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 
 /* ---- value ---- */
 
-/* Copy out the text as it is; its length. */
+/* Copy out the text as it is; returns its length. */
 size_t ipc_value_text(struct ipc_obj *o, char *buf, size_t size);
 /*
- * Make it a number of this type (a letter; 0: text). -EINVAL, -ERANGE: it is none now. Committed.
+ * Make it a number of this type (a letter; 0: text). -EINVAL, -ERANGE: the text is not one.
+ * Committed.
  */
 int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code);
 
@@ -394,14 +404,14 @@ struct ipc_check {
 	uint64_t used;   /* blocks that are in use */
 	uint64_t steps;  /* references that were followed */
 	uint64_t blocks; /* that something refers to */
-	uint64_t met;    /* messages, each as often as something refers to it */
-	uint64_t shares; /* times that a message with more references was met */
-	uint64_t leases; /* that handles have */
+	uint64_t met;    /* references to messages */
+	uint64_t shares; /* of these, to messages with several references */
+	uint64_t leases; /* held by handles */
 	uint64_t parts;  /* their blocks, in parts of one */
-	bool uncounted;  /* there are some with too many references to count */
+	bool uncounted;  /* some have too many references to count */
 };
 
-/* Every invariant of the object. -EIO and why. Trusts nothing that it reads. */
+/* Check every invariant of the object: -EIO, and why. Trusts nothing that it reads. */
 int ipc_check(struct ipc_obj *o, struct ipc_check *ret);
 
 #endif

@@ -57,7 +57,7 @@ struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_
 {
 	uint64_t page = ((uint64_t)ref * IPC_UNIT - o->heap_off) / IPC_PAGE;
 
-	/* Of a hole in the file, the memory may not be had; a block in use has its. */
+	/* There may be no memory for a hole in the file; a block in use has some. */
 	if (ref < o->heap_off / IPC_UNIT || !obj_has_pages(o, page + 1) || page >= o->h->pages ||
 	    heap_size(o, ref) < sizeof(struct ipc_handle))
 		return NULL;
@@ -119,14 +119,14 @@ int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
 	return deadline;
 }
 
-/* It goes. If it waits it leaves its wait queue; regrets: what it was granted goes back. */
+/* Remove it. If it waits, it leaves its wait queue; regrets: what it was granted goes back. */
 static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool regrets)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 
 	if (w->state == WAITER_GRANTED && regrets && o->ops->regret && w->result >= 0) {
 		o->ops->regret(o, w);
-		/* Whoever goes on after a death here must not put it back twice. */
+		/* If we die here, the process that continues must not put it back twice. */
 		set64(o, w->result, -EBADF);
 	} else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left) {
 		o->ops->left(o, w, -EBADF);
@@ -142,7 +142,7 @@ static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool r
 	commit(o);
 }
 
-/* What the handle holds because this waiter was granted; NULL. */
+/* What the handle holds because this waiter was granted, or NULL. */
 static struct ipc_hold *hold_of_waiter(struct ipc_obj *o, const struct ipc_waiter *w)
 {
 	uint32_t op = w->flags & WAITER_RELOCK ? OP_FLOCK : w->op;
@@ -192,7 +192,7 @@ int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool l
 	return o->ops->flush ? o->ops->flush(o, handle, pid, killed, last) : 0;
 }
 
-/* One of a handle that goes: of its answer goes back what was not given out. */
+/* Its handle is about to go: the part of its answer that was not given out goes back. */
 static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -206,7 +206,7 @@ static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 		end_waiter(o, hd, r, w->flags & (WAITER_DIRECT | WAITER_STANDS));
 }
 
-/* The last first, for that is the order in which what goes back to the head comes out again. */
+/* Last first: what goes back to the head then comes out in the old order. */
 static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 {
 	struct ipc_handle *hd = handle_at(o, handle);

@@ -2,21 +2,21 @@
 /*
  * A condition whose lock is another object, a .lock or .rlock.
  *
- * Two objects cannot change in one step, so whoever drives them (the daemon) goes through steps
- * that can each be done again after a crash:
+ * Two objects cannot change in one step, so the daemon goes through steps, each of which can be
+ * repeated after a crash:
  *
- *	1. ipc_lent_find(lock)		what the caller's process holds; nothing has changed
- *	2. ipc_read(cond), c.lent set	the waiter is queued and knows what it lends
- *	3. ipc_lend(lock)		the lock is free	(again: it is already)
- *	   ... the waiter is granted: notified, timed out or cancelled ...
- *	4. ipc_lent_retake(lock)	a waiter in the lock	(again: it has it already)
- *	5. ipc_finish(cond)		the caller is answered
+ * 	1. ipc_lent_find(lock)		what the caller's process holds; nothing has changed
+ * 	2. ipc_read(cond), c.lent set	the waiter is queued and knows what it lends
+ * 	3. ipc_lend(lock)		the lock is free	(again: it is already)
+ * 	   ... the waiter is granted: notified, timed out or cancelled ...
+ * 	4. ipc_lent_retake(lock)	a waiter in the lock	(again: it has it already)
+ * 	5. ipc_finish(cond)		the caller is answered
  *
- * Between 2 and 3 a notify may come already: the waiter was queued before the lock was free, so
- * none is missed.
+ * A notify may come between 2 and 3; as the waiter was queued before the lock was free, none is
+ * missed.
  *
- * Who may write the condition's file may not be let in at the lock. So a waiter there only names a
- * handle; whose it is, and what it held and gave up, is said by the lock's own file, and the
+ * A user who may write the condition's file may have no access to the lock. So a waiter there only
+ * names a handle; its owner, and what it held and gave up, are in the lock's own file, and the
  * process that asks is known from the request.
  */
 #include "object/lend.h"
@@ -29,7 +29,7 @@ uint64_t ipc_lock_id(const struct ipc_obj *o)
 
 int ipc_set_lock_id(struct ipc_obj *o, uint64_t id)
 {
-	/* Who holds or waits would be left with the other lock. */
+	/* Holders and waiters would be left with the other lock. */
 	if (o->h->holds.count || o->h->waitqs[0].count || o->h->waitqs[1].count)
 		return -EBUSY;
 	set64(o, o->h->b.cond.lock_id, id);
@@ -57,7 +57,7 @@ bool ipc_lent_find(struct ipc_obj *o, uint32_t pid, struct ipc_lent *ret)
 	return false;
 }
 
-/* Record what the handle holds. false: nothing, or nothing of this process. */
+/* Record what the handle holds. false: nothing, or nothing that is this process's. */
 static bool record_lent(struct ipc_obj *o, ref_t handle, struct ipc_handle *hd, uint32_t pid)
 {
 	uint32_t levels = 0, flock = OP_NONE;
@@ -89,7 +89,10 @@ void ipc_lend(struct ipc_obj *o, const struct ipc_lent *l, uint32_t pid)
 
 	if (!hd || !record_lent(o, l->handle, hd, pid))
 		return;
-	/* One change, or who goes on after a death would not know what went before. */
+	/*
+	 * One change; otherwise the process that continues after a death would not know how far
+	 * this got.
+	 */
 	while (!o->damage && (hold = hold_find(o, l->handle, OP_NONE))) {
 		o->ops->unhold(o, hold);
 		hold_drop(o, hold);
@@ -112,7 +115,7 @@ int ipc_lent_retake(struct ipc_obj *o, struct ipc_call *c, const struct ipc_lent
 		return 0;
 	if (!c->pid || hd->lent_pid != c->pid)
 		return -EBADF;
-	/* The caller may not wait; but the waiter is granted as soon as it is there. */
+	/* The caller may not wait, but the waiter is granted as soon as it exists. */
 	if (c->deadline == 0) {
 		if (!o->h->b.sem.value || waitq_first(o, 0))
 			return -EAGAIN;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Numbers as text: the one parser and printer of the engine, the daemon, the library and the tools.
- * Pure functions, whatever locale the program has set. Elements go by multiprocessing's type codes:
+ * Pure functions, independent of the program's locale. Elements have multiprocessing's type codes:
  *
- *	c  one byte		u  one Unicode character (4 bytes)
- *	b B h H i I l L q Q	integers of 1, 2, 4, 8, 8 bytes; a capital has no sign
- *	f d			float, double
+ * 	c  one byte		u  one Unicode character (4 bytes)
+ * 	b B h H i I l L q Q	integers of 1, 2, 4, 8, 8 bytes; a capital has no sign
+ * 	f d			float, double
  *
  * Printing gives the shortest decimal that reads back as the same number. A byte or character
  * that is not printable (or blank, or a backslash) is printed as \xHH or \UHHHHHHHH.
@@ -19,29 +19,30 @@
 
 #define NUMBER_TEXT_MAX 32 /* bytes that printing may need, and a zero byte */
 
-/* Bytes of one element of this type; 0: there is no such type. */
+/* The size of an element of this type in bytes; 0: there is no such type. */
 size_t number_size(uint32_t code);
-/* Text to the element: -EINVAL no such thing, -ERANGE beyond the type. `item` unchanged then. */
+/*
+ * Text to the element: -EINVAL not an element, -ERANGE out of the type's range; then `item` is
+ * unchanged.
+ */
 int number_parse(uint32_t code, const char *text, size_t len, void *item);
-/* The element as text, with a zero byte behind it: its length. */
+/* The element as text, with a zero byte at its end; returns its length. */
 size_t number_print(uint32_t code, const void *item, char buf[NUMBER_TEXT_MAX]);
 
-/*
- * A whole number, as it is written: digits and perhaps a sign. -EINVAL; -ERANGE more than 64 bits.
- */
+/* A whole number: digits and perhaps a sign. -EINVAL; -ERANGE more than 64 bits. */
 int number_whole(const char *text, size_t len, __int128 *ret);
-/* Any number but infinity and nan, in decimal. -EINVAL, -ERANGE. */
+/* Any number except infinity and nan, in decimal. -EINVAL, -ERANGE. */
 int number_real(const char *text, size_t len, double *ret);
 /*
- * Any number as a whole one: what is behind the point is cut off. Nothing at all is 0. -EINVAL;
- * -ERANGE more than 64 bits with sign.
+ * Any number, truncated to a whole one. An empty text is 0. -EINVAL; -ERANGE more than 64 bits with
+ * sign.
  */
 int number_int64(const char *text, size_t len, int64_t *ret);
-/* Digits and nothing else. -EINVAL; -ERANGE more than 64 bits. */
+/* Only digits. -EINVAL; -ERANGE more than 64 bits. */
 int number_count(const char *text, size_t len, uint64_t *ret);
 /*
- * Seconds, "2.5", as nanoseconds. Rounded up: a limit that is not 0 never becomes "do not wait".
- * -EINVAL; so is what is longer than 64 bits count.
+ * Seconds, such as "2.5", in nanoseconds. Rounded up: a limit that is not 0 never becomes "do not
+ * wait". -EINVAL, also if it does not fit into 64 bits.
  */
 int number_seconds(const char *text, size_t len, int64_t *ret);
 

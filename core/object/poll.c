@@ -2,24 +2,23 @@
 /*
  * poll(2), select(2) and epoll(7): what is ready, and who is told of it when.
  *
- * The kernel asks, and with the answer a poller is in header.polls until its handle closes. When
- * what it was told is no longer all that there is, it is notified, once, and asks again. A
- * notification wakes it whatever it knows already: so it gets one for what is news to it only.
- * What it was told (poll_told, poll_level) is lowered as it goes away, so that its coming again
- * is news.
+ * When the kernel has asked, the poller is in header.polls until its handle closes. When there is
+ * more than it was told of, it is notified, once, and asks again. A notification wakes it whatever
+ * it already knows, so it gets one only for what is news to it. What it was told of (poll_told,
+ * poll_level) is reduced as that is used up, so that it is news when it comes again.
  *
  * What is for one (a message, a permit, room for a message: struct ipc_type, units) is told to one
  * poller for each unit, in the order in which they asked:
  *
- *	asked ----------- notified ----------> WOKEN, SENT -- asks --> WOKEN, DELIVERED -- asks --.
- *	  ^ ^                                      |                         |                     |
- *	  | `--------------- reads, writes -----------------------------------'                    |
- *	  `---------------------- it did not want it: the next is notified ------------------------'
+ * 	asked ----------- notified ----------> WOKEN, SENT -- asks --> WOKEN, DELIVERED -- asks --.
+ * 	  ^ ^                                      |                         |                     |
+ * 	  | `--------------- reads, writes -----------------------------------'                    |
+ * 	  `---------------------- it did not want it: the next is notified ------------------------'
  *
- * A poller that is WOKEN may be busy with something else, stopped, or only look. Others, for whom
- * it is ready as well, are not to miss it for that: one that has had an interval (POLL_OLD) is not
- * reckoned with any longer, and then everybody is notified. Those that are known to have nothing
- * else to do (POLL_ASLEEP: nothing was ready when they asked, or EAGAIN after that) come first.
+ * A poller that is WOKEN may be busy with something else, or stopped, or only looking. Others for
+ * whom the object is ready must not miss it because of that: a poller that has had a whole interval
+ * (POLL_OLD) no longer counts, and then everybody is notified. Pollers known to have nothing else
+ * to do (POLL_ASLEEP: nothing was ready when they asked, or EAGAIN after that) come first.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -45,7 +44,7 @@ static bool ran_out(int64_t clock)
 	return clock && clock <= (int64_t)ipc_now();
 }
 
-/* There is something for this handle alone. */
+/* There is something only for this handle. */
 static unsigned int own(struct ipc_handle *hd)
 {
 	bool in = answer_left(&hd->hand) || hd->rests || hd->flags & HANDLE_LOOK;
@@ -59,7 +58,7 @@ unsigned int ipc_ready(struct ipc_obj *o, struct ipc_handle *hd)
 	unsigned int mode = hd->oflags & O_ACCMODE;
 	unsigned int p = ipc_poll(o, ref_of(o, hd)) | own(hd);
 
-	/* A type that answers once is at its end then: never ask a reader of it to wait. */
+	/* A type that answers once is at its end then, so a reader must never be asked to wait. */
 	if (mode == O_RDONLY)
 		p &= ~(unsigned int)POLLOUT;
 	if (mode == O_WRONLY)
@@ -88,7 +87,7 @@ static void tell(struct ipc_obj *o, struct ipc_handle *hd, unsigned int ready)
 	}
 }
 
-/* What it was told of and is gone is news when it comes again. */
+/* What it was told of, and is gone now, is news when it comes again. */
 static void lower(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	set32(o, hd->poll_told, hd->poll_told & ipc_ready(o, hd));
@@ -126,7 +125,7 @@ bool ipc_poll_asked(struct ipc_obj *o, ref_t handle, uint64_t kh, uint32_t event
 			state &= ~(POLL_DIR << dir);
 		}
 	}
-	/* Others may have asked through the same handle, and sleep. */
+	/* Others may have asked through the same handle, and be asleep. */
 	if (hd->poll_events && !(state & POLL_SENT))
 		events |= hd->poll_events;
 	if (hd->poll_events)
@@ -165,7 +164,7 @@ void ipc_poll_acted(struct ipc_obj *o, ref_t handle, unsigned int dir, bool agai
 	commit(o);
 }
 
-/* Is there news for this handle's poller? 0 no, 1 perhaps for it, 2 the same and it sleeps, 3 yes. */
+/* Is there news for this handle's poller? 0: no; 1: perhaps; 2: perhaps, and it sleeps; 3: yes. */
 static unsigned int news(struct ipc_obj *o, struct ipc_handle *hd, const uint64_t *woken, bool all)
 {
 	unsigned int ready = ipc_ready(o, hd), best = 0;
@@ -191,7 +190,7 @@ static unsigned int news(struct ipc_obj *o, struct ipc_handle *hd, const uint64_
 	return best;
 }
 
-/* The ends of a two-way pipe have nothing in common. */
+/* The ends of a two-way pipe are independent. */
 static unsigned int end_of(const struct ipc_handle *hd)
 {
 	return hd->flags & HANDLE_END_B ? 1 : 0;

@@ -13,7 +13,7 @@
 
 #define DIGITS_MAX 1100 /* a double needs no more than 1075 */
 
-static locale_t plain; /* a program that uses the library may have a decimal comma */
+static locale_t plain; /* a program that uses the library may have set a decimal comma */
 
 static void plain_init(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text in, beside numbers (number.h): pure functions, that look at nothing but their arguments. */
+/* Parsing text other than numbers (number.h): pure functions of their arguments. */
 #ifndef IPC_TEXT_H
 #define IPC_TEXT_H
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a type is: a table of operations. One type, one file; see queue.c for the fullest one.
+ * A type is a table of operations, and has a file of its own; queue.c is the fullest example.
  *
  * All operations run with the object's mutex held and are part of the change under way: they
- * neither commit nor roll back, except where said. They return IPC_DONE, IPC_WAIT (only if the call
- * may wait) or -errno: then the caller rolls back. -ENOMEM: the heap must grow first.
+ * neither commit nor roll back, unless stated otherwise. They return IPC_DONE, IPC_WAIT (only if
+ * the call may wait) or -errno: then the caller rolls back. -ENOMEM: the heap must grow first.
  */
 #ifndef IPC_TYPE_H
 #define IPC_TYPE_H
@@ -18,7 +18,7 @@ enum ipc_left {
 	LEFT_WAITS,  /* its caller is not told yet: it goes on waiting, now without a deadline */
 };
 
-/* What others ask about a type, so that nobody has to ask which one it is. */
+/* What others need to know about a type, so that nobody has to ask which type it is. */
 enum {
 	TYPE_LARGE = 1 << 0,    /* its heap holds what users put, however much that is */
 	TYPE_MESSAGES = 1 << 1, /* libipcfs puts and gets whole messages, whatever the framing */
@@ -26,21 +26,21 @@ enum {
 	TYPE_JOIN = 1 << 4,     /* counts what is unfinished: done, join */
 	TYPE_WAITED_FOR = 1 << 5,  /* a read waits for something to happen: ipcfs_wait() */
 	TYPE_INDEX = 1 << 6,       /* … and its answer says which one the caller is */
-	TYPE_GOES_ROUND = 1 << 7,  /* what is taken mostly comes back soon */
-	TYPE_LASTING = 1 << 8,     /* its size is the same whoever closes a handle */
-	TYPE_MEMORY = 1 << 9,      /* its bytes are a file of their own, with a place for each */
+	TYPE_GOES_ROUND = 1 << 7,  /* what is taken usually comes back soon */
+	TYPE_LASTING = 1 << 8,     /* closing a handle never changes its size */
+	TYPE_MEMORY = 1 << 9,      /* its bytes are in a file of their own, and seekable */
 	TYPE_TEXT = 1 << 10,       /* one text: read at a position, written as a whole */
 	TYPE_LOCK = 1 << 11,       /* may be the lock of another object: ctl/lock, lend.c */
-	TYPE_INNER_LOCK = 1 << 12, /* has a lock for flock beside what it is, or another object's */
+	TYPE_INNER_LOCK = 1 << 12, /* also has a lock for flock, its own or another object's */
 	TYPE_OWNED = 1 << 13,      /* its lock knows the handle that holds it */
 	TYPE_SHARED = 1 << 14,     /* LOCK_SH shares its lock; elsewhere it is as LOCK_EX */
-	TYPE_MONITOR = 1 << 15,    /* its read gives the lock up and takes it back; notify */
+	TYPE_MONITOR = 1 << 15,    /* its read releases the lock and reacquires it; notify */
 	TYPE_STANDS = 1 << 16,     /* a reader that may not wait is queued all the same */
 	TYPE_SETTABLE = 1 << 17,   /* what is written to a new one is its value (ipcctl create) */
-	TYPE_PID = 1 << 18,        /* its readers are to be known as processes */
+	TYPE_PID = 1 << 18,        /* its readers must be known by process id */
 };
 
-/* A word of the header that anybody may look at without the lock. at 0: there is none. */
+/* A word of the header that may be read without the lock. at 0: there is none. */
 struct ipc_word {
 	uint16_t at, size;
 };
@@ -64,7 +64,7 @@ struct ipc_type {
 	enum ipc_type_id id;
 	const char *name;
 	const char *suffix;
-	uint32_t folder;         /* the node that mkdir makes of such a name; 0: it makes none */
+	uint32_t folder;         /* the node that mkdir makes for such a name; 0: none */
 	uint32_t traits;         /* TYPE_* */
 	uint32_t verbs;          /* the commands that `give` takes: VERB() of each */
 	unsigned int lock_waitq; /* the wait queue for what holders hold */
@@ -74,13 +74,13 @@ struct ipc_type {
 	void (*init)(struct ipc_header *h, const struct ipc_defaults *d); /* d may be NULL */
 	int (*read)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 	/*
-	 * Understand a command: s is without blanks around it; *ret is it as a text, as it was
-	 * written (but for the newline at its end). -EINVAL, -ERANGE.
+	 * Parse a command. s has no blanks around it; the text in *ret is as it was written,
+	 * without its final newline. -EINVAL, -ERANGE.
 	 */
 	int (*parse)(const char *s, size_t len, struct ipc_cmd *ret);
 	int (*give)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		    const struct ipc_cmd *cmd);
-	/* Put the bytes of a write(). Commits as it goes; call->done says how far it came. */
+	/* Put the bytes of a write(). Commits as it goes; call->done says how far it got. */
 	int (*put)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 	/* The short way: ipc_put_now(), ipc_get_now(). Committed. NULL: there is none. */
 	unsigned int (*put_now)(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
@@ -89,33 +89,33 @@ struct ipc_type {
 	int (*flock)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how);
 	/* Grant what can be granted, first come, first served. Commits each grant. */
 	void (*pump)(struct ipc_obj *o);
-	/* POLLIN, POLLOUT, POLLHUP, POLLERR as they stand for this handle. */
+	/* POLLIN, POLLOUT, POLLHUP and POLLERR as they are for this handle now. */
 	unsigned int (*poll)(struct ipc_obj *o, struct ipc_handle *hd);
 	/*
-	 * Of what poll says of this handle to read (out: to write), how many can make use: each unit
-	 * is for one. 0: it is for everybody. *ret: how much there is, whatever it is counted in; more
-	 * of it is news.
+	 * How many callers can use what poll reports for reading (out: for writing): each unit
+	 * serves one. 0: it serves everybody. *ret: how much there is, in any unit; when it grows,
+	 * that is news.
 	 */
 	uint64_t (*units)(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret);
 	uint64_t (*size)(struct ipc_obj *o);
 	/* The length of the answer that a read would get now, without waiting; NULL: two bytes. */
 	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
-	/* What whoever only looks is shown, of which more than a word is needed; NULL: its size. */
+	/* What a handle that only looks is shown; NULL: the size. */
 	void (*look)(struct ipc_obj *o, struct ipc_sink *to);
-	/* Of handles of the object itself, and of its `changed`. */
+	/* A handle of the object itself, or of its `changed`, was opened. */
 	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* ipc_flush(): NULL: there is nothing unfinished. Commits. */
 	int (*flush)(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last);
-	/* What the handle has leased returns. Commits. */
+	/* What the handle has leased goes back. Commits. */
 	void (*unlease)(struct ipc_obj *o, ref_t handle);
-	/* The handle is about to go; holds, leases and waiters of its are gone already. */
+	/* The handle is about to go; its holds, leases and waiters are already gone. */
 	void (*closed)(struct ipc_obj *o, struct ipc_handle *hd);
 	/*
 	 * Nobody has it open: forget what is there to be compared with what handles remember. Part of
 	 * the change under way. NULL: nothing.
 	 */
 	void (*rest)(struct ipc_obj *o);
-	/* A hold of its ends (unlock, close, death): give back what it stands for. */
+	/* A hold ends (unlock, close, death): give back what it stands for. */
 	void (*unhold)(struct ipc_obj *o, struct ipc_hold *hold);
 	/*
 	 * A waiter is about to leave without having been granted. why: -EINTR, -ETIMEDOUT,
@@ -125,19 +125,17 @@ struct ipc_type {
 	/* A granted waiter's answer was never picked up: put it back. */
 	void (*regret)(struct ipc_obj *o, struct ipc_waiter *w);
 	/*
-	 * Put the answer's messages back to the head of where this handle takes them from, and make
-	 * its count 0. begun: something of it was given out, so that this counts as an attempt.
-	 * 0; -ENOMEM, only if begun.
+	 * Put the answer's messages back at the head of the queue that this handle reads, and set
+	 * its count to 0. begun: part of it was given out, so this counts as an attempt. 0;
+	 * -ENOMEM, only if begun.
 	 */
 	int (*back)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun);
 	int (*check)(struct ipc_obj *o, struct ipc_check *k);
-	/* What ctl/scope comes to: enum ipc_scope. NULL: SCOPE_HANDLE. */
+	/* The effect of ctl/scope: enum ipc_scope. NULL: SCOPE_HANDLE. */
 	uint32_t (*scope)(const struct ipc_obj *o);
 	/* Each byte written, or read, is one permit. NULL: never. */
 	bool (*bytes)(const struct ipc_obj *o);
-	/*
-	 * The object's lock was taken; is about to be given back: see fast.h. NULL: nothing to do.
-	 */
+	/* The object's lock was taken; is about to be released. See fast.h. NULL: nothing to do. */
 	void (*entered)(struct ipc_obj *o);
 	void (*leaving)(struct ipc_obj *o);
 };
@@ -167,7 +165,7 @@ static inline unsigned int ipc_get_now(struct ipc_obj *o, const struct ipc_handl
 	return o->ops->get_now(o, bufs, n);
 }
 
-/* Messages or bytes go through it; all others answer once, and understand commands. */
+/* Messages or bytes go through it. All other types answer once, and take commands. */
 static inline bool ipc_is_stream(const struct ipc_type *t)
 {
 	return t->put != NULL;
@@ -181,7 +179,7 @@ extern const struct ipc_type ipc_queue_type, ipc_pipe_type, ipc_event_type, ipc_
 
 /* Put the caller into a wait queue: IPC_WAIT, or -EAGAIN if it may not wait, or -ENOMEM. */
 int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg);
-/* Take it out of its wait queue and let it go with this result; the change is committed. */
+/* Take it out of its wait queue and let it continue with this result. Committed. */
 void waiter_grant(struct ipc_obj *o, ref_t w, int64_t result, const struct ipc_answer *got);
 /* It is first in its wait queue and may act now. Committed. */
 void waiter_turn(struct ipc_obj *o, ref_t w);
@@ -207,26 +205,26 @@ void waiter_to_waitq(struct ipc_obj *o, ref_t w, unsigned int waitq, bool head);
 /* The waiter in this wait queue that the caller's handle left behind when it was interrupted; 0. */
 ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int waitq);
 void waiter_park(struct ipc_obj *o, ref_t w);
-/* The handle has a waiter that stands in a wait queue, or was granted so: the call goes on with that one. */
+/* The handle has a standing waiter, queued or granted: the call continues with that one. */
 int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 static inline bool waiter_granted_standing(struct ipc_obj *o, const struct ipc_handle *hd)
 {
 	return hd->standing && AT(o, ipc_waiter, hd->standing)->state == WAITER_GRANTED;
 }
-/* Does a request of the daemon's belong to it? */
+/* Does one of the daemon's requests belong to it? */
 static inline bool waiter_is_request(const struct ipc_waiter *w)
 {
 	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED | WAITER_STANDS));
 }
-/* It is the caller's from now on: c->waiter. */
+/* From now on it is the caller's: c->waiter. */
 void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
 /* The waiter is done (its turn came, and it acted): take it out and free it. */
 void waiter_done(struct ipc_obj *o, ref_t w);
 /* ---- completion records (completion.c) ---- */
 
-/* Record what the call came to, for a daemon that has to answer it again after a restart. */
+/* Record the call's result, for a daemon that must answer it again after a restart. */
 void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial);
-/* The requests of an earlier mount never come again, but their numbers may. Commits. */
+/* The requests of an earlier mount are never resent, but their numbers may be reused. Commits. */
 void ipc_completions_forget(struct ipc_obj *o);
 
 /* ---- holding (hold.c) ---- */
@@ -238,25 +236,28 @@ int hold_add_for(struct ipc_obj *o, const struct ipc_waiter *w, uint32_t op, uin
 /* The hold of a handle by this operation (OP_NONE: any), or NULL. */
 struct ipc_hold *hold_find(struct ipc_obj *o, ref_t handle, uint32_t op);
 void hold_drop(struct ipc_obj *o, struct ipc_hold *hold);
-/* The same of a process, by whichever handle it took. */
+/* The same by process, whichever handle was used. */
 struct ipc_hold *hold_of_process(struct ipc_obj *o, uint32_t pid, uint32_t op);
-/* Give back `n` of it, or all if that is less: how many. */
+/* Give back `n` of it, or all if there are fewer; returns how many. */
 uint32_t hold_reduce(struct ipc_obj *o, struct ipc_hold *hold, uint32_t n);
 
 /* ---- messages (msg.c) ---- */
 
 #define MSG_MOST (2u << 20) /* bytes: no message is longer, whatever its length says */
 
-/* A message of these bytes; 0: o->grow_order is set. It has one reference, its maker's. */
+/*
+ * A message with these bytes; 0: no memory, and o->grow_order is set. Its maker has the only
+ * reference.
+ */
 ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len);
 /* Add bytes to one that nothing reads yet. `last`: its last segment. false: no memory. */
 bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len);
-/* Add what fits into its last segment: how much. Only for a message without `more`. */
+/* Add what fits into its last segment; returns how much. Only for a message without `more`. */
 size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len);
 void msg_free(struct ipc_obj *o, ref_t msg);
 /* Free the long messages that msg_free() put aside. Commits. */
 void msg_sweep(struct ipc_obj *o);
-/* One reference less; freed with the last. */
+/* Drop a reference; the last one frees it. */
 void msg_put(struct ipc_obj *o, ref_t msg);
 void msg_get(struct ipc_obj *o, ref_t msg);
 /* Copy out up to `size` bytes from `off`. */
@@ -269,8 +270,8 @@ static inline struct ipc_msg *msg_at(struct ipc_obj *o, ref_t r)
 }
 
 /*
- * A walk along messages whose number is only a number in the file: does it meet one again? (The one
- * that is compared with moves on in ever longer steps, so every cycle is found.)
+ * Detects a cycle while walking messages, as the count in the file cannot be trusted. (The message
+ * compared with advances in ever longer steps, so every cycle is found.)
  */
 struct msg_walk {
 	ref_t seen;
@@ -292,34 +293,37 @@ static inline bool msg_again(struct ipc_obj *o, struct msg_walk *w, ref_t r)
 
 /* ---- looking (look.c) ---- */
 
-/* All that its messages can come to: no more than the memory they are in, whatever is shared. */
+/* The most bytes that its messages can have: the memory they are in, even if some is shared. */
 uint64_t look_most(const struct ipc_obj *o);
-/* A message from `skip` on; more than *left (which goes down) damages the object. */
+/*
+ * Show a message from `skip` on. If it is longer than *left, which is reduced, the object is
+ * damaged.
+ */
 void look_message(struct ipc_obj *o, ref_t msg, size_t skip, uint64_t *left, struct ipc_sink *to);
 void look_messages(struct ipc_obj *o, struct ipc_mq *q, bool newline, struct ipc_sink *to);
 
 /* ---- putting (put.c) ---- */
 
 /*
- * The writer cannot go on: enter (or go back to) the wait queue until `need` bytes fit, or give a
- * short count. memory: it is the heap that is full. Committed.
+ * The writer cannot continue: enter (or re-enter) the wait queue until `need` bytes fit, or return
+ * a short count. memory: the heap is full. Committed.
  */
 int put_wait(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint32_t need, bool memory);
-/* All went in, or as much as will: out of the wait queue, result recorded. Committed. */
+/* All that can go in has: leave the wait queue and record the result. Committed. */
 int put_end(struct ipc_obj *o, struct ipc_call *c, int error);
 /* After heap_alloc() failed in a put: IPC_AGAIN, or what to return. */
 int put_grow(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint32_t need);
-/* Give the first putter its turn, if what it waits for is there. */
+/* Give the first putter its turn, if what it waits for has come. */
 void put_pump(struct ipc_obj *o, unsigned int waitq,
 	      bool (*fits)(struct ipc_obj *o, unsigned int waitq, uint64_t need));
 
 void mq_push(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
 void mq_push_head(struct ipc_obj *o, struct ipc_mq *q, ref_t msg);
-/* Messages that are linked to each other, back to the head. */
+/* Put linked messages back at the head. */
 void mq_return(struct ipc_obj *o, struct ipc_mq *q, ref_t first, uint32_t count);
 ref_t mq_pop(struct ipc_obj *o, struct ipc_mq *q);
 
-/* A message that answers may refer to as well. */
+/* A message that answers may also refer to. */
 int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
 int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k);
 int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k);
@@ -331,7 +335,7 @@ int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k);
 void answer_number(struct ipc_answer *a, int64_t n);
 void answer_token(struct ipc_answer *a);
 void answer_end(struct ipc_answer *a); /* end of file */
-/* Part of the change under way: neither gives up what `to` had. */
+/* Part of the change under way; does not drop what `to` had. */
 void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from);
 
 /* ---- the lock within sem, lock, rlock, cond, value and array (sem.c) ---- */
@@ -340,11 +344,11 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq, struct i
 	      struct ipc_call *c, int how);
 void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq);
 void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
-void sem_init_lock(struct ipc_sem *s); /* free, for one at a time, returned at the close */
+void sem_init_lock(struct ipc_sem *s); /* free, held by one at a time, returned at close */
 int lock_parse(const char *s, size_t len, struct ipc_cmd *ret);
 uint32_t sem_scope(const struct ipc_obj *o);
 int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
-/* Re-make the holds of a WAITER_RETAKE that is granted: -ENOMEM. */
+/* Restore the holds of a WAITER_RETAKE that is granted: -ENOMEM. */
 int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w);
 
 #endif

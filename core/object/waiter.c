@@ -2,26 +2,26 @@
 /*
  * Waiting is data. A waiter is a block in one of the object's wait queues; nobody sleeps in here.
  *
- *	            waiter_add                 waiter_grant                 ipc_finish
- *	(no waiter) ----------> WAITING (queued) ----------> GRANTED ------------------> (gone)
- *	                        |     ^                      (granted: FUSE,   \
- *	            waiter_turn |     | would block again    woken: direct)     `-> REST (rests)
- *	                        v     |
- *	                        TURN (first in queue) - acts itself --> (gone, waiter_done)
+ * 	            waiter_add                 waiter_grant                 ipc_finish
+ * 	(no waiter) ----------> WAITING (queued) ----------> GRANTED ------------------> (gone)
+ * 	                        |     ^                      (granted: FUSE,   \
+ * 	            waiter_turn |     | would block again    woken: direct)     `-> REST (rests)
+ * 	                        v     |
+ * 	                        TURN (first in queue) - acts itself --> (gone, waiter_done)
  *
  * A direct waiter whose answer is only a number takes that without the lock, and leaves the waiter
  * to whoever has it next (ipc_take_given, ipc_reap): a thousand that are woken at once would else
  * queue again, for the lock.
  *
- * A wait queue is served strictly from its head. Takers are granted: whoever makes the answer possible
- * moves it into the waiter. Putters get their turn instead, because only they have their data.
- * A waiter that gives up (signal, time limit, close) leaves from WAITING or TURN; from GRANTED
- * there is no way back but its type's regret(). A condition's or barrier's waiter that a signal
+ * A wait queue is served strictly from its head. Takers are granted: whoever makes the answer
+ * possible moves it into the waiter. Putters get their turn instead, because only they have their
+ * data. A waiter that gives up (signal, time limit, close) leaves from WAITING or TURN; from
+ * GRANTED the only way back is its type's regret(). A condition's or barrier's waiter that a signal
  * interrupts stays queued without a request (WAITER_PARKED), until its handle reads again.
  *
- * Theirs may also be queued for a caller that must not wait (WAITER_STANDS): it has had its
- * EAGAIN, the waiter goes the same way as others, and when it is granted it stays so until its
- * handle reads. A handle has one of them (handle.standing).
+ * Such a waiter may also stand for a caller that must not wait (WAITER_STANDS): the caller has had
+ * its EAGAIN; the waiter is served like others and, once granted, stays until its handle reads. A
+ * handle has at most one of these (handle.standing).
  */
 #include "object/type.h"
 
@@ -82,7 +82,7 @@ static void move(struct ipc_obj *o, ref_t r, uint32_t state)
 	list_push(o, list_of(o, w), r);
 }
 
-/* Part of the change that lets it go. */
+/* Part of the change that lets it continue. */
 static void wake_later(struct ipc_obj *o, const struct ipc_waiter *w)
 {
 	if (w->flags & WAITER_DIRECT)
@@ -95,7 +95,7 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 
 	uint64_t pos = w->got.base;
 
-	/* Or whoever grants to the head of a wait queue would find it there again. */
+	/* Otherwise, granting to the head of a wait queue would find it there again. */
 	if (w->state != WAITER_WAITING && w->state != WAITER_TURN) {
 		obj_damage(o, "a queued waiter is not waiting");
 		return;
@@ -190,7 +190,7 @@ void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
 
 	c->waiter = r;
 	if (c->stand && was & WAITER_STANDS)
-		return; /* and the clock of its time limit goes on */
+		return; /* and the clock of its time limit runs on */
 	flags |= c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT;
 	set32(o, w->flags, flags);
 	if (was & WAITER_PARKED)
@@ -213,7 +213,7 @@ int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 
 	bool lent = w->flags & WAITER_LENT && !c->stand && c->deadline;
 
-	/* A lock that it lent is taken back as for any other whose caller waits. */
+	/* A lock that it lent is reacquired, as for any waiter whose caller waits. */
 	if (w->state != WAITER_GRANTED || lent) {
 		if (!c->deadline)
 			return -EAGAIN;
@@ -335,7 +335,7 @@ ref_t ipc_turn(struct ipc_obj *o)
 	return 0;
 }
 
-/* It is to wait no longer, and whoever it waits for is told so when it is granted. Committed. */
+/* End its wait: it is granted this error, which its caller is then told. Committed. */
 static void send_away(struct ipc_obj *o, ref_t r, int why)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -366,7 +366,9 @@ static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 {
 	int n = 0;
 
-	/* Backwards: a condition's waiter goes on to a later wait queue, and is not to be met again. */
+	/*
+	 * Backwards: a condition's waiter moves to a later wait queue, and must not be met again.
+	 */
 	for (unsigned int i = IPC_WAITQS; i-- > 0;)
 		LIST_EACH(o, &o->h->waitqs[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);

@@ -2,9 +2,9 @@
 /*
  * ipcctl: inspects and manages the objects of an ipcfs mount.
  *
- * Everything goes through the files of the mount (NAME.ctl/ and .ctl/), so it
- * sees what a shell script could see, needs no library of the daemon, and works
- * with any version that keeps to those files. Commands are in cmd_*.c, one each.
+ * Everything goes through the files of the mount (NAME.ctl/ and .ctl/), so it sees what a shell
+ * script could see, needs nothing of the daemon, and works with any version that has those files.
+ * Each command has a file in cmd/.
  */
 #include "ipcctl.h"
 
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	const struct command *cmd;
 	const char *first = argc > 1 ? argv[1] : "";
 
-	/* Only the characters: numbers are read and written with a point everywhere. */
+	/* Only the character set: numbers have a decimal point in every locale. */
 	setlocale(LC_CTYPE, "");
 	if (!strcmp(first, "-V") || !strcmp(first, "--version")) {
 		print_version(stdout);

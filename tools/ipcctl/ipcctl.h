@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a command of ipcctl is. To add one: write cmd_NAME.c with a
- * `const struct command cmd_NAME`, declare it below, and name it in the table
- * in ipcctl.c and in meson.build.
+ * The commands of ipcctl. To add one, write cmd/NAME.c with a `const struct command cmd_NAME`,
+ * declare it below, and add it to the table in ipcctl.c and to meson.build.
  */
 #ifndef IPCCTL_H
 #define IPCCTL_H
@@ -16,9 +15,9 @@ enum {
 	EXIT_NO_COMMAND = 127,
 };
 
-/* One option: this table drives getopt_long and --help. Ends with code 0. */
+/* One option. The table, which ends with code 0, drives getopt_long and --help. */
 struct opt {
-	int code; /* a letter, or from OPT_LONG on for one without a letter */
+	int code; /* a letter; from OPT_LONG on, it has none */
 	const char *name;
 	const char *arg; /* NULL: takes none */
 	const char *help;
@@ -31,11 +30,11 @@ struct command {
 	const char *args;             /* after the options, for the usage line */
 	const char *summary;          /* one line, for the list of commands */
 	const char *details;          /* for its own --help; may be NULL */
-	const struct opt *options;    /* its own; -h and -V are everybody's */
+	const struct opt *options;    /* its own; all have -h and -V */
 	const struct column *columns; /* what it prints; may be NULL */
 	size_t n_columns;
 	int usage_status;   /* exit status for a wrong command line */
-	bool options_first; /* all after the first operand is not ours */
+	bool options_first; /* what follows the first operand is not ours */
 	int (*run)(const struct command *cmd, int argc, char **argv); /* the exit status */
 };
 
@@ -52,11 +51,11 @@ extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_crea
 		OPT_NO_HEADINGS, "noheadings", NULL, "print no headings"                         \
 	}
 
-/* As getopt: an option's code (its argument in optarg), or -1. Mistakes, -h and -V end here. */
+/* As getopt: an option's code (its argument in optarg), or -1. Exits on mistakes, -h and -V. */
 int next_option(const struct command *cmd, int argc, char **argv);
-/* Takes one of TABLE_OPTIONS. */
+/* Handles one of TABLE_OPTIONS. */
 void table_option(const struct command *cmd, struct table_options *o, int code);
-/* What is wrong with the command line, and the end. */
+/* Says what is wrong with the command line, and exits. */
 void usage_error(const struct command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 void print_command_help(const struct command *cmd, FILE *out);

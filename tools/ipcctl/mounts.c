@@ -7,7 +7,7 @@
 
 #define FS_TYPE "fuse.ipcfs"
 
-/* The kernel writes blanks, tabs, newlines and backslashes as \ooo; in place. */
+/* Decodes \ooo, as the kernel writes blanks, tabs, newlines and backslashes; in place. */
 static void unescape(char *s)
 {
 	char *to = s;
@@ -52,7 +52,7 @@ static void mount_free(struct mount *m)
 	free(m->path);
 }
 
-/* The one to keep of two of the same filesystem: whose root is the filesystem's. */
+/* Of two mounts of the same filesystem, keep the one whose root is the filesystem's. */
 static void add_mount(struct mounts *all, struct mount *m)
 {
 	for (size_t i = 0; i < all->n; i++) {

@@ -7,7 +7,7 @@
 
 struct mount {
 	unsigned int major, minor; /* minor: its number in /sys/fs/fuse/connections */
-	char *root;                /* "/", or what part of it a bind mount shows */
+	char *root;                /* "/", or the part that a bind mount shows */
 	char *path;
 };
 
@@ -16,10 +16,10 @@ struct mounts {
 	size_t n;
 };
 
-/* Every filesystem once, by its root where that is mounted anywhere. */
+/* Every filesystem once, by its root if that is mounted anywhere. */
 int mounts_read(struct mounts *ret);
 void mounts_free(struct mounts *m);
-/* The same for commands that need one: says so and gives -ENOENT when there is none. */
+/* The same for commands that need one: if there is none, says so and returns -ENOENT. */
 int mounts_read_or_complain(struct mounts *ret);
 
 #endif

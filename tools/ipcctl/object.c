@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A status is some hundred bytes; the limit only keeps a wrong file from filling memory. */
+/* A status is a few hundred bytes; the limit only keeps a wrong file from filling memory. */
 #define STATUS_LIMIT (1024 * 1024)
 
 const struct ipc_type *type_of(const char *name)
@@ -110,7 +110,7 @@ static char *clean_name(const char *path)
 	return name;
 }
 
-/* The ends of a two-way pipe have their ctl in common: NAME.pipe/a becomes NAME.pipe. */
+/* The ends of a two-way pipe share one ctl directory: NAME.pipe/a becomes NAME.pipe. */
 static void end_to_pipe(char *name)
 {
 	const char *base = base_name(name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Objects and mounts as their ctl files show them: which type a name has, where
- * its ctl directory is, and what `status`, `waiters` and `holders` say.
+ * Objects and mounts by their ctl files: the type of a name, its ctl directory, and the contents of
+ * `status`, `waiters` and `holders`.
  */
 #ifndef IPCCTL_OBJECT_H
 #define IPCCTL_OBJECT_H
@@ -35,10 +35,10 @@ enum target_kind {
 	TARGET_DIR,   /* a directory somewhere below it */
 };
 
-/* What a path on the command line means. */
+/* The meaning of a path on the command line. */
 struct target {
 	enum target_kind kind;
-	const struct ipc_type *type; /* NULL: no object */
+	const struct ipc_type *type; /* NULL: not an object */
 	char *name;                  /* without time limit and trailing slashes */
 	char *inside;                /* TARGET_DIR: its path inside the mount, "sub/dir" */
 	int ctl;                     /* the ctl directory, of the object or of the mount's root */
@@ -49,7 +49,7 @@ struct target {
 		.ctl = -1 \
 	}
 
-/* -ENOENT: no such object; -ENOTTY: it is there, but on no ipcfs. */
+/* -ENOENT: no such object; -ENOTTY: it exists, but not on ipcfs. */
 int target_open(const char *path, struct target *ret);
 void target_close(struct target *t);
 /* Says on standard error why target_open() failed. */
@@ -71,8 +71,8 @@ enum {
 extern const struct column who_columns[N_WHO];
 
 /*
- * The lines of the file WHICH ("waiters" or "holders") of T added to TABLE, whose
- * columns are who_columns.
+ * Adds the lines of the file WHICH ("waiters" or "holders") of T to TABLE, whose columns are
+ * who_columns.
  */
 int who_read(const struct target *t, const char *which, struct table *table);
 

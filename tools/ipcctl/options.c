@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Command lines: the option tables made into getopt_long calls and into --help. */
+/* Command lines: turns the option tables into getopt_long calls and --help. */
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>

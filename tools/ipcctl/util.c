@@ -168,7 +168,7 @@ char *format_bytes(uint64_t n)
 	double d = n;
 	size_t u = 0;
 
-	/* 1023.95 would print as 1024.0, one unit too low. */
+	/* 1023.95 would print as 1024.0 of the smaller unit. */
 	while (d >= 1023.95 && u + 1 < ARRAY_SIZE(units)) {
 		d /= 1024;
 		u++;

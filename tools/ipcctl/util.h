@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small things that every command of ipcctl needs: cleanup attributes, a byte
- * buffer, whole-file reads, and text for people.
+ * What every command of ipcctl needs: cleanup attributes, a byte buffer, reading whole files, and
+ * text for people.
  *
- * Functions return 0 or more, or a negative errno; only the commands print.
- * The exception is memory: a command-line tool that gets none says so and ends.
+ * Functions return 0 or more, or a negative errno; only the commands print. The exception is
+ * memory: if there is none, the program says so and exits.
  */
 #ifndef IPCCTL_UTIL_H
 #define IPCCTL_UTIL_H
@@ -24,7 +24,7 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define NSEC_PER_SEC  INT64_C(1000000000)
 
-/* Always followed by a NUL that is not counted, once anything was added. */
+/* Followed by a NUL that is not counted, as soon as anything was added. */
 struct buf {
 	char *data;
 	size_t len;
@@ -34,7 +34,7 @@ struct buf {
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_free(struct buf *b);
-/* The bytes as a string of their own; the buffer is empty afterwards. */
+/* Returns the bytes as a string, and leaves the buffer empty. */
 char *buf_steal(struct buf *b);
 
 static inline void close_fd(int *fd)
@@ -59,12 +59,12 @@ bool ends_with(const char *s, const char *suffix);
 const char *base_name(const char *path); /* after the last slash */
 
 /*
- * All that a file says, with O_NONBLOCK so that nothing here can wait for
- * another process. At most LIMIT bytes: more is -EFBIG.
+ * Reads a whole file, with O_NONBLOCK so that this cannot wait for another process. More than LIMIT
+ * bytes is -EFBIG.
  */
 int read_file_at(int dirfd, const char *path, int extra_flags, size_t limit, struct buf *ret);
 
-/* "2.5" to nanoseconds; digits and nothing else: the engine's own parsers, for whole strings. */
+/* "2.5" to nanoseconds; only digits. The engine's own parsers, for whole strings. */
 static inline int parse_seconds(const char *s, int64_t *ret_ns)
 {
 	return number_seconds(s, strlen(s), ret_ns);
@@ -82,10 +82,9 @@ int64_t now_ns(void); /* CLOCK_MONOTONIC */
 char *format_bytes(uint64_t n); /* "1.5 MiB" */
 
 /*
- * Bytes of unknown origin for a terminal: what is printable in this locale
- * stays, all else becomes \xNN, so that no name and no command line can move
- * the cursor or break a line. RAW: spaces and backslashes too, for scripts that
- * split at blanks.
+ * Bytes of unknown origin for a terminal: what is not printable in this locale becomes \xNN, so
+ * that no name or command line can move the cursor or break a line. RAW: spaces and backslashes as
+ * well, for scripts that split at blanks.
  */
 char *printable(const char *s, bool raw);
 size_t display_width(const char *s); /* of a printable() string */

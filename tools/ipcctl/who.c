@@ -33,7 +33,7 @@ static char *user_name(const char *uid)
 	return xstrdup(pw ? pw->pw_name : uid);
 }
 
-/* Cuts the next field off *LINE; the last one has all that is left, tabs too. */
+/* Cuts the next field off *LINE; the last one is all that is left, including tabs. */
 static char *next_field(char **line, bool last)
 {
 	char *field = *line, *tab = last || !field ? NULL : strchr(field, '\t');
@@ -44,7 +44,7 @@ static char *next_field(char **line, bool last)
 	return field;
 }
 
-/* A path inside the mount as a path that goes on from what was asked for. */
+/* Turns a path inside the mount into one that begins with what was asked for. */
 static char *object_path(const struct target *t, const char *inside)
 {
 	inside += strspn(inside, "/");
@@ -72,7 +72,7 @@ static void add_line(struct table *table, const struct target *t, char *line)
 		row[WHO_USER] = user_name(row[WHO_UID]);
 }
 
-/* Is the object of this line of a root file in the directory that was asked for? */
+/* Is the object in this line of a root file in the directory that was asked for? */
 static bool wanted(const struct target *t, const char *line)
 {
 	size_t n;

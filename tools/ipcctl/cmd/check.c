@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * ipcctl check: is every object sound? Of a mount the daemon is asked (a damaged object's files
- * give EIO); a state directory without a daemon is looked at and repaired in check_state.c.
+ * ipcctl check: is every object sound? For a mount, the daemon knows (a damaged object's files give
+ * EIO); a state directory without a daemon is checked and repaired in repair/.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "ipcctl.h"
 #include "object.h"
 
-/* Every object below this folder of a mount. */
+/* Checks every object below this folder of a mount. */
 static int check_folder(int at, const char *name, const char *shown, struct check_result *ret)
 {
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -2,8 +2,8 @@
 /*
  * ipcctl create: an object with all its settings, or no object at all.
  *
- * The settings go in one by one through NAME.ctl/, so another process may see
- * the object before the last of them; but when one is refused nothing stays.
+ * The settings are made one by one through NAME.ctl/, so another process may see the object before
+ * the last one; but if one is refused, nothing remains.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,14 +17,14 @@ struct new_object {
 	char *name; /* without the trailing slash */
 	const struct ipc_type *type;
 	bool two_way;
-	struct stat st; /* to remove only what was made here */
+	struct stat st; /* to remove only what we have made */
 	mode_t mode;
 	bool has_mode;
 };
 
 static int make(struct new_object *o)
 {
-	/* With -m nobody else gets in before all is set. */
+	/* With -m nobody else has access until all is set. */
 	mode_t mode = o->has_mode ? 0700 : 0777;
 	int fd CLEANUP(close_fd) = -1;
 
@@ -33,7 +33,7 @@ static int make(struct new_object *o)
 			return -errno;
 		return lstat(o->name, &o->st) < 0 ? -errno : 0;
 	}
-	/* A handle that only looks: nobody takes it for a reader or a writer. */
+	/* A handle that only looks does not count as a reader or a writer. */
 	fd = open(o->name,
 		  O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
 		  mode & 0666);
@@ -61,7 +61,7 @@ static int write_line(const char *path, const char *text)
 
 	if (fd < 0)
 		return -errno;
-	/* One write: a setting in two parts would be two settings. */
+	/* In one write: two would be two settings. */
 	n = write(fd, line, len);
 	if (n < 0)
 		return -errno;
@@ -77,13 +77,13 @@ static int set(const struct new_object *o, const char *key, const char *value)
 		path = str("%s.ctl/%s", o->name, key);
 		return write_line(path, value);
 	}
-	/* A new semaphore has 0 permits, and giving none is not a gift. */
+	/* A new semaphore has 0 permits, and giving 0 is an error. */
 	if (o->type->verbs & VERB(CMD_ADD) && !parse_u64(value, &n) && !n)
 		return 0;
 	return write_line(o->name, value);
 }
 
-/* "; there are: bound, scope, undo": what could have been meant. */
+/* "; there are: bound, scope, undo": the names that would have been right. */
 static char *known_settings(const struct new_object *o)
 {
 	char *ctl CLEANUP(free_string) = str("%s.ctl", o->name);
@@ -125,8 +125,8 @@ static void complain_setting(const struct new_object *o, const char *pair, int e
 }
 
 /*
- * 0: `typecode`, which says what the others mean; 1: the others as given;
- * 2: `value`, which `bound` and `typecode` may refuse.
+ * The order of settings. 0: `typecode`, on which the others depend; 1: the others, as given; 2:
+ * `value`, which `bound` and `typecode` restrict.
  */
 static int turn_of(const char *pair)
 {
@@ -166,7 +166,7 @@ static void complain_make(const struct new_object *o, int error)
 		complain(o->name, "%s", strerror(-error));
 }
 
-/* On a plain directory the file would be made and mean nothing. */
+/* In a plain directory this would create a meaningless file. */
 static int check_ctl(const struct new_object *o)
 {
 	char *ctl CLEANUP(free_string) = str("%s.ctl", o->name);
@@ -188,7 +188,7 @@ static int create(struct new_object *o, int n_pairs, char *const pairs[])
 	r = check_ctl(o);
 	if (r >= 0)
 		r = set_all(o, n_pairs, pairs);
-	/* Last, so that -m 0444 does not stand in the way of the settings. */
+	/* Last, so that -m 0444 does not prevent the settings. */
 	if (r >= 0 && o->has_mode && chmod(o->name, o->mode) < 0) {
 		r = -errno;
 		complain(o->name, "mode: %s; nothing was created", strerror(-r));

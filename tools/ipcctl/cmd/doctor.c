@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ipcctl doctor: what this machine has for ipcfs, what it lacks, and the cure. */
+/* ipcctl doctor: what this machine offers ipcfs, what it lacks, and how to fix it. */
 #include "ipcctl.h"
 
 #include <string.h>

@@ -35,7 +35,7 @@ static const struct column ls_columns[N_LS] = {
 	[LS_MEMORY] = { "MEMORY", COLUMN_BYTES, 0, "memory in use" },
 };
 
-/* A number of the status as a cell: not known when the status has none. */
+/* A number from the status as a cell, which is unknown if the status does not have it. */
 static char *fact_cell(const struct facts *f, const char *key)
 {
 	const char *value = facts_get(f, key);
@@ -70,7 +70,7 @@ static int name_order(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names in a directory, sorted; without those that are nobody's object. */
+/* The names in a directory, sorted, without those that are not objects. */
 static int read_names(int dirfd, char ***ret, size_t *ret_n)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

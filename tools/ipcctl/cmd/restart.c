@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * ipcctl restart: the upgrade in place. The supervisor gets SIGHUP, ends its
- * worker and starts the program that is on disk now; waiting processes go on
- * waiting. This command watches the old worker end and the new one answer.
+ * ipcctl restart: the upgrade in place. On SIGHUP the supervisor ends its worker and starts the
+ * program that is on disk now; waiting processes go on waiting. This command watches the old worker
+ * end and the new one answer.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -49,8 +49,8 @@ static int read_status(const char *root, int64_t limit_ns, struct daemon_status 
 }
 
 /*
- * The pid in a status is one of the daemon's pid namespace. Here it may be anything,
- * or nothing, so its name is looked at before it gets a signal.
+ * The pid in a status is of the daemon's pid namespace. Here it may be another process, or none, so
+ * check its name before sending a signal.
  */
 static int signal_supervisor(const char *root, pid_t pid)
 {
@@ -58,7 +58,7 @@ static int signal_supervisor(const char *root, pid_t pid)
 	struct buf comm CLEANUP(buf_free) = { .data = NULL };
 	int fd CLEANUP(close_fd) = pid > 0 ? probe_pidfd_open(pid) : -ESRCH;
 
-	/* After pidfd_open: from here on the number cannot become another process. */
+	/* After pidfd_open: from here on it cannot be another process. */
 	if (fd < 0 || read_file_at(AT_FDCWD, path, 0, 64, &comm) < 0 ||
 	    strncmp(comm.data, DAEMON_NAME, strlen(DAEMON_NAME))) {
 		complain(root,
@@ -76,11 +76,11 @@ static int signal_supervisor(const char *root, pid_t pid)
 	return 0;
 }
 
-/* Until `worker` is another one than OLD's. */
+/* Wait until `worker` differs from OLD's. */
 static int wait_for_new(const char *root, const struct daemon_status *old, int worker_fd,
 			int64_t end, struct daemon_status *ret)
 {
-	/* The event to wait for is the old worker's end; its successor answers the read. */
+	/* Wait for the old worker's end; its successor answers the read. */
 	int r = worker_fd < 0 ? 0 : probe_wait_pidfd(worker_fd, end - now_ns());
 
 	while (r >= 0) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * ipcctl run: flock(1) for objects, which says who is in the way.
+ * ipcctl run: flock(1) for objects, which also says who holds the lock.
  *
- * The lock stays with this process alone (O_CLOEXEC), unlike flock(1)'s: it
- * comes back when the command ends, however it ends, even if it left daemons
- * behind, and when this process dies. In that last case the command must not go
- * on without the lock, so the kernel is asked to send it SIGTERM then.
+ * Only this process has the lock (O_CLOEXEC), unlike with flock(1): it is returned when the command
+ * ends, in whatever way, even if it leaves daemons behind, and when this process dies. In that last
+ * case the command must not go on without the lock, so the kernel then sends it SIGTERM.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -35,8 +34,8 @@ static void on_alarm(int sig)
 }
 
 /*
- * The limit for a file that is not ours: SIGALRM, again every 100 ms in case the
- * first came before flock() began to wait.
+ * The time limit for a file that is not on ipcfs: SIGALRM, repeated every 100 ms in case the first
+ * comes before flock() waits.
  */
 static void set_alarm(int64_t ns)
 {
@@ -52,8 +51,8 @@ static void set_alarm(int64_t ns)
 }
 
 /*
- * Opening waits while a stopped process keeps the object's lock; the limit is the same. A
- * descriptor, or a negative errno.
+ * Opening may have to wait, if a stopped process keeps the object's lock; the time limit is the
+ * same. A descriptor, or a negative errno.
  */
 static int open_it(const struct run_options *o, int64_t end)
 {
@@ -77,8 +76,8 @@ static int open_it(const struct run_options *o, int64_t end)
 }
 
 /*
- * 0, or a negative errno; -ETIMEDOUT and -EAGAIN when it is taken. A wait is
- * begun again after EINTR (as after Ctrl-Z and fg), with the time that is left.
+ * 0, or a negative errno: -ETIMEDOUT and -EAGAIN if it is taken. After EINTR (Ctrl-Z and fg) the
+ * wait is repeated with the remaining time.
  */
 static int take(int fd, const struct run_options *o, int64_t end)
 {
@@ -114,7 +113,7 @@ static void print_holder(char *const row[])
 		row[WHO_SECONDS] ? row[WHO_SECONDS] : "?");
 }
 
-/* They can also be fewer than somebody thinks: a lock is there from the start. */
+/* A semaphore may have no permits at all, unlike a lock, which is free from the start. */
 static bool has_permits(const struct ipc_type *t)
 {
 	return t && t->verbs & VERB(CMD_ADD) && !(t->traits & TYPE_LOCK);
@@ -146,7 +145,7 @@ static void complain_taken(const struct run_options *o)
 		fprintf(stderr, "  and %zu more\n", holders.n_rows - NAMED_HOLDERS);
 }
 
-/* The command's own signals, as they were before run changed them. */
+/* Restores for the command the signals that run has changed. */
 struct old_signals {
 	struct sigaction interrupt, quit, child;
 };
@@ -160,7 +159,7 @@ become(char **command, const struct old_signals *old, pid_t parent)
 	sigaction(SIGQUIT, &old->quit, NULL);
 	sigaction(SIGCHLD, &old->child, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent) /* died before prctl: nobody will tell us */
+	if (getppid() != parent) /* died before prctl: no signal will come */
 		_exit(128 + SIGTERM);
 	execvp(command[0], command);
 	saved = errno;
@@ -176,9 +175,8 @@ static int run_command(char **command)
 	int status;
 
 	/*
-	 * As system(3): Ctrl-C is for the command, and this process stays to give
-	 * the lock back and the status on. A parent that ignored SIGCHLD would
-	 * leave waitpid() without an answer.
+	 * As system(3): Ctrl-C is for the command; this process stays to return the lock and pass
+	 * on the status. SIGCHLD, if the parent ignored it, must be restored for waitpid() to work.
 	 */
 	sigaction(SIGINT, &ignore, &old.interrupt);
 	sigaction(SIGQUIT, &ignore, &old.quit);

@@ -22,7 +22,7 @@ static bool writable(int dirfd, const char *path)
 	return !fstatat(dirfd, path, &st, 0) && S_ISREG(st.st_mode) && (st.st_mode & 0222);
 }
 
-/* By the mode of its file, so that this program need not know every setting. */
+/* By the mode of its file, so this program need not know every setting. */
 static bool is_setting(const struct target *t, const char *key)
 {
 	char *limit CLEANUP(free_string) = NULL;
@@ -77,7 +77,7 @@ static void print_facts(const struct target *t, const struct facts *facts,
 	table_print(&table, o, stdout);
 }
 
-/* Every line of an object's list names the same object: left out in text. */
+/* Every line of an object's list names the same object, so text leaves it out. */
 static void print_who(const struct target *t, const char *title, const struct table *who,
 		      const struct table_options *o)
 {

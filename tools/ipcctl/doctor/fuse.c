@@ -30,7 +30,7 @@ static void check_device(struct table *t)
 	finding(t, VERDICT_FAIL, "/dev/fuse", xstrdup(strerror(error)), cure);
 }
 
-/* Where the shell would find PROGRAM; the sbin folders too, which users' PATHs lack. */
+/* Where the shell would find PROGRAM; also in the sbin folders, which users' PATHs lack. */
 static char *find_program(const char *program)
 {
 	const char *env = getenv("PATH");
@@ -91,7 +91,7 @@ static void check_mount_helper(struct table *t)
 			xstrdup("install it: apt install fuse3, dnf install fuse3"));
 }
 
-/* A line with this word alone, as fusermount3 wants it. */
+/* A line that is just this word, as fusermount3 wants it. */
 static bool has_line(char *text, const char *word)
 {
 	char *save = NULL;
@@ -141,7 +141,7 @@ static void check_library(struct table *t)
 
 		if (!lib)
 			continue;
-		/* ISO C has no cast from an object's pointer to a function's. */
+		/* ISO C has no cast from an object pointer to a function pointer. */
 		*(void **)&version = dlsym(lib, "fuse_pkgversion");
 		if (dlsym(lib, "fuse_session_custom_io"))
 			finding(t, VERDICT_OK, "libfuse",

@@ -7,9 +7,8 @@
 #include <sys/utsname.h>
 
 /*
- * FUSE says what it supports only to one who mounts, so these go by the version.
- * A distribution may have brought a feature to an older kernel: a warning at most
- * where the daemon can do without.
+ * FUSE reports its features only to the process that mounts, so these checks go by the version. A
+ * distribution may have backported a feature: at most a warning where the daemon can do without.
  */
 static bool at_least(unsigned int major, unsigned int minor, const unsigned int have[2])
 {

@@ -12,7 +12,7 @@
 #include "base/logind.h"
 #include "file/statedir.h"
 
-#define MANY_FILES 4096  /* the hard limit that old systems gave */
+#define MANY_FILES 4096  /* the hard limit of older systems */
 #define USUAL_MAPS 65530 /* the kernel's default */
 
 static char *shm_cure(uint64_t need)
@@ -39,7 +39,7 @@ static int temporary_file(const char *dir)
 	return fd;
 }
 
-/* Memory of an object is had by fallocate(2), so that no later store into it can fail. */
+/* An object's memory is allocated with fallocate(2), so that no later store can fail. */
 void check_allocation(struct table *t, const char *dir)
 {
 	char *check CLEANUP(free_string) = str("files in %s", dir);

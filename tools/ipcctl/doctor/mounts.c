@@ -39,7 +39,7 @@ static void found_alive(struct table *t, const char *check, struct buf *status, 
 		check_allocation(t, state);
 }
 
-/* A path for a command line to be pasted into a shell: anybody may have chosen it. */
+/* A path for pasting into a shell. Anybody may have chosen it. */
 static char *quoted(const char *path)
 {
 	struct buf b CLEANUP(buf_free) = { .data = NULL };
@@ -104,7 +104,7 @@ static void check_mount(struct table *t, const struct mount *m)
 	}
 }
 
-/* Compared as text: to resolve it could mean to ask the very mount that hangs. */
+/* Compared as text: resolving it could involve the very mount that hangs. */
 static bool is_path_of(const struct mount *m, const char *path)
 {
 	char *name CLEANUP(free_string) = xstrdup(path);

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define PROBE_LIMIT (64 * 1024) /* what fits into a pipe: the child never waits for us */
+#define PROBE_LIMIT (64 * 1024) /* what fits into a pipe, so the child never waits for us */
 
 /* Milliseconds until END, rounded up, for poll(). */
 static int left_ms(int64_t end)
@@ -23,7 +23,7 @@ static void __attribute__((noreturn)) child(const char *path, int out)
 	struct buf b = { .data = NULL };
 	int r;
 
-	/* Should it hang, it must not keep our caller's pipeline open. */
+	/* If it hangs, it must not keep our caller's pipeline open. */
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
 	close(STDERR_FILENO);
@@ -33,7 +33,7 @@ static void __attribute__((noreturn)) child(const char *path, int out)
 	_exit(0);
 }
 
-/* All that the child sends until it is gone. */
+/* All that the child sends until it ends. */
 static int receive(int in, int64_t end, struct buf *b)
 {
 	for (;;) {
@@ -74,7 +74,7 @@ int probe_read(const char *path, int64_t limit_ns, struct buf *ret)
 		return r;
 	r = receive(in, now_ns() + limit_ns, &b);
 	kill(pid, SIGKILL);
-	/* One that hangs is left to init. */
+	/* A child that hangs is left to init. */
 	waitpid(pid, NULL, r < 0 ? WNOHANG : 0);
 	if (r < 0)
 		return r;

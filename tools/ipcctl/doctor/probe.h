@@ -5,9 +5,8 @@
 #include "util.h"
 
 /*
- * Reads a file of a mount that may be dead, in a child: a request that a hung
- * daemon has in hand cannot be given up, not even by SIGKILL, and it must not be
- * this process that hangs. -ETIMEDOUT when there is no answer in time.
+ * Reads a file of a mount that may be dead, in a child: not even SIGKILL ends a request that a hung
+ * daemon has in hand, and this process must not hang. -ETIMEDOUT if there is no answer in time.
  */
 int probe_read(const char *path, int64_t limit_ns, struct buf *ret);
 

@@ -22,7 +22,7 @@ static long futex(uint32_t *word, int op, uint32_t value)
 	return syscall(SYS_futex, word, op, value, op == FUTEX_WAIT ? &limit : NULL, NULL, 0);
 }
 
-/* A process that sleeps on a word in shared memory: can another one wake it? An errno, 0 if so. */
+/* Can a process that sleeps on a word in shared memory be woken by another one? 0, or an errno. */
 static int try_futex(uint32_t *word)
 {
 	int64_t end = now_ns() + LIMIT;
@@ -34,7 +34,7 @@ static int try_futex(uint32_t *word)
 		return errno;
 	if (!pid)
 		_exit(futex(word, FUTEX_WAIT, 0) < 0 ? errno : 0);
-	/* Woken only once it sleeps; it may have ended for another reason. */
+	/* It can be woken only once it sleeps; it may have ended for another reason. */
 	while (!woken && waitpid(pid, &status, WNOHANG) == 0 && now_ns() < end) {
 		woken = futex(word, FUTEX_WAKE, 1);
 		if (woken < 0)

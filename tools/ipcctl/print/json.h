@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A JSON writer. Keys and strings may be any bytes: what is not UTF-8 becomes
- * U+FFFD, as a JSON text has no way to hold it, so the output always parses.
+ * A JSON writer. Keys and strings may be any bytes: what is not UTF-8 becomes U+FFFD, as JSON
+ * cannot represent it, so the output always parses.
  */
 #ifndef IPCCTL_JSON_H
 #define IPCCTL_JSON_H
@@ -24,7 +24,7 @@ struct json {
 void json_open(struct json *j, const char *key, char bracket);
 void json_close(struct json *j, char bracket);
 void json_string(struct json *j, const char *key, const char *s); /* NULL: null */
-/* A number where S is one by JSON's grammar, else a string; NULL: null. */
+/* A number if S is one by JSON's grammar, else a string; NULL: null. */
 void json_value(struct json *j, const char *key, const char *s);
 void json_bool(struct json *j, const char *key, bool b);
 

@@ -52,7 +52,7 @@ int table_choose(const struct column *columns, size_t n_columns, const char *lis
 	return o->n_chosen ? 0 : -EINVAL;
 }
 
-/* The columns to show, in order. ALL: those too that text leaves out unless asked. */
+/* The columns to show, in order. ALL: including those that text leaves out unless asked. */
 static size_t shown_columns(const struct table *t, const struct table_options *o, bool all,
 			    size_t *ret)
 {
@@ -131,7 +131,7 @@ static void print_raw(const struct table *t, const struct table_options *o, FILE
 	}
 }
 
-/* How many columns a terminal has; 0 for a file or pipe, whose lines are never cut. */
+/* How many columns the terminal has; 0 for a file or pipe, whose lines are never cut. */
 static size_t terminal_width(FILE *out)
 {
 	struct winsize ws;
@@ -148,7 +148,7 @@ static void print_cell(FILE *out, const char *s, bool right, bool last, size_t w
 
 	if (right)
 		fprintf(out, "%*s", pad, "");
-	/* Bytes stand for columns here: a cut in mid-character is worse than a short line. */
+	/* Bytes count as columns here: a cut in mid-character is worse than a short line. */
 	if (last && room && w > room && w == strlen(s))
 		fprintf(out, "%.*s", (int)room, s);
 	else

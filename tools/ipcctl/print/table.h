@@ -19,8 +19,8 @@ enum column_kind {
 };
 
 enum {
-	COLUMN_EXTRA = 1 << 0, /* in text only when asked for by -o */
-	COLUMN_BELOW = 1 << 1, /* in text on a line of its own, if not empty */
+	COLUMN_EXTRA = 1 << 0, /* in text only if -o asks for it */
+	COLUMN_BELOW = 1 << 1, /* in text on its own line, if not empty */
 };
 
 struct column {
@@ -41,11 +41,11 @@ struct table_options {
 struct table {
 	const struct column *columns;
 	size_t n_columns;
-	char **cells; /* row after row, each owned; NULL is "not known" */
+	char **cells; /* row after row, each owned; NULL is "unknown" */
 	size_t n_rows, size;
 };
 
-/* A new row of NULLs for the caller to fill; good until the next call. */
+/* A new row of NULLs for the caller to fill; valid until the next call. */
 char **table_add(struct table *t);
 void table_free(struct table *t);
 /* -o NAME,NAME…; -EINVAL if a name is not a column. */

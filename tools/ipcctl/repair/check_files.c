@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ipcctl check, off-line: the files of a state directory, and what is said of them. */
+/* ipcctl check, off-line: the files of a state directory, and messages about them. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ int item_order(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Changes of this mapping are nobody's but ours; behind the file's end are zeros. */
+/* Changes to this mapping are private; behind the end of the file it has zeros. */
 static int make_private(struct ipc_obj *o, int fd)
 {
 	int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
@@ -44,8 +44,8 @@ int state_map(struct state *s, int dir, const char *name, bool private, struct i
 		r = make_private(ret, fd);
 	if (r < 0)
 		return r;
-	ret->h->m.lock = 0; /* nobody runs who could have it */
-	damage_unmark(ret); /* we look ourselves */
+	ret->h->m.lock = 0; /* no process is running that could have it */
+	damage_unmark(ret); /* we check ourselves */
 	r = obj_lock(ret, 0);
 	if (r < 0 && ret->damage)
 		return 0; /* ipc_check() says why */

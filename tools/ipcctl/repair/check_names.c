@@ -32,7 +32,7 @@ static void collect(struct state *s, struct ipc_obj *m)
 	qsort(s->items, s->n, sizeof(*s->items), item_order);
 }
 
-/* The names are lost: each object whose file is there gets one in the root. */
+/* The names are lost: each object that has a file gets a name in the root. */
 static int rebuild(struct state *s)
 {
 	struct ipc_new_node root = {
@@ -120,7 +120,7 @@ int check_names(struct state *s, const char *dir)
 	return 0;
 }
 
-/* A name in a folder that is not there goes into the root. */
+/* A name whose folder is missing is moved to the root. */
 void check_parent(struct state *s, const struct item *it)
 {
 	char *name CLEANUP(free_string) = NULL;

@@ -41,7 +41,7 @@ static int replace(struct state *s, const struct item *it)
 	return r;
 }
 
-/* Sound: close what the last mount left open. */
+/* It is sound: close what the last mount left open. */
 static int drop_handles(struct state *s, const struct item *it)
 {
 	struct state_name name = state_engine(it->id);
@@ -64,7 +64,7 @@ static int drop_handles(struct state *s, const struct item *it)
 	return r;
 }
 
-/* What is wrong with it; NULL: nothing. *ret_messages: how many it said to have. */
+/* What is wrong with it; NULL: nothing. *ret_messages: how many it claims to have. */
 static const char *look(struct state *s, const struct item *it, uint64_t *ret_messages)
 {
 	struct state_name name = state_engine(it->id);

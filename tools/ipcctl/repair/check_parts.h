@@ -27,7 +27,7 @@ struct state {
 
 /* ---- check_files.c ---- */
 int item_order(const void *a, const void *b); /* by id */
-/* private: changes of this mapping are nobody else's. Locked, unless it is damaged. */
+/* private: changes to the mapping are not written to the file. Locked, unless it is damaged. */
 int state_map(struct state *s, int dir, const char *name, bool private, struct ipc_obj *ret);
 void state_unmap(struct ipc_obj *o);
 const char *state_error(int r);

@@ -10,7 +10,7 @@ struct check_result {
 	uint64_t objects, damaged, repaired, stalled;
 };
 
-/* Says on standard output what is wrong. 0, or -errno after a sentence on standard error. */
+/* Prints what is wrong on standard output. 0, or -errno after a message on standard error. */
 int check_state(const char *dir, bool repair, struct check_result *ret);
 
 #endif
