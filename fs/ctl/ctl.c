@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* .ctl directories, and reading and writing their plain files: see ctl.h. */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 
 #include <inttypes.h>
 
@@ -64,48 +65,41 @@ const struct ctl_file *ctl_next(const struct target *dir, unsigned int after)
 	return c;
 }
 
+static mode_t mode_of(enum ctl_access access, mode_t object)
+{
+	mode_t readable = object & 0444;
+
+	switch (access) {
+	case CTL_DIRECTORY: /* whoever may read the object may go in */
+		return S_IFDIR | readable | readable >> 2;
+	case CTL_SETTING:
+	case CTL_OWNER:
+		return S_IFREG | readable | 0200;
+	case CTL_DATA:
+		return S_IFREG | (object & 0666);
+	case CTL_COMMAND: /* readable, and without text, so that grep has nothing to complain of */
+		return S_IFREG | readable | readable >> 1;
+	case CTL_PRIVATE:
+		return S_IFREG | 0400;
+	case CTL_LINK:
+		return S_IFLNK | 0777;
+	default:
+		return S_IFREG | readable;
+	}
+}
+
 void ctl_attr(const struct target *t, struct stat *st)
 {
 	const struct ctl_file *c = ctl_of(t);
-	mode_t readable = st->st_mode & 0444;
-
+	bool dir = ctl_is_dir(t);
 	char target[4200];
 
-	st->st_nlink = 1;
-	st->st_size = CTL_SIZE;
-	if (ctl_is_dir(t)) {
-		/* whoever may read the object may go in */
-		st->st_mode = S_IFDIR | readable | readable >> 2;
-		st->st_nlink = 2;
-		st->st_size = 0;
-		return;
-	}
-	if (!c)
-		return;
-	switch (c->access) {
-	case CTL_SETTING:
-		st->st_mode = S_IFREG | readable | 0200;
-		break;
-	case CTL_DATA:
-		st->st_mode = S_IFREG | (st->st_mode & 0666);
-		break;
-	case CTL_COMMAND: /* readable, and without text, so that grep has nothing to complain of */
-		st->st_mode = S_IFREG | readable | readable >> 1;
-		break;
-	case CTL_OWNER:
-		st->st_mode = S_IFREG | readable | 0200;
-		break;
-	case CTL_PRIVATE:
-		st->st_mode = S_IFREG | 0400;
-		break;
-	case CTL_LINK:
-		st->st_mode = S_IFLNK | 0777;
-		if (ctl_readlink(t, target, sizeof(target)) == 0)
-			st->st_size = (off_t)strlen(target);
-		break;
-	default:
-		st->st_mode = S_IFREG | readable;
-	}
+	st->st_nlink = dir ? 2 : 1;
+	st->st_size = dir ? 0 : CTL_SIZE;
+	if (dir || c)
+		st->st_mode = mode_of(dir ? CTL_DIRECTORY : c->access, st->st_mode);
+	if (c && c->access == CTL_LINK && ctl_readlink(t, target, sizeof(target)) == 0)
+		st->st_size = (off_t)strlen(target);
 }
 
 int ctl_readlink(const struct target *t, char *buf, size_t size)
@@ -142,41 +136,38 @@ static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
 	}
 }
 
+/* What there is to show, of the mount or of an object; a command has nothing. */
+static int snapshot(struct object *ob, const struct ctl_file *c, char **ret_text, size_t *ret_len)
+{
+	FILE *f = open_memstream(ret_text, ret_len);
+
+	if (!f)
+		return -ENOMEM;
+	if (ob)
+		show_object(ob, c, f);
+	else if (c->show_mount)
+		c->show_mount(f);
+	return fclose(f) != 0 ? -ENOMEM : 0;
+}
+
 int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 {
 	const struct ctl_file *c = ctl_of(&rq->t);
-	struct object *ob = NULL;
-	FILE *f;
+	struct object *ob;
 	int r = 0;
 
-	if (c && !c->show && !c->show_mount) { /* a command: nothing to show */
-		*ret_text = strdup("");
-		*ret_len = 0;
-		return *ret_text ? 0 : -ENOMEM;
+	if (c && !c->show)
+		return snapshot(NULL, c, ret_text, ret_len);
+	ob = object_of(rq->t.node, &r);
+	r = ob ? object_look(ob, rq) : r;
+	if (r < 0)
+		return r;
+	r = snapshot(ob, c, ret_text, ret_len);
+	if (ob->o.damage && r == 0) {
+		free(*ret_text);
+		r = -EIO;
 	}
-	if (!c || !c->show_mount) {
-		ob = object_of(rq->t.node, &r);
-		r = ob ? object_look(ob, rq) : r;
-		if (r < 0)
-			return r;
-	}
-	f = open_memstream(ret_text, ret_len);
-	r = f ? 0 : -ENOMEM;
-	if (f) {
-		if (!ob)
-			c->show_mount(f);
-		else
-			show_object(ob, c, f);
-		if (fclose(f) != 0)
-			r = -ENOMEM;
-	}
-	if (ob) {
-		if (ob->o.damage && r == 0) {
-			free(*ret_text);
-			r = -EIO;
-		}
-		object_unlock(ob);
-	}
+	object_unlock(ob);
 	return r;
 }
 

@@ -75,19 +75,4 @@ int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len);
 ssize_t ctl_write(struct request *rq); /* bytes that were used (whole lines), or -errno */
 int ctl_readlink(const struct target *t, char *buf, size_t size);
 
-/* ctl_show.c */
-/* Who keeps the object's lock, and for how long already: "pid 12 (command) for 3.4 s". */
-void show_stalled(struct object *ob, FILE *f);
-void show_type(struct object *ob, FILE *f);
-void show_status(struct object *ob, FILE *f);
-void show_waiters(struct object *ob, FILE *f);
-void show_holders(struct object *ob, FILE *f);
-void show_look(struct object *ob, FILE *f); /* what an object that is only looked at shows */
-void show_leased(struct object *ob, FILE *f);
-void show_dead(struct object *ob, FILE *f);
-void show_mount_status(FILE *f);
-void show_mount_waiters(FILE *f);
-void show_mount_holders(FILE *f);
-void show_deadlocks(FILE *f);
-
 #endif

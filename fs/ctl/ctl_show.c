@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The longer texts of .ctl files: who waits, who holds, what is in a queue, deadlocks. */
+/* The longer texts of .ctl files: who waits, who holds, what is in a queue. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/proc.h"
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include "wait/door.h"
 #include "object/type.h"
 #include "wait/turn.h"
@@ -106,7 +107,7 @@ static void show_keeper(struct object *ob, const char *path, FILE *f)
 	show_process(f, path, pid, proc_uid(pid), "stalled", ob->kept_since);
 }
 
-static uint32_t waiter_pid(const struct ipc_waiter *w)
+uint32_t show_waiter_pid(const struct ipc_waiter *w)
 {
 	return w->pid ? w->pid : proc_pid(w->tid);
 }
@@ -123,7 +124,7 @@ static void waiters_of(struct object *ob, const char *path, FILE *f)
 		LIST_EACH(o, &o->h->waitqs[i], r) {
 			struct ipc_waiter *w = waiter_at(o, r);
 
-			show_process(f, path, waiter_pid(w), w->uid, op_name(w->op), w->since);
+			show_process(f, path, show_waiter_pid(w), w->uid, op_name(w->op), w->since);
 		}
 }
 
@@ -212,8 +213,7 @@ void show_dead(struct object *ob, FILE *f)
 
 /* ---- the mount's own ---- */
 
-/* Objects that somebody has open, locked one after the other; those that are stalled, unlocked. */
-static void each_active(void (*fn)(struct object *ob, const char *path, void *arg), void *arg)
+void show_each(void (*fn)(struct object *ob, const char *path, void *arg), void *arg)
 {
 	struct node *n, *tmp;
 
@@ -247,12 +247,12 @@ static void each_holders(struct object *ob, const char *path, void *arg)
 
 void show_mount_waiters(FILE *f)
 {
-	each_active(each_waiters, f);
+	show_each(each_waiters, f);
 }
 
 void show_mount_holders(FILE *f)
 {
-	each_active(each_holders, f);
+	show_each(each_holders, f);
 }
 
 struct counts {
@@ -277,7 +277,7 @@ void show_mount_status(FILE *f)
 	struct ipc_mount *b = mount_body();
 	struct counts c = { 0 };
 
-	each_active(each_count, &c);
+	show_each(each_count, &c);
 	fprintf(f,
 		"version: %s\npid: %d\nsupervisor: %d\nworker: %d\nrestarts: %u\n"
 		"mountpoint: %s\nstate: %s\nuptime: %.0f\n",
@@ -289,125 +289,4 @@ void show_mount_status(FILE *f)
 		"\nwaiters: %" PRIu64 "\nstalled: %" PRIu64 "\n",
 		b->objects, b->object_limit, b->memory, b->memory_limit, b->message_limit,
 		c.handles, c.waiters, c.stalled);
-}
-
-/* ---- deadlocks ---- */
-
-#define EDGES_MOST 4096
-
-struct edge { /* process `from` waits for what `to` holds */
-	uint32_t from, to;
-	uint32_t seen;   /* the walk that came here last, … */
-	uint32_t before; /* … and by which edge; EDGES_MOST: it is the first */
-	char *path;
-};
-
-struct edges {
-	struct edge *e;
-	size_t n;
-};
-
-static void each_edges(struct object *ob, const char *path, void *arg)
-{
-	struct ipc_obj *o = &ob->o;
-	struct edges *all = arg;
-
-	if (!o->locked) /* nobody can tell */
-		return;
-	LIST_EACH(o, &o->h->waitqs[o->ops->lock_waitq], r)
-		LIST_EACH(o, &o->h->holds, k) {
-			if (all->n == EDGES_MOST)
-				return;
-			all->e[all->n++] = (struct edge){
-				.from = waiter_pid(waiter_at(o, r)),
-				.to = AT(o, ipc_hold, k)->pid,
-				.path = strdup(path),
-			};
-		}
-}
-
-static int by_from(const void *a, const void *b)
-{
-	const struct edge *x = a, *y = b;
-
-	return (x->from > y->from) - (x->from < y->from);
-}
-
-/* The first of the edges from `pid`; they lie together. */
-static size_t first_from(const struct edges *all, uint32_t pid)
-{
-	size_t low = 0, high = all->n;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (all->e[mid].from < pid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-/* The way that led to edge `last`, from its beginning. */
-static void show_way(const struct edges *all, uint32_t last, FILE *f)
-{
-	const struct edge *e = &all->e[last];
-	char command[100];
-
-	if (e->before != EDGES_MOST) {
-		show_way(all, e->before, f);
-		fputs(", ", f);
-	}
-	proc_command(e->from, command, sizeof(command));
-	fprintf(f, "%u (%s) waits for %s held by %u", e->from, command, e->path, e->to);
-}
-
-/*
- * Walk from `start` along the edges, to each once, the nearest first; a way back to `start` is a
- * cycle. Each cycle is told once, by its smallest pid.
- */
-static void find_cycle(struct edges *all, uint32_t start, uint32_t walk, uint32_t *queue, FILE *f)
-{
-	uint32_t at = start, before = EDGES_MOST;
-	size_t done = 0, n = 0;
-
-	for (;;) {
-		for (size_t i = first_from(all, at); i < all->n && all->e[i].from == at; i++) {
-			struct edge *e = &all->e[i];
-
-			if (e->seen == walk || e->to < start)
-				continue;
-			e->seen = walk;
-			e->before = before;
-			if (e->to == start) {
-				show_way(all, (uint32_t)i, f);
-				fputc('\n', f);
-				return;
-			}
-			queue[n++] = (uint32_t)i;
-		}
-		if (done == n)
-			return;
-		before = queue[done++];
-		at = all->e[before].to;
-	}
-}
-
-void show_deadlocks(FILE *f)
-{
-	struct edges all = { calloc(EDGES_MOST, sizeof(struct edge)), 0 };
-	uint32_t *queue = calloc(EDGES_MOST, sizeof(*queue)), walk = 0;
-
-	if (all.e && queue) {
-		each_active(each_edges, &all);
-		qsort(all.e, all.n, sizeof(*all.e), by_from);
-		for (size_t i = 0; i < all.n; i++)
-			if (!i || all.e[i].from != all.e[i - 1].from)
-				find_cycle(&all, all.e[i].from, ++walk, queue, f);
-	}
-	for (size_t i = 0; i < all.n; i++)
-		free(all.e[i].path);
-	free(all.e);
-	free(queue);
 }

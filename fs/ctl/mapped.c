@@ -72,11 +72,22 @@ static void *look(void *arg)
 	return NULL;
 }
 
+static int start(void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attr, run, arg);
+	pthread_attr_destroy(&attr);
+	return r == 0 ? 0 : -EINVAL;
+}
+
 static int begin(struct request *rq, int otherwise)
 {
 	size_t size = rq->size, off = (size_t)rq->off;
-	pthread_attr_t attr;
-	pthread_t thread;
 	struct look *l;
 	char *text = NULL;
 	size_t len;
@@ -99,17 +110,14 @@ static int begin(struct request *rq, int otherwise)
 	if (off < len)
 		memcpy(l->page, text + off, len - off < size ? len - off : size);
 	free(text);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = pthread_create(&thread, &attr, look, l);
-	pthread_attr_destroy(&attr);
-	if (r == 0) {
-		looks++;
-		return 0;
+	r = start(look, l);
+	if (r < 0) {
+		free(l->page);
+		free(l);
+		return r;
 	}
-	free(l->page);
-	free(l);
-	return -EINVAL;
+	looks++;
+	return 0;
 }
 
 enum outcome mapped_read(struct request *rq, int otherwise)

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include "state/object.h"
 
 #define B(ob) ((ob)->o.h->b)

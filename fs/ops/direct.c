@@ -15,16 +15,12 @@
 #include "object/type.h"
 #include "wait/call.h"
 
-static int attach(struct request *rq, struct lib_attach *a)
+/* Where the engine file is. (A client in another pid namespace cannot use it.) */
+static void say_where(const struct object *ob, struct lib_attach *a)
 {
-	struct object *ob = rq->ob;
-	struct ipc_handle *hd = rq->hd;
-	struct ipc_obj *o = &ob->o;
 	struct state_name name = state_engine(ob->node->id);
 	struct stat st;
 
-	if (a->magic != LIB_MAGIC)
-		return -EPROTO;
 	if (snprintf(a->path, sizeof(a->path), "%s/" STATE_OBJECTS "/%s", fs.opt.state, name.s) >=
 	    (int)sizeof(a->path))
 		a->path[0] = 0;
@@ -35,6 +31,17 @@ static int attach(struct request *rq, struct lib_attach *a)
 	}
 	if (stat("/proc/self/ns/pid", &st) == 0)
 		a->pid_ns = st.st_ino;
+}
+
+static int attach(struct request *rq, struct lib_attach *a)
+{
+	struct object *ob = rq->ob;
+	struct ipc_handle *hd = rq->hd;
+	struct ipc_obj *o = &ob->o;
+
+	if (a->magic != LIB_MAGIC)
+		return -EPROTO;
+	say_where(ob, a);
 	a->handle = ref_of(o, hd);
 	a->gen = hd->gen;
 	a->type = o->type;
@@ -101,37 +108,35 @@ static int grow(struct object *ob, struct ipc_handle *hd, int64_t order)
 	return heap_has_room(&ob->o, mount_body()->message_limit) ? 0 : heap_grow(&ob->o, false);
 }
 
-int direct_ioctl(struct request *rq, void *out, size_t *ret_size)
+/* One that says more than a number, and is told as much: `out` is a copy of what it says. */
+static int call_struct(struct request *rq, void *out, size_t size, size_t *ret_size)
 {
-	const void *in = rq->data;
-	size_t in_size = rq->size;
-	int64_t n = 0;
 	int r;
 
+	if (rq->size < size)
+		return -EINVAL;
+	memcpy(out, rq->data, size);
+	r = rq->cmd == LIB_IOC_ATTACH ? attach(rq, out) : add(rq, out);
+	*ret_size = r == 0 ? size : 0;
+	return r;
+}
+
+int direct_ioctl(struct request *rq, void *out, size_t *ret_size)
+{
+	int64_t n = 0;
+
 	*ret_size = 0;
-	if (in_size >= sizeof(n))
-		memcpy(&n, in, sizeof(n));
+	if (rq->size >= sizeof(n))
+		memcpy(&n, rq->data, sizeof(n));
 	switch (rq->cmd) {
 	case LIB_IOC_ATTACH:
-		if (in_size < sizeof(struct lib_attach))
-			return -EINVAL;
-		memcpy(out, in, sizeof(struct lib_attach));
-		r = attach(rq, out);
-		if (r == 0)
-			*ret_size = sizeof(struct lib_attach);
-		return r;
+		return call_struct(rq, out, sizeof(struct lib_attach), ret_size);
+	case LIB_IOC_ADD:
+		return call_struct(rq, out, sizeof(struct lib_add), ret_size);
 	case LIB_IOC_GROW:
 		return grow(rq->ob, rq->hd, n);
 	case LIB_IOC_DONE:
 		return messages_done(rq, n);
-	case LIB_IOC_ADD:
-		if (in_size < sizeof(struct lib_add))
-			return -EINVAL;
-		memcpy(out, in, sizeof(struct lib_add));
-		r = add(rq, out);
-		if (r == 0)
-			*ret_size = sizeof(struct lib_add);
-		return r;
 	default:
 		return -ENOTTY;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handlers of requests on open files: open.c, read.c, write.c, io.c. (POLL's
+ * The handlers of requests on open files: open.c, close.c, read.c, write.c, io.c. (POLL's
  * is in wait/poll.c.) Those on names are in dir.h.
  */
 #ifndef IPCFS_IO_H
@@ -23,6 +23,9 @@ enum outcome file_seek(struct request *rq);
 
 /* A new handle of the target. Its fh and FOPEN_* flags. */
 int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, uint32_t *ret_flags);
+
+/* ---- close.c ---- */
+
 /* Of rq->ino and rq->fh. (If the object cannot be locked, the request is put aside.) */
 void close_handle(struct request *rq);
 /* The handle that the OPEN of this number made, if its caller is dead: no RELEASE will come. */

@@ -41,57 +41,79 @@ int find_object(const struct target *dir, const char *name, size_t len, uint64_t
 	return 0;
 }
 
+/* A file in a .ctl. limited: one that waits. */
+static int find_ctl(const struct target *dir, const char *name, size_t len, bool limited,
+		    uint64_t *ret)
+{
+	const struct ctl_file *c = ctl_lookup(dir, name, len);
+
+	if (!c || (limited && (c->kind == HANDLE_OBJECT || c->access == CTL_DIRECTORY)))
+		return -ENOENT;
+	*ret = NODEID(dir->node->id, ctl_sub(c));
+	return 0;
+}
+
+static bool is_ctl_dir(const struct target *dir, const char *name, size_t len)
+{
+	return dir->sub == SUB_SELF && dir->node->type == IPC_DIR && ends_in(name, len, CTL_SUFFIX);
+}
+
+/* The directory NAME.ctl, or the mount's own .ctl. */
+static int find_ctl_dir(const struct target *dir, const char *name, size_t len, uint64_t *ret)
+{
+	struct node *n;
+
+	if (!is_ctl_dir(dir, name, len))
+		return -ENOENT;
+	len -= strlen(CTL_SUFFIX);
+	n = !len && dir->node == fs.root ? fs.root : tree_find(dir->node, name, len);
+	if (!n || (n->type == IPC_DIR && n != fs.root))
+		return -ENOENT;
+	*ret = NODEID(n->id, SUB_CTL);
+	return 0;
+}
+
+static int find_plain(const struct target *dir, const char *name, size_t len, uint64_t *ret)
+{
+	if (dir->sub != SUB_SELF)
+		return find_ctl(dir, name, len, false, ret);
+	if (find_object(dir, name, len, ret) == 0)
+		return 0;
+	return find_ctl_dir(dir, name, len, ret);
+}
+
+/* NAME@SECONDS: what NAME is there. */
+static int find_limited(const struct target *dir, const char *name, size_t len, uint64_t *ret)
+{
+	int r;
+
+	if (dir->sub != SUB_SELF)
+		return find_ctl(dir, name, len, true, ret);
+	r = find_object(dir, name, len, ret);
+	if (r == 0 && nodeid_sub(*ret) == SUB_SELF && node_is_dir(tree_by_id(*ret)))
+		r = -ENOENT;
+	return r;
+}
+
 static int meaning(const struct target *dir, const char *name, uint64_t *ret_base,
 		   int64_t *ret_timeout)
 {
-	size_t len = strlen(name);
-	const char *at_sign;
-	uint64_t base;
-	const struct ctl_file *c;
+	size_t len = strlen(name), at;
+	const char *at_sign = memrchr(name, '@', len);
 	int r;
 
 	*ret_timeout = -1;
 	if (!dir->node || (dir->sub != SUB_SELF && !ctl_is_dir(dir)))
 		return -ENOENT;
-	if (dir->sub == SUB_SELF) {
-		r = find_object(dir, name, len, ret_base);
-		if (r == 0)
-			return 0;
-		if (dir->node == fs.root && !strcmp(name, CTL_SUFFIX)) {
-			*ret_base = NODEID(IPC_ROOT_ID, SUB_CTL);
-			return 0;
-		}
-		if (ends_in(name, len, CTL_SUFFIX) && dir->node->type == IPC_DIR) {
-			struct node *n = tree_find(dir->node, name, len - strlen(CTL_SUFFIX));
-
-			if (!n || n->type == IPC_DIR)
-				return -ENOENT;
-			*ret_base = NODEID(n->id, SUB_CTL);
-			return 0;
-		}
-	} else if ((c = ctl_lookup(dir, name, len))) {
-		*ret_base = NODEID(dir->node->id, ctl_sub(c));
+	if (find_plain(dir, name, len, ret_base) == 0)
 		return 0;
-	}
-	at_sign = memrchr(name, '@', len);
-	if (!at_sign)
+	if (!at_sign || is_ctl_dir(dir, name, len))
 		return -ENOENT;
-	if (dir->sub == SUB_SELF) {
-		r = find_object(dir, name, (size_t)(at_sign - name), &base);
-		if (r < 0)
-			return r;
-		if (nodeid_sub(base) == SUB_SELF && node_is_dir(tree_by_id(base)))
-			return -ENOENT;
-	} else {
-		c = ctl_lookup(dir, name, (size_t)(at_sign - name));
-		if (!c || c->kind == HANDLE_OBJECT || c->access == CTL_DIRECTORY)
-			return -ENOENT;
-		base = NODEID(dir->node->id, ctl_sub(c));
-	}
-	if (text_limit(at_sign + 1, len - (size_t)(at_sign + 1 - name), ret_timeout) < 0)
-		return -EINVAL;
-	*ret_base = base;
-	return 0;
+	at = (size_t)(at_sign - name);
+	r = find_limited(dir, name, at, ret_base);
+	if (r == 0 && text_limit(at_sign + 1, len - at - 1, ret_timeout) < 0)
+		r = -EINVAL;
+	return r;
 }
 
 /* Nothing can ever have this name: it is more than the longest one and what goes with it. */

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening and closing. */
+/* Opening. */
 #include <fcntl.h>
 #include <linux/fuse.h>
 
 #include "base/proc.h"
-#include "object/lend.h"
 #include "state/alias.h"
 #include "ctl/ctl.h"
-#include "wait/damaged.h"
-#include "wait/aside.h"
+#include "wait/door.h"
 #include "ops/io.h"
-#include "wait/monitor.h"
 #include "object/type.h"
 #include "ctl/plain.h"
 #include "wait/call.h"
 #include "wait/turn.h"
-#include "wait/park.h"
 #include "wait/unfinished.h"
 
 /*
@@ -95,7 +91,8 @@ static int make_handle(struct object *ob, const struct target *t, struct ipc_ope
 	return r;
 }
 
-int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, uint32_t *ret_flags)
+static struct ipc_opening opening_of(const struct request *rq, const struct target *t,
+				     const struct ipc_obj *o)
 {
 	const struct ctl_file *c = ctl_of(t);
 	struct ipc_opening how = {
@@ -107,6 +104,16 @@ int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, ui
 		.unique = rq->by.unique,
 		.timeout = t->timeout,
 	};
+
+	how.flags = handle_flags(t, o, how.kind, rq->flags);
+	if (o->ops->unhold) /* whose are its holds? */
+		how.pid = proc_pid(how.tid);
+	return how;
+}
+
+int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, uint32_t *ret_flags)
+{
+	struct ipc_opening how;
 	struct object *ob;
 	ref_t handle;
 	int r;
@@ -114,9 +121,7 @@ int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, ui
 	ob = object_of(t->node, &r);
 	if (!ob)
 		return r;
-	how.flags = handle_flags(t, &ob->o, how.kind, rq->flags);
-	if (ob->o.ops->unhold) /* whose are its holds? */
-		how.pid = proc_pid(how.tid);
+	how = opening_of(rq, t, &ob->o);
 	r = object_enter(ob, rq);
 	if (r < 0)
 		return r;
@@ -221,182 +226,4 @@ enum outcome file_open(struct request *rq)
 	alias_opened(&rq->by, &rq->t, rq->reply.fh, write);
 	rq->reply.kind = REPLY_OPEN;
 	return DONE;
-}
-
-/* The object, locked, with nobody who waits by this handle. */
-static int enter_to_close(struct request *rq)
-{
-	int r = enter(rq);
-
-	if (r < 0 || !rq->hd->waiters || !rq->ob->parked)
-		return r;
-	object_unlock(rq->ob);
-	park_end_handle(rq->ob, fh_ref(rq->fh));
-	return object_enter(rq->ob, rq);
-}
-
-/* What it holds in this object, and in the one that its ctl/lock names. Unlocks the object. */
-static void give_back(struct object *ob, struct ipc_handle *hd,
-		      void (*how)(struct ipc_obj *o, ref_t handle))
-{
-	uint64_t companion = hd->companion, lock_id = ipc_lock_id(&ob->o);
-	uint64_t back = monitor_back(ob, hd), id = ob->node->id;
-
-	how(&ob->o, ref_of(&ob->o, hd));
-	object_leave(ob);
-	monitor_closed(lock_id, companion, id, back);
-}
-
-/* killed: who wrote its unfinished line was, in mid-line. */
-static void close_it(const struct target *t, struct object *ob, struct ipc_handle *hd, bool killed)
-{
-	if (hd->poll_kh)
-		pollers_remove(ob, hd->poll_kh);
-	if (writes_may_wait(t, (int)hd->oflags))
-		writer_leave(t->nodeid);
-	if (hd->line)
-		ipc_flush(&ob->o, ref_of(&ob->o, hd), 0, killed, true);
-	give_back(ob, hd, ipc_close);
-}
-
-/* Of a damaged object nothing is to be closed; but without a name it may go. */
-static void used_no_more(uint64_t ino)
-{
-	struct target t;
-
-	if (target_of(ino, &t) == 0 && t.node->ob && t.node->ob->o.damage)
-		object_used(t.node->ob);
-}
-
-/*
- * As it is when the RELEASE comes: if the request is put aside, who closed may be killed before it is
- * dealt with.
- */
-static bool line_is_dead(struct request *rq)
-{
-	struct aside *as = &rq->aside;
-
-	if (!as->judged && rq->hd->line)
-		as->killed = unfinished_killed(rq->ob, rq->fh, rq->hd->line_pid);
-	as->judged = true;
-	return as->killed;
-}
-
-void close_handle(struct request *rq)
-{
-	bool killed;
-	int r;
-
-	alias_closed(rq->ino, rq->fh);
-	if (rq->fh & FH_PLAIN) {
-		plain_close(rq->fh);
-		return;
-	}
-	r = enter_to_close(rq);
-	if (r == -EBUSY && enter_unlocked(rq) == 0)
-		line_is_dead(rq);
-	if (r < 0) {
-		used_no_more(rq->ino);
-		return;
-	}
-	killed = line_is_dead(rq);
-	unfinished_closed(rq->ob, rq->fh);
-	if (rq->hd->flags & HANDLE_LOOK)
-		plain_close(rq->fh);
-	close_it(&rq->t, rq->ob, rq->hd, killed);
-}
-
-int close_early(struct request *rq, bool whole)
-{
-	int r = enter_to_close(rq);
-
-	if (r < 0)
-		return r == -EBADF ? 0 : r; /* it is closed: this one came twice */
-	if (whole && rq->hd->flags & HANDLE_LIB)
-		close_it(&rq->t, rq->ob, rq->hd, false);
-	else
-		give_back(rq->ob, rq->hd, ipc_give_back);
-	return 0;
-}
-
-static bool is_dying(uint32_t tid)
-{
-	char state = proc_state(tid);
-
-	return !state || state == 'Z' || state == 'X' || proc_killed(tid);
-}
-
-void close_unfetched(uint64_t unique)
-{
-	struct node *n, *tmp;
-
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct request close = { .opcode = FUSE_RELEASE };
-		struct ipc_handle *hd;
-		ref_t r;
-
-		if (!n->ob || !n->ob->o.h || object_enter(n->ob, NULL) < 0)
-			continue;
-		r = opened_by(n->ob, unique);
-		hd = r ? handle_at(&n->ob->o, r) : NULL;
-		if (!hd || !is_dying(hd->tid)) { /* who lives was answered */
-			object_unlock(n->ob);
-			continue;
-		}
-		close.fh = fh_of(hd->gen, r);
-		close.ino = hd->nodeid;
-		object_unlock(n->ob);
-		close_handle(&close);
-		return;
-	}
-}
-
-enum outcome file_release(struct request *rq)
-{
-	close_handle(rq);
-	return done(rq, 0);
-}
-
-static int flush_line(struct request *rq)
-{
-	struct ipc_call c = { .handle = ref_of(&rq->ob->o, rq->hd), .unique = rq->by.unique };
-	bool killed;
-
-	aside_closer(rq, &c.pid, &killed);
-	return ipc_flush_for(&rq->ob->o, &c, killed);
-}
-
-/* There is no line to be completed: then a close() does not even wait for the lock (aside.c). */
-static bool nothing_to_flush(struct request *rq)
-{
-	struct object *ob = !rq->by.resent && target_of(rq->ino, &rq->t) == 0 ? rq->t.node->ob :
-										NULL;
-	struct ipc_handle *hd;
-
-	if (!ob || ob->o.damage)
-		return false;
-	hd = fh_handle(&ob->o, rq->fh);
-	return hd && !hd->line;
-}
-
-enum outcome file_flush(struct request *rq)
-{
-	int64_t refused;
-	uint32_t pid;
-	bool killed;
-	int r;
-
-	if (rq->fh & FH_PLAIN || fs.told_ends || nothing_to_flush(rq))
-		return done(rq, 0);
-	r = enter(rq);
-	if (r == -EBUSY) /* put aside */
-		aside_closer(rq, &pid, &killed);
-	if (r < 0)
-		return done(rq, 0);
-	if (rq->hd->line)
-		r = flush_line(rq);
-	else if (again_completed(rq, fh_ref(rq->fh), &refused))
-		r = -error_of(refused);
-	object_leave(rq->ob);
-	return done(rq, r);
 }

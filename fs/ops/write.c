@@ -15,45 +15,77 @@
 #include "wait/turn.h"
 #include "wait/unfinished.h"
 
-/* Commands, one a line; a value's text is one command. All are understood before one is done. */
+/* How the bytes of a write are commands: one a line; or all of them one, as a value's text. */
+struct commands {
+	const char *buf;
+	size_t size;
+	bool whole;
+	bool tokens; /* each byte gives one permit back: a jobserver */
+};
+
+/* The command that begins at `at`: *ret_end is behind it. */
+static int command_at(struct object *ob, const struct commands *w, size_t at, struct ipc_cmd *ret,
+		      size_t *ret_end)
+{
+	const char *nl = w->whole ? NULL : memchr(w->buf + at, '\n', w->size - at);
+	size_t n = nl ? (size_t)(nl - w->buf) + 1 - at : w->size - at;
+
+	*ret_end = at + n;
+	*ret = (struct ipc_cmd){ .verb = CMD_ADD, .n = (int64_t)n };
+	return w->tokens ? 0 : ipc_command(ob->o.ops, w->buf + at, n, ret);
+}
+
+/* All are understood before one is done. */
+static int check_commands(struct object *ob, const struct commands *w, size_t at)
+{
+	struct ipc_cmd cmd;
+	int r;
+
+	do
+		r = command_at(ob, w, at, &cmd, &at);
+	while (r == 0 && at < w->size);
+	return r;
+}
+
+static int do_command(struct object *ob, struct ipc_call *c, const struct ipc_cmd *cmd, size_t at,
+		      size_t end, bool more)
+{
+	int r;
+
+	c->pos = at;
+	c->len = end;
+	c->more = more;
+	r = ipc_give(&ob->o, c, cmd);
+	c->done = 0;
+	if (more) /* who waits sees each of them: `set`, `clear` */
+		ipc_pump(&ob->o);
+	return r;
+}
+
+/* c->pos: how many bytes of it were done before a restart. */
 static int write_commands(struct object *ob, struct ipc_call *c, const char *buf, size_t size)
 {
-	const struct ipc_handle *hd = handle_at(&ob->o, c->handle);
-	bool bytes = ipc_is_jobserver(&ob->o) && !(hd->flags & HANDLE_LIB);
-	bool whole = ipc_is(&ob->o, TYPE_TEXT) || bytes;
-	int r = 0;
+	bool lib = handle_at(&ob->o, c->handle)->flags & HANDLE_LIB;
+	struct commands w = { .buf = buf, .size = size };
+	size_t at = c->pos, end;
+	struct ipc_cmd cmd;
+	int r;
 
-	if (c->pos > size) /* says the object's file, after a restart */
+	if (at > size) /* says the object's file, after a restart */
 		return -EIO;
-	for (int pass = 0; pass < 2; pass++) {
-		size_t done = c->pos; /* before a restart */
-
-		do {
-			const char *nl = whole ? NULL : memchr(buf + done, '\n', size - done);
-			size_t n = nl ? (size_t)(nl - buf) + 1 - done : size - done;
-			struct ipc_cmd cmd;
-
-			cmd = (struct ipc_cmd){ .verb = CMD_ADD, .n = (int64_t)n };
-			r = bytes ? 0 : ipc_command(ob->o.ops, buf + done, n, &cmd);
-			if (r == 0 && pass) {
-				c->pos = done;
-				c->len = done + n;
-				c->more = done + n < size;
-				r = ipc_give(&ob->o, c, &cmd);
-				c->done = 0;
-				if (c->more) /* who waits sees each of them: `set`, `clear` */
-					ipc_pump(&ob->o);
-			}
-			if (r < 0)
-				break;
-			done += n;
-		} while (done < size);
-		if (pass)
-			c->done = done;
-		else if (r < 0)
-			return r;
-	}
-	return c->done ? 0 : r;
+	w.tokens = ipc_is_jobserver(&ob->o) && !lib;
+	w.whole = ipc_is(&ob->o, TYPE_TEXT) || w.tokens;
+	r = check_commands(ob, &w, at);
+	if (r < 0)
+		return r;
+	do {
+		command_at(ob, &w, at, &cmd, &end);
+		r = do_command(ob, c, &cmd, at, end, end < size);
+		if (r == 0)
+			at = end;
+	} while (r == 0 && at < size);
+	c->done = at;
+	return at ? 0 : r;
 }
 
 /* What was written, or -errno; the object is locked. */

@@ -155,37 +155,24 @@ static void give_up_relock(struct object *lock, struct parked *p, int why)
 	reply_error(asker, -why);
 }
 
-/* The waiter leaves its wait queue; its request is answered, unless it waits on (see ipc_leave). */
-static void give_up(struct parked *p, int why)
+/* Its object is stalled. */
+static void give_up_stalled(struct parked *p, int why)
 {
-	struct object *ob = p->ob;
+	if (p->ob->refuses)
+		give_up_unseen(p, -EIO);
+	else if (proc_dying(waiter_at(&p->ob->o, p->waiter)->tid))
+		give_up_unseen(p, -EINTR);
+	else
+		give_up_later(p, why);
+}
+
+/* The waiter leaves its wait queue; its request is answered, unless it waits on (see ipc_leave). */
+static void give_up_waiting(struct object *ob, struct parked *p, int why)
+{
 	uint32_t op = p->op;
 	int64_t result;
 	struct asker *asker;
-	int r = object_enter(ob, NULL);
 
-	if (r == -EBUSY) {
-		if (ob->refuses)
-			give_up_unseen(p, -EIO);
-		else if (proc_dying(waiter_at(&ob->o, p->waiter)->tid))
-			give_up_unseen(p, -EINTR);
-		else
-			give_up_later(p, why);
-		return;
-	}
-	if (r < 0) {
-		reply_error(unpark(p), EIO);
-		return;
-	}
-	p->why = 0;
-	if (waiter_at(&ob->o, p->waiter)->state == WAITER_GRANTED) {
-		give_up_served(ob, p);
-		return;
-	}
-	if (p->cond) {
-		give_up_relock(ob, p, why);
-		return;
-	}
 	if (!ipc_leave(&ob->o, p->waiter, why, &result)) {
 		timer_remove(&p->timer);
 		object_leave(ob);
@@ -194,6 +181,25 @@ static void give_up(struct parked *p, int why)
 	asker = unpark(p);
 	object_leave(ob);
 	tell_result(asker, op, result);
+}
+
+static void give_up(struct parked *p, int why)
+{
+	struct object *ob = p->ob;
+	int r = object_enter(ob, NULL);
+
+	if (r == 0)
+		p->why = 0;
+	if (r == -EBUSY)
+		give_up_stalled(p, why);
+	else if (r < 0)
+		reply_error(unpark(p), EIO);
+	else if (waiter_at(&ob->o, p->waiter)->state == WAITER_GRANTED)
+		give_up_served(ob, p);
+	else if (p->cond)
+		give_up_relock(ob, p, why);
+	else
+		give_up_waiting(ob, p, why);
 }
 
 void park_interrupted(struct asker *a)
