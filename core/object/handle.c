@@ -138,6 +138,8 @@ static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool r
 		else
 			answer_drop(o, &w->got);
 	}
+	if (w->flags & WAITER_DIRECT)
+		ipc_wake_gone(w);
 	waiter_done(o, r);
 	commit(o);
 }

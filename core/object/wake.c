@@ -81,7 +81,14 @@ bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 void ipc_wake_send(const struct ipc_wakes *wakes)
 {
 	for (unsigned int i = 0; i < wakes->n; i++)
-		syscall(SYS_futex, wakes->futex[i], FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+		/* One, its owner: for more, the kernel would look at all that sleep in the same chain. */
+		syscall(SYS_futex, wakes->futex[i], FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void ipc_wake_gone(struct ipc_waiter *w)
+{
+	if (__atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) == 2)
+		syscall(SYS_futex, &w->futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 void ipc_wake_again(struct ipc_obj *o)

@@ -20,6 +20,8 @@ struct ipc_wakes {
  */
 bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret);
 void ipc_wake_send(const struct ipc_wakes *wakes);
+/* It goes while its owner may sleep: a later one in its place must be the only one that sleeps there. */
+void ipc_wake_gone(struct ipc_waiter *w);
 /*
  * Somebody died who may have collected wake-ups without sending them: the next ipc_wake() collects them
  * again.

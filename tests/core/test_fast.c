@@ -484,6 +484,21 @@ TEST(wakes_collected_and_not_made)
 	CHECK_INT(wakes(o, w, 200), 0);
 }
 
+/* The mount ended, and the next one closes the handle: who sleeps in it is not to sleep on. */
+TEST(wakes_whose_handle_closes)
+{
+	struct ipc_obj *o = obj_new(IPC_EVENT);
+	ref_t d = h_open(o), w;
+	uint32_t *futex;
+
+	handle_at(o, d)->flags |= HANDLE_DIRECT;
+	w = get_waits(o, d, OP_READ, 0);
+	futex = &waiter_at(o, w)->futex;
+	*futex = 2;
+	close_it(o, d);
+	CHECK_INT(*futex, 1);
+}
+
 TEST(wakes_a_putter_whose_turn_it_is)
 {
 	struct ipc_obj *o = obj_new(IPC_QUEUE);
