@@ -187,7 +187,7 @@ unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n)
 			continue;
 		}
 		for (k = 1; done + k < n && !heap_apart(r[done], r[done + k]); k++)
-			if (AT(o, ipc_link, r[done + k - 1])->next != r[done + k])
+			if (*slab_link(o, r[done + k - 1]) != r[done + k]) /* in this page */
 				break;
 		slab_free(o, r + done, k, page, s);
 		done += k;

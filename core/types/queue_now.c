@@ -231,16 +231,18 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 		n = q->count;
 	/* Room for the undo records of freeing: a new page with each message is the worst. */
 	for (unsigned int pages = 0; k < n && next; k++) {
-		struct ipc_msg *m = msg_at(o, next);
+		uint64_t off = (uint64_t)next * IPC_UNIT;
+		const struct ipc_msg *m = (struct ipc_msg *)(o->base + off);
 
+		if ((!k || heap_apart(r[k - 1], next)) &&
+		    (pages++ == GET_PAGES || !obj_has(o, off & ~(IPC_PAGE - 1ull), IPC_PAGE)))
+			break;
 		/* Once: what was checked must be what is used, whoever else writes here. */
 		len[k] = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
-		if (m->more || m->refs != 1 || len[k] > bufs[k].iov_len || len[k] > HEAP_RUN_MOST)
+		if (m->more || m->refs != 1 || len[k] > bufs[k].iov_len || len[k] > HEAP_RUN_MOST ||
+		    len[k] + sizeof(*m) > IPC_PAGE - off % IPC_PAGE)
 			break;
-		if ((!k || heap_apart(r[k - 1], next)) && ++pages > GET_PAGES)
-			break;
-		memcpy(bufs[k].iov_base, (char *)at(o, next, sizeof(*m) + len[k]) + sizeof(*m),
-		       len[k]);
+		memcpy(bufs[k].iov_base, m->data, len[k]);
 		bytes += len[k];
 		r[k] = next;
 		next = m->next;
