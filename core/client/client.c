@@ -5,6 +5,7 @@
 #include <sys/file.h>
 
 #include "client/client.h"
+#include "object/count.h"
 
 /* ---- messages ---- */
 
@@ -13,17 +14,15 @@ static bool too_long(const struct ipcfs_obj *o, size_t len)
 	return o->type->traits & TYPE_MESSAGES && len > IPC_MESSAGE_MAX;
 }
 
-int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
+/* (Not inlined, so that the usual case needs no frame for it.) */
+static __attribute__((noinline)) int put(ipcfs_obj *o, const void *msg, size_t len,
+					 int64_t timeout_ns)
 {
 	struct iovec v = { (void *)(uintptr_t)msg, len };
 	int64_t deadline;
-	int r = client_enter(o, O_WRONLY), done;
 	size_t part;
+	int r, done;
 
-	if (r < 0)
-		return r;
-	if (direct_put_now(o, msg, len))
-		return 0;
 	if (!ipc_is_stream(o->type))
 		return -EINVAL;
 	if (too_long(o, len))
@@ -33,6 +32,15 @@ int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
 	if (part)
 		return (int)part;
 	return r != IPC_ELSEWHERE ? r : file_put(o, msg, len, false, deadline);
+}
+
+int ipcfs_put(ipcfs_obj *o, const void *msg, size_t len, int64_t timeout_ns)
+{
+	int r = client_enter(o, O_WRONLY);
+
+	if (r < 0)
+		return r;
+	return direct_put_now(o, msg, len) ? 0 : put(o, msg, len, timeout_ns);
 }
 
 int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeout_ns)
@@ -61,16 +69,13 @@ int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int64_t timeou
 	return done ? done : r;
 }
 
-ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)
+static __attribute__((noinline)) ssize_t get(ipcfs_obj *o, void *buf, size_t size,
+					     int64_t timeout_ns)
 {
 	struct iovec v = { buf, size };
 	int64_t deadline;
-	int r = client_enter(o, O_RDONLY), got;
+	int r, got;
 
-	if (r < 0)
-		return r;
-	if (size && direct_get_now(o, buf, size, &v.iov_len))
-		return (ssize_t)v.iov_len;
 	if (!ipc_is_stream(o->type) || !size)
 		return -EINVAL;
 	deadline = deadline_of(timeout_ns);
@@ -78,6 +83,17 @@ ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)
 	if (r == IPC_ELSEWHERE)
 		return file_read(o, buf, size, deadline, false);
 	return r < 0 ? r : (ssize_t)v.iov_len;
+}
+
+ssize_t ipcfs_get(ipcfs_obj *o, void *buf, size_t size, int64_t timeout_ns)
+{
+	int r = client_enter(o, O_RDONLY);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	n = size ? direct_get_now(o, buf, size) : -1;
+	return n >= 0 ? n : get(o, buf, size, timeout_ns);
 }
 
 int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns)
@@ -155,8 +171,13 @@ int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
 
 	if (r < 0)
 		return r;
-	if (o->fast && direct_take(o, timeout_ns != 0))
+	if (o->permits) {
+		if (direct_current(o) &&
+		    (count_take(o->permits) || (timeout_ns && direct_permit_soon(o))))
+			return 0;
+	} else if (o->fast && direct_take(o, timeout_ns != 0)) {
 		return 0;
+	}
 	if (is_permits(o->type))
 		return read_number(o, timeout_ns, &depth);
 	deadline = deadline_of(timeout_ns);
@@ -184,6 +205,9 @@ int ipcfs_release(ipcfs_obj *o, unsigned int n)
 {
 	int r;
 
+	if (o->permits && n && client_enter(o, O_WRONLY) == 0 && direct_current(o) &&
+	    count_give(o->permits, n))
+		return 0;
 	if (o->fast && (n == 1 || !is_permits(o->type)) && client_enter(o, O_WRONLY) == 0 &&
 	    direct_release(o))
 		return 0;
@@ -205,6 +229,8 @@ int ipcfs_wait(ipcfs_obj *o, int64_t timeout_ns)
 		return r;
 	if (!(o->type->traits & TYPE_WAITED_FOR))
 		return -EINVAL;
+	if (o->event && count_some(o->event) && direct_current(o))
+		return 0;
 	r = read_number(o, timeout_ns, &n);
 	return r < 0 || !(o->type->traits & TYPE_INDEX) ? r : (int)n;
 }
@@ -214,8 +240,17 @@ static bool understands(const struct ipcfs_obj *o, enum ipc_verb verb)
 	return o->type->verbs & VERB(verb);
 }
 
+/* By the fast count. false: in the usual way. */
+static bool set_now(struct ipcfs_obj *o, uint64_t n)
+{
+	return o->event && client_enter(o, O_WRONLY) == 0 && direct_current(o) &&
+	       count_set(o->event, n);
+}
+
 int ipcfs_set(ipcfs_obj *o)
 {
+	if (set_now(o, 1))
+		return 0;
 	if (!understands(o, CMD_SET))
 		return -EINVAL;
 	return command(o, &(struct ipc_cmd){ .verb = CMD_SET }, "set");
@@ -223,6 +258,8 @@ int ipcfs_set(ipcfs_obj *o)
 
 int ipcfs_clear(ipcfs_obj *o)
 {
+	if (set_now(o, 0))
+		return 0;
 	if (!understands(o, CMD_CLEAR))
 		return -EINVAL;
 	return command(o, &(struct ipc_cmd){ .verb = CMD_CLEAR }, "clear");

@@ -31,12 +31,15 @@ struct ipcfs_obj {
 	unsigned int copied; /* own_forks then: does any other process have the descriptor? */
 	struct lib_attach at;
 	const struct ipc_type *type;
-	bool direct;          /* map may be used */
-	bool short_cut;       /* client_now.c may, too */
-	struct ipc_sem *fast; /* its lock, if it may be taken by the fast word; NULL */
-	bool damaged;         /* atomic */
-	uint32_t spin;        /* atomic; rounds to spin before the next sleep */
-	uint32_t yields;      /* atomic; spins that ended at their shortest */
+	bool direct;                  /* map may be used */
+	bool short_cut;               /* client_now.c may, too */
+	struct ipc_sem *fast;         /* its lock, if it may be taken by the fast word; NULL */
+	uint64_t *permits;            /* the fast count, of a semaphore; NULL */
+	uint64_t *event;              /* the same of an event */
+	const struct ipc_handle *own; /* its handle's record in the file */
+	bool damaged;                 /* atomic */
+	uint32_t spin;                /* atomic; rounds to spin before the next sleep */
+	uint32_t yields;              /* atomic; spins that ended at their shortest */
 	struct ipc_obj map;
 	struct living *living; /* NULL: others cannot see whether this process lives */
 	struct ipc_env env;
@@ -120,12 +123,14 @@ int file_add(struct ipcfs_obj *o, int64_t n, int64_t *ret_value);
 int file_cas(struct ipcfs_obj *o, const char *text);
 int file_value(struct ipcfs_obj *o, int64_t *ret);
 
-/* ---- client_now.c: false: in the usual way ---- */
+/* ---- client_now.c: false, -1: in the usual way ---- */
 bool direct_put_now(struct ipcfs_obj *c, const void *msg, size_t len);
-bool direct_get_now(struct ipcfs_obj *c, void *buf, size_t size, size_t *ret_len);
+ssize_t direct_get_now(struct ipcfs_obj *c, void *buf, size_t size);
 
 /* ---- client_direct.c: enum ipc_outcome or -errno ---- */
 int direct_open(struct ipcfs_obj *o);
+/* It has a handle, at o->at. */
+void direct_opened(struct ipcfs_obj *o);
 /* *ret_part: bytes of the next one, of a stream that took no more. */
 int direct_put(struct ipcfs_obj *o, const struct iovec *msgs, int n, bool atomic, int64_t deadline,
 	       int *ret_done, size_t *ret_part);
@@ -136,6 +141,13 @@ int direct_flock(struct ipcfs_obj *o, int how, int64_t deadline);
 /* By the fast word (fast.h), spinning a little if `waits`. false: in the usual way. */
 bool direct_take(struct ipcfs_obj *o, bool waits);
 bool direct_release(struct ipcfs_obj *o);
+/* A permit, by the fast count, with a little spinning. false: in the usual way. */
+bool direct_permit_soon(struct ipcfs_obj *o);
+/* Is its handle still one? Else the mount is gone, as the usual way will say. */
+static inline bool direct_current(const struct ipcfs_obj *o)
+{
+	return __builtin_expect(__atomic_load_n(&o->own->gen, __ATOMIC_RELAXED) == o->at.gen, 1);
+}
 int direct_done(struct ipcfs_obj *o, unsigned int n);
 int direct_value(struct ipcfs_obj *o, int64_t *ret);
 

@@ -48,15 +48,24 @@ static int attach(struct ipcfs_obj *o)
 	return -EXDEV;
 }
 
+void direct_opened(struct ipcfs_obj *o)
+{
+	o->own = handle_at(&o->map, o->at.handle);
+	living_enter(o);
+}
+
 int direct_open(struct ipcfs_obj *o)
 {
 	int r = attach(o);
 
-	if (r == 0 && o->map.ops->leaving)
+	if (r == 0 && o->map.ops->count.at)
+		*(is_permits(o->map.ops) ? &o->permits : &o->event) =
+			(uint64_t *)(void *)(o->map.base + o->map.ops->count.at);
+	else if (r == 0 && o->map.ops->leaving)
 		o->fast = &o->map.h->b.sem;
 	o->short_cut = r == 0 && o->map.ops->put_now;
 	if (r == 0)
-		living_enter(o);
+		direct_opened(o);
 	return r;
 }
 

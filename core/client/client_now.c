@@ -5,53 +5,67 @@
  */
 #include "client/client_session.h"
 
-/* The handle, with the lock taken; NULL: not now. */
-static struct ipc_handle *begin(struct ipcfs_obj *c)
+/* Take the lock, if nothing else has to be looked at. */
+static inline __attribute__((always_inline)) bool begin(struct ipcfs_obj *c)
 {
 	struct ipc_obj *o = &c->map;
-	struct ipc_handle *hd;
 
 	if (!c->short_cut || __atomic_load_n(&c->damaged, __ATOMIC_RELAXED) || !obj_lock_now(o))
-		return NULL;
-	hd = ipc_handle(o, c->at.handle, c->at.gen);
-	if (__builtin_expect(hd && !session_anybody(o->h), 1))
-		return hd;
+		return false;
+	if (direct_current(c) && __builtin_expect(!session_anybody(o->h), 1))
+		return true;
 	obj_unlock_now(o);
-	return NULL;
+	return false;
 }
 
 /* Nobody waits for anything that this has changed. */
-static void end(struct ipcfs_obj *c)
+static inline void end(struct ipcfs_obj *c)
 {
 	c->map.freed = false;
-	if (__builtin_expect(c->map.damage != NULL, 0))
-		session_leave(&(struct session){ .client = c, .o = &c->map });
+	obj_unlock_now(&c->map);
+}
+
+/* Where the page has no block left, or had none before: more is to be changed. */
+static __attribute__((noinline)) bool end_many(struct ipcfs_obj *c, struct iovec *v, bool put)
+{
+	struct ipc_obj *o = &c->map;
+	unsigned int n = put ? ipc_put_now(o, c->at.message_limit, v, 1) :
+			       ipc_get_now(o, c->own, v, 1);
+
+	if (__builtin_expect(o->damage != NULL, 0))
+		session_leave(&(struct session){ .client = c, .o = o });
 	else
-		obj_unlock_now(&c->map);
+		end(c);
+	return n;
 }
 
 bool direct_put_now(struct ipcfs_obj *c, const void *msg, size_t len)
 {
-	struct iovec v = { (void *)(uintptr_t)msg, len };
-	unsigned int done;
+	struct iovec v;
 
 	if (!begin(c))
 		return false;
-	done = ipc_put_now(&c->map, c->at.message_limit, &v, 1);
-	end(c);
-	return done;
+	if (c->map.ops->put_one(&c->map, c->at.message_limit, msg, len)) {
+		end(c);
+		return true;
+	}
+	v = (struct iovec){ (void *)(uintptr_t)msg, len };
+	return end_many(c, &v, true);
 }
 
-bool direct_get_now(struct ipcfs_obj *c, void *buf, size_t size, size_t *ret_len)
+ssize_t direct_get_now(struct ipcfs_obj *c, void *buf, size_t size)
 {
-	const struct ipc_handle *hd = begin(c);
-	struct iovec v = { buf, size };
-	unsigned int done;
+	struct iovec v;
+	ssize_t n;
 
-	if (!hd)
-		return false;
-	done = ipc_get_now(&c->map, hd, &v, 1);
-	end(c);
-	*ret_len = v.iov_len;
-	return done;
+	if (!begin(c))
+		return -1;
+	n = -1;
+	if (c->own->hand.kind != ANSWER_NONE || c->own->rests ||
+	    (n = c->map.ops->get_one(&c->map, buf, size)) >= 0) {
+		end(c);
+		return n;
+	}
+	v = (struct iovec){ buf, size };
+	return end_many(c, &v, false) ? (ssize_t)v.iov_len : -1;
 }

@@ -68,7 +68,7 @@ static int reattach(struct ipcfs_obj *o)
 	o->pid = getpid();
 	o->copied = __atomic_load_n(&own_forks, __ATOMIC_RELAXED);
 	if (o->direct)
-		living_enter(o);
+		direct_opened(o);
 	o->writing = false;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->limited, NULL);

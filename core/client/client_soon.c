@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include "client/client_session.h"
+#include "object/count.h"
 #include "object/fast.h"
 #include "file/lock.h"
 
@@ -15,6 +16,8 @@
 static bool is_ready(struct ipcfs_obj *c, void *unused)
 {
 	(void)unused;
+	if (c->event && __atomic_load_n(c->event, __ATOMIC_RELAXED))
+		return count_some(c->event);
 	return ipc_word(c->map.h, c->type->ready) != 0;
 }
 
@@ -81,10 +84,17 @@ static bool goes_round(struct ipcfs_obj *c, enum look (*look)(struct ipcfs_obj *
 	return false;
 }
 
+/* Takes one at once if it can. */
 static enum look permit(struct ipcfs_obj *c, uint64_t *ret_sight)
 {
-	*ret_sight = sight(c->map.h);
-	return ipc_word(c->map.h, c->type->ready) ? NOW : NOT_YET;
+	uint64_t word = __atomic_load_n(c->permits, __ATOMIC_RELAXED);
+
+	if (count_of(word) && count_take(c->permits))
+		return NOW;
+	*ret_sight = sight(c->map.h) + word;
+	if (word == COUNT_OFF && ipc_word(c->map.h, c->type->ready))
+		return NOT_SOON; /* there is one, but not by the word */
+	return NOT_YET;
 }
 
 /* Takes the lock at once if it is free. */
@@ -106,14 +116,10 @@ bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline)
 {
 	if (op == OP_JOIN)
 		return false;
-	if (!c->type->ready.at)
-		return c->fast && is_permits(c->type); /* direct_take() has */
-	if (!(c->type->traits & TYPE_GOES_ROUND))
-		return look_first(c, is_ready, deadline);
-	if (!c->direct || !deadline || is_ready(c, NULL))
-		return false;
-	goes_round(c, permit);
-	return true;
+	if (c->permits || !c->type->ready.at)
+		return c->direct &&
+		       is_permits(c->type); /* it has: direct_take(), direct_permit_soon() */
+	return look_first(c, is_ready, deadline);
 }
 
 bool is_full(const struct ipcfs_obj *c)
@@ -143,12 +149,17 @@ bool direct_take(struct ipcfs_obj *c, bool waits)
 	    (!waits || is_mine(c, me) || !goes_round(c, fast_word)))
 		return false;
 	/* The handle may have been closed, with the mount: then the word means nobody. */
-	if (__builtin_expect(handle_at(&c->map, c->at.handle)->gen != c->at.gen, 0)) {
+	if (__builtin_expect(!direct_current(c), 0)) {
 		fast_release(c->fast, me);
 		return false;
 	}
 	__atomic_store_n(&c->fast->fast_tid, ipc_tid(), __ATOMIC_RELAXED);
 	return true;
+}
+
+bool direct_permit_soon(struct ipcfs_obj *c)
+{
+	return goes_round(c, permit);
 }
 
 bool direct_release(struct ipcfs_obj *c)

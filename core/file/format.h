@@ -328,7 +328,7 @@ struct ipc_sem {            /* sem, lock, rlock; the lock of cond, value and arr
 	uint32_t scope;     /* [lock] enum ipc_scope */
 	uint32_t shared;    /* [lock] holders of a shared lock */
 	ref_t owner;        /* [lock] rlock: the handle that holds it */
-	uint64_t fast;      /* [atomic] fast.h */
+	uint64_t fast;      /* [atomic] fast.h; sem: count.h */
 	uint32_t fast_tid;  /* [plain] which thread took it by the fast word */
 	uint32_t direct;    /* [lock] there was a direct client: the fast word is of use */
 	ref_t spare;        /* [lock] block of the hold that the fast word may need; 0 */
@@ -343,7 +343,8 @@ enum ipc_scope {                /* with what a permit, lock or level returns at 
 };
 
 struct ipc_event {
-	uint64_t set; /* [atomic] */
+	uint64_t set;  /* [atomic] */
+	uint64_t fast; /* [atomic] count.h */
 };
 
 struct ipc_cond {

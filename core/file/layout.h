@@ -70,7 +70,7 @@
 	F(s, fast_tid) F(s, direct) F(s, spare) F(s, jobserver)
 
 #define LAYOUT_ipc_event(s, F, U, E) \
-	F(s, set)
+	F(s, set) F(s, fast)
 
 #define LAYOUT_ipc_cond(s, F, U, E) \
 	F(s, lock) F(s, lock_id) F(s, to_notify) F(s, waiting)

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "object/count.h"
 #include "object/fast.h"
 #include "file/pages.h"
 #include "object/type.h"
@@ -24,7 +25,9 @@ void damage_mark(struct ipc_obj *o)
 		return;
 	__atomic_store_n(&o->h->m.damaged, 1, __ATOMIC_SEQ_CST);
 	/* Who takes the lock by the fast word would not meet the mark. */
-	if (o->ops->leaving)
+	if (o->ops->count.at)
+		count_freeze((uint64_t *)(void *)(o->base + o->ops->count.at));
+	else if (o->ops->leaving)
 		__atomic_store_n(&o->h->b.sem.fast, FAST_OFF, __ATOMIC_RELAXED);
 	wake(o, (uint64_t)((char *)&o->h->m.lock - o->base));
 }

@@ -92,7 +92,7 @@ static bool spare(struct ipc_obj *o)
 
 void fast_attached(struct ipc_obj *o)
 {
-	if (!o->ops->leaving)
+	if (o->ops->leaving != fast_leaving)
 		return;
 	set32(o, S(o)->direct, 1);
 	commit(o);

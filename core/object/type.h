@@ -26,7 +26,6 @@ enum {
 	TYPE_JOIN = 1 << 4,     /* counts what is unfinished: done, join */
 	TYPE_WAITED_FOR = 1 << 5,  /* a read waits for something to happen: ipcfs_wait() */
 	TYPE_INDEX = 1 << 6,       /* … and its answer says which one the caller is */
-	TYPE_GOES_ROUND = 1 << 7,  /* what is taken usually comes back soon */
 	TYPE_LASTING = 1 << 8,     /* closing a handle never changes its size */
 	TYPE_MEMORY = 1 << 9,      /* its bytes are in a file of their own, and seekable */
 	TYPE_TEXT = 1 << 10,       /* one text: read at a position, written as a whole */
@@ -68,6 +67,7 @@ struct ipc_type {
 	uint32_t traits;         /* TYPE_* */
 	uint32_t verbs;          /* the commands that `give` takes: VERB() of each */
 	unsigned int lock_waitq; /* the wait queue for what holders hold */
+	struct ipc_word count;   /* how much there is, while that word says so: count.h; 0: none */
 	struct ipc_word ready;   /* a read would find something while it is not 0 … */
 	struct ipc_word most;    /* … and a put has room while that is less; 0: always */
 
@@ -86,6 +86,9 @@ struct ipc_type {
 	unsigned int (*put_now)(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
 				unsigned int n);
 	unsigned int (*get_now)(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
+	/* The same for one, in the very simplest case: false, -1: it is none. */
+	bool (*put_one)(struct ipc_obj *o, size_t limit, const void *data, size_t len);
+	ssize_t (*get_one)(struct ipc_obj *o, void *buf, size_t size);
 	int (*flock)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how);
 	/* Grant what can be granted, first come, first served. Commits each grant. */
 	void (*pump)(struct ipc_obj *o);

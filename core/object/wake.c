@@ -87,7 +87,7 @@ void ipc_wake_send(const struct ipc_wakes *wakes)
 
 void ipc_wake_gone(struct ipc_waiter *w)
 {
-	if (__atomic_exchange_n(&w->futex, 1, __ATOMIC_RELEASE) == 2)
+	if (__atomic_exchange_n(&w->futex, FUTEX_GO, __ATOMIC_RELEASE) == FUTEX_SLEEPS)
 		syscall(SYS_futex, &w->futex, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "object/command.h"
+#include "object/count.h"
 
 #define E(o)  (&(o)->h->b.event)
 #define WAITQ 0
@@ -60,7 +61,21 @@ static unsigned int event_poll(struct ipc_obj *o, struct ipc_handle *hd)
 
 static uint64_t event_size(struct ipc_obj *o)
 {
-	return __atomic_load_n(&E(o)->set, __ATOMIC_RELAXED);
+	return count_now(&E(o)->fast, &E(o)->set);
+}
+
+static void event_entered(struct ipc_obj *o)
+{
+	count_entered(o, &E(o)->fast, &E(o)->set);
+}
+
+/* Who wants to be told of a change has to be; but what is set lets everybody go. */
+static void event_leaving(struct ipc_obj *o)
+{
+	bool wanted = count_wanted(o->h);
+
+	if (!wanted || E(o)->set)
+		count_leaving(o, &E(o)->fast, E(o)->set, 0, wanted);
 }
 
 static int event_check(struct ipc_obj *o, struct ipc_check *k)
@@ -77,6 +92,7 @@ const struct ipc_type ipc_event_type = {
 	.traits = TYPE_WAITED_FOR | TYPE_LASTING | TYPE_SETTABLE,
 	.verbs = VERB(CMD_SET) | VERB(CMD_CLEAR),
 	.ready = IPC_WORD(b.event.set),
+	.count = IPC_WORD(b.event.fast),
 	.read = event_read,
 	.parse = event_parse,
 	.give = event_give,
@@ -84,4 +100,6 @@ const struct ipc_type ipc_event_type = {
 	.poll = event_poll,
 	.size = event_size,
 	.check = event_check,
+	.entered = event_entered,
+	.leaving = event_leaving,
 };

@@ -25,7 +25,7 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
 /* The same for one, in the very simplest case. */
 bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len);
-bool queue_get_one(struct ipc_obj *o, void *buf, size_t size, size_t *ret_len);
+ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size); /* its length; -1 */
 
 /* Of queues and pipes: `next` in type.h. */
 uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd);

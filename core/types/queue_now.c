@@ -125,7 +125,7 @@ bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len
 	return true;
 }
 
-bool queue_get_one(struct ipc_obj *o, void *buf, size_t size, size_t *ret_len)
+ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size)
 {
 	struct ipc_header *h = o->h;
 	struct ipc_mq *mq = &h->b.queue.mq[0];
@@ -136,12 +136,12 @@ bool queue_get_one(struct ipc_obj *o, void *buf, size_t size, size_t *ret_len)
 	size_t len;
 
 	if (!mq->count || !head || waitq_first(o, WAITQ_GET) || !slab_return(o, head, &s))
-		return false;
+		return -1;
 	m = (struct ipc_msg *)((char *)h + (uint64_t)head * IPC_UNIT);
 	/* Once: what was checked must be what is used, whoever else writes here. */
 	len = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
 	if (m->more || m->refs != 1 || len > size || len + sizeof(*m) > s.size)
-		return false;
+		return -1;
 	next = m->next;
 	heap_prefetch(o, head, next);
 	memcpy(buf, m->data, len);
@@ -160,8 +160,7 @@ bool queue_get_one(struct ipc_obj *o, void *buf, size_t size, size_t *ret_len)
 	STORE(s.links, s.link);
 	commit(o);
 	o->freed = true;
-	*ret_len = len;
-	return true;
+	return (ssize_t)len;
 }
 
 /* ---- many ---- */
@@ -220,9 +219,12 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 	unsigned int k = 0;
 	size_t len[RUN];
 	uint64_t bytes = 0;
+	ssize_t one;
 
-	if (n == 1 && queue_get_one(o, bufs->iov_base, bufs->iov_len, &bufs->iov_len))
+	if (n == 1 && (one = queue_get_one(o, bufs->iov_base, bufs->iov_len)) >= 0) {
+		bufs->iov_len = (size_t)one;
 		return 1;
+	}
 	if (waitq_first(o, WAITQ_GET))
 		return 0;
 	if (n > RUN)

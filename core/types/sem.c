@@ -16,6 +16,7 @@
 #include <sys/file.h>
 
 #include "object/command.h"
+#include "object/count.h"
 #include "object/fast.h"
 
 #define WAITQ 0
@@ -300,6 +301,24 @@ static uint64_t size(struct ipc_obj *o)
 	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
 }
 
+static uint64_t permits(struct ipc_obj *o)
+{
+	return count_now(&S(o)->fast, &S(o)->value);
+}
+
+static void permits_entered(struct ipc_obj *o)
+{
+	count_entered(o, &S(o)->fast, &S(o)->value);
+}
+
+/* Only while a permit that is taken is nobody's. (A hold may be of what was taken by reading.) */
+static void permits_leaving(struct ipc_obj *o)
+{
+	if (!has_undo(S(o)) && S(o)->scope == SCOPE_HANDLE && !o->h->holds.count &&
+	    !count_wanted(o->h))
+		count_leaving(o, &S(o)->fast, S(o)->value, S(o)->bound, false);
+}
+
 static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
 {
 	sem_unhold(o, S(o), hold);
@@ -381,9 +400,10 @@ const struct ipc_type ipc_sem_type = {
 	.id = IPC_SEM,
 	.name = "sem",
 	.suffix = ".sem",
-	.traits = TYPE_GOES_ROUND | TYPE_SETTABLE | TYPE_PID,
+	.traits = TYPE_SETTABLE | TYPE_PID,
 	.verbs = VERB(CMD_ADD),
 	.ready = IPC_WORD(b.sem.value),
+	.count = IPC_WORD(b.sem.fast),
 	.read = read_permit,
 	.parse = parse,
 	.give = give,
@@ -391,13 +411,15 @@ const struct ipc_type ipc_sem_type = {
 	.pump = pump,
 	.poll = poll_it,
 	.units = units,
-	.size = size,
+	.size = permits,
 	.next = permit_next,
 	.unhold = unhold,
 	.regret = regret,
 	.check = check,
 	.scope = sem_scope,
 	.bytes = gives_tokens,
+	.entered = permits_entered,
+	.leaving = permits_leaving,
 };
 
 const struct ipc_type ipc_lock_type = {

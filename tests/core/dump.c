@@ -111,6 +111,8 @@ static void names(FILE *f, struct ipc_obj *o)
 /* Where is what the fast word is made of? To be told apart from a lock without it is what it is not. */
 static bool is_fast(const struct ipc_obj *o, size_t off)
 {
+	if (o->ops->count.at)
+		return off + offsetof(struct ipc_header, b) == o->ops->count.at;
 	return o->ops->leaving && off >= offsetof(struct ipc_sem, fast) &&
 	       off < sizeof(struct ipc_sem);
 }

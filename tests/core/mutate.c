@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "env.h"
+#include "object/count.h"
 #include "object/fast.h"
 #include "names/names.h"
 #include "object/lend.h"
@@ -513,6 +514,19 @@ static void op_now(unsigned int i)
 /* What obj_unlock() and obj_lock() do to a lock; and somebody takes it in between. */
 static void op_fast(unsigned int i)
 {
+	if (o->ops->count.at) {
+		uint64_t *p = (uint64_t *)(void *)(o->base + o->ops->count.at);
+
+		o->ops->leaving(o);
+		if (i % 2)
+			count_take(p);
+		else if (o->type == IPC_EVENT)
+			count_set(p, i / 2 % 2);
+		else
+			count_give(p, i);
+		o->ops->entered(o);
+		return;
+	}
 	if (!o->ops->leaving)
 		return;
 	if (i % 2)

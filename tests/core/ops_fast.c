@@ -5,6 +5,7 @@
  */
 #include <sys/file.h>
 
+#include "object/count.h"
 #include "object/fast.h"
 #include "file/lock.h"
 #include "ops.h"
@@ -94,6 +95,91 @@ static void take_it_and_release(struct scene *s, uint64_t unique)
 	CHECK_INT(obj_lock(s->o, -1), 0);
 	(void)unique;
 }
+
+/* ---- permits and events ---- */
+
+static uint64_t *count_word(struct scene *s)
+{
+	return (uint64_t *)(void *)(s->o->base + s->o->ops->count.at);
+}
+
+static void clear_event(struct scene *s)
+{
+	s->h[0] = h_open(s->o);
+	s->h[1] = h_open(s->o);
+}
+
+static void three(struct scene *s)
+{
+	clear_event(s);
+	give(s->o, s->h[0], CMD_ADD, 3);
+}
+
+static void three_of_three(struct scene *s)
+{
+	three(s);
+	ipc_setting64(s->o, &S(s)->bound, 3);
+}
+
+/* It has changed by the word, and the object will know when somebody takes its lock once more. */
+static void by_word(struct scene *s, uint64_t event)
+{
+	obj_unlock(s->o);
+	if (s->o->type == IPC_SEM)
+		CHECK(count_take(count_word(s)));
+	else
+		CHECK(count_set(count_word(s), event));
+	ipc_lock_take(&s->o->h->m.lock, -1);
+	s->o->locked = true;
+}
+
+static void two(struct scene *s)
+{
+	three(s);
+	by_word(s, 0);
+}
+
+static void two_of_three(struct scene *s)
+{
+	three_of_three(s);
+	by_word(s, 0);
+}
+
+static void set_event(struct scene *s)
+{
+	clear_event(s);
+	by_word(s, 1);
+}
+
+static void cleared_event(struct scene *s)
+{
+	clear_event(s);
+	give(s->o, s->h[0], CMD_SET, 0);
+	by_word(s, 0);
+}
+
+/* All that a client does that goes by the word: from one who unlocks to the next. */
+static void use_word(struct scene *s, uint64_t unique)
+{
+	(void)unique;
+	obj_unlock(s->o);
+	if (s->o->type == IPC_SEM)
+		count_take(count_word(s));
+	else
+		count_set(count_word(s), 1);
+	CHECK_INT(obj_lock(s->o, -1), 0);
+}
+
+static void give_word(struct scene *s, uint64_t unique)
+{
+	(void)unique;
+	obj_unlock(s->o);
+	count_give(count_word(s), 1);
+	CHECK_INT(obj_lock(s->o, -1), 0);
+}
+
+RUN(give_two, run_give(s, unique, CMD_ADD, 2))
+RUN(clear_it, run_give(s, unique, CMD_CLEAR, 0))
 
 /* ---- messages ---- */
 
@@ -257,6 +343,22 @@ const struct op ops_fast[] = {
 	{ "fast value close of its holder", IPC_VALUE, held, close_h, STEPS },
 	{ "fast array taken", IPC_ARRAY, fresh, take_it, CLIENT },
 	{ "fast array unlocked slowly", IPC_ARRAY, held, lock_un, 0 },
+	{ "fast sem comes into use", IPC_SEM, three, nothing, 0 },
+	{ "fast sem taken", IPC_SEM, three, use_word, CLIENT },
+	{ "fast sem taken again", IPC_SEM, two_of_three, use_word, CLIENT },
+	{ "fast sem given", IPC_SEM, two_of_three, give_word, CLIENT },
+	{ "fast sem noted", IPC_SEM, two, nothing, 0 },
+	{ "fast sem read", IPC_SEM, two, take, 0 },
+	{ "fast sem borrowed", IPC_SEM, two, lock_ex, 0 },
+	{ "fast sem given slowly", IPC_SEM, two, give_one, 0 },
+	{ "fast sem given above its bound", IPC_SEM, two_of_three, give_two, 0 },
+	{ "fast sem and an open", IPC_SEM, two, open_h, DAEMON },
+	{ "fast sem and a close", IPC_SEM, two, close_h, STEPS },
+	{ "fast event comes into use", IPC_EVENT, clear_event, nothing, 0 },
+	{ "fast event set", IPC_EVENT, clear_event, use_word, CLIENT },
+	{ "fast event read", IPC_EVENT, set_event, take, 0 },
+	{ "fast event waited for", IPC_EVENT, cleared_event, take, 0 },
+	{ "fast event cleared slowly", IPC_EVENT, set_event, clear_it, 0 },
 	{ "now put into an empty queue", IPC_QUEUE, empty, put_one, CLIENT },
 	{ "now put of one", IPC_QUEUE, scattered, put_one, CLIENT },
 	{ "now put behind another", IPC_QUEUE, one_small, put_one, CLIENT },

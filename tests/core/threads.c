@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "object/count.h"
 #include "object/fast.h"
 #include "object/wake.h"
 #include "types/queue.h"
@@ -501,6 +502,85 @@ TEST(threads_fast_word_only)
 	CHECK_INT(counter, THREADS * ROUNDS);
 	CHECK_INT(o->h->b.sem.fast, FAST_FREE);
 	CHECK_INT(obj_lock(o, -1), 0);
+}
+
+/* Two permits for four threads, which each takes and gives by the word or under the lock. */
+static void *permits_by_word(void *arg)
+{
+	struct worker *k = arg;
+	uint64_t *p = &k->o->h->b.sem.fast;
+	unsigned int seed = (unsigned int)k->number;
+	char text[8];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		if (rand_r(&seed) % 4 && count_take(p))
+			__atomic_add_fetch(&by_word, 1, __ATOMIC_RELAXED);
+		else if (take(k, text, sizeof(text)) != 2)
+			k->wrong = "permit";
+		if (__atomic_add_fetch(&inside, 1, __ATOMIC_RELAXED) > 2)
+			k->wrong = "too many inside";
+		__atomic_sub_fetch(&inside, 1, __ATOMIC_RELAXED);
+		if (rand_r(&seed) % 4 == 0 || !count_give(p, 1))
+			command(k, CMD_ADD, 1);
+		if (rand_r(&seed) % 8 == 0) /* so that now and then nobody waits */
+			usleep(20);
+	}
+	return NULL;
+}
+
+TEST(threads_fast_sem)
+{
+	by_word = 0;
+	contend(IPC_SEM, 2, permits_by_word, 0);
+	CHECK(by_word > 100);
+}
+
+static bool is_over; /* atomic */
+
+/* Waits, and is not told before it is set; what was written before that is seen. */
+static void *waits_by_word(void *arg)
+{
+	struct worker *k = arg;
+	char text[8];
+
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
+		if (count_some(&k->o->h->b.event.fast))
+			__atomic_add_fetch(&by_word, 1, __ATOMIC_RELAXED);
+		else if (take(k, text, sizeof(text)) != 2)
+			k->wrong = "event";
+		if (!counter)
+			k->wrong = "set too early";
+	}
+	return NULL;
+}
+
+TEST(threads_fast_event)
+{
+	struct ipc_obj *o = obj_new(IPC_EVENT);
+	struct worker k[THREADS], setter = { .o = o };
+	uint64_t *p = &o->h->b.event.fast;
+	unsigned int seed = 1;
+
+	setter.h = h_open(o);
+	by_word = counter = 0;
+	is_over = false;
+	obj_unlock(o);
+	for (int i = 0; i < THREADS; i++)
+		start(&k[i], i, o, waits_by_word);
+	counter = 1;
+	for (int i = 0; i < ROUNDS; i++) {
+		if (rand_r(&seed) % 2 || !count_set(p, 1))
+			command(&setter, CMD_SET, 0);
+		if (rand_r(&seed) % 2 || !count_set(p, 0))
+			command(&setter, CMD_CLEAR, 0);
+	}
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+	command(&setter, CMD_SET, 0);
+	for (int i = 0; i < THREADS; i++)
+		stop(&k[i]);
+	CHECK(!setter.wrong);
+	CHECK_INT(obj_lock(o, -1), 0);
+	CHECK_INT(o->h->b.event.set, 1);
 }
 
 /* As client_direct.c does: at once if that is possible, else in line. */

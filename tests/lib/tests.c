@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -194,6 +195,44 @@ TEST(sem)
 	ipcfs_close(s);
 }
 
+static void take_permit(ipcfs_obj *s)
+{
+	CHECK_INT(ipcfs_acquire(s, AMPLE), 0);
+}
+
+/* What one instruction gives or takes (count.h) is there for files and for those that wait, at once. */
+TEST(permits)
+{
+	ipcfs_obj *s = make("sem"), *other = again(s, O_RDWR), *reader = again(s, O_RDONLY);
+	pid_t pid;
+
+	setting(s, "bound", "4");
+	CHECK_INT(ipcfs_release(s, 3), 0);
+	CHECK_INT(ipcfs_acquire(other, 0), 0);
+	CHECK_INT(ipcfs_acquire(reader, 0), 0);
+	CHECK_INT(ipcfs_release(reader, 1), -EBADF);
+	write_text(s, "2\n");
+	CHECK_INT(ipcfs_value(s), 3);
+	CHECK_INT(ipcfs_release(s, 2), -ERANGE);
+	CHECK_INT(ipcfs_release(s, 1), 0);
+	CHECK_INT(ipcfs_release(s, 1), -ERANGE);
+	for (int i = 0; i < 4; i++)
+		CHECK_INT(ipcfs_acquire(i % 2 ? s : other, 0), 0);
+	CHECK_INT(ipcfs_acquire(s, 0), -EAGAIN);
+	pid = in_child(take_permit, s);
+	await_waiters(s, 1);
+	CHECK_INT(ipcfs_release(other, 1), 0);
+	ends_well(pid);
+	CHECK_INT(ipcfs_value(other), 0);
+	CHECK_INT(ipcfs_release(s, 1), 0);
+	setting(s, "undo", "1"); /* from here on a permit is its handle's */
+	CHECK_INT(ipcfs_acquire(other, 0), 0);
+	ipcfs_close(other);
+	CHECK_INT(ipcfs_acquire(s, AMPLE), 0);
+	ipcfs_close(s);
+	ipcfs_close(reader);
+}
+
 TEST(lock)
 {
 	ipcfs_obj *a = make("lock"), *b = again(a, O_RDWR);
@@ -249,6 +288,34 @@ TEST(event)
 	CHECK_INT(ipcfs_wait(e, IPCFS_FOREVER), 0);
 	CHECK_INT(ipcfs_wait(e, 0), 0);
 	ipcfs_close(e);
+}
+
+/* The same of an event, and of those that poll it. */
+TEST(event_and_files)
+{
+	ipcfs_obj *e = make("event"), *other = again(e, O_RDWR), *reader = again(e, O_RDONLY);
+	struct pollfd p = { .fd = ipcfs_fd(other), .events = POLLIN };
+
+	CHECK_INT(ipcfs_set(reader), -EBADF);
+	CHECK_INT(ipcfs_clear(reader), -EBADF);
+	CHECK_INT(ipcfs_set(e), 0);
+	CHECK_INT(ipcfs_wait(reader, 0), 0);
+	write_text(e, "0\n");
+	CHECK_INT(ipcfs_wait(other, 0), -EAGAIN);
+	CHECK_INT(ipcfs_value(e), 0);
+	write_text(e, "1\n");
+	CHECK_INT(ipcfs_wait(reader, 0), 0);
+	CHECK_INT(poll(&p, 1, -1), 1);
+	CHECK_INT(ipcfs_wait(e, 0), 0);
+	CHECK_INT(ipcfs_clear(e), 0);
+	CHECK_INT(ipcfs_value(e), 0);
+	CHECK_INT(poll(&p, 1, 0), 0);
+	CHECK_INT(ipcfs_set(reader), -EBADF);
+	CHECK_INT(ipcfs_set(e), 0);
+	CHECK_INT(poll(&p, 1, patience(20) * 1000), 1);
+	ipcfs_close(e);
+	ipcfs_close(other);
+	ipcfs_close(reader);
 }
 
 static void wait_notified(ipcfs_obj *c)
