@@ -66,6 +66,13 @@ class Bench:
             raise Failed(err[:200])
         return None if silent else json.loads(out)
 
+    def output(self, *command):
+        """What a command said, on both of its outputs."""
+        code, out, err = Proc(list(command), env=self.env).finish(self.limit + 5)
+        if code:
+            raise Failed((err.strip().splitlines() or ["it said nothing"])[0][:200])
+        return out + err
+
     def count(self, name, words, env=None):
         """How often a program has to do it, so that it takes about target_ms."""
         key = (self.workload, name)
@@ -117,11 +124,14 @@ def settle(workload, results):
     aims = []
     for aim in workload.aims:
         one = {"peer": aim.peer, "reference": aim.reference, "factor": aim.factor,
-               "strict": aim.strict}
+               "strict": aim.strict, "beside": aim.beside}
         value = results[aim.peer].get("median")
         if aim.reference:
             by = results[aim.reference].get("median")
             value = value / by if value is not None and by else None
+        if aim.beside and value is not None:
+            more, few = (results[p].get("median") for p in aim.beside)
+            value = value / (more / few) if more and few else None
         if value is None:
             one["status"] = "unknown"
         else:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock PEER PROCESSES MILLISECONDS - lock and unlock, with nothing in between.
+ * lock PEER PROCESSES MILLISECONDS - lock and unlock, with nothing in between; of an event, set and
+ * clear, or wait while it is set.
  *
  * Prints the nanoseconds per lock+unlock: the time from the common start to the end of the last
  * process, by all that were done; and `most`, the number of one process' operations relative to
@@ -72,6 +73,16 @@ static void make_permit(void)
 	make_object("lock.sem", "1\n");
 }
 
+static void make_event(void)
+{
+	make_object("lock.event", NULL);
+}
+
+static void make_set_event(void)
+{
+	make_object("lock.event", "1\n");
+}
+
 static void drop(void)
 {
 	unlink(path);
@@ -90,6 +101,17 @@ static void direct_pair(void)
 {
 	check(ipcfs_acquire(obj, IPCFS_FOREVER), "acquire");
 	check(ipcfs_release(obj, 1), "release");
+}
+
+static void event_pair(void)
+{
+	check(ipcfs_set(obj), "set");
+	check(ipcfs_clear(obj), "clear");
+}
+
+static void event_wait(void)
+{
+	check(ipcfs_wait(obj, IPCFS_FOREVER), "wait");
 }
 
 /* ---- files: ipcfs, the empty FUSE file system, tmpfs ---- */
@@ -207,6 +229,8 @@ static void redis_pair(void)
 static const struct lock_type types[] = {
 	{ "direct", make_lock, direct_open, direct_pair, drop },
 	{ "direct-sem", make_permit, direct_open, direct_pair, drop },
+	{ "direct-event", make_event, direct_open, event_pair, drop },
+	{ "direct-wait", make_set_event, direct_open, event_wait, drop },
 	{ "files", make_lock, open_path, flock_pair, drop },
 	{ "files-read", make_lock, open_path, read_pair, drop },
 	{ "mutex", make_mutex, NULL, mutex_pair, NULL },

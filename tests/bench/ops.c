@@ -4,6 +4,9 @@
  *
  *	files		write a message of 64 bytes to a queue, and read it
  *	direct		the same through libipcfs
+ *	direct-many	the same with 64 a call, for each message
+ *	direct-sem	take a permit through libipcfs, and give it back
+ *	direct-event	set an event through libipcfs, wait for it, clear it
  *	create		create a queue and remove it
  *	event		set an event through its file
  *	event-direct	through libipcfs
@@ -20,6 +23,7 @@
 #include "bench.h"
 
 #define SIZE 64
+#define MANY 64
 
 static char path[4096], msg[SIZE];
 static int fd;
@@ -73,6 +77,39 @@ static void direct(void)
 		die("put, get");
 }
 
+static void direct_many(void)
+{
+	static char space[MANY][SIZE];
+	static struct iovec iov[MANY];
+	static int n; /* so that it is one for each message */
+
+	if (n++ % MANY)
+		return;
+	for (int i = 0; i < MANY; i++)
+		iov[i] = (struct iovec){ space[i], SIZE };
+	if (ipcfs_put_many(obj, iov, MANY, 0) != MANY || ipcfs_get_many(obj, iov, MANY, 0) != MANY)
+		die("put_many, get_many");
+}
+
+static void make_direct_sem(void)
+{
+	make("ops.sem");
+	write_text(path, "1\n");
+	attach();
+}
+
+static void direct_sem(void)
+{
+	if (ipcfs_acquire(obj, 0) < 0 || ipcfs_release(obj, 1) < 0)
+		die("acquire, release");
+}
+
+static void direct_event(void)
+{
+	if (ipcfs_set(obj) < 0 || ipcfs_wait(obj, 0) < 0 || ipcfs_clear(obj) < 0)
+		die("set, wait, clear");
+}
+
 static void make_path(void)
 {
 	strcpy(path, path_in("BENCH_IPC", "made.queue"));
@@ -124,6 +161,9 @@ static const struct op {
 } ops[] = {
 	{ "files", make_queue, files, true },
 	{ "direct", make_direct, direct, true },
+	{ "direct-many", make_direct, direct_many, true },
+	{ "direct-sem", make_direct_sem, direct_sem, true },
+	{ "direct-event", make_event_direct, direct_event, true },
 	{ "create", make_path, create, false },
 	{ "event", make_event, event, true },
 	{ "event-direct", make_event_direct, event_direct, true },

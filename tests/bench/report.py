@@ -7,8 +7,8 @@ import os
 def amount(value, unit):
     """Three digits that count, and a unit."""
     steps = [(1, "ns"), (1e3, "us"), (1e6, "ms"), (1e9, "s")]
-    if unit == "B":
-        return f"{value:,.0f} B"
+    if unit in ("B", "instructions"):
+        return f"{value:,.0f} {unit if unit == 'B' else ''}".rstrip()
     size, word = next((s for s in reversed(steps) if abs(value) >= s[0]), steps[0])
     value /= size
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {word}"
@@ -19,8 +19,11 @@ def aim_text(aim, one):
     sign = "<" if aim["strict"] else "<="
     if aim["reference"]:
         factor = aim["factor"]
-        times = f"1/{1 / factor:.0f} of" if factor < 1 else "" if factor == 1 else f"{factor:g} x"
+        whole = factor < 1 and abs(1 / factor - round(1 / factor)) < 1e-9
+        times = f"1/{1 / factor:.0f} of" if whole else "" if factor == 1 else f"{factor:g} x"
         what = f"{label[aim['peer']]} {sign} {times} {label[aim['reference']]}".replace("  ", " ")
+        if aim["beside"]:
+            what = f"{label[aim['peer']]}: by {sign} {times} what {label[aim['beside'][0]]} grows"
     else:
         what = f"{label[aim['peer']]} {sign} {amount(aim['factor'], one['unit'])}"
     if aim["status"] == "unknown":

@@ -5,6 +5,7 @@ A peer is measured by a function that gets the Bench (bench.py) and gives {name:
 for itself or, where several can only be measured together, for all of them.
 """
 import contextlib
+import re
 
 import bulk
 import scale
@@ -12,6 +13,7 @@ import scale
 LABELS = {
     "direct": "ipcfs direct", "direct-many": "ipcfs direct, 64 a call",
     "direct-unbounded": "ipcfs direct, no bound", "direct-sem": "ipcfs direct, .sem",
+    "direct-event": "ipcfs direct, .event: set, clear", "direct-wait": "ipcfs direct, .event: wait, set",
     "direct-own": "ipcfs direct, a handle each", "files": "ipcfs files",
     "files-read": "ipcfs files, read/write", "fifo": "FIFO", "seqpacket": "Unix seqpacket",
     "mq": "POSIX mq (10 messages)", "boost": "Boost.Interprocess", "redis": "Redis",
@@ -24,10 +26,14 @@ LABELS = {
 
 
 class Aim:
-    """median(peer) <= factor * median(reference); without a reference: <= factor (ns, bytes)."""
+    """median(peer) <= factor * median(reference); without a reference: <= factor (ns, bytes).
 
-    def __init__(self, peer, factor, reference=None, strict=False):
+    beside: what another peer grows by, as (peer, reference): the factor is by how much more.
+    """
+
+    def __init__(self, peer, factor, reference=None, strict=False, beside=None):
         self.peer, self.factor, self.reference, self.strict = peer, factor, reference, strict
+        self.beside = beside
 
 
 class Workload:
@@ -73,7 +79,7 @@ QUEUES = ["direct", "direct-many", "direct-unbounded", "files", "fifo", "seqpack
           "redis", "redis-pipelined"]
 TOKENS = ["direct", "direct-sem", "files", "null", "fifo", "eventfd", "seqpacket", "mq", "sem",
           "boost", "futex", "redis"]
-LOCKS = ["direct", "direct-sem", "files", "files-read", "null", "mutex", "robust", "sem", "flock",
+LOCKS = ["direct", "direct-sem", "direct-event", "direct-wait", "files", "files-read", "null", "mutex", "robust", "sem", "flock",
          "redis"]
 WAKES = ["direct", "direct-own", "files", "null", "futex-each", "futex-one", "cond"]
 
@@ -96,6 +102,24 @@ def wake(n):
     return {p: fixed("wake", p, str(n), repetitions) for p in WAKES}
 
 
+OPS_COUNTED = {"direct": "put and get 64 bytes", "direct-many": "the same, 64 a call",
+               "direct-sem": "take and give a permit", "direct-event": "set, wait, clear"}
+
+
+def instructions():
+    """As valgrind counts them: so the same on every machine, however busy."""
+    def executed(bench, op, count):
+        text = bench.output("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+                            bench.program("ops"), op, str(count))
+        return int(re.search(r"Collected : (\d+)", text).group(1))
+
+    def measure(bench, name):
+        few, many = 640, 6400
+        more = executed(bench, name, many) - executed(bench, name, few)
+        return {name: {"ns": more / (1.1 * (many - few))}}      # ops warms up with a tenth
+    return dict.fromkeys(OPS_COUNTED, measure)
+
+
 # ---- all of them ------------------------------------------------------------------------------
 
 def together(names, measure):
@@ -111,22 +135,27 @@ def grow_aims(labels, small, large):
 
 def all_workloads(quick):
     few, _, many = scale.sizes(quick)
-    one_way = [Aim("direct", 1, "boost", strict=True), Aim("direct", 1 / 10, "mq"),
+    one_way = [Aim("direct", 0.7, "boost"), Aim("direct", 1 / 10, "mq"),
                Aim("direct", 1 / 15, "mp"), Aim("direct", 1 / 3, "fifo"),
-               Aim("direct-many", 1 / 3, "direct")]
+               Aim("direct-many", 40)]
     wakes = [Aim("direct", 1.1, "futex-each"), Aim("files", 1.25, "null")]
     return [
         Workload("oneway-64", "One way, 64 bytes a message", queue(QUEUES, 1, 64), one_way),
         Workload("oneway-64k", "One way, 64 KiB a message", queue(QUEUES, 1, 65536),
                  context=lambda bench: bench.queue_64k),
-        Workload("4x4", "Four producers, four consumers, 64 bytes", queue(QUEUES, 4, 64)),
+        Workload("4x4", "Four producers, four consumers, 64 bytes", queue(QUEUES, 4, 64),
+                 [Aim("direct", 0.8, "boost")]),
         Workload("pingpong", "Round trip through two objects, on one CPU", pingpong(0),
                  [Aim("direct", 1.2, "eventfd"), Aim("direct-sem", 1.2, "eventfd")]),
         Workload("pingpong-2", "Round trip through two objects, any CPU", pingpong(-1)),
         Workload("lock", "Lock and unlock, nobody else", lock(1),
-                 [Aim("direct", 1.5, "robust")]),
+                 [Aim("direct", 1.5, "robust"), Aim("direct-sem", 1.5, "sem"),
+                  Aim("direct-event", 1.5, "sem"), Aim("direct-wait", 1.5, "sem")]),
         Workload("lock-4", "Lock and unlock, four processes", lock(4),
-                 [Aim("direct", 2, "robust")]),
+                 [Aim("direct", 2, "robust"), Aim("direct-sem", 2, "sem"),
+                  Aim("direct-event", 2, "sem"), Aim("direct-wait", 2, "sem")]),
+        Workload("instructions", "Instructions of one operation", instructions(),
+                 [Aim("direct", 700)], labels=OPS_COUNTED, unit="instructions", most_rounds=1),
         Workload("wake-1000", "Wake 1,000 waiters, for each", wake(1000), wakes,
                  most_rounds=5),
         Workload("wake-5000", "Wake 5,000 waiters, for each", wake(5000), wakes,
@@ -152,8 +181,8 @@ def all_workloads(quick):
         Workload("scale-line", "One of many in line is served",
                  {f"{peer}-{n}": scale.in_line(peer, n)
                   for peer in scale.LINES for n in (1, 100, 10000)},
-                 [Aim(f"{peer}-10000", 1.2, f"{peer}-1") for peer in ("files", "direct")] +
-                 [Aim("files-10000", 1.25, "null-10000"), Aim("direct-10000", 1.25, "futex-10000")],
+                 [Aim("files-10000", 1.1, "files-1", beside=("null-10000", "null-1")),
+                  Aim("direct-10000", 1.5, "direct-1", beside=("futex-10000", "futex-1"))],
                  base=None, labels=scale.LINE, before=scale.waiters_before,
                  most_rounds=3),
         Workload("memory", "Daemon memory for each of 10,000 that wait",
