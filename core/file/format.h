@@ -397,6 +397,7 @@ struct ipc_mount {            /* STATE/mount */
 	uint64_t result_id; /* [lock] and the node that it made */
 	uint32_t take;      /* [lock] of new objects: enum ipc_take */
 	uint32_t pad;
+	uint64_t making; /* [lock] the node whose engine file is being made or removed; 0 */
 	uint64_t before[IPC_RESTARTS][2]; /* [lock] unique and result_id as each worker found them */
 };
 
@@ -410,11 +411,21 @@ struct ipc_node {
 	uint32_t mode;               /* [lock] permission bits, MODE_* */
 	uint32_t uid, gid;           /* [lock] */
 	int64_t atime, mtime, ctime; /* [plain] CLOCK_REALTIME ns */
+	uint64_t size;               /* [plain] what ls shows, unless NODE_MAPPED */
+	uint32_t flags;              /* [lock] NODE_* */
 	uint32_t active;             /* [lock] some handle is open */
 	uint16_t name_len;           /* [lock] */
-	uint16_t pad;
+	uint16_t pad[3];
 	char name[]; /* [once] a rename makes a new node block */
 };
+
+#define NODE_BLANK  1u /* the object is as it was created, and has no engine file */
+#define NODE_SHARED 2u /* others may have its engine file open, which stays its own */
+#define NODE_MAPPED 4u /* the object may have changed since `size` was recorded */
+/* The settings with which it was created. */
+#define NODE_FRAMING(flags)         ((flags) >> 8 & 0xff)
+#define NODE_TAKE(flags)            ((flags) >> 16 & 0xff)
+#define NODE_CREATED(framing, take) ((framing) << 8 | (take) << 16)
 
 #define MODE_NO_A 0x10000u /* two-way pipe: this end was removed */
 #define MODE_NO_B 0x20000u
@@ -513,7 +524,7 @@ struct ipc_header {
 	struct ipc_list rests;   /* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list waitqs[IPC_WAITQS]; /* [lock] who waits for what: each type numbers its own */
 	uint32_t taken;                     /* [plain] about how many in .woken are FUTEX_TAKEN */
-	char pad_to_end[12];
+	char pad_to_end[4];
 };
 
 static_assert(sizeof(struct ipc_undo) == 16, "format");

@@ -88,11 +88,11 @@
 	F(s, next_id) F(s, next_cookie) F(s, epoch) F(s, memory) F(s, memory_limit) \
 	F(s, object_limit) F(s, message_limit) F(s, framing) F(s, next_gen) F(s, nodes) \
 	F(s, aliases) F(s, objects) F(s, unique) F(s, result) F(s, result_id) F(s, take) \
-	F(s, pad) F(s, before)
+	F(s, pad) F(s, making) F(s, before)
 
 #define LAYOUT_ipc_node(s, F, U, E) \
 	F(s, link) F(s, id) F(s, parent) F(s, cookie) F(s, type) F(s, mode) F(s, uid) \
-	F(s, gid) F(s, atime) F(s, mtime) F(s, ctime) F(s, active) F(s, name_len) \
+	F(s, gid) F(s, atime) F(s, mtime) F(s, ctime) F(s, size) F(s, flags) F(s, active) F(s, name_len) \
 	F(s, pad) E(s, name)
 
 #define LAYOUT_ipc_alias(s, F, U, E) \

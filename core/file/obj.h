@@ -446,6 +446,8 @@ void heap_trim(struct ipc_obj *o, bool hard);
  * when no other process uses the file.
  */
 void heap_shrink(struct ipc_obj *o);
+/* Pages in which nothing is in use are free: after that h->pages_used says whether anything is. */
+void heap_tidy(struct ipc_obj *o);
 /* A new file has so many pages behind its header, of zeros: they are the heap's. */
 void heap_begin(struct ipc_obj *o, uint32_t pages);
 uint64_t heap_held(const struct ipc_obj *o);             /* bytes of memory that the file takes */

@@ -15,7 +15,7 @@
 static const char unknown[] = "a page of an unknown kind";
 
 /* Each class keeps an empty page for its next block. */
-static void free_empty_slabs(struct ipc_obj *o)
+void heap_tidy(struct ipc_obj *o)
 {
 	for (unsigned int cls = 0; cls < IPC_CLASSES; cls++) {
 		uint32_t most = o->h->pages_used;
@@ -104,7 +104,7 @@ void heap_shrink(struct ipc_obj *o)
 
 	if (o->damage || !o->env || o->env->dirfd == -1)
 		return;
-	free_empty_slabs(o);
+	heap_tidy(o);
 	while (o->h->pages && !o->damage && cut_segment(o, (o->h->pages - 1) & ~(IPC_SEGMENT - 1)))
 		;
 	if (o->damage || o->pages == o->h->pages)

@@ -5,6 +5,7 @@
  *	mount		the names, permissions and limits
  *	objects/ID	an object's engine file
  *	objects/ID.data	an array's memory
+ *	objects/ready-N	an engine file that is kept for the next object
  *	spare		room that is given up when the file system is full
  *
  * `ipcctl check --repair` keeps what it replaces, with STATE_DAMAGED appended.
@@ -42,6 +43,14 @@ static inline struct state_name state_data(uint64_t id)
 	struct state_name name;
 
 	snprintf(name.s, sizeof(name.s), "%llu" STATE_DATA, (unsigned long long)id);
+	return name;
+}
+
+static inline struct state_name state_ready(unsigned int n)
+{
+	struct state_name name;
+
+	snprintf(name.s, sizeof(name.s), "ready-%u", n);
 	return name;
 }
 

@@ -132,6 +132,8 @@ int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
 		.mode = n->mode,
 		.uid = n->uid,
 		.gid = n->gid,
+		.flags = n->flags,
+		.size = n->size,
 		.name_len = (uint16_t)n->name_len,
 	};
 	node->atime = node->mtime = node->ctime = now_real();
@@ -213,6 +215,19 @@ void names_chmod(struct ipc_obj *m, ref_t r, uint32_t mode, uint32_t uid, uint32
 void names_active(struct ipc_obj *m, ref_t r, bool active)
 {
 	set32(m, node_at(m, r)->active, active);
+	commit(m);
+}
+
+void names_making(struct ipc_obj *m, uint64_t id)
+{
+	set64(m, M(m)->making, id);
+	commit(m);
+}
+
+void names_flags(struct ipc_obj *m, ref_t r, uint32_t flags, uint64_t making)
+{
+	set32(m, node_at(m, r)->flags, flags);
+	set64(m, M(m)->making, making);
 	commit(m);
 }
 

@@ -17,6 +17,8 @@ struct ipc_new_node {
 	uint32_t type, mode, uid, gid;
 	const char *name;
 	size_t name_len;
+	uint32_t flags;  /* NODE_* */
+	uint64_t size;   /* what ls shows */
 	uint64_t unique; /* the request, recorded with the change */
 };
 
@@ -61,6 +63,13 @@ int names_move(struct ipc_obj *m, ref_t node, uint64_t parent, const char *name,
 void names_remove(struct ipc_obj *m, ref_t node, bool keep, uint64_t unique);
 void names_chmod(struct ipc_obj *m, ref_t node, uint32_t mode, uint32_t uid, uint32_t gid);
 void names_active(struct ipc_obj *m, ref_t node, bool active);
+/*
+ * The engine file of this node (0: of none any more) is going to be made or removed. Until that has
+ * been said of the node (its flags), whoever starts after a death finds what is left of it here.
+ */
+void names_making(struct ipc_obj *m, uint64_t id);
+/* The node's flags; making: as names_making(), in the same change. */
+void names_flags(struct ipc_obj *m, ref_t node, uint32_t flags, uint64_t making);
 
 /* For this thread to open. */
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret);

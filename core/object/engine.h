@@ -203,8 +203,8 @@ void ipc_first(struct ipc_header *ret, uint64_t id, const struct ipc_type *t, ui
 	       const struct ipc_defaults *defaults);
 
 /*
- * Nobody has it open: what only handles remember is forgotten, and memory that nothing is in goes back.
- * Requests that come again must not be on their way any more. Committed.
+ * Nobody has it open: what only handles remember is forgotten. Requests that come again must not be on
+ * their way any more. Committed.
  */
 void ipc_rest(struct ipc_obj *o);
 /* After that: is it as it was created, with these defaults? */

@@ -2,8 +2,8 @@
 /*
  * An object that nobody has open, and that may lie so for long.
  *
- * What only handles remember goes, and the memory that nothing is in. One that is then as it was
- * created is *blank*: it needs no engine file, for that could be made anew at any time.
+ * What only handles remember goes. One that is then as it was created is *blank*: it needs no engine
+ * file, for that could be made anew at any time.
  */
 #include <string.h>
 
@@ -27,7 +27,7 @@ void ipc_rest(struct ipc_obj *o)
 		o->ops->rest(o);
 		commit(o);
 	}
-	heap_shrink(o);
+	heap_tidy(o);
 }
 
 bool ipc_is_blank(const struct ipc_obj *o, const struct ipc_defaults *d)
@@ -35,8 +35,8 @@ bool ipc_is_blank(const struct ipc_obj *o, const struct ipc_defaults *d)
 	const struct ipc_header *h = o->h;
 	struct ipc_header fresh;
 
-	/* Without a page there is no handle, no waiter, and nothing that was put into it. */
-	if (o->damage || h->log_len || h->pages || h->handles.count)
+	/* Without a block there is no handle, no waiter, and nothing that was put into it. */
+	if (o->damage || h->log_len || h->pages_used || h->handles.count)
 		return false;
 	ipc_first(&fresh, o->id, o->ops, 0, d);
 	return h->take == fresh.take && !memcmp(&h->b, &fresh.b, sizeof(h->b));

@@ -7,6 +7,7 @@
 
 #include "file/statedir.h"
 #include "object/text.h"
+#include "state/blank.h"
 #include "wait/door.h"
 #include "wait/turn.h"
 
@@ -150,6 +151,17 @@ static int snapshot(struct object *ob, const struct ctl_file *c, char **ret_text
 	return fclose(f) != 0 ? -ENOMEM : 0;
 }
 
+/* Looking takes no memory: of what has no file there is an image. */
+static int enter_to_show(struct request *rq, struct object **ret)
+{
+	int r;
+
+	*ret = node_is_blank(rq->t.node) ? blank_image(rq->t.node) : object_of(rq->t.node, &r);
+	if (!*ret || (*ret)->o.locked)
+		return *ret ? 0 : r;
+	return object_look(*ret, rq);
+}
+
 int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 {
 	const struct ctl_file *c = ctl_of(&rq->t);
@@ -158,8 +170,7 @@ int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 
 	if (c && !c->show)
 		return snapshot(NULL, c, ret_text, ret_len);
-	ob = object_of(rq->t.node, &r);
-	r = ob ? object_look(ob, rq) : r;
+	r = enter_to_show(rq, &ob);
 	if (r < 0)
 		return r;
 	r = snapshot(ob, c, ret_text, ret_len);
@@ -167,7 +178,8 @@ int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 		free(*ret_text);
 		r = -EIO;
 	}
-	object_unlock(ob);
+	if (ob->node->ob) /* (and no image) */
+		object_unlock(ob);
 	return r;
 }
 

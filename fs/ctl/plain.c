@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "state/array.h"
+#include "state/blank.h"
 #include "ctl/ctl.h"
 #include "ctl/plain.h"
 
@@ -55,7 +56,9 @@ int plain_open(struct request *rq, uint64_t fh)
 	if (!s)
 		return -ENOMEM;
 	s->fd = -1;
-	if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY))
+	if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY) && node_is_blank(t->node))
+		r = (s->text = strdup("")) ? 0 : -ENOMEM;
+	else if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY))
 		r = open_memory(t, &s->fd);
 	else
 		r = ctl_snapshot(rq, &s->text, &s->len);

@@ -14,6 +14,7 @@
 #include "ops/dir.h"
 #include "ops/io.h"
 #include "state/alias.h"
+#include "state/blank.h"
 #include "state/store.h"
 #include "wait/door.h"
 #include "wait/turn.h"
@@ -79,22 +80,6 @@ static int may_make(struct request *rq, bool directory, struct target *dir,
 	return 0;
 }
 
-/* The file, and then its name. */
-static int make_files(const struct ipc_new_node *new, ref_t *ret)
-{
-	uint64_t id = names_next_id(&fs.mount);
-	int r = 0;
-
-	if (new->type != IPC_DIR)
-		r = object_create(id, ipc_type_of_node(new->type));
-	if (r < 0)
-		return r == -EDQUOT ? -ENOSPC : r;
-	r = names_add(&fs.mount, new, ret);
-	if (r < 0)
-		object_remove_files(id, ipc_type_of_node(new->type));
-	return r;
-}
-
 static int make(struct request *rq, bool directory, struct node **ret)
 {
 	struct ipc_new_node new = {
@@ -112,14 +97,15 @@ static int make(struct request *rq, bool directory, struct node **ret)
 	if (again_named(rq, ret))
 		return 0;
 	r = may_make(rq, directory, &dir, &new);
+	if (r == 0 && new.type != IPC_DIR)
+		blank_new(ipc_type_of_node(new.type), &new);
 	if (r == 0)
-		r = make_files(&new, &ref);
+		r = names_add(&fs.mount, &new, &ref);
 	if (r < 0)
 		return r;
 	*ret = tree_insert(ref);
 	if (!*ret)
 		abort(); /* an index that is not true is worse than a restart */
-	store_chmod(*ret);
 	touch_dir(dir.node);
 	return 0;
 }
@@ -206,6 +192,11 @@ static int remove_node(struct request *rq, struct node *n)
 	/* If it is damaged, whoever waits for it is told. */
 	if (ob && node_block(n)->active && object_enter(ob, NULL) == 0)
 		object_unlock(ob);
+	if (!ob && (n->type == IPC_DIR || node_is_blank(n))) {
+		names_remove(&fs.mount, n->ref, false, rq->by.unique);
+		tree_forget(n);
+		return 0;
+	}
 	names_remove(&fs.mount, n->ref, true, rq->by.unique);
 	tree_detach(n);
 	if (ob)

@@ -13,6 +13,7 @@
 #include "object/fast.h"
 #include "client/lib.h"
 #include "object/type.h"
+#include "state/store.h"
 #include "wait/call.h"
 
 /* Where the engine file is. (A client in another pid namespace cannot use it.) */
@@ -38,9 +39,10 @@ static int attach(struct request *rq, struct lib_attach *a)
 	struct object *ob = rq->ob;
 	struct ipc_handle *hd = rq->hd;
 	struct ipc_obj *o = &ob->o;
+	int r = a->magic != LIB_MAGIC ? -EPROTO : a->direct ? store_share(ob->node) : 0;
 
-	if (a->magic != LIB_MAGIC)
-		return -EPROTO;
+	if (r < 0)
+		return r;
 	say_where(ob, a);
 	a->handle = ref_of(o, hd);
 	a->gen = hd->gen;

@@ -306,6 +306,9 @@ enum outcome name_readlink(struct request *rq)
 
 	if (r == 0)
 		r = ctl_readlink(&rq->t, reply_buffer(), 4200);
+	if (r ==
+	    0) /* whoever follows it is to find a file, and who has found it to have the right one */
+		r = store_share(rq->t.node);
 	rq->reply.kind = REPLY_LINK;
 	rq->reply.data = reply_buffer();
 	return done(rq, r);

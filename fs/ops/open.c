@@ -5,6 +5,7 @@
 
 #include "base/proc.h"
 #include "state/alias.h"
+#include "state/blank.h"
 #include "ctl/ctl.h"
 #include "wait/door.h"
 #include "ops/io.h"
@@ -141,7 +142,8 @@ static bool opened_already(const struct request *rq)
 {
 	struct node *n = rq->t.node;
 	int r;
-	struct object *ob = rq->by.resent && n->type != IPC_DIR ? object_of(n, &r) : NULL;
+	struct object *ob =
+		rq->by.resent && n->type != IPC_DIR && !node_is_blank(n) ? object_of(n, &r) : NULL;
 	bool yes;
 
 	if (!ob || object_enter(ob, NULL) < 0) /* (then open_object() meets the same) */

@@ -26,7 +26,7 @@
 #define INIT_RESEND (1u << 7) /* FUSE_HAS_RESEND >> 32 */
 
 static struct worker_shared *shared;
-static bool catching_up;   /* requests that the last worker had may still come again */
+static bool catching_up;   /* they were asked for (fs.catching_up: since the start) */
 static uint64_t unfetched; /* the OPEN in which the last worker died, until it comes again */
 
 /* Its caller may be killed before it comes again, and nobody would close what it has opened. */
@@ -69,6 +69,7 @@ static void do_without(void)
 void resend_begin(struct worker_shared *sh)
 {
 	shared = sh;
+	fs.catching_up = shared->init_len != 0;
 	find_open();
 	if (shared->init_len && !kernel_resends())
 		do_without();
@@ -97,7 +98,7 @@ void resend_came(const struct fuse_in_header *h)
 		unfetched = 0;
 	if (!catching_up || !resend_is_new(h))
 		return;
-	catching_up = false;
+	catching_up = fs.catching_up = false;
 	if (unfetched)
 		close_unfetched(unfetched);
 	unfetched = 0;

@@ -27,6 +27,7 @@
 
 #include "base/log.h"
 #include "object/type.h"
+#include "state/blank.h"
 #include "state/fs.h"
 #include "state/memory.h"
 #include "state/object.h"
@@ -48,6 +49,12 @@ static struct {
 } spare = { .fd = -1 };
 static struct timer retry;
 
+/* Of those that are idle all that is free goes. */
+static bool has_spare(const struct object *ob)
+{
+	return ob->o.h->free_top || (ob->idle && ob->o.h->pages);
+}
+
 /* What all other objects have free goes back. false: nothing. */
 static bool reclaim(void)
 {
@@ -59,8 +66,12 @@ static bool reclaim(void)
 		return false;
 	busy = true;
 	DL_FOREACH2(fs.lru, ob, lru_next) {
-		if (ob->o.damage || ob->o.locked || !ob->o.h->free_top || object_lock(ob, 0) < 0)
+		if (ob->o.damage || ob->o.locked || !has_spare(ob) || object_lock(ob, 0) < 0)
 			continue;
+		if (ob->idle) {
+			ipc_rest(&ob->o);
+			heap_shrink(&ob->o);
+		}
 		heap_trim(&ob->o, true);
 		object_unlock(ob);
 	}
@@ -151,7 +162,7 @@ bool memory_full(struct ipc_env *env, int64_t bytes, bool essential)
 {
 	(void)env;
 	full = true;
-	return reclaim() || (essential && spare_give(bytes));
+	return ready_drop() || reclaim() || (essential && spare_give(bytes));
 }
 
 static void try_again(struct timer *t)
@@ -239,7 +250,7 @@ static uint64_t can_go(const struct node *n)
 		return 0;
 	if (n->ob) {
 		held = n->ob->o.damage ? 0 : heap_held(&n->ob->o);
-	} else {
+	} else if (!node_is_blank(n)) {
 		snprintf(name, sizeof(name), "%llu", (unsigned long long)n->id);
 		if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			held = (uint64_t)st.st_blocks * 512;

@@ -3,7 +3,7 @@
  * Objects that are mapped, and their locks.
  *
  * An object is mapped when it is first needed and stays so while a handle of it is open; of the
- * others the most recently used are kept.
+ * others the most recently used are kept. Its size is in its node while it is not mapped.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,9 +16,11 @@
 
 #include "base/log.h"
 #include "file/lock.h"
+#include "file/statedir.h"
 #include "object/damage.h"
 #include "object/type.h"
 #include "state/alias.h"
+#include "state/blank.h"
 #include "state/memory.h"
 #include "state/object.h"
 #include "state/store.h"
@@ -26,36 +28,140 @@
 #define ADOPT_NS    2000000
 #define OLD_LOCK_NS 20000000
 
-void object_unmap(struct object *ob)
+void object_idle(struct object *ob, bool idle)
 {
-	struct node *n = ob->node;
-
-	if (!ob->o.damage) {
-		n->size = ipc_size(&ob->o);
-		n->size_known = true;
+	if (ob->idle) {
+		DL_DELETE2(fs.idle, ob, idle_prev, idle_next);
+		fs.idle_count--;
 	}
+	if (idle) {
+		DL_APPEND2(fs.idle, ob, idle_prev, idle_next);
+		fs.idle_count++;
+	}
+	ob->idle = idle;
+}
+
+/* It is not mapped any more, as far as others know. */
+static void leave_lists(struct object *ob)
+{
 	fs.above->goes(ob);
 	timer_remove(&ob->timer);
 	memory_hungry(ob, false);
+	object_idle(ob, false);
 	if (ob->look)
 		LL_DELETE2(fs.look, ob, look_next);
 	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped--;
-	n->ob = NULL;
+	ob->node->ob = NULL;
 	if (ob->data_fd >= 0)
 		close(ob->data_fd);
+}
+
+/* Its size is what it is until it is mapped again. */
+static void record_size(struct object *ob)
+{
+	struct ipc_node *b = node_block(ob->node);
+
+	if (ob->o.damage || ob->direct || !ob->adopted || ob->o.h->handles.count)
+		return;
+	b->size = ipc_size(&ob->o);
+	names_flags(&fs.mount, ob->node->ref, b->flags & ~NODE_MAPPED, 0);
+}
+
+void object_unmap(struct object *ob)
+{
+	record_size(ob);
+	leave_lists(ob);
 	obj_unmap(&ob->o);
 	free(ob);
 }
 
+/* Its file, and an array's memory. */
+static void let_files_go(struct object *ob)
+{
+	const struct node *n = ob->node;
+
+	if (node_is(n, TYPE_MEMORY))
+		store_remove_data(n->id);
+	if (!(node_block(n)->flags & NODE_SHARED) && ready_put(&ob->o))
+		return;
+	obj_unmap(&ob->o);
+	store_remove_file(n->id);
+}
+
+static void become_blank(struct object *ob)
+{
+	struct node *n = ob->node;
+	struct ipc_node *b = node_block(n);
+
+	b->size = ipc_size(&ob->o);
+	names_flags(&fs.mount, n->ref, (b->flags | NODE_BLANK) & ~NODE_MAPPED, n->id);
+	leave_lists(ob);
+	let_files_go(ob);
+	names_making(&fs.mount, 0);
+	free(ob);
+}
+
+bool object_rest(struct object *ob)
+{
+	bool blank;
+
+	if (object_lock(ob, 0) < 0)
+		return false;
+	object_idle(ob, false);
+	ipc_rest(&ob->o);
+	blank = blank_again(ob);
+	if (!blank)
+		heap_shrink(&ob->o);
+	object_unlock(ob);
+	if (blank)
+		become_blank(ob);
+	return blank;
+}
+
+void object_remove(struct object *ob)
+{
+	struct node *n = ob->node;
+
+	leave_lists(ob);
+	let_files_go(ob);
+	free(ob);
+	store_forget(n);
+}
+
+/*
+ * The object is of an earlier mount. A direct client of that one may be in the middle of a change:
+ * let it end. But a word that stays is nobody's: its thread may be one of another boot, or it is
+ * stopped.
+ */
+static void free_old_lock(uint32_t *word)
+{
+	if (ipc_lock_take(word, OLD_LOCK_NS) == -EBUSY)
+		__atomic_store_n(word, 0, __ATOMIC_RELEASE);
+	else
+		ipc_lock_release(word);
+}
+
+/* Recorded first: from here on it may change. */
+static void mapped(struct object *ob)
+{
+	uint32_t flags = node_block(ob->node)->flags;
+
+	if (!(flags & NODE_MAPPED))
+		names_flags(&fs.mount, ob->node->ref, flags | NODE_MAPPED, 0);
+	damage_unmark(&ob->o); /* it is checked anew */
+	if (ob->o.h->epoch != mount_body()->epoch)
+		free_old_lock(&ob->o.h->m.lock);
+	ob->o.h->memory_low = fs.hungry != NULL;
+}
+
 static int map_file(struct object *ob)
 {
-	char name[24];
+	struct state_name name = state_engine(ob->node->id);
 	int fd, r;
 
-	store_name(ob->node->id, "", name, sizeof(name));
 	/* O_NONBLOCK: whoever owns it may have a lease on it, and let us wait. */
-	fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = openat(fs.objects_fd, name.s, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? -EIO : -errno;
 	r = ipc_map(&fs.env, fd, &ob->o);
@@ -65,6 +171,8 @@ static int map_file(struct object *ob)
 		obj_unmap(&ob->o);
 		r = -EIO;
 	}
+	if (r == 0)
+		mapped(ob);
 	return r;
 }
 
@@ -100,19 +208,6 @@ static void adopt(struct object *ob)
 		}
 }
 
-/*
- * The object is of an earlier mount. A direct client of that one may be in the middle of a change:
- * let it end. But a word that stays is nobody's: its thread may be one of another boot, or it is
- * stopped.
- */
-static void free_old_lock(uint32_t *word)
-{
-	if (ipc_lock_take(word, OLD_LOCK_NS) == -EBUSY)
-		__atomic_store_n(word, 0, __ATOMIC_RELEASE);
-	else
-		ipc_lock_release(word);
-}
-
 /* Once, however often it is asked for. */
 static void say_why(struct node *n, int r)
 {
@@ -125,6 +220,15 @@ static void say_why(struct node *n, int r)
 	log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path,
 		 (unsigned long long)n->id,
 		 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
+}
+
+/* What its caller is told. */
+static int cannot_map(struct node *n, int r)
+{
+	if (r == -ENFILE || r == -EMFILE || r == -ENOMEM || (r == -ENOSPC && node_is_blank(n)))
+		return r;
+	say_why(n, r);
+	return -EIO;
 }
 
 struct object *object_of(struct node *n, int *ret_error)
@@ -150,21 +254,16 @@ struct object *object_of(struct node *n, int *ret_error)
 	}
 	ob->node = n;
 	ob->data_fd = -1;
-	r = map_file(ob);
+	r = node_is_blank(n) ? blank_end(ob) : map_file(ob);
 	if (r < 0) {
-		say_why(n, r);
+		*ret_error = cannot_map(n, r);
 		free(ob);
-		*ret_error = r == -ENFILE || r == -EMFILE || r == -ENOMEM ? r : -EIO;
 		return NULL;
 	}
 	n->ob = ob;
 	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 	fs.mapped++;
-	damage_unmark(&ob->o); /* it is checked anew */
-	if (ob->o.h->epoch != mount_body()->epoch)
-		free_old_lock(&ob->o.h->m.lock);
-	ob->o.h->memory_low = fs.hungry != NULL;
-	if (object_lock(ob, ADOPT_NS) == 0)
+	if (!ob->adopted && object_lock(ob, ADOPT_NS) == 0)
 		object_unlock(ob);
 	return ob;
 }
@@ -199,6 +298,8 @@ uint64_t object_memory(struct object *ob)
 {
 	struct stat st;
 
+	if (!ob->node->ob) /* an image */
+		return 0;
 	if (ob->data_fd >= 0 && fstat(ob->data_fd, &st) == 0)
 		return heap_held(&ob->o) + (uint64_t)st.st_blocks * 512;
 	return heap_held(&ob->o);

@@ -22,6 +22,9 @@ struct object {
 	struct parked *parked;  /* park.c: by waiter */
 	struct parked *telling; /* settle.c: those that are to be answered at the end of the turn */
 	struct object *lru_next, *lru_prev;
+	/* turn.c: in fs.idle */
+	bool idle;
+	struct object *idle_next, *idle_prev;
 	/* memory.c: somebody waits for memory with it */
 	bool hungry;
 	struct object *hungry_next, *hungry_prev;
@@ -47,9 +50,17 @@ struct object {
 	bool late_polls;           /* poll.c: some handles polled while it was stalled */
 };
 
-/* Mapped now; to the end of the turn at least. */
+/* Mapped now; to the end of the turn at least. One that is blank gets its file. */
 struct object *object_of(struct node *n, int *ret_error);
-void object_unmap(struct object *ob); /* turn.c only: it is freed */
+/* For turn.c only: it is freed, and its mapping and files … */
+void object_unmap(struct object *ob);  /* … are left as they are */
+void object_remove(struct object *ob); /* … go, and its node */
+/*
+ * It was not in use for some time: it keeps what it holds, and the memory that this takes. One that is
+ * as it was created goes altogether (true): it is freed, and has no file any more.
+ */
+bool object_rest(struct object *ob);
+void object_idle(struct object *ob, bool idle); /* is it in use? */
 /* For state/ and the door to it (wait/door.h) alone. -EIO damaged; -EBUSY: not within so many ns. */
 int object_lock(struct object *ob, int64_t ns);
 void object_unlock(struct object *ob);

@@ -14,18 +14,15 @@
 #include <utlist.h>
 
 #include "base/log.h"
+#include "file/statedir.h"
 #include "object/type.h"
+#include "state/blank.h"
 #include "state/fs.h"
 #include "state/memory.h"
 #include "state/object.h"
 #include "state/state.h"
 #include "state/store.h"
 #include "state/tree.h"
-
-void store_name(uint64_t id, const char *suffix, char *buf, size_t size)
-{
-	snprintf(buf, size, "%llu%s", (unsigned long long)id, suffix);
-}
 
 /* Apply the options to the mount file, whose limits outlast the daemon. */
 static void apply_limits(void)
@@ -58,14 +55,13 @@ uint64_t store_recount(void)
 
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct stat st;
-		char name[40];
 
-		store_name(n->id, "", name, sizeof(name));
-		if (n->type != IPC_DIR && !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		if (n->type == IPC_DIR || node_is_blank(n))
+			continue;
+		if (!fstatat(fs.objects_fd, state_engine(n->id).s, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
-		store_name(n->id, ".data", name, sizeof(name));
 		if (node_is(n, TYPE_MEMORY) &&
-		    !fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		    !fstatat(fs.objects_fd, state_data(n->id).s, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
 	}
 	return sum;
@@ -108,84 +104,86 @@ int store_load(const struct state_observer *above, const char **ret_why)
 
 /* ---- the files of an object ---- */
 
-static void remove_file(uint64_t id, const char *suffix)
+static void remove_file(const char *name)
 {
 	struct stat st;
-	char name[24];
 
-	store_name(id, suffix, name, sizeof(name));
 	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
 	unlinkat(fs.objects_fd, name, 0);
+}
+
+void store_remove_file(uint64_t id)
+{
+	remove_file(state_engine(id).s);
+}
+
+void store_remove_data(uint64_t id)
+{
+	remove_file(state_data(id).s);
 }
 
 void object_remove_files(uint64_t id, const struct ipc_type *t)
 {
 	if (!t)
 		return;
-	remove_file(id, "");
+	store_remove_file(id);
 	if (t->traits & TYPE_MEMORY)
-		remove_file(id, ".data");
+		store_remove_data(id);
 }
 
-int object_create(uint64_t id, const struct ipc_type *t)
+void store_forget(struct node *n)
 {
-	struct ipc_defaults defaults = { mount_body()->framing, mount_body()->take };
-	char name[24];
-	int r;
-
-	store_name(id, "", name, sizeof(name));
-	unlinkat(fs.objects_fd, name, 0); /* left by a death between file and name */
-	r = ipc_create(&fs.env, fs.objects_fd, name, id, t,
-		       ipc_reserve(t, mount_body()->memory_limit), &defaults);
-	if (r == 0 && t->traits & TYPE_MEMORY) {
-		int fd;
-
-		store_name(id, ".data", name, sizeof(name));
-		unlinkat(fs.objects_fd, name, 0);
-		fd = openat(fs.objects_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd < 0) {
-			r = -errno;
-			object_remove_files(id, t);
-			return r;
-		}
-		close(fd);
-	}
-	return r;
+	names_remove(&fs.mount, n->ref, false, 0);
+	tree_forget(n);
 }
 
 void store_remove(struct node *n)
 {
-	object_remove_files(n->id, n->ops);
-	names_remove(&fs.mount, n->ref, false, 0);
-	tree_forget(n);
+	if (!node_is_blank(n))
+		object_remove_files(n->id, n->ops);
+	store_forget(n);
+}
+
+static void set_mode(const struct ipc_node *b, const char *name)
+{
+	if (fchownat(fs.objects_fd, name, b->uid, b->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    geteuid() == 0)
+		log_line(LOG_WARNING, "chown %s: %m", name);
+	fchmodat(fs.objects_fd, name, state_mode(b->mode), 0);
 }
 
 /* The engine file may be opened by whom the object lets read and write. */
 void store_chmod(struct node *n)
 {
-	struct ipc_node *b = node_block(n);
-	uint32_t mode = 0;
-	char name[24];
+	const struct ipc_node *b = node_block(n);
 
-	for (unsigned int shift = 0; shift <= 6; shift += 3)
-		if ((b->mode >> shift & 6) == 6)
-			mode |= 6u << shift;
-	if (n->type == IPC_DIR)
+	if (!(b->flags & NODE_SHARED))
 		return;
-	for (int i = 0; i < 1 + node_is(n, TYPE_MEMORY); i++) {
-		store_name(n->id, i ? ".data" : "", name, sizeof(name));
-		if (fchownat(fs.objects_fd, name, b->uid, b->gid, AT_SYMLINK_NOFOLLOW) < 0 &&
-		    geteuid() == 0)
-			log_line(LOG_WARNING, "chown %s: %m", name);
-		fchmodat(fs.objects_fd, name, mode | (geteuid() ? 0600 : 0), 0);
-	}
+	set_mode(b, state_engine(n->id).s);
+	if (node_is(n, TYPE_MEMORY))
+		set_mode(b, state_data(n->id).s);
+}
+
+int store_share(struct node *n)
+{
+	uint32_t flags;
+	int r = 0;
+
+	if (!object_of(n, &r) && r == -ENOSPC)
+		return r;
+	flags = node_block(n)->flags;
+	if (!(flags & NODE_SHARED))
+		names_flags(&fs.mount, n->ref, flags | NODE_SHARED, 0);
+	store_chmod(n);
+	return 0;
 }
 
 void store_sweep(void)
 {
 	struct node *n, *tmp;
 
+	blank_sweep();
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		if (!n->parent && n != fs.root && !node_block(n)->active)
 			store_remove(n);
@@ -202,6 +200,13 @@ static bool contains(const struct ipc_obj *o, uintptr_t page)
 	return o->base && page >= (uintptr_t)o->base && page - (uintptr_t)o->base < o->map_len;
 }
 
+bool store_bus_page(const struct ipc_obj *o, uintptr_t page)
+{
+	return contains(o, page) &&
+	       mmap((void *)page, IPC_PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
 void store_bus_error(int sig, siginfo_t *si, void *context)
 {
 	uintptr_t page = (uintptr_t)si->si_addr & ~(uintptr_t)(IPC_PAGE - 1);
@@ -211,14 +216,13 @@ void store_bus_error(int sig, siginfo_t *si, void *context)
 	if (contains(&fs.mount, page)) /* the next worker will look whether it can go on with it */
 		log_line(LOG_ERR, "%s/mount was truncated, or its disk is failing", fs.opt.state);
 	DL_FOREACH2(fs.lru, ob, lru_next) {
-		if (!contains(&ob->o, page))
+		if (!store_bus_page(&ob->o, page))
 			continue;
-		if (mmap((void *)page, IPC_PAGE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-			break;
 		obj_damage(&ob->o, "its file was truncated");
 		return;
 	}
+	if (ready_bus_error(page))
+		return;
 	signal(sig, SIG_DFL); /* not an object: die of it, and let another worker look */
 }
 
@@ -228,6 +232,7 @@ void store_unload(void)
 
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next)
 		object_unmap(ob);
+	ready_drop();
 	memory_end();
 	tree_unload();
 	if (fs.mount.locked)

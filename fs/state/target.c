@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "state/alias.h"
+#include "state/blank.h"
 #include "state/nodeid.h"
 #include "state/store.h"
 #include "state/target.h"
@@ -52,8 +53,9 @@ static uint64_t object_size(struct node *n)
 	struct object *ob;
 	int e;
 
-	if (!n->ob && n->size_known)
-		return n->size;
+	if (!n->ob && !(node_block(n)->flags & NODE_MAPPED) &&
+	    (n->type != IPC_TWOWAY || node_is_blank(n)))
+		return node_block(n)->size;
 	ob = object_of(n, &e);
 	return ob && !ob->o.damage ? ipc_size(&ob->o) : 0;
 }

@@ -131,8 +131,6 @@ void tree_moved(struct node **pn, ref_t ref)
 	n->subdirs = old->subdirs;
 	for (struct node *e = n->first; e; e = e->next)
 		e->parent = n;
-	n->size = old->size;
-	n->size_known = old->size_known;
 	n->aliases = old->aliases;
 	n->ob = old->ob;
 	if (n->ob)

@@ -25,12 +25,10 @@ struct node {
 	uint32_t subdirs, entries;
 	uint64_t cookie;
 	struct object *ob; /* mapped; NULL */
-	uint64_t size;     /* the size column when it was last mapped */
-	bool size_known;
-	uint64_t lent;    /* as which inode the kernel has attributes of it: lent.c; 0 */
-	uint32_t aliases; /* that there are of it */
-	uint64_t listed;  /* until then it may have those of a READDIRPLUS; 0 */
-	bool refused;     /* its engine file cannot be used, as the log says */
+	uint64_t lent;     /* as which inode the kernel has attributes of it: lent.c; 0 */
+	uint32_t aliases;  /* that there are of it */
+	uint64_t listed;   /* until then it may have those of a READDIRPLUS; 0 */
+	bool refused;      /* its engine file cannot be used, as the log says */
 	UT_hash_handle by_id, by_name, by_cookie;
 	uint32_t key_len;
 	char key[]; /* parent's id, then the name */

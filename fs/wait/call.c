@@ -7,6 +7,7 @@
 #include "base/proc.h"
 #include "client/lib.h"
 #include "object/type.h"
+#include "state/blank.h"
 #include "state/nodeid.h"
 #include "wait/call.h"
 #include "wait/door.h"
@@ -18,6 +19,8 @@ static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 	/* The node of an open file stays, but for one that is damaged and was removed. */
 	if (target_of(ino, t) < 0)
 		return -EIO;
+	if (t->node->type != IPC_DIR && node_is_blank(t->node)) /* nobody has it open */
+		return -EBADF;
 	*ret_ob = object_of(t->node, &r);
 	return *ret_ob ? 0 : r;
 }

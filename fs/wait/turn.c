@@ -16,13 +16,15 @@
  */
 #include <utlist.h>
 
+#include "state/blank.h"
 #include "state/memory.h"
 #include "state/store.h"
 #include "wait/damaged.h"
 #include "wait/door.h"
 #include "wait/turn.h"
 
-#define MAPPED_MOST 8192u
+unsigned int turn_mapped_most = 8192;
+unsigned int turn_idle_most = 64;
 
 static bool object_needed(const struct object *ob)
 {
@@ -51,6 +53,7 @@ void object_used(struct object *ob)
 	/* At once: the next worker removes what has no name and is not in use. */
 	if (node_block(n)->active != active)
 		names_active(&fs.mount, n->ref, active);
+	object_idle(ob, !object_needed(ob) && !ob->o.damage);
 	if (!has_name(n) && !object_needed(ob))
 		turn_look(ob);
 }
@@ -64,8 +67,26 @@ static void look_at(struct object *ob)
 	else if (has_name(n) || object_needed(ob))
 		settle(ob);
 	if (!has_name(n) && !object_needed(ob)) {
-		object_unmap(ob);
-		store_remove(n);
+		object_remove(ob);
+	}
+}
+
+/* Not as long as requests may come again: what they came to is in the object. */
+static bool lay_to_rest(struct object *ob)
+{
+	return !fs.catching_up && !object_needed(ob) && !ob->look && object_rest(ob);
+}
+
+/* Of those who are not in use the last few keep their memory: they are likely to be used again. */
+static void rest_idle(void)
+{
+	unsigned int n = fs.catching_up ? 0 : fs.idle_count;
+
+	while (n-- > turn_idle_most && fs.idle) {
+		struct object *ob = fs.idle;
+
+		if (!lay_to_rest(ob) && ob->idle)
+			object_idle(ob, !object_needed(ob));
 	}
 }
 
@@ -75,10 +96,11 @@ void turn_trim(void)
 	unsigned int tries = 64;
 
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
-		if (fs.mapped <= MAPPED_MOST || !tries--)
+		if (fs.mapped <= turn_mapped_most || !tries--)
 			return;
 		if (!object_needed(ob) && !ob->look) { /* (or it is to be looked at first) */
-			object_unmap(ob);
+			if (!lay_to_rest(ob))
+				object_unmap(ob);
 			continue;
 		}
 		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
@@ -128,5 +150,6 @@ void turn_end(void)
 		}
 		feed();
 	} while (fs.look);
+	rest_idle();
 	turn_trim();
 }

@@ -26,6 +26,9 @@ void object_used(struct object *ob);
  */
 void turn_trim(void);
 
+/* How many objects stay mapped; how many of those not in use keep their memory. For tests to change. */
+extern unsigned int turn_mapped_most, turn_idle_most;
+
 /* ---- after a start ---- */
 
 void settle_all(void); /* look at every object in use */

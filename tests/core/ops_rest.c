@@ -7,6 +7,7 @@ static void rest(struct scene *s, uint64_t unique)
 {
 	(void)unique;
 	ipc_rest(s->o);
+	heap_shrink(s->o);
 }
 
 static void close_both(struct scene *s)

@@ -153,6 +153,23 @@ long long size_of(uint64_t ino)
 	return (long long)((struct fuse_attr_out *)r->data)->attr.size;
 }
 
+const char *engine_file(uint64_t ino)
+{
+	const char *path;
+
+	if (ino & NODEID_ALIAS)
+		ino = ((struct fuse_attr_out *)k_answer(q_getattr(ino))->data)->attr.ino;
+	ino &= 0xffffffffff;
+	path = object_path(ino);
+	/* One that is blank has none, until somebody follows its ctl/shm. */
+	if (access(path, F_OK) < 0)
+		CHECK_INT(k_answer(k_send(FUSE_READLINK, NODEID(ino, SUB_CTL_FILE + CTL_SHM), NULL,
+					  0, NULL, 0))
+				  ->error,
+			  0);
+	return path;
+}
+
 struct ipc_header *engine(uint64_t ino, size_t *ret_size)
 {
 	static void *map;
@@ -162,9 +179,7 @@ struct ipc_header *engine(uint64_t ino, size_t *ret_size)
 
 	if (map)
 		munmap(map, size);
-	if (ino & NODEID_ALIAS)
-		ino = ((struct fuse_attr_out *)k_answer(q_getattr(ino))->data)->attr.ino;
-	fd = open(object_path(ino), O_RDWR | O_CLOEXEC);
+	fd = open(engine_file(ino), O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0 && fstat(fd, &st) == 0);
 	size = (size_t)st.st_size;
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

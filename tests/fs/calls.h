@@ -44,6 +44,9 @@ rq q_chmod(uint64_t ino, unsigned int mode);
 rq q_getattr(uint64_t ino);
 uint64_t make(const char *name); /* in the root; its inode */
 long long size_of(uint64_t ino);
+#define CTL_SHM 5 /* the number of ctl/shm: fs/ctl/rows.h */
+/* The path of an object's engine file; there is one from now on. */
+const char *engine_file(uint64_t ino);
 /* The engine file of an object, mapped until the next call; and how long it is. */
 struct ipc_header *engine(uint64_t ino, size_t *ret_size);
 /* As if a process that is stopped had its lock; and no more. */

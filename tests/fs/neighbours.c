@@ -212,7 +212,7 @@ const char *engine_path(const char *name)
 	struct fuse_attr attr = { 0 };
 
 	CHECK(entry_ino(q_lookup(DIR_ROOT, name), &attr));
-	return object_path(attr.ino);
+	return engine_file(attr.ino);
 }
 
 struct ipc_header *spoil(const char *name, size_t *ret_len)

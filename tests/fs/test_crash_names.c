@@ -266,7 +266,7 @@ CRASH(chmod)
 
 static void setup_chmod(void)
 {
-	make("a.queue");
+	engine_file(make("a.queue"));
 }
 
 static void ask_chmod(void)

@@ -46,7 +46,7 @@ static void bend_lists(uint64_t ino)
 
 static void cut_short(uint64_t ino)
 {
-	CHECK(truncate(object_path(ino), 0) == 0);
+	CHECK(truncate(engine_file(ino), 0) == 0);
 }
 
 /* As a direct client does that finds it damaged. */

@@ -25,6 +25,7 @@ struct stall {
 /* A process that is stopped, or runs, has the lock of this object from now on. */
 static struct stall keep(uint64_t ino, bool stopped)
 {
+	const char *path = engine_file(ino);
 	struct stall s = { .pid = fork() };
 	int fd, status;
 
@@ -37,7 +38,7 @@ static struct stall keep(uint64_t ino, bool stopped)
 	}
 	if (stopped)
 		CHECK_INT(waitpid(s.pid, &status, WUNTRACED), s.pid);
-	fd = open(object_path(ino), O_RDWR);
+	fd = open(path, O_RDWR);
 	CHECK(fd >= 0);
 	s.h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(s.h != MAP_FAILED);

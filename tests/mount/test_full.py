@@ -280,14 +280,33 @@ def test_nothing_is_left_of_what_could_not_be_made(disk_of):
         for flags in (os.O_WRONLY, os.O_RDWR):
             with raises(errno.ENOSPC):
                 os.open(mount.path(f"new.{suffix}"), os.O_CREAT | flags)
-        with raises(errno.ENOSPC):
-            os.mknod(mount.path(f"new.{suffix}"))
-    with raises(errno.ENOSPC):
-        os.mkdir(mount.path("new.pipe"))
     assert os.listdir(mount.dir) == ["there.queue"] and mount.disk.objects() == before
     mount.disk.make_room()
     for suffix in SUFFIXES:
         mount.make(f"new.{suffix}")
+
+
+def test_who_opens_first_is_refused_and_nothing_is_left(disk_of):
+    """A name takes no room beyond the file of names; the object's file is made when it is opened."""
+    mount = disk_of()
+    mount.make("there.queue")
+    mount.disk.fill()
+    before = mount.disk.objects()
+    for suffix in SUFFIXES:
+        os.mknod(mount.path(f"new.{suffix}"))
+    os.mkdir(mount.path("two.pipe"))
+    for suffix in SUFFIXES:
+        for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
+            with raises(errno.ENOSPC):
+                os.open(mount.path(f"new.{suffix}"), flags)
+        os.stat(mount.path(f"new.{suffix}"))
+    with raises(errno.ENOSPC):
+        os.open(mount.path("two.pipe/a"), os.O_RDWR)
+    assert mount.disk.objects() == before
+    assert len(os.listdir(mount.dir)) == 2 + len(SUFFIXES)
+    mount.disk.make_room()
+    for suffix in SUFFIXES:
+        os.close(os.open(mount.path(f"new.{suffix}"), os.O_RDWR))
 
 
 def test_names_are_refused_and_none_is_lost(disk_of):

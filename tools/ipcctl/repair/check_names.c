@@ -25,6 +25,7 @@ static void collect(struct state *s, struct ipc_obj *m)
 			.mode = n->mode,
 			.uid = n->uid,
 			.gid = n->gid,
+			.flags = n->flags,
 			.ref = r,
 			.name = xstrdup(n->name),
 		};
@@ -59,7 +60,11 @@ static int rebuild(struct state *s)
 		struct state_name file = state_engine(ids[i]);
 		char *name CLEANUP(free_string) = NULL;
 		struct ipc_new_node node = {
-			.parent = IPC_ROOT_ID, .mode = 0600, .uid = geteuid(), .gid = getegid()
+			.parent = IPC_ROOT_ID,
+			.mode = 0600,
+			.uid = geteuid(),
+			.gid = getegid(),
+			.flags = NODE_MAPPED,
 		};
 		struct ipc_obj o;
 
@@ -82,6 +87,16 @@ static int rebuild(struct state *s)
 out:
 	free(ids);
 	return r;
+}
+
+void check_resized(struct state *s, const struct item *it)
+{
+	struct ipc_obj m;
+
+	if (state_map(s, s->dir, "mount", false, &m) < 0)
+		return;
+	names_flags(&m, it->ref, it->flags | NODE_MAPPED, m.h->b.mount.making);
+	state_unmap(&m);
 }
 
 int check_names(struct state *s, const char *dir)

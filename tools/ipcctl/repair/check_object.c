@@ -58,6 +58,7 @@ static int drop_handles(struct state *s, const struct item *it)
 	r = o.damage ? -EIO : 0;
 	state_unmap(&o);
 	if (n && r == 0) {
+		check_resized(s, it);
 		text = str("%u handles of dead processes closed", n);
 		state_say(s, it, text);
 	}
@@ -91,10 +92,13 @@ void check_object(struct state *s, const struct item *it)
 {
 	char *text CLEANUP(free_string) = NULL;
 	uint64_t messages;
-	const char *why = look(s, it, &messages);
+	const char *why;
 	int r;
 
 	s->result->objects++;
+	if (it->flags & NODE_BLANK) /* it has no file: there is nothing but its name */
+		return;
+	why = look(s, it, &messages);
 	if (!why && (!s->repair || drop_handles(s, it) == 0))
 		return;
 	s->result->damaged++;
@@ -102,8 +106,10 @@ void check_object(struct state *s, const struct item *it)
 	if (!s->repair)
 		return;
 	r = replace(s, it);
-	if (r == 0)
+	if (r == 0) {
 		s->result->repaired++;
+		check_resized(s, it);
+	}
 	text = r < 0 ? str("cannot be repaired: %s", strerror(-r)) :
 	       messages ?
 		       str("is now empty; up to %llu messages are lost (objects/%llu.damaged)",

@@ -10,7 +10,7 @@
 
 struct item { /* a node of the namespace */
 	uint64_t id, parent;
-	uint32_t type, mode, uid, gid;
+	uint32_t type, mode, uid, gid, flags;
 	ref_t ref;
 	char *name;
 };
@@ -41,6 +41,8 @@ int state_put_aside(struct state *s, struct state_name name);
 /* ---- check_names.c ---- */
 int check_names(struct state *s, const char *dir); /* and collect them */
 void check_parent(struct state *s, const struct item *it);
+/* It was repaired, and its size is not known any more. */
+void check_resized(struct state *s, const struct item *it);
 
 /* ---- check_object.c ---- */
 void check_object(struct state *s, const struct item *it);
