@@ -9,9 +9,12 @@
  *	next		a WRITE answers the one that waits longest
  *	parked		how many wait, as text
  *	token0, token1	a WRITE answers the READ that waits, or the next: two requests a handover
+ *	shell		as null, but each use of the name is a LOOKUP, and its readers have a position:
+ *			so shells make the same requests as of an ipcfs object
  */
 #define FUSE_USE_VERSION 314
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <stdbool.h>
@@ -20,14 +23,15 @@
 #include <string.h>
 #include <sys/file.h>
 
-#define FOREVER 1000
-#define MAX_IO  (1 << 20)
+#define FOREVER  1000
+#define ONE_TICK 1e-9 /* the kernel rounds up */
+#define MAX_IO   (1 << 20)
 
-enum { ROOT = 1, NULL_FILE, PARK, GO, NEXT, PARKED, TOKEN0, TOKEN1, FILES };
+enum { ROOT = 1, NULL_FILE, PARK, GO, NEXT, PARKED, TOKEN0, TOKEN1, SHELL, FILES };
 
 static const char *const names[FILES] = {
 	[NULL_FILE] = "null", [PARK] = "park",     [GO] = "go",         [NEXT] = "next",
-	[PARKED] = "parked",  [TOKEN0] = "token0", [TOKEN1] = "token1",
+	[PARKED] = "parked",  [TOKEN0] = "token0", [TOKEN1] = "token1", [SHELL] = "shell",
 };
 
 static fuse_req_t *parked; /* a ring */
@@ -67,6 +71,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	}
 	fill(&e.attr, e.ino);
+	if (e.ino == SHELL) {
+		e.entry_timeout = 0;
+		e.attr_timeout = ONE_TICK;
+	}
 	fuse_reply_entry(req, &e);
 }
 
@@ -75,7 +83,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct stat st;
 
 	fill(&st, ino);
-	fuse_reply_attr(req, &st, FOREVER);
+	fuse_reply_attr(req, &st, ino == SHELL ? 0 : FOREVER);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -85,6 +93,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		.fh = ino,
 		.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | 1 << 5 /* NOFLUSH */,
 	};
+
+	if (ino == SHELL && (fi->flags & O_ACCMODE) == O_RDONLY)
+		out.open_flags &= ~(uint32_t)FOPEN_STREAM;
 
 	fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }

@@ -22,6 +22,12 @@ def floor_all(bench, name):
     return bench.run("floor", str(60 if bench.quick else 150), env=bench.floor_env)
 
 
+def shell_all(bench, name):
+    return bench.run("shell.py", str(15 if bench.quick else 40), env=bench.floor_env)
+
+
+SHELL = {"shell": "ipcfs: echo x > q; read y < q", "null-shell": "empty FUSE: the same requests"}
+
 FLOOR = {
     "event": "ipcfs: read a set event", "value": "ipcfs: read a value",
     "null-read": "empty FUSE: read", "queue": "ipcfs: write 2 bytes + read (queue)",

@@ -194,4 +194,7 @@ def all_workloads(quick):
                  [Aim("event", 1.1, "null-read"), Aim("value", 1.1, "null-read"),
                   Aim("queue", 1.1, "null-write-read"), Aim("lock", 1.1, "null-flock")],
                  base=None, labels=scale.FLOOR, before=scale.floor_before),
+        Workload("shell", "A bash puts and gets, shell and daemon on one CPU",
+                 together(scale.SHELL, scale.shell_all), [Aim("shell", 1.15, "null-shell")],
+                 base=None, labels=scale.SHELL, before=scale.floor_before),
     ]
