@@ -4,6 +4,7 @@
  * one small change here, and nothing else is asked; all else goes the usual way (client_direct.c).
  */
 #include "client/client_session.h"
+#include "file/quick.h"
 
 /* Take the lock, if nothing else has to be looked at. */
 static inline __attribute__((always_inline)) bool begin(struct ipcfs_obj *c)

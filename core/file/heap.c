@@ -61,7 +61,7 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 			link = (uint32_t *)(o->base + (uint64_t)ret[got] * IPC_UNIT);
 			next = __atomic_load_n(link, __ATOMIC_RELAXED);
 			first = next ? next - base + 1 : 0;
-			heap_prefetch(o, ret[got], next);
+			heap_prefetch(o, ret[got], next, true);
 		} else if (carved < per_page[cls]) {
 			ret[got] = base + carved++ * class_size[cls] / IPC_UNIT;
 		} else {

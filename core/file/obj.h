@@ -20,7 +20,6 @@
 
 #include "file/clock.h"
 #include "file/format.h"
-#include "file/lock.h"
 
 struct ipc_obj;
 
@@ -99,33 +98,6 @@ void obj_unmap(struct ipc_obj *o);
  */
 int obj_lock(struct ipc_obj *o, int64_t timeout_ns);
 void obj_unlock(struct ipc_obj *o);
-
-/*
- * The same for one small change, of a type that has nothing to do at either end: take the mutex if it
- * is free, and if nobody left anything behind. false: nothing was done, obj_lock() is to be called.
- */
-static inline bool obj_lock_now(struct ipc_obj *o)
-{
-	struct ipc_header *h = o->h;
-
-	if (__builtin_expect(__atomic_load_n(&o->damage, __ATOMIC_RELAXED) != NULL, 0) ||
-	    !ipc_lock_try(&h->m.lock))
-		return false;
-	if (__builtin_expect(__atomic_load_n(&h->m.damaged, __ATOMIC_RELAXED) ||
-				     __atomic_load_n(&h->log_len, __ATOMIC_RELAXED),
-			     0)) {
-		ipc_lock_release(&h->m.lock);
-		return false;
-	}
-	o->locked = true;
-	return true;
-}
-
-static inline void obj_unlock_now(struct ipc_obj *o)
-{
-	o->locked = false;
-	ipc_lock_release(&o->h->m.lock);
-}
 
 /* The file cannot be trusted any more. Every later obj_lock() gives -EIO. */
 void obj_damage(struct ipc_obj *o, const char *why);
@@ -289,28 +261,6 @@ static inline void log32(struct ipc_obj *o, uint32_t *p, uint32_t v)
 #define set64(o, field, v) set64_at((o), (uint64_t *)&(field), (uint64_t)(v))
 #define set32(o, field, v) set32_at((o), (uint32_t *)&(field), (uint32_t)(v))
 
-/*
- * The undo records of a change whose words are all known before the first of them is written:
- * note_word() each, then let them count, all at once, and then write. n: how many there are; a change
- * begins with none.
- */
-static inline unsigned int note_word(struct ipc_header *h, unsigned int n, const void *p,
-				     uint64_t old, unsigned int word)
-{
-	IPC_FAULT();
-	h->log[n].where = (uint64_t)((const char *)p - (const char *)h) | word;
-	h->log[n].old = old;
-	return n + 1;
-}
-
-static inline void notes_count(struct ipc_header *h, unsigned int n)
-{
-	IPC_FAULT();
-	__atomic_store_n(&h->log_len, n, __ATOMIC_RELEASE);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	IPC_FAULT();
-}
-
 static inline void commit(struct ipc_obj *o)
 {
 	IPC_FAULT();
@@ -391,22 +341,6 @@ static inline ref_t list_first(struct ipc_obj *o, const struct ipc_list *l)
 	     r && r##_n && !(o)->damage && (r##_next = list_next(o, r), 1); r = r##_next, r##_n--)
 
 /* ---- heap ---- */
-
-/*
- * Blocks that follow each other in a list are mostly adjacent, and in the cache of the CPU that had
- * them last. Fetch the next one and one further on, as following the list would wait for each in
- * turn.
- */
-static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next)
-{
-	const char *p = o->base + (uint64_t)next * IPC_UNIT;
-	const char *ahead = o->base + (uint64_t)(ref_t)(next + 6 * (next - r)) * IPC_UNIT;
-
-	__builtin_prefetch(p);
-	__builtin_prefetch(p + 64);
-	__builtin_prefetch(ahead);
-	__builtin_prefetch(ahead + 64);
-}
 
 /*
  * A block of at least `size` bytes (at most 64 KiB), or 0 with o->grow_order set: then the caller

@@ -4,7 +4,7 @@
  *
  * Who takes or frees one block of a page that has others free, and keeps some in use, changes two
  * words: the page's state, and the block's link to the next free one. Such a change can be known
- * before a single word is written, and noted at once with the caller's own (notes_count() in obj.h).
+ * before a single word is written, and noted at once with the caller's own (quick.h).
  */
 #ifndef IPC_SLAB_H
 #define IPC_SLAB_H
@@ -37,6 +37,37 @@ static inline unsigned int class_of(size_t size)
 		12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
 	};
 	return by_unit[(size + IPC_UNIT - 1) / IPC_UNIT];
+}
+
+/* Fetch a cache line; to be written, take it from the other CPUs at once. */
+static inline void prefetch(const char *p, bool write)
+{
+#if defined(__x86_64__) /* (The compiler has it for some CPUs only; the others do nothing.) */
+	if (write) {
+		__asm__ volatile("prefetchw %0" : : "m"(*p));
+		return;
+	}
+#endif
+	if (write)
+		__builtin_prefetch(p, 1);
+	else
+		__builtin_prefetch(p);
+}
+
+/*
+ * Blocks that follow each other in a list are mostly adjacent, and in the cache of the CPU that had
+ * them last. Fetch the next one and one further on, as following the list would wait for each in
+ * turn.
+ */
+static inline void heap_prefetch(const struct ipc_obj *o, ref_t r, ref_t next, bool write)
+{
+	const char *p = o->base + (uint64_t)next * IPC_UNIT;
+	const char *ahead = o->base + (uint64_t)(ref_t)(next + 6 * (next - r)) * IPC_UNIT;
+
+	prefetch(p, write);
+	prefetch(p + 64, write);
+	prefetch(ahead, write);
+	prefetch(ahead + 64, write);
 }
 
 /*

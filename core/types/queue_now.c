@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "file/quick.h"
 #include "file/slab.h"
 #include "types/queue.h"
 
@@ -121,7 +122,7 @@ bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len
 	STORE(&mq->count, mq->count + 1);
 	STORE(&mq->bytes, mq->bytes + len);
 	commit(o);
-	heap_prefetch(o, s.block, s.link);
+	heap_prefetch(o, s.block, s.link, true);
 	return true;
 }
 
@@ -143,7 +144,7 @@ ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size)
 	if (m->more || m->refs != 1 || len > size || len + sizeof(*m) > s.size)
 		return -1;
 	next = m->next;
-	heap_prefetch(o, head, next);
+	heap_prefetch(o, head, next, false);
 	memcpy(buf, m->data, len);
 	n = note_word(h, n, &mq->head, *(ends_t *)&mq->head, 0);
 	n = note_word(h, n, &mq->count, mq->count, 1);
@@ -248,7 +249,7 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 		bytes += len[k];
 		r[k] = next;
 		next = m->next;
-		heap_prefetch(o, r[k], next);
+		heap_prefetch(o, r[k], next, false);
 	}
 	if (!k)
 		return 0;

@@ -9,6 +9,7 @@
 
 #include "object/count.h"
 #include "object/damage.h"
+#include "object/poll.h"
 #include "test.h"
 
 #define S(o)     (&(o)->h->b.sem)

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A small change whose words are all known before the first of them is written. Its undo records need
+ * not count one by one, and what longer changes have to look after does not concern it.
+ */
+#ifndef IPC_QUICK_H
+#define IPC_QUICK_H
+
+#include "file/lock.h"
+#include "file/obj.h"
+
+/*
+ * obj_lock() for one such change, of a type that has nothing to do at either end: take the mutex if it
+ * is free and nobody left anything behind. false: nothing was done, obj_lock() is to be called.
+ */
+static inline bool obj_lock_now(struct ipc_obj *o)
+{
+	struct ipc_header *h = o->h;
+
+	if (__builtin_expect(__atomic_load_n(&o->damage, __ATOMIC_RELAXED) != NULL, 0) ||
+	    !ipc_lock_try(&h->m.lock))
+		return false;
+	if (__builtin_expect(__atomic_load_n(&h->m.damaged, __ATOMIC_RELAXED) ||
+				     __atomic_load_n(&h->log_len, __ATOMIC_RELAXED),
+			     0)) {
+		ipc_lock_release(&h->m.lock);
+		return false;
+	}
+	o->locked = true;
+	return true;
+}
+
+static inline void obj_unlock_now(struct ipc_obj *o)
+{
+	o->locked = false;
+	ipc_lock_release(&o->h->m.lock);
+}
+
+/*
+ * note_word() each, then let them count, all at once, and then write. n: how many there are; a change
+ * begins with none.
+ */
+static inline unsigned int note_word(struct ipc_header *h, unsigned int n, const void *p,
+				     uint64_t old, unsigned int word)
+{
+	IPC_FAULT();
+	h->log[n].where = (uint64_t)((const char *)p - (const char *)h) | word;
+	h->log[n].old = old;
+	return n + 1;
+}
+
+static inline void notes_count(struct ipc_header *h, unsigned int n)
+{
+	IPC_FAULT();
+	__atomic_store_n(&h->log_len, n, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	IPC_FAULT();
+}
+
+#endif
