@@ -38,21 +38,6 @@ size_t number_size(uint32_t code)
 	}
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-void number_trim(const char **text, size_t *len)
-{
-	while (*len && is_blank((*text)[*len - 1]))
-		--*len;
-	while (*len && is_blank(**text)) {
-		++*text;
-		--*len;
-	}
-}
-
 /* ---- integers ---- */
 
 int number_whole(const char *text, size_t len, __int128 *ret)

@@ -13,6 +13,21 @@
 
 #define DIGITS_MAX 1100 /* a double needs no more than 1075 */
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+void number_trim(const char **text, size_t *len)
+{
+	while (*len && is_blank((*text)[*len - 1]))
+		--*len;
+	while (*len && is_blank(**text)) {
+		++*text;
+		--*len;
+	}
+}
+
 static locale_t plain; /* a program that uses the library may have set a decimal comma */
 
 static void plain_init(void)

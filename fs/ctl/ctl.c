@@ -130,6 +130,8 @@ static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
 	if (!ob->o.locked && needs_lock(ob, c)) {
 		fprintf(f, "stalled: ");
 		show_stalled(ob, f);
+	} else if (c && c->show_all) {
+		c->show_all(ob, ctl_table(ob->node), f);
 	} else if (c) {
 		c->show(ob, f);
 	} else {
@@ -168,7 +170,7 @@ int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 	struct object *ob;
 	int r = 0;
 
-	if (c && !c->show)
+	if (c && !c->show && !c->show_all)
 		return snapshot(NULL, c, ret_text, ret_len);
 	r = enter_to_show(rq, &ob);
 	if (r < 0)

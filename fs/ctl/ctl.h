@@ -42,6 +42,8 @@ struct ctl_file {
 	bool in_status; /* one word or number, and so to be shown without the lock */
 	bool unlocked;  /* `show` knows what to do without the lock */
 	void (*show)(struct object *ob, FILE *f);
+	/* instead, if it is made of other rows of its table */
+	void (*show_all)(struct object *ob, const struct ctl_file *table, FILE *f);
 	/* One line of text, with the object locked. 0 or -errno */
 	int (*store)(struct object *ob, const char *s, size_t len, uint64_t unique);
 	/* of the mount's own files: without an object */

@@ -50,7 +50,7 @@ static uint32_t waiters_in(struct ipc_obj *o)
 }
 
 /* Its numbers are words of their own, which can be read without the lock. */
-void show_status(struct object *ob, FILE *f)
+void show_status(struct object *ob, const struct ctl_file *table, FILE *f)
 {
 	struct ipc_obj *o = &ob->o;
 
@@ -58,7 +58,7 @@ void show_status(struct object *ob, FILE *f)
 		fprintf(f, "stalled: ");
 		show_stalled(ob, f);
 	}
-	for (const struct ctl_file *c = ctl_table(ob->node); c && c->name; c++) {
+	for (const struct ctl_file *c = table; c && c->name; c++) {
 		if (!c->in_status)
 			continue;
 		fprintf(f, "%s: ", c->name);

@@ -27,6 +27,11 @@
 	{                                                                            \
 		.id = i, .name = n, .access = CTL_FACT, .unlocked = true, .show = fn \
 	}
+/* Made of other rows. */
+#define ROWS(i, n, fn)                                                                   \
+	{                                                                                \
+		.id = i, .name = n, .access = CTL_FACT, .unlocked = true, .show_all = fn \
+	}
 #define LIST(i, n, fn)                                             \
 	{                                                          \
 		.id = i, .name = n, .access = CTL_FACT, .show = fn \
@@ -51,7 +56,7 @@
 
 /* Every table of a type begins with CTL_COMMON and ends with CTL_END. */
 #define CTL_COMMON                                                                         \
-	FACT(0, "type", show_type), SEEN(1, "status", show_status),                        \
+	FACT(0, "type", show_type), ROWS(1, "status", show_status),                        \
 		SEEN(2, "waiters", show_waiters), SEEN(3, "holders", show_holders),        \
 		{ .id = 4, .name = "cancel", .access = CTL_OWNER, .store = store_cancel }, \
 		LINK(5, "shm")
@@ -67,7 +72,7 @@
 		fprintf(f, "%" PRIu64 "\n", (uint64_t)B(ob).field); \
 	}
 
-/* ctl_table.c */
+/* ctl_store.c */
 int ctl_store_number(struct object *ob, uint64_t *field, const char *s, size_t len);
 int ctl_store_flag(struct object *ob, uint32_t *field, const char *s, size_t len);
 int ctl_word(const char *s, size_t len, const char *const *words, unsigned int n); /* -EINVAL */

@@ -6,13 +6,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct ctl_file;
 struct ipc_waiter;
 struct object;
 
 /* Who keeps the object's lock, and for how long already: "pid 12 (command) for 3.4 s". */
 void show_stalled(struct object *ob, FILE *f);
 void show_type(struct object *ob, FILE *f);
-void show_status(struct object *ob, FILE *f);
+void show_status(struct object *ob, const struct ctl_file *table, FILE *f);
 void show_waiters(struct object *ob, FILE *f);
 void show_holders(struct object *ob, FILE *f);
 void show_look(struct object *ob, FILE *f); /* what an object that is only looked at shows */

@@ -180,7 +180,7 @@ enum outcome name_lookup(struct request *rq)
 		r = resolve(&dir, rq->name, &base, &timeout);
 	if (r == 0)
 		r = entry_of(rq, base, timeout, false);
-	if (r == 0 && attr_lend(rq->reply.entry.ino))
+	if (r == 0 && attr_lend(&rq->t))
 		rq->reply.entry.attr_timeout = ONE_TICK;
 	return done(rq, r);
 }

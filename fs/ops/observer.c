@@ -3,6 +3,7 @@
 #include "ops/observer.h"
 
 #include "ctl/ctl.h"
+#include "state/memory.h"
 #include "wait/damaged.h"
 #include "wait/door.h"
 
@@ -10,6 +11,7 @@ static void object_goes(struct object *ob)
 {
 	stalled_forget(ob);
 	pollers_forget(ob);
+	memory_hungry(ob, false);
 }
 
 const struct state_observer observer = {

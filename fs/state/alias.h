@@ -54,7 +54,8 @@ void name_expired(uint64_t base);
 bool name_expires(uint64_t base);
 
 /* ---- lent.c ---- */
-bool attr_lend(uint64_t nodeid);  /* those in this answer to a LOOKUP may be valid for a tick */
+bool attr_lend(
+	const struct target *t);  /* those in this answer to a LOOKUP may be valid for a tick */
 void attr_listed(struct node *n); /* those in this answer to a READDIRPLUS are valid for longer */
 void attr_recall(struct node *n); /* the object changes */
 void alias_recall(const struct target *t); /* the alias is opened */

@@ -18,19 +18,17 @@
 
 #define TICK_MOST 10000000u /* ns of a tick of the kernel's, at the most: it rounds up */
 
-bool attr_lend(uint64_t nodeid)
+bool attr_lend(const struct target *t)
 {
-	struct target t;
-
 	/* Of an inode that the kernel does not have yet they could not be recalled. */
-	if (target_of(nodeid, &t) < 0 || !t.alias || alias_at(&fs.mount, t.alias)->lookups < 2)
+	if (!t->alias || alias_at(&fs.mount, t->alias)->lookups < 2)
 		return false;
-	if (t.node->ob && t.node->ob->direct)
+	if (t->node->ob && t->node->ob->direct)
 		return false;
-	if (t.node->lent != nodeid)
-		attr_recall(t.node);
-	t.node->lent = nodeid;
-	alias_at(&fs.mount, t.alias)->flags |= ALIAS_LENT;
+	if (t->node->lent != t->nodeid)
+		attr_recall(t->node);
+	t->node->lent = t->nodeid;
+	alias_at(&fs.mount, t->alias)->flags |= ALIAS_LENT;
 	return true;
 }
 

@@ -21,7 +21,6 @@
 #include "object/type.h"
 #include "state/alias.h"
 #include "state/blank.h"
-#include "state/memory.h"
 #include "state/object.h"
 #include "state/store.h"
 
@@ -46,7 +45,6 @@ static void leave_lists(struct object *ob)
 {
 	fs.above->goes(ob);
 	timer_remove(&ob->timer);
-	memory_hungry(ob, false);
 	object_idle(ob, false);
 	if (ob->look)
 		LL_DELETE2(fs.look, ob, look_next);

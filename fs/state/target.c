@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a nodeid means, and the attributes of that. */
-#include <sys/stat.h>
-
+/* What a nodeid means. */
 #include "state/alias.h"
-#include "state/blank.h"
 #include "state/nodeid.h"
 #include "state/store.h"
 #include "state/target.h"
-
-/* ---- nodeids ---- */
 
 int target_of(uint64_t nodeid, struct target *t)
 {
@@ -34,72 +29,4 @@ int target_of(uint64_t nodeid, struct target *t)
 	default:
 		return fs.above->ctl_exists(t) ? 0 : -ESTALE;
 	}
-}
-
-/* ---- attributes ---- */
-
-static void set_time(struct timespec *ts, int64_t ns)
-{
-	ts->tv_sec = ns / 1000000000;
-	ts->tv_nsec = ns % 1000000000;
-	if (ts->tv_nsec < 0) {
-		ts->tv_nsec += 1000000000;
-		ts->tv_sec--;
-	}
-}
-
-static uint64_t object_size(struct node *n)
-{
-	struct object *ob;
-	int e;
-
-	if (!n->ob && !(node_block(n)->flags & NODE_MAPPED) &&
-	    (n->type != IPC_TWOWAY || node_is_blank(n)))
-		return node_block(n)->size;
-	ob = object_of(n, &e);
-	return ob && !ob->o.damage ? ipc_size(&ob->o) : 0;
-}
-
-void target_attr(const struct target *t, struct stat *st)
-{
-	struct node *n = t->node;
-	struct ipc_node *b = node_block(n);
-
-	*st = (struct stat){
-		.st_ino = t->base,
-		.st_nlink = n->parent || n == fs.root,
-		.st_uid = b->uid,
-		.st_gid = b->gid,
-		.st_blksize = 128 * 1024,
-		.st_mode = b->mode & 07777,
-	};
-	set_time(&st->st_atim, b->atime);
-	set_time(&st->st_mtim, b->mtime);
-	set_time(&st->st_ctim, b->ctime);
-	if (t->sub >= SUB_CTL) {
-		fs.above->ctl_attr(t, st);
-		return;
-	}
-	if (t->sub == SUB_SELF && node_is_dir(n)) {
-		st->st_mode |= S_IFDIR;
-		st->st_nlink = n->parent || n == fs.root ? 2 + n->subdirs : 0;
-		st->st_size = n->type == IPC_DIR ? n->entries : 0;
-		return;
-	}
-	st->st_mode = S_IFREG | (st->st_mode & (n->type == IPC_TWOWAY ? 0666 : 07777));
-	st->st_size = (off_t)object_size(n);
-	/* An end of a two-way pipe shows what is to be read there. */
-	if (n->ob && !n->ob->o.damage && n->type == IPC_TWOWAY)
-		st->st_size = (off_t)ipc_end_size(&n->ob->o, t->sub == SUB_END_B);
-	/* A program that asks for the size first would not even try to read one of size 0. */
-	if (t->timeout >= 0 && !st->st_size && !node_is(n, TYPE_MEMORY))
-		st->st_size = CTL_SIZE;
-	if (n->ob)
-		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
-	/*
-	 * What is in an engine file may be anything; the kernel would fail the whole directory for
-	 * it.
-	 */
-	if (st->st_size < 0)
-		st->st_size = INT64_MAX;
 }

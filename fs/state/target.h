@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a nodeid means, and the attributes of that: target.c. */
+/* What a nodeid means, and the attributes of that: target.c, attr.c. */
 #ifndef IPCFS_TARGET_H
 #define IPCFS_TARGET_H
 

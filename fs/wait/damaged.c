@@ -56,6 +56,13 @@ static void drop(struct object *ob, struct poller *p)
 	free(p);
 }
 
+void pollers_add_late(struct object *ob, struct ipc_handle *hd, uint64_t kh)
+{
+	pollers_add(ob, kh);
+	ipc_handle_poll(hd, kh);
+	ob->late_polls = true;
+}
+
 void pollers_remove(struct object *ob, uint64_t kh)
 {
 	struct poller *p;

@@ -361,7 +361,7 @@ void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh)
 		c = companion_of(lock, hd->companion, ob->node->id, back_of(ob, hd));
 	if (r == -EBUSY) {
 		if (c && kh)
-			poll_late(lock, c, kh);
+			pollers_add_late(lock, c, kh);
 		return;
 	}
 	if (r == 0) {

@@ -19,8 +19,6 @@ extern unsigned int poll_interval_ms;
 void wake_pollers(struct object *ob);
 void wake_late_pollers(struct object *ob);
 void poll_rearm(struct object *ob); /* after a start */
-/* It polls while somebody keeps the object's lock. (The daemon alone writes the words of this.) */
-void poll_late(struct object *ob, struct ipc_handle *hd, uint64_t kh);
 /* A read of a condition or barrier with O_NONBLOCK is queued. */
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags);
 /* What it is to be told: EAGAIN, until the handle's time limit has passed. dir: 0 read, 1 write. */

@@ -155,20 +155,13 @@ static unsigned int poll_now(struct request *rq)
 	return ready;
 }
 
-void poll_late(struct object *ob, struct ipc_handle *hd, uint64_t kh)
-{
-	pollers_add(ob, kh);
-	ipc_handle_poll(hd, kh);
-	ob->late_polls = true;
-}
-
 /* Somebody keeps the object's lock: whatever one could call now would wait. */
 static unsigned int poll_stalled(struct request *rq)
 {
 	struct object *ob = rq->ob;
 
 	if (rq->asks)
-		poll_late(ob, rq->hd, rq->poll_kh);
+		pollers_add_late(ob, rq->hd, rq->poll_kh);
 	return ob->refuses ? POLLERR : 0;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A turn: what the daemon does for one request or one event (turn.c). What has changed in it is dirty, and
- * settled once, when the request is answered (settle.c).
+ * settled once, when the request is answered (settle.c). Objects live at least as long (lifetime.c).
  */
 #ifndef IPCFS_TURN_H
 #define IPCFS_TURN_H
+
+#include <stdbool.h>
 
 struct object;
 
@@ -25,6 +27,10 @@ void object_used(struct object *ob);
  * pointer to one between two steps.
  */
 void turn_trim(void);
+/* ---- for the end of the turn ---- */
+
+bool object_is_garbage(const struct object *ob); /* it has no name, and nobody needs it */
+void turn_rest(void); /* objects that nobody uses give up what they need not keep */
 
 /* How many objects stay mapped; how many of those not in use keep their memory. For tests to change. */
 extern unsigned int turn_mapped_most, turn_idle_most;

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How long an object lives (struct object: what the daemon knows of a mapped engine file).
+ *
+ * Nobody frees an object, or a node, but the end of a turn. So whoever has got a pointer to one may
+ * use it for the rest of the turn, whatever he calls meanwhile.
+ *
+ * (A handler that has done all that it does may end the turn before it replies, so that what a call
+ * removes is gone when the call returns.)
+ *
+ * What outlasts a turn either needs the object, and is counted by object_needed(): a handle, a
+ * parked request, a request that is put aside, one that waits in another object (pins). Or it only
+ * lists the object (fs.lru, fs.hungry, fs.look, fs.stalled), and the object leaves the
+ * list when it is freed.
+ */
+#include <utlist.h>
+
+#include "names/names.h"
+#include "state/object.h"
+#include "wait/turn.h"
+
+unsigned int turn_mapped_most = 8192;
+unsigned int turn_idle_most = 64;
+
+static bool object_needed(const struct object *ob)
+{
+	return ob->parked || ob->aside || ob->stalled || ob->pins || ob->o.locked ||
+	       (!ob->o.damage && ob->o.h->handles.count);
+}
+
+static bool has_name(const struct node *n)
+{
+	return n->parent || n == fs.root;
+}
+
+bool object_is_garbage(const struct object *ob)
+{
+	return !has_name(ob->node) && !object_needed(ob);
+}
+
+void turn_look(struct object *ob)
+{
+	if (ob->look)
+		return;
+	ob->look = true;
+	LL_PREPEND2(fs.look, ob, look_next);
+}
+
+void object_used(struct object *ob)
+{
+	struct node *n = ob->node;
+	bool active = !ob->o.damage && ob->o.h->handles.count;
+
+	/* At once: the next worker removes what has no name and is not in use. */
+	if (node_block(n)->active != active)
+		names_active(&fs.mount, n->ref, active);
+	object_idle(ob, !object_needed(ob) && !ob->o.damage);
+	if (object_is_garbage(ob))
+		turn_look(ob);
+}
+
+/* Not as long as requests may come again: what they came to is in the object. */
+static bool lay_to_rest(struct object *ob)
+{
+	return !fs.catching_up && !object_needed(ob) && !ob->look && object_rest(ob);
+}
+
+/* Of those who are not in use the last few keep their memory: they are likely to be used again. */
+void turn_rest(void)
+{
+	unsigned int n = fs.catching_up ? 0 : fs.idle_count;
+
+	while (n-- > turn_idle_most && fs.idle) {
+		struct object *ob = fs.idle;
+
+		if (!lay_to_rest(ob) && ob->idle)
+			object_idle(ob, !object_needed(ob));
+	}
+}
+
+void turn_trim(void)
+{
+	struct object *ob, *next;
+	unsigned int tries = 64;
+
+	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
+		if (fs.mapped <= turn_mapped_most || !tries--)
+			return;
+		if (!object_needed(ob) && !ob->look) { /* (or it is to be looked at first) */
+			if (!lay_to_rest(ob))
+				object_unmap(ob);
+			continue;
+		}
+		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
+		DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
+	}
+}
