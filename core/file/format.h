@@ -209,6 +209,7 @@ enum ipc_handle_kind { /* 0 the object itself, otherwise the .ctl file that wait
 #define HANDLE_DIRECT      128u  /* a direct client works with it */
 #define HANDLE_WRITER      512u  /* may write to a queue or pipe */
 #define HANDLE_LIB         1024u /* libipcfs: offsets are time limits (lib.h), the end is -EPIPE */
+#define HANDLE_FLUSHED     2048u /* each close of it is told, and who closes */
 #define HANDLE_COUNTED_OUT 256u  /* pipes: no longer counted as a reader or writer */
 
 /* One that waits. */

@@ -1,5 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Closing: FLUSH, RELEASE, and what libipcfs and the daemon close by themselves. */
+/*
+ * Closing: FLUSH, RELEASE, and what libipcfs and the daemon close by themselves.
+ *
+ * The last close of a handle completes its unfinished line, unless a signal has ended the process that
+ * wrote it. RELEASE is the last close, but does not say whose it was. FLUSH does: each process sends
+ * one as it closes, and at its end, so from it is known exactly whether it closed or was killed. But
+ * it costs `echo x > q` two requests, and an unfinished line is rare. So FLUSH is requested only of
+ * queues whose writers may be expected to leave one: of those that nobody has written a whole line to
+ * yet, and for a while of those where one was left at a close (`tidy`).
+ *
+ * If one is left unexpectedly, its writer's pidfd tells how it ended (unfinished.c). A process that
+ * closes and is killed at once, before its RELEASE is dealt with, is taken for one that was killed in
+ * mid-line: that is what a FLUSH is needed for.
+ *
+ * Before Linux 6.15 a pidfd does not tell. There FLUSH is requested of all, and as ever completes the
+ * line of the process that closes.
+ */
 #include <fcntl.h>
 #include <linux/fuse.h>
 
@@ -49,8 +65,10 @@ static void close_it(const struct target *t, struct object *ob, struct ipc_handl
 		pollers_remove(ob, hd->poll_kh);
 	if (writes_may_wait(t, (int)hd->oflags))
 		writer_leave(t->nodeid);
-	if (hd->line)
+	if (hd->line) {
 		ipc_flush(&ob->o, ref_of(&ob->o, hd), 0, killed, true);
+		ob->tidy = TIDY_LEAST;
+	}
 	give_back(ob, hd, ipc_close);
 }
 
@@ -71,7 +89,7 @@ static bool line_is_dead(struct request *rq)
 {
 	struct aside *as = &rq->aside;
 
-	if (!as->judged && rq->hd->line)
+	if (!as->judged && rq->hd->line && !(rq->hd->flags & HANDLE_FLUSHED))
 		as->killed = unfinished_killed(rq->ob, rq->fh, rq->hd->line_pid);
 	as->judged = true;
 	return as->killed;
@@ -158,6 +176,8 @@ static int flush_line(struct request *rq)
 	bool killed;
 
 	aside_closer(rq, &c.pid, &killed);
+	if (fs.told_ends && !killed)
+		return 0; /* the last close completes it */
 	return ipc_flush_for(&rq->ob->o, &c, killed);
 }
 
@@ -181,7 +201,7 @@ enum outcome file_flush(struct request *rq)
 	bool killed;
 	int r;
 
-	if (rq->fh & FH_PLAIN || fs.told_ends || nothing_to_flush(rq))
+	if (rq->fh & FH_PLAIN || nothing_to_flush(rq))
 		return done(rq, 0);
 	r = enter(rq);
 	if (r == -EBUSY) /* put aside */

@@ -19,6 +19,13 @@ enum outcome file_flock(struct request *rq);
 enum outcome file_ioctl(struct request *rq);
 enum outcome file_seek(struct request *rq);
 
+/*
+ * Of an object's `tidy`: each write that ends a line counts one more, a close that has to end one
+ * makes it the least; at the most FLUSH is not requested.
+ */
+#define TIDY_MOST  1
+#define TIDY_LEAST (-8)
+
 /* ---- open.c ---- */
 
 /* A new handle of the target. Its fh and FOPEN_* flags. */

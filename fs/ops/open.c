@@ -62,19 +62,25 @@ static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, ui
 	return f;
 }
 
-static uint32_t open_flags(const struct ipc_obj *o, const struct ipc_opening *how)
+/* Who closes matters only for an unfinished line: is one to be expected (close.c)? */
+static bool may_leave_a_line(const struct object *ob, uint32_t flags)
+{
+	struct ipc_handle hd = { .flags = flags };
+
+	if (!ipc_is(&ob->o, TYPE_LINES) || !(flags & HANDLE_WRITER) || flags & HANDLE_RECORD)
+		return false;
+	return !fs.told_ends || (ob->tidy < TIDY_MOST && ipc_framing(&ob->o, &hd) == FRAMING_LINE);
+}
+
+static uint32_t open_flags(const struct ipc_obj *o, const struct ipc_handle *hd)
 {
 	uint32_t f = FOPEN_DIRECT_IO;
 
-	if (ipc_is(o, TYPE_MEMORY) && how->kind == HANDLE_OBJECT)
-		return f | FOPEN_NOFLUSH;
-	if (!(how->flags & (HANDLE_POSITION | HANDLE_LIB)))
-		f |= FOPEN_STREAM;
-	/* Who closes matters only for an unfinished line, and not if its writer's end is told. */
-	if (fs.told_ends || !ipc_is(o, TYPE_LINES) || !(how->flags & HANDLE_WRITER) ||
-	    how->flags & HANDLE_RECORD)
+	if (!(hd->flags & HANDLE_FLUSHED))
 		f |= FOPEN_NOFLUSH;
-	return f;
+	if (ipc_is(o, TYPE_MEMORY) && hd->kind == HANDLE_OBJECT)
+		return f;
+	return hd->flags & (HANDLE_POSITION | HANDLE_LIB) ? f : f | FOPEN_STREAM;
 }
 
 /* It is locked. */
@@ -85,6 +91,8 @@ static int make_handle(struct object *ob, const struct target *t, struct ipc_ope
 
 	if (only_looks(ob, how->kind, (int)how->oflags))
 		how->flags |= HANDLE_LOOK;
+	if (may_leave_a_line(ob, how->flags))
+		how->flags |= HANDLE_FLUSHED;
 	how->gen = names_next_gen(&fs.mount) & FH_GEN;
 	r = ipc_open(&ob->o, how, ret);
 	if (r == 0 && writes_may_wait(t, (int)how->oflags))
@@ -131,7 +139,7 @@ int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, ui
 		r = make_handle(ob, t, &how, &handle);
 	if (r == 0) {
 		*ret_fh = fh_of(handle_at(&ob->o, handle)->gen, handle);
-		*ret_flags = open_flags(&ob->o, &how);
+		*ret_flags = open_flags(&ob->o, handle_at(&ob->o, handle));
 	}
 	object_leave(ob);
 	return r;

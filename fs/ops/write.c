@@ -174,7 +174,8 @@ static void write_line(struct request *rq)
 	struct ipc_call *c = &rq->call;
 
 	fill_pid(c, hd);
-	if (!ipc_is(&rq->ob->o, TYPE_LINES) || ipc_framing(&rq->ob->o, hd) != FRAMING_LINE)
+	if (!ipc_is(&rq->ob->o, TYPE_LINES) || ipc_framing(&rq->ob->o, hd) != FRAMING_LINE ||
+	    hd->flags & HANDLE_FLUSHED)
 		return;
 	/* What somebody else was writing when a signal killed him goes into nobody's line. */
 	if (hd->line && hd->line_pid != c->pid && unfinished_killed(rq->ob, rq->fh, hd->line_pid))
@@ -197,6 +198,8 @@ static int put(struct request *rq)
 	}
 	if (hd->line || !c->len || c->data[c->len - 1] != '\n')
 		write_line(rq);
+	else if (ob->tidy < TIDY_MOST)
+		ob->tidy++;
 	return nonblock_ended(ob, c, 1, rq->flags, ipc_put(&ob->o, c));
 }
 

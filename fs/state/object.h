@@ -47,6 +47,7 @@ struct object {
 	struct object *stalled_next, *stalled_prev;
 	struct deferred *deferred; /* what is to be done first when it is locked */
 	struct kept *aside;        /* aside.c: its requests that are put aside */
+	int8_t tidy;               /* close.c: do its writers end their lines? */
 	bool late_polls;           /* poll.c: some handles polled while it was stalled */
 };
 

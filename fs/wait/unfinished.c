@@ -5,7 +5,8 @@
  * The last close of a handle completes its line, unless a signal ended the process that wrote it.
  * RELEASE does not say who closed, and by then that process may be gone, and another one have its
  * number. So when a WRITE ends in mid-line, a pidfd of the writer is opened: by that the kernel tells
- * how it ended (fs.told_ends). Where it does not, handles ask for FLUSH (open.c).
+ * how it ended (fs.told_ends). Where it does not, and where FLUSH is requested (ops/close.c), there is no
+ * need.
  *
  * The next worker has to know them, too, and a process may end while there is none. So each pidfd is
  * also sent through a socket to which nobody listens, and of which the supervisor keeps both ends:

@@ -17,6 +17,19 @@ static struct file queue(int flags)
 
 /* ---- unfinished lines ---- */
 
+/* One to which whole lines are written: its next handle is not asked for at each close. */
+static struct file tidy_queue(int flags)
+{
+	struct file w = queue(WO);
+
+	CHECK_STR(f_put(&w, "tidy\n"), "5");
+	f_close(&w);
+	w = open_name("a.queue", RO);
+	CHECK_STR(f_get(&w), "tidy\n");
+	f_close(&w);
+	return open_name("a.queue", flags);
+}
+
 static const char *content(void)
 {
 	return show("a.queue.ctl/peek");
@@ -29,7 +42,7 @@ TEST(close_last_close_completes_the_line)
 	if (!proc_ends_are_told())
 		return; /* this kernel does not */
 	daemon_start();
-	w = queue(WO);
+	w = tidy_queue(WO);
 	CHECK_STR(f_put(&w, "one\nabc"), "7");
 	CHECK_INT(size_of(w.ino), 1);
 	CHECK_STR(f_flush(&w), "ok"); /* if it comes at all, from a handle of an older version */
@@ -47,7 +60,7 @@ TEST(close_line_is_put_before_the_next_request)
 	rq last, next;
 
 	daemon_start();
-	w = queue(WO);
+	w = tidy_queue(WO);
 	r = open_name("a.queue", RO | O_NONBLOCK);
 	CHECK_STR(f_put(&w, "abc"), "3");
 	last = q_release(&w);
@@ -64,7 +77,7 @@ TEST(close_line_of_a_full_queue)
 	rq n;
 
 	daemon_start();
-	w = queue(WO);
+	w = tidy_queue(WO);
 	CHECK_STR(say("a.queue.ctl/maxsize", "1"), "1");
 	CHECK_STR(f_put(&w, "one\ntwo"), "7");
 	f_release(&w);
@@ -86,7 +99,7 @@ TEST(close_line_of_a_closed_queue)
 	struct file w;
 
 	daemon_start();
-	w = queue(WO);
+	w = tidy_queue(WO);
 	CHECK_STR(f_put(&w, "abc"), "3");
 	CHECK_STR(say("a.queue.ctl/closed", "1"), "1");
 	f_release(&w);
@@ -151,7 +164,7 @@ TEST(close_line_of_one_that_ended)
 		daemon_clean();
 		daemon_start();
 		pid = writer_new();
-		w = queue(WO);
+		w = tidy_queue(WO);
 		CHECK_STR(f_put(&w, "whole\nhalf"), "10");
 		if (restart)
 			daemon_kill_and_restart();
@@ -180,7 +193,7 @@ TEST(close_line_goes_on_after_a_killed_writer)
 	if (!proc_ends_are_told())
 		return; /* this kernel does not */
 	daemon_start();
-	w = queue(WO);
+	w = tidy_queue(WO);
 	pid = writer_new();
 	CHECK_STR(f_put(&w, "his "), "4");
 	writer_end(pid, SIGKILL, true);
@@ -201,7 +214,7 @@ TEST(close_line_that_two_wrote)
 	pid_t a, b;
 
 	daemon_start();
-	w = queue(WO);
+	w = tidy_queue(WO);
 	a = writer_new();
 	CHECK_STR(f_put(&w, "a "), "2");
 	b = writer_new();
@@ -225,7 +238,7 @@ TEST(close_line_of_a_stalled_queue)
 	for (int killed_first = 0; killed_first < 2; killed_first++) {
 		daemon_clean();
 		daemon_start();
-		w = queue(WO);
+		w = tidy_queue(WO);
 		pid = writer_new();
 		CHECK_STR(f_put(&w, "abc"), "3");
 		engine_stall(w.ino);
@@ -253,7 +266,8 @@ TEST(close_many_unfinished_lines)
 	if (!proc_ends_are_told())
 		return; /* this kernel does not */
 	daemon_start();
-	make("a.queue");
+	w[0] = tidy_queue(RO);
+	f_close(&w[0]);
 	lives = writer_new();
 	dies = writer_new();
 	for (unsigned int i = 0; i < N; i++) {
@@ -275,6 +289,111 @@ TEST(close_many_unfinished_lines)
 	CHECK_INT(size_of(w[0].ino), N / 2);
 	CHECK(!strncmp(content(), "1 1 \n3 3 \n5 5 \n", 15));
 	writer_end(lives, SIGUSR1, true);
+	daemon_end();
+}
+
+/* ---- where each close is told ---- */
+
+static bool wants_flush(const struct file *f)
+{
+	return !(f->how & 1 << 5);
+}
+
+/* From which queues FLUSH is requested. */
+TEST(close_which_queues_want_a_flush)
+{
+	struct file w;
+
+	if (!proc_ends_are_told())
+		return; /* all */
+	daemon_start();
+	w = queue(WO);
+	CHECK(wants_flush(&w)); /* nobody knows yet */
+	f_close(&w);
+	w = open_name("a.queue", WO);
+	CHECK(wants_flush(&w));
+	CHECK_STR(f_put(&w, "a line\n"), "7");
+	f_close(&w);
+	w = open_name("a.queue", BOTH);
+	CHECK(!wants_flush(&w));
+	CHECK_STR(f_put(&w, "one and a "), "10");
+	CHECK_STR(f_put(&w, "half\n"), "5");
+	f_close(&w);
+	w = open_name("a.queue", WO);
+	CHECK(!wants_flush(&w));
+	CHECK_STR(f_put(&w, "half"), "4");
+	f_close(&w);
+	for (unsigned int i = 0; i < 9; i++) {
+		w = open_name("a.queue", WO);
+		CHECK(wants_flush(&w));
+		CHECK_STR(f_put(&w, "a line\n"), "7");
+		f_close(&w);
+	}
+	w = open_name("a.queue", WO);
+	CHECK(!wants_flush(&w));
+	f_close(&w);
+	CHECK_STR(say("a.queue.ctl/framing", "record"), "6");
+	daemon_kill_and_restart();
+	w = open_name("a.queue", WO);
+	CHECK(!wants_flush(&w));
+	CHECK_STR(say("a.queue.ctl/framing", "line"), "4");
+	w = open_name("a.queue", WO);
+	CHECK(wants_flush(&w));
+	daemon_end();
+}
+
+/* Whoever closes and is killed before the RELEASE is dealt with has closed. */
+TEST(close_and_killed_at_once)
+{
+	if (!proc_ends_are_told())
+		return; /* there it is put at once */
+	for (unsigned int i = 0; i < 4; i++) {
+		bool killed_first = i & 1, restart = i & 2;
+		struct file w;
+		pid_t pid;
+
+		daemon_clean();
+		daemon_start();
+		pid = writer_new();
+		w = queue(WO);
+		CHECK_STR(f_put(&w, "line"), "4");
+		if (restart)
+			daemon_kill_and_restart();
+		if (killed_first) {
+			writer_end(pid, SIGKILL, false);
+			k.pid = (uint32_t)pid;
+		}
+		CHECK_STR(f_flush(&w), "ok");
+		CHECK_INT(size_of(w.ino), 0);
+		if (!killed_first)
+			writer_end(pid, SIGKILL, false);
+		if (restart)
+			daemon_kill_and_restart();
+		waitpid(pid, NULL, 0);
+		f_release(&w);
+		CHECK_STR(content(), killed_first ? "" : "line\n");
+		daemon_end();
+	}
+}
+
+/* Of those who share a handle, the one that was killed in mid-line. */
+TEST(close_flush_of_a_killed_child)
+{
+	struct file w;
+	pid_t pid;
+
+	daemon_start();
+	w = queue(WO);
+	CHECK_STR(f_put(&w, "mine "), "5");
+	pid = writer_new();
+	CHECK_STR(f_put(&w, "and half"), "8");
+	writer_end(pid, SIGKILL, false);
+	k.pid = (uint32_t)pid;
+	CHECK_STR(f_flush(&w), "ok");
+	waitpid(pid, NULL, 0);
+	k.pid = 5000001;
+	CHECK_STR(f_put(&w, "mine\n"), "5");
+	CHECK_STR(content(), "mine\n");
 	daemon_end();
 }
 
@@ -406,7 +525,7 @@ TEST(close_which_files_want_a_flush)
 	static const struct {
 		const char *name;
 		int flags;
-		bool wants; /* on a kernel that does not tell how processes ended */
+		bool wants; /* while nobody has written to it */
 	} table[] = {
 		{ "a.queue", WO, true },
 		{ "a.queue", BOTH, true },
@@ -433,7 +552,7 @@ TEST(close_which_files_want_a_flush)
 		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 			struct file f = open_name(table[i].name, table[i].flags);
 
-			if (!(f.how & (1 << 5)) != (untold && table[i].wants))
+			if (wants_flush(&f) != table[i].wants)
 				test_fail(__FILE__, __LINE__, "%s, flags %#o", table[i].name,
 					  (unsigned int)table[i].flags);
 			CHECK(f.how & FOPEN_DIRECT_IO);

@@ -30,9 +30,17 @@ def untold(mount_with):
     return mount_with(no_ends=True).make("q.queue")
 
 
-@pytest.fixture(params=[pytest.param("q", marks=told), "untold"])
+@pytest.fixture
+def tidy(q):
+    """A queue to which whole lines are written: a close of its next handle is not told (FLUSH)."""
+    q.put(b"tidy\n")
+    assert q.take() == b"tidy\n"
+    return q
+
+
+@pytest.fixture(params=[pytest.param("q", marks=told), pytest.param("tidy", marks=told), "untold"])
 def each(request):
-    """A queue of either kind."""
+    """A queue of each kind."""
     return request.getfixturevalue(request.param)
 
 
@@ -212,11 +220,24 @@ def change_supervisor(mount):
 
 
 @told
+@pytest.mark.parametrize("signo", [signal.SIGKILL, signal.SIGTERM])
+def test_a_writer_that_is_killed_when_it_has_closed(area, q, signo):
+    """… at once, when the daemon may not know of its close yet."""
+    for i in range(30):
+        sh(f"printf {i} > q.queue; kill -{signo} $$", cwd=area.dir, code=-signo)
+    assert q.messages() == [b"%d" % i for i in range(30)]
+
+
+@told
+@pytest.mark.parametrize("tidy", [True, False])
 @pytest.mark.parametrize("killed", [True, False])
 @pytest.mark.parametrize("when", ["before", "between", "after", "upgraded"])
-def test_a_writer_that_ends_around_a_restart(mount, killed, when):
+def test_a_writer_that_ends_around_a_restart(mount, killed, when, tidy):
     """between: while there is no worker."""
     q = mount.make("q.queue")
+    if tidy:
+        q.put(b"tidy\n")
+        q.take()
     begun, tell = os.pipe()
     go, end = os.pipe()
 
@@ -225,8 +246,10 @@ def test_a_writer_that_ends_around_a_restart(mount, killed, when):
         os.write(tell, b".")
         os.read(go, 1)
 
-    def ends():
-        child.kill() if killed else (os.write(end, b"."), child.wait())
+    def ends(gone=True):
+        os.kill(child.pid, signal.SIGKILL) if killed else os.write(end, b".")
+        if gone:
+            child.wait()
 
     child = fork(half, keep=[tell, go])
     assert os.read(begun, 1) == b"."
@@ -238,8 +261,9 @@ def test_a_writer_that_ends_around_a_restart(mount, killed, when):
     if when != "upgraded":
         kill_worker(mount)
         if when == "between":
-            ends()
+            ends(gone=tidy)     # otherwise it has to tell the worker first
         os.kill(mount.pid, signal.SIGCONT)
+        child.wait() if when == "between" else None
     if when == "after":
         assert q.size == 0
         ends()

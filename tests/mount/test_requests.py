@@ -22,6 +22,7 @@ def traced():
     from kit import Mount
     mount = Mount(args=("-d",)).start()
     mount.make("q.queue")
+    mount.make("t.queue")
     mount.make("e.event")
     mount.make("l.lock")
     mount.make("v.value")
@@ -68,6 +69,9 @@ IDIOMS = {
     "echo x >> q.queue; read -r y < q.queue": PUT_GET,
     "echo x > q.queue; read -r y < q.queue": PUT_GET,
     "printf 'x\\n' > q.queue; read -r y < q.queue": PUT_GET,
+    "printf 'a ' > t.queue; read -r y < t.queue": {     # who leaves lines unfinished is asked at each close
+        "bash": "2 FLUSH IOCTL 2 LOOK 2 OPEN READ 2 RELEASE WRITE",
+        "dash": "2 FLUSH 2 LOOK 2 OPEN 3 READ 2 RELEASE WRITE"},
     "echo 5 > v.value; read -r y < v.value": PUT_GET,
     "echo 1 > s.sem; read -r y < s.sem": PUT_GET,
     "echo x > q.queue; [ -s q.queue ]; read -r y < q.queue": {
