@@ -148,7 +148,8 @@ void close_unfetched(uint64_t unique)
 		struct ipc_handle *hd;
 		ref_t r;
 
-		if (!n->ob || !n->ob->o.h || object_enter(n->ob, NULL) < 0)
+		turn_trim();
+		if (!n->ob || object_enter(n->ob, NULL) < 0)
 			continue;
 		r = opened_by(n->ob, unique);
 		hd = r ? handle_at(&n->ob->o, r) : NULL;
@@ -184,8 +185,8 @@ static int flush_line(struct request *rq)
 /* There is no line to be completed: then a close() does not even wait for the lock (aside.c). */
 static bool nothing_to_flush(struct request *rq)
 {
-	struct object *ob = !rq->by.resent && target_of(rq->ino, &rq->t) == 0 ? rq->t.node->ob :
-										NULL;
+	struct object *ob =
+		!rq->by.resent && target_of(rq->ino, &rq->t) == 0 ? node_mapped(rq->t.node) : NULL;
 	struct ipc_handle *hd;
 
 	if (!ob || ob->o.damage)

@@ -80,10 +80,10 @@ struct object *array_open(uint64_t ino, uint64_t fh, struct target *ret)
 {
 	struct object *ob = target_of(ino, ret) == 0 && node_is(ret->node, TYPE_MEMORY) &&
 					    ret->sub == SUB_SELF ?
-				    ret->node->ob :
+				    node_mapped(ret->node) :
 				    NULL;
 
-	if (!ob || !ob->o.h || !ob->adopted || ob->o.damage || !fh_handle(&ob->o, fh))
+	if (!ob || !ob->adopted || ob->o.damage || !fh_handle(&ob->o, fh))
 		return NULL;
 	return ob;
 }

@@ -23,7 +23,7 @@ static uint64_t object_size(struct node *n)
 	struct object *ob;
 	int e;
 
-	if (!n->ob && !(node_block(n)->flags & NODE_MAPPED) &&
+	if (!node_mapped(n) && !(node_block(n)->flags & NODE_MAPPED) &&
 	    (n->type != IPC_TWOWAY || node_is_blank(n)))
 		return node_block(n)->size;
 	ob = object_of(n, &e);
@@ -59,12 +59,12 @@ void target_attr(const struct target *t, struct stat *st)
 	st->st_mode = S_IFREG | (st->st_mode & (n->type == IPC_TWOWAY ? 0666 : 07777));
 	st->st_size = (off_t)object_size(n);
 	/* An end of a two-way pipe shows what is to be read there. */
-	if (n->ob && !n->ob->o.damage && n->type == IPC_TWOWAY)
+	if (node_mapped(n) && !n->ob->o.damage && n->type == IPC_TWOWAY)
 		st->st_size = (off_t)ipc_end_size(&n->ob->o, t->sub == SUB_END_B);
 	/* A program that asks for the size first would not even try to read one of size 0. */
 	if (t->timeout >= 0 && !st->st_size && !node_is(n, TYPE_MEMORY))
 		st->st_size = CTL_SIZE;
-	if (n->ob)
+	if (node_mapped(n))
 		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
 	/*
 	 * What is in an engine file may be anything; the kernel would fail the whole directory for

@@ -35,7 +35,9 @@ struct fs {
 	struct node *root, *by_id, *by_name, *by_cookie;
 	struct object *lru; /* least recently used first */
 	unsigned int mapped;
-	struct object *idle; /* not in use, the longest first */
+	uint64_t mapped_bytes; /* of address space */
+	struct object *away;   /* needed, and not mapped */
+	struct object *idle;   /* not in use, the longest first */
 	unsigned int idle_count;
 	bool catching_up;       /* requests that the last worker had may still come again */
 	struct object *hungry;  /* the longest waiting first */

@@ -26,6 +26,7 @@
 #include <utlist.h>
 
 #include "base/log.h"
+#include "file/statedir.h"
 #include "object/type.h"
 #include "state/blank.h"
 #include "state/fs.h"
@@ -188,6 +189,19 @@ static void retry_later(uint64_t took)
 
 /* ---- the hungry ---- */
 
+/* (Not to map it, which would unmap another one that somebody has a pointer to.) */
+static void write_low(uint64_t id, uint32_t yes)
+{
+	int fd = openat(fs.objects_fd, state_engine(id).s,
+			O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (pwrite(fd, &yes, sizeof(yes), offsetof(struct ipc_header, memory_low)) < 0)
+		log_line(LOG_WARNING, STATE_OBJECTS "/%s: %m", state_engine(id).s);
+	close(fd);
+}
+
 /* Direct clients tell of what comes free while anybody waits for it. */
 static void memory_low(bool yes)
 {
@@ -196,6 +210,9 @@ static void memory_low(bool yes)
 	DL_FOREACH2(fs.lru, ob, lru_next)
 		if (!ob->o.damage)
 			__atomic_store_n(&ob->o.h->memory_low, yes, __ATOMIC_RELAXED);
+	DL_FOREACH2(fs.away, ob, lru_next)
+		if (ob->direct)
+			write_low(ob->node->id, yes);
 }
 
 void memory_hungry(struct object *ob, bool hungry)
@@ -248,7 +265,7 @@ static uint64_t can_go(const struct node *n)
 
 	if (!node_is(n, TYPE_LARGE))
 		return 0;
-	if (n->ob) {
+	if (node_mapped(n)) {
 		held = n->ob->o.damage ? 0 : heap_held(&n->ob->o);
 	} else if (!node_is_blank(n)) {
 		snprintf(name, sizeof(name), "%llu", (unsigned long long)n->id);

@@ -2,13 +2,16 @@
 /*
  * Objects that are mapped, and their locks.
  *
- * An object is mapped when it is first needed and stays so while a handle of it is open; of the
- * others the most recently used are kept. Its size is in its node while it is not mapped.
+ * An object is mapped when it is first needed, and so many of the most recently used stay so. Of another
+ * one nothing is kept if nobody needs it; if somebody has it open, or waits for it, it is away: there is
+ * its struct object, and it is mapped again when it is locked. Its size is in its node while it is not
+ * mapped.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -40,6 +43,28 @@ void object_idle(struct object *ob, bool idle)
 	ob->idle = idle;
 }
 
+static void is_mapped(struct object *ob)
+{
+	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
+	fs.mapped++;
+	fs.mapped_bytes += ob->o.map_len;
+}
+
+static void not_mapped(struct object *ob)
+{
+	if (ob->away) {
+		DL_DELETE2(fs.away, ob, lru_prev, lru_next);
+	} else {
+		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
+		fs.mapped--;
+		fs.mapped_bytes -= ob->o.map_len;
+	}
+	ob->away = false;
+	if (ob->data_fd >= 0)
+		close(ob->data_fd);
+	ob->data_fd = -1;
+}
+
 /* It is not mapped any more, as far as others know. */
 static void leave_lists(struct object *ob)
 {
@@ -48,11 +73,8 @@ static void leave_lists(struct object *ob)
 	object_idle(ob, false);
 	if (ob->look)
 		LL_DELETE2(fs.look, ob, look_next);
-	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
-	fs.mapped--;
+	not_mapped(ob);
 	ob->node->ob = NULL;
-	if (ob->data_fd >= 0)
-		close(ob->data_fd);
 }
 
 /* Its size is what it is until it is mapped again. */
@@ -60,7 +82,7 @@ static void record_size(struct object *ob)
 {
 	struct ipc_node *b = node_block(ob->node);
 
-	if (ob->o.damage || ob->direct || !ob->adopted || ob->o.h->handles.count)
+	if (ob->o.damage || ob->direct || !ob->adopted || ob->away)
 		return;
 	b->size = ipc_size(&ob->o);
 	names_flags(&fs.mount, ob->node->ref, b->flags & ~NODE_MAPPED, 0);
@@ -72,6 +94,22 @@ void object_unmap(struct object *ob)
 	leave_lists(ob);
 	obj_unmap(&ob->o);
 	free(ob);
+}
+
+void object_away(struct object *ob)
+{
+	const struct ipc_header *h = ob->o.h;
+
+	ob->open = h->handles.count;
+	ob->holding = h->holds.count;
+	ob->waits = h->granted.count;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		ob->waits |= h->waitqs[i].count != 0;
+	record_size(ob);
+	not_mapped(ob);
+	obj_unmap(&ob->o);
+	ob->away = true;
+	DL_APPEND2(fs.away, ob, lru_prev, lru_next);
 }
 
 /* Its file, and an array's memory. */
@@ -147,10 +185,12 @@ static void mapped(struct object *ob)
 
 	if (!(flags & NODE_MAPPED))
 		names_flags(&fs.mount, ob->node->ref, flags | NODE_MAPPED, 0);
+	ob->o.h->memory_low = fs.hungry != NULL;
+	if (ob->adopted) /* it was away */
+		return;
 	damage_unmark(&ob->o); /* it is checked anew */
 	if (ob->o.h->epoch != mount_body()->epoch)
 		free_old_lock(&ob->o.h->m.lock);
-	ob->o.h->memory_low = fs.hungry != NULL;
 }
 
 static int map_file(struct object *ob)
@@ -229,6 +269,47 @@ static int cannot_map(struct node *n, int r)
 	return -EIO;
 }
 
+/*
+ * Zeros take the place of a file that cannot be used any more, as when it is cut short while it is
+ * mapped: nobody has to ask whether there is anything.
+ */
+static bool stand_in(struct object *ob)
+{
+	struct ipc_obj *o = &ob->o;
+
+	o->base = mmap(NULL, o->map_len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (o->base == MAP_FAILED) {
+		o->base = NULL;
+		return false;
+	}
+	o->h = (struct ipc_header *)o->base;
+	return true;
+}
+
+bool object_back(struct object *ob)
+{
+	struct ipc_obj was = ob->o;
+	int r;
+
+	if (!ob->away)
+		return true;
+	r = map_file(ob);
+	if (r < 0) {
+		ob->o = was;
+		if (cannot_map(ob->node, r) != -EIO || !stand_in(ob))
+			return false;
+	}
+	ob->o.work = was.work;
+	ob->o.freed = was.freed;
+	ob->o.starved = was.starved;
+	not_mapped(ob);
+	is_mapped(ob);
+	if (r < 0)
+		obj_damage(&ob->o, "its file is gone, or cannot be used");
+	return r == 0;
+}
+
 struct object *object_of(struct node *n, int *ret_error)
 {
 	struct object *ob = n->ob;
@@ -239,6 +320,10 @@ struct object *object_of(struct node *n, int *ret_error)
 		return NULL;
 	}
 	if (ob) {
+		if (!object_back(ob)) {
+			*ret_error = -EIO;
+			return ob->o.damage ? ob : NULL;
+		}
 		if (ob->lru_next) { /* not the last already */
 			DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 			DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
@@ -259,8 +344,7 @@ struct object *object_of(struct node *n, int *ret_error)
 		return NULL;
 	}
 	n->ob = ob;
-	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
-	fs.mapped++;
+	is_mapped(ob);
 	if (!ob->adopted && object_lock(ob, ADOPT_NS) == 0)
 		object_unlock(ob);
 	return ob;
@@ -268,7 +352,7 @@ struct object *object_of(struct node *n, int *ret_error)
 
 int object_lock(struct object *ob, int64_t ns)
 {
-	int r = obj_lock(&ob->o, ns);
+	int r = object_back(ob) ? obj_lock(&ob->o, ns) : -EIO;
 
 	if (r < 0)
 		return r;

@@ -15,13 +15,18 @@
 struct parked;
 struct poller;
 
-/* An object that is mapped. */
+/* An object that is mapped, or was and is still needed. */
 struct object {
 	struct ipc_obj o;
 	struct node *node;
+	/*
+	 * Not mapped: object_lock() and object_of() map it again. And what was to be seen in it then:
+	 * has it handles, holds, somebody who waits?
+	 */
+	bool away, open, holding, waits;
 	struct parked *parked;  /* park.c: by waiter */
 	struct parked *telling; /* settle.c: those that are to be answered at the end of the turn */
-	struct object *lru_next, *lru_prev;
+	struct object *lru_next, *lru_prev; /* in fs.lru, or fs.away */
 	/* turn.c: in fs.idle */
 	bool idle;
 	struct object *idle_next, *idle_prev;
@@ -53,6 +58,9 @@ struct object {
 
 /* Mapped now; to the end of the turn at least. One that is blank gets its file. */
 struct object *object_of(struct node *n, int *ret_error);
+/* Have it mapped. false: it cannot be; if its file is why, it is damaged. */
+bool object_back(struct object *ob);
+void object_away(struct object *ob); /* turn.c only: it is unmapped, and not freed */
 /* For turn.c only: it is freed, and its mapping and files … */
 void object_unmap(struct object *ob);  /* … are left as they are */
 void object_remove(struct object *ob); /* … go, and its node */
@@ -66,5 +74,10 @@ void object_idle(struct object *ob, bool idle); /* is it in use? */
 int object_lock(struct object *ob, int64_t ns);
 void object_unlock(struct object *ob);
 uint64_t object_memory(struct object *ob);
+
+static inline struct object *node_mapped(const struct node *n) /* NULL */
+{
+	return n->ob && !n->ob->away ? n->ob : NULL;
+}
 
 #endif

@@ -232,6 +232,8 @@ void store_unload(void)
 
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next)
 		object_unmap(ob);
+	DL_FOREACH_SAFE2(fs.away, ob, next, lru_next)
+		object_unmap(ob);
 	ready_drop();
 	memory_end();
 	tree_unload();

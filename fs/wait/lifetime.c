@@ -19,13 +19,26 @@
 #include "state/object.h"
 #include "wait/turn.h"
 
-unsigned int turn_mapped_most = 8192;
+#define ADDRESSES_MOST (1ull << 46) /* bytes of address space that mappings take: half of all */
+
+unsigned int turn_mapped_most = 4096;
 unsigned int turn_idle_most = 64;
+
+static bool is_open(const struct object *ob)
+{
+	return ob->away ? ob->open : !ob->o.damage && ob->o.h->handles.count;
+}
 
 static bool object_needed(const struct object *ob)
 {
-	return ob->parked || ob->aside || ob->stalled || ob->pins || ob->o.locked ||
-	       (!ob->o.damage && ob->o.h->handles.count);
+	return ob->parked || ob->aside || ob->stalled || ob->pins || ob->o.locked || is_open(ob);
+}
+
+/* It is needed, but not before the next request or event that is about it. */
+static bool may_go_away(const struct object *ob)
+{
+	return !ob->look && !ob->o.locked && !ob->telling && !ob->aside && !ob->stalled &&
+	       !ob->deferred && !ob->o.damage;
 }
 
 static bool has_name(const struct node *n)
@@ -49,7 +62,7 @@ void turn_look(struct object *ob)
 void object_used(struct object *ob)
 {
 	struct node *n = ob->node;
-	bool active = !ob->o.damage && ob->o.h->handles.count;
+	bool active = is_open(ob);
 
 	/* At once: the next worker removes what has no name and is not in use. */
 	if (node_block(n)->active != active)
@@ -84,11 +97,16 @@ void turn_trim(void)
 	unsigned int tries = 64;
 
 	DL_FOREACH_SAFE2(fs.lru, ob, next, lru_next) {
-		if (fs.mapped <= turn_mapped_most || !tries--)
+		if ((fs.mapped <= turn_mapped_most && fs.mapped_bytes <= ADDRESSES_MOST) ||
+		    !tries--)
 			return;
 		if (!object_needed(ob) && !ob->look) { /* (or it is to be looked at first) */
 			if (!lay_to_rest(ob))
 				object_unmap(ob);
+			continue;
+		}
+		if (may_go_away(ob)) {
+			object_away(ob);
 			continue;
 		}
 		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);

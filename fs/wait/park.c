@@ -270,7 +270,8 @@ void park_end_all(int error)
 		struct object *ob = n->ob;
 
 		/* Direct clients sleep on, unless they are told. */
-		if (!ob || !ob->o.h->handles.count || object_enter(ob, NULL) < 0)
+		turn_trim();
+		if (!ob || !ob->direct || object_enter(ob, NULL) < 0)
 			continue;
 		ipc_cancel_direct(&ob->o);
 		object_leave(ob);

@@ -338,20 +338,26 @@ static void end_told(struct object *ob, const struct deferred *d)
 				ipc_leave(o, r, -EINTR, &result);
 }
 
+static bool somebody_waits(const struct object *ob)
+{
+	uint32_t n;
+
+	if (ob->away)
+		return ob->waits;
+	n = ob->o.h->granted.count;
+	for (unsigned int i = 0; i < IPC_WAITQS; i++)
+		n |= ob->o.h->waitqs[i].count;
+	return n;
+}
+
 void settle_told(void)
 {
 	struct node *n, *tmp;
 
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob = n->ob;
-		unsigned int waiting = 0;
-
-		if (!ob || !ob->o.h || ob->o.damage)
-			continue;
-		for (unsigned int i = 0; i < IPC_WAITQS; i++)
-			waiting += ob->o.h->waitqs[i].count;
-		if (waiting || ob->o.h->granted.count)
-			object_do(ob, &(struct deferred){ .run = end_told });
+		turn_trim();
+		if (n->ob && !n->ob->o.damage && somebody_waits(n->ob))
+			object_do(n->ob, &(struct deferred){ .run = end_told });
 	}
 }
 

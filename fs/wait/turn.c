@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A turn: the dealing with one request or one event, under the daemon lock. */
+#include <stdlib.h>
 #include <utlist.h>
 
 #include "state/memory.h"
@@ -9,6 +10,8 @@
 
 static void look_at(struct object *ob)
 {
+	if (!object_back(ob) && !ob->o.damage)
+		abort(); /* out of memory: base/alloc.h */
 	if (ob->o.damage)
 		damage_tell(ob);
 	else if (!object_is_garbage(ob))

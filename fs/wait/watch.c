@@ -39,7 +39,9 @@ static void process_ended(struct watch *w)
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || ob->o.ops->unhold == NULL || object_enter(ob, NULL) < 0)
+		turn_trim();
+		if (!ob || ob->o.ops->unhold == NULL || (ob->away && !ob->holding) ||
+		    object_enter(ob, NULL) < 0)
 			continue;
 		ipc_process_ended(&ob->o, pid);
 		object_leave(ob);
@@ -131,7 +133,9 @@ void watch_again(void)
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		struct object *ob = n->ob;
 
-		if (!ob || ipc_scope(&ob->o) == SCOPE_HANDLE || object_enter(ob, NULL) < 0)
+		turn_trim();
+		if (!ob || (ob->away && !ob->holding) || !object_back(ob) ||
+		    ipc_scope(&ob->o) == SCOPE_HANDLE || object_enter(ob, NULL) < 0)
 			continue;
 		while (!ob->o.damage && (pid = watch_holds(ob)))
 			ipc_process_ended(&ob->o, pid);

@@ -25,6 +25,7 @@
 #include "state/blank.h"
 #include "state/nodeid.h"
 #include "state/state.h"
+#include "wait/turn.h"
 #include "wait/unfinished.h"
 
 struct control {             /* shared with the worker */
@@ -312,7 +313,7 @@ void daemon_untold_kernel(void)
 void daemon_start_with(const struct options *opt)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	const char *shm = getenv("IPCFS_TEST_SHM");
+	const char *shm = getenv("IPCFS_TEST_SHM"), *mapped = getenv("IPCFS_TEST_MAPPED");
 	int pair[2], size = 8 << 20;
 
 	k = (struct kernel){ .fd = -1,
@@ -322,6 +323,8 @@ void daemon_start_with(const struct options *opt)
 			     .uid = geteuid(),
 			     .old = next_is_old };
 	next_is_old = false;
+	if (mapped) /* no more objects than this stay mapped */
+		turn_mapped_most = (unsigned int)atoi(mapped);
 	snprintf(folder, sizeof(folder), "%s/ipcfs-fs.XXXXXX", shm ? shm : STATE_SHM);
 	if (!mkdtemp(folder)) {
 		strcpy(folder, "/tmp/ipcfs-fs.XXXXXX");

@@ -257,7 +257,7 @@ TEST(blank_sizes_are_known_after_a_restart)
 	for (int i = 0; i < 20; i++)
 		CHECK_INT(size_of(ino[i]), i % 5);
 	CHECK(daemon_locks() - locks <= 12);
-	turn_mapped_most = 8192;
+	turn_mapped_most = 4096;
 	daemon_end();
 }
 

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import select
 import signal
 import struct
@@ -279,6 +280,33 @@ def test_a_thousand_objects_with_waiters(mount):
         obj.put(b"1\n")
     assert {c.result() for c in clients} == {b"1\n"}
     assert run(["rm", "-r"] + [o.path for o in objects], timeout=20).code == 0
+
+
+@pytest.mark.limit(180)
+def test_more_objects_in_use_than_are_mapped(mount_with):
+    """The worker maps some 4,000 at a time, whatever is open; a process may have 65,530 mappings."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = 6000
+    if hard < count + 200:
+        pytest.skip(f"a process may open {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 200), hard))
+    mount = mount_with()
+    fds = []
+    try:
+        for i in range(count):
+            fds.append(os.open(mount.path(f"{i}.queue"), os.O_CREAT | os.O_RDWR))
+        with open(f"/proc/{mount.worker()}/maps") as maps:
+            assert sum("/objects/" in line for line in maps) < 4500
+        for fd in fds[:50] + fds[-50:]:
+            assert os.write(fd, b"x\n") == 2
+        for i in (0, 49, 100, count - 1):
+            assert os.stat(mount.path(f"{i}.queue")).st_size == (i != 100)
+        for fd in fds[:50] + fds[-50:]:
+            assert os.read(fd, 100) == b"x\n"
+    finally:
+        for fd in fds:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_interrupts_in_a_race(area):
