@@ -44,7 +44,7 @@
 #define IPC_SEGMENT     256u /* pages with one table */
 #define IPC_UNIT        16u  /* what a ref_t counts */
 #define IPC_ORDERS      5    /* page blocks of 4 KiB .. 64 KiB */
-#define IPC_CLASSES     13   /* block sizes within a page, see heap.c */
+#define IPC_CLASSES     14   /* block sizes within a page, see slab.h */
 #define IPC_WAITQS      4    /* wait queues of one object */
 #define IPC_LOG_MAX     198  /* undo records */
 #define IPC_COMPLETIONS 4    /* requests that may come again after a restart */
@@ -525,7 +525,6 @@ struct ipc_header {
 	struct ipc_list rests;   /* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list waitqs[IPC_WAITQS]; /* [lock] who waits for what: each type numbers its own */
 	uint32_t taken;                     /* [plain] about how many in .woken are FUTEX_TAKEN */
-	char pad_to_end[4];
 };
 
 static_assert(sizeof(struct ipc_undo) == 16, "format");
