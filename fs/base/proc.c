@@ -97,6 +97,11 @@ char proc_state(uint32_t tid)
 	return p[2];
 }
 
+int proc_cpu(uint32_t tid)
+{
+	return (int)stat_field(tid, 39);
+}
+
 uint64_t proc_start(uint32_t pid)
 {
 	return stat_field(pid, 22);

@@ -12,6 +12,7 @@ bool proc_killed(uint32_t tid);    /* it is ending because of a signal */
 bool proc_dying(uint32_t tid);     /* it is gone, or will end as soon as it runs */
 bool proc_memory(uint32_t tid);    /* it has some: it has not come far in its end */
 char proc_state(uint32_t tid);     /* R, S, T …; 0: gone */
+int proc_cpu(uint32_t tid);        /* where it runs, or ran last */
 uint64_t proc_start(uint32_t pid); /* start time in clock ticks; 0: gone */
 uint32_t proc_uid(uint32_t pid);
 void proc_command(uint32_t pid, char *buf, size_t size);

@@ -23,6 +23,7 @@
 #include "ops/observer.h"
 #include "process/device.h"
 #include "process/events.h"
+#include "process/follow.h"
 #include "process/guard.h"
 #include "process/resend.h"
 #include "process/shared.h"
@@ -83,6 +84,7 @@ static void deal_with(const struct message *m, struct worker_shared *sh)
 static int serve(struct fuse_session *se, struct worker_shared *sh)
 {
 	struct message m;
+	uint32_t tid;
 	int r = 0;
 
 	while (!fuse_session_exited(se) && !events_stopping()) {
@@ -93,8 +95,10 @@ static int serve(struct fuse_session *se, struct worker_shared *sh)
 		if (r <= 0)
 			break;
 		pthread_mutex_lock(&fs.lock);
+		tid = ((const struct fuse_in_header *)m.data)->pid;
 		deal_with(&m, sh);
 		pthread_mutex_unlock(&fs.lock);
+		follow(tid);
 	}
 	return events_stopping() || r >= 0 || r == -ENODEV ? 0 : r;
 }

@@ -13,6 +13,7 @@
 #include <fuse_lowlevel.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -33,6 +34,7 @@ struct control {             /* shared with the worker */
 	long fault_at_start; /* of the next worker */
 	bool dies_early;     /* that is the first one */
 	unsigned long locks; /* objects' locks that workers took */
+	unsigned long moves; /* and how often they went to another CPU */
 };
 
 static struct control *control;
@@ -174,6 +176,21 @@ int __wrap_obj_lock(struct ipc_obj *o, int64_t timeout_ns)
 	if (in_worker)
 		control->locks++;
 	return __real_obj_lock(o, timeout_ns);
+}
+
+int __real_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set);
+int __wrap_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set);
+
+int __wrap_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set)
+{
+	if (in_worker)
+		control->moves++;
+	return __real_sched_setaffinity(tid, size, set);
+}
+
+unsigned long daemon_moves(void)
+{
+	return control->moves;
 }
 
 unsigned long daemon_locks(void)

@@ -84,6 +84,8 @@ void daemon_fault_at_start(long n);
 bool daemon_died(void);
 /* How often workers have taken an object's lock so far, or tried to. */
 unsigned long daemon_locks(void);
+/* How often they have set the CPUs on which their loop thread may run. */
+unsigned long daemon_moves(void);
 /* SIGTERM: it must end well, with everything answered and every file sound. */
 void daemon_end(void);
 /* … but those whose name begins so, which it spoilt itself. */
