@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* .ctl directories, and reading and writing their plain files: see ctl.h. */
+#include "wait/ask.h"
 #include "ctl/ctl.h"
 #include "ctl/show.h"
 
@@ -222,8 +223,9 @@ static unsigned int lines_done(const struct request *rq, struct object *ob)
 }
 
 /* Of a setting, which is one word, all bytes; of commands there may be one a line. */
-static ssize_t store_lines(const struct request *rq, const struct ctl_file *c, struct object *ob)
+static ssize_t store_lines(const struct request *rq, struct object *ob)
 {
+	const struct ctl_file *c = ctl_of(&rq->t);
 	unsigned int line = 0, before = ob ? lines_done(rq, ob) : 0;
 	const char *s = rq->data;
 	size_t done = 0, len = rq->size;
@@ -245,23 +247,28 @@ static ssize_t store_lines(const struct request *rq, const struct ctl_file *c, s
 	return done ? (ssize_t)done : r;
 }
 
-ssize_t ctl_write(struct request *rq)
+static int wrote(struct request *rq, ssize_t n)
+{
+	if (n >= 0)
+		done_number(rq, REPLY_WRITTEN, (uint64_t)n);
+	return n < 0 ? (int)n : 0;
+}
+
+static int store_in_object(struct request *rq)
+{
+	return wrote(rq, store_lines(rq, rq->ob));
+}
+
+int ctl_write(struct request *rq)
 {
 	const struct ctl_file *c = ctl_of(&rq->t);
-	struct object *ob = NULL;
-	int r = 0;
-	ssize_t n;
+	struct object *ob;
+	int r;
 
 	if (!c || (!c->store && !c->store_mount))
 		return -EACCES;
-	if (c->store) {
-		ob = object_of(rq->t.node, &r);
-		r = ob ? object_enter(ob, rq) : r;
-		if (r < 0)
-			return r;
-	}
-	n = store_lines(rq, c, ob);
-	if (ob)
-		object_leave(ob);
-	return n;
+	if (!c->store)
+		return wrote(rq, store_lines(rq, NULL));
+	ob = object_of(rq->t.node, &r);
+	return ob ? object_change(ob, rq, store_in_object) : r;
 }

@@ -74,7 +74,7 @@ void ctl_attr(const struct target *t, struct stat *st);
 const struct ctl_file *ctl_next(const struct target *dir, unsigned int after);
 /* The text of a plain file (rq->t), to be freed; or of what a handle that only looks is shown. */
 int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len);
-ssize_t ctl_write(struct request *rq); /* bytes that were used (whole lines), or -errno */
+int ctl_write(struct request *rq); /* replies how many bytes were used (whole lines); or -errno */
 int ctl_readlink(const struct target *t, char *buf, size_t size);
 
 #endif

@@ -77,8 +77,10 @@ struct request {
 	/* What the handler found, and asks the engine. */
 	struct target t;
 	struct object *ob;
+	struct object *lock; /* flock: what the object's ctl/lock names; NULL: its own */
 	struct ipc_handle *hd;
 	struct ipc_call call;
+	struct ipc_opening opening;
 
 	struct reply reply;
 	bool settle_first; /* what it changed is settled before it is told so */
@@ -86,9 +88,11 @@ struct request {
 
 /* ---- for handlers: what it comes to ---- */
 
-/* 0 or -errno. -EBUSY is no error for the caller where the request is put aside. */
+/* 0, IPC_WAIT or -errno. -EBUSY is no error for the caller where the request is put aside. */
 static inline enum outcome done(struct request *rq, int r)
 {
+	if (r == IPC_WAIT)
+		return WAIT;
 	if (rq->aside.ob)
 		return STALLED;
 	rq->reply.error = -r;

@@ -145,14 +145,13 @@ enum outcome name_mkdir(struct request *rq)
 
 static int open_new(struct request *rq, struct node *n, bool *ret_write)
 {
-	struct reply *rp = &rq->reply;
 	int r;
 
 	rq->t = (struct target){ .node = n };
 	*ret_write = writes_may_wait(&rq->t, rq->flags);
 	r = entry_of(rq, NODEID(n->id, SUB_SELF), -1, *ret_write);
 	if (r == 0)
-		r = open_object(rq, &rq->t, &rp->fh, &rp->open_flags);
+		r = open_object(rq);
 	return r;
 }
 

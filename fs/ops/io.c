@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "wait/ask.h"
 #include "base/proc.h"
 #include "client/lib.h"
 #include "object/type.h"
@@ -18,33 +19,7 @@
 
 /* ---- locks ---- */
 
-/*
- * What the object's ctl/lock names is to be locked, through a handle of its own. 1: the request is for
- * that object from here on; 0: nothing is left to do. Unlocks the first one.
- */
-static int go_to_lock(struct request *rq, struct object *lock)
-{
-	int r, how = rq->how & ~LOCK_NB;
-	uint64_t fh = 0;
-
-	if (how != LOCK_UN && !monitor_may(rq, lock)) {
-		object_unlock(rq->ob);
-		return -EACCES;
-	}
-	rq->call.pid = proc_pid(rq->by.tid); /* the other object's file has to know it truly */
-	r = monitor_flock(rq, lock, how, &fh);
-	object_leave(rq->ob);
-	if (r == 0 && fh)
-		r = object_enter(lock, rq);
-	if (r < 0 || !fh)
-		return r;
-	rq->ob = lock;
-	rq->call.handle = fh_ref(fh);
-	rq->hd = handle_at(&lock->o, rq->call.handle);
-	return 1;
-}
-
-static enum outcome take_lock(struct request *rq)
+static int take_lock(struct request *rq)
 {
 	struct object *ob = rq->ob;
 	struct ipc_call *c = &rq->call;
@@ -55,34 +30,53 @@ static enum outcome take_lock(struct request *rq)
 		r = -EOPNOTSUPP;
 	else if (!again_call(rq, &r))
 		r = ipc_flock(&ob->o, c, rq->how & ~LOCK_NB);
-	if (r == IPC_WAIT)
-		return WAIT;
-	if (r == 0)
+	if (r == IPC_DONE)
 		watch_holder(ob, rq->hd->opener, c->pid);
-	object_leave(ob);
-	return done(rq, r);
+	return r;
+}
+
+/* What the object's ctl/lock names is to be locked, through a handle of its own: rq->lock, call.handle. */
+static int find_lock(struct request *rq, struct object *lock)
+{
+	int r, how = rq->how & ~LOCK_NB;
+	uint64_t fh = 0;
+
+	if (how != LOCK_UN && !monitor_may(rq, lock))
+		return -EACCES;
+	rq->call.pid = proc_pid(rq->by.tid); /* the other object's file has to know it truly */
+	r = monitor_flock(rq, lock, how, &fh);
+	rq->call.handle = fh_ref(fh);
+	if (fh)
+		rq->lock = lock;
+	return r;
+}
+
+static int lock_object_or_other(struct request *rq)
+{
+	struct object *lock = rq->hd->kind == HANDLE_OBJECT ? lock_object(rq->ob) : NULL;
+
+	fill_call(&rq->call, rq, rq->how & LOCK_NB ? O_NONBLOCK : rq->flags & ~O_NONBLOCK);
+	rq->call.op = OP_FLOCK;
+	fill_pid(&rq->call, rq->hd);
+	return lock ? find_lock(rq, lock) : take_lock(rq);
+}
+
+static int take_other(struct request *rq)
+{
+	rq->hd = handle_at(&rq->ob->o, rq->call.handle);
+	return take_lock(rq);
 }
 
 enum outcome file_flock(struct request *rq)
 {
-	struct object *lock;
 	int r;
 
 	if (rq->fh & FH_PLAIN || !rq->fh) /* 0: a directory */
 		return done(rq, -EOPNOTSUPP);
-	r = enter(rq);
-	if (r < 0)
-		return done(rq, r);
-	fill_call(&rq->call, rq, rq->how & LOCK_NB ? O_NONBLOCK : rq->flags & ~O_NONBLOCK);
-	rq->call.op = OP_FLOCK;
-	fill_pid(&rq->call, rq->hd);
-	lock = rq->hd->kind == HANDLE_OBJECT ? lock_object(rq->ob) : NULL;
-	if (lock) {
-		r = go_to_lock(rq, lock);
-		if (r <= 0)
-			return done(rq, r);
-	}
-	return take_lock(rq);
+	r = handle_change(rq, lock_object_or_other);
+	if (r == 0 && rq->lock)
+		r = object_change(rq->lock, rq, take_other);
+	return done(rq, r);
 }
 
 /* ---- ioctl ---- */

@@ -28,8 +28,8 @@ enum outcome file_seek(struct request *rq);
 
 /* ---- open.c ---- */
 
-/* A new handle of the target. Its fh and FOPEN_* flags. */
-int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, uint32_t *ret_flags);
+/* A new handle of rq->t, in rq->reply. */
+int open_object(struct request *rq);
 
 /* ---- close.c ---- */
 

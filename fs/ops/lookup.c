@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What names mean, and the attributes of what they mean. */
+#include "wait/ask.h"
 #include "ctl/ctl.h"
 #include "object/text.h"
 #include "ops/dir.h"
@@ -240,20 +241,21 @@ static void set_mode(struct target *t, const struct stat *attr, int to_set)
 	store_chmod(t->node);
 }
 
+static int resize(struct request *rq)
+{
+	int r = array_resize(rq->ob, (uint64_t)rq->attr->st_size);
+
+	if (r == 0)
+		touch(rq, rq->t.node, true);
+	return r;
+}
+
 static int truncate_array(struct request *rq)
 {
-	struct node *n = rq->t.node;
 	int r;
-	struct object *ob = object_of(n, &r);
+	struct object *ob = object_of(rq->t.node, &r);
 
-	r = ob ? object_enter(ob, rq) : r;
-	if (r < 0)
-		return r;
-	r = array_resize(ob, (uint64_t)rq->attr->st_size);
-	if (r == 0)
-		touch(rq, n, true);
-	object_leave(ob);
-	return r;
+	return ob ? object_change(ob, rq, resize) : r;
 }
 
 #define SET_ACCESS (SET_MODE | SET_UID | SET_GID)

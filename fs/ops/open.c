@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 
+#include "wait/ask.h"
 #include "base/proc.h"
 #include "state/alias.h"
 #include "state/blank.h"
@@ -83,23 +84,6 @@ static uint32_t open_flags(const struct ipc_obj *o, const struct ipc_handle *hd)
 	return hd->flags & (HANDLE_POSITION | HANDLE_LIB) ? f : f | FOPEN_STREAM;
 }
 
-/* It is locked. */
-static int make_handle(struct object *ob, const struct target *t, struct ipc_opening *how,
-		       ref_t *ret)
-{
-	int r;
-
-	if (only_looks(ob, how->kind, (int)how->oflags))
-		how->flags |= HANDLE_LOOK;
-	if (may_leave_a_line(ob, how->flags))
-		how->flags |= HANDLE_FLUSHED;
-	how->gen = names_next_gen(&fs.mount) & FH_GEN;
-	r = ipc_open(&ob->o, how, ret);
-	if (r == 0 && writes_may_wait(t, (int)how->oflags))
-		writer_add(t->nodeid);
-	return r;
-}
-
 static struct ipc_opening opening_of(const struct request *rq, const struct target *t,
 				     const struct ipc_obj *o)
 {
@@ -120,29 +104,40 @@ static struct ipc_opening opening_of(const struct request *rq, const struct targ
 	return how;
 }
 
-int open_object(struct request *rq, const struct target *t, uint64_t *ret_fh, uint32_t *ret_flags)
+/* Unless it made one before a restart. */
+static int make_handle(struct request *rq)
 {
-	struct ipc_opening how;
-	struct object *ob;
-	ref_t handle;
-	int r;
+	struct ipc_opening *how = &rq->opening;
+	struct object *ob = rq->ob;
+	ref_t handle = again_opened(rq, ob);
+	int r = 0;
 
-	ob = object_of(t->node, &r);
-	if (!ob)
-		return r;
-	how = opening_of(rq, t, &ob->o);
-	r = object_enter(ob, rq);
+	if (!handle) {
+		if (only_looks(ob, how->kind, (int)how->oflags))
+			how->flags |= HANDLE_LOOK;
+		if (may_leave_a_line(ob, how->flags))
+			how->flags |= HANDLE_FLUSHED;
+		how->gen = names_next_gen(&fs.mount) & FH_GEN;
+		r = ipc_open(&ob->o, how, &handle);
+		if (r == 0 && writes_may_wait(&rq->t, (int)how->oflags))
+			writer_add(rq->t.nodeid);
+	}
 	if (r < 0)
 		return r;
-	handle = again_opened(rq, ob);
-	if (!handle)
-		r = make_handle(ob, t, &how, &handle);
-	if (r == 0) {
-		*ret_fh = fh_of(handle_at(&ob->o, handle)->gen, handle);
-		*ret_flags = open_flags(&ob->o, handle_at(&ob->o, handle));
-	}
-	object_leave(ob);
-	return r;
+	rq->reply.fh = fh_of(handle_at(&ob->o, handle)->gen, handle);
+	rq->reply.open_flags = open_flags(&ob->o, handle_at(&ob->o, handle));
+	return 0;
+}
+
+int open_object(struct request *rq)
+{
+	int r;
+	struct object *ob = object_of(rq->t.node, &r);
+
+	if (!ob)
+		return r;
+	rq->opening = opening_of(rq, &rq->t, &ob->o);
+	return object_change(ob, rq, make_handle);
 }
 
 /* A resent OPEN that had been granted. */
@@ -175,7 +170,7 @@ static int open_target(struct request *rq)
 	struct reply *rp = &rq->reply;
 
 	if (!is_plain(&rq->t, rq->flags))
-		return open_object(rq, &rq->t, &rp->fh, &rp->open_flags);
+		return open_object(rq);
 	rp->fh = plain_next();
 	rp->open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
 	return (rq->flags & O_ACCMODE) == O_WRONLY ? 0 : plain_open(rq, rp->fh);

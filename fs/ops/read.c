@@ -3,12 +3,14 @@
  * READ: the rest of the answer in hand, or the next answer, or a wait for it.
  */
 
+#include "wait/ask.h"
 #include "ctl/plain.h"
 #include "object/type.h"
 #include "ops/io.h"
 #include "state/array.h"
 #include "state/nodeid.h"
 #include "wait/call.h"
+#include "wait/door.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
 #include "wait/turn.h"
@@ -20,10 +22,9 @@ static size_t usable(size_t size)
 	return size > MAX_IO - 4096 ? size - 1 : size;
 }
 
-/* The answer in hand, from `off` on. Unlocks the object. */
-static enum outcome read_hand(struct request *rq, uint64_t off, uint64_t len)
+/* The answer in hand, from `off` on. */
+static int read_hand(struct request *rq, uint64_t off, uint64_t len)
 {
-	object_leave(rq->ob);
 	rq->reply = (struct reply){
 		.kind = REPLY_ANSWER,
 		.ob = rq->ob,
@@ -31,10 +32,10 @@ static enum outcome read_hand(struct request *rq, uint64_t off, uint64_t len)
 		.off = off,
 		.len = len,
 	};
-	return DONE;
+	return 0;
 }
 
-static enum outcome read_rest(struct request *rq, uint64_t off)
+static int read_rest(struct request *rq, uint64_t off)
 {
 	return read_hand(rq, off, ipc_answer_read(&rq->ob->o, rq->hd, &rq->call, off));
 }
@@ -48,7 +49,7 @@ static const uint32_t op_of_kind[] = {
  * A value is a file of its text: a read at 0 takes the text as it is now, later ones go on in it. At
  * the position where a write through this handle left it is what that write made.
  */
-static enum outcome read_value(struct request *rq)
+static int read_value(struct request *rq)
 {
 	struct ipc_call *c = &rq->call;
 	uint64_t off = c->pos;
@@ -60,10 +61,7 @@ static enum outcome read_value(struct request *rq)
 		c->pos = 0;
 		r = ipc_read(&rq->ob->o, c);
 	}
-	if (r == 0)
-		return read_hand(rq, off, c->max);
-	object_leave(rq->ob);
-	return done(rq, r);
+	return r == 0 ? read_hand(rq, off, c->max) : r;
 }
 
 /* Neither a handle that only looks nor an array's memory needs the lock, for which they might wait. */
@@ -75,6 +73,19 @@ static bool needs_no_lock(const struct request *rq)
 static bool found_unlocked(struct request *rq)
 {
 	return enter_unlocked(rq) == 0 && rq->ob->adopted && needs_no_lock(rq);
+}
+
+/* What no worker has locked since it was mapped was never checked. */
+static int adopt_first(struct request *rq)
+{
+	int r;
+
+	if (enter_unlocked(rq) < 0 || rq->ob->adopted || !needs_no_lock(rq))
+		return 0;
+	r = object_enter(rq->ob, rq);
+	if (r == 0)
+		object_unlock(rq->ob);
+	return r;
 }
 
 static enum outcome read_unlocked(struct request *rq)
@@ -114,8 +125,7 @@ static int take(struct request *rq)
 	return r;
 }
 
-/* The object is locked. */
-static enum outcome took(struct request *rq, int r)
+static int took(struct request *rq, int r)
 {
 	struct object *ob = rq->ob;
 	struct ipc_call *c = &rq->call;
@@ -124,20 +134,21 @@ static enum outcome took(struct request *rq, int r)
 		monitor_lend(ob, c->waiter, c->tid);
 	if (r == IPC_WAIT && waiter_at(&ob->o, c->waiter)->flags & WAITER_STANDS)
 		r = -EAGAIN;
-	if (r == IPC_WAIT)
-		return WAIT;
-	if (r == 0) {
-		touch(rq, rq->t.node, false);
-		watch_holder(ob, rq->hd->opener, c->pid);
-	}
-	object_leave(ob);
-	if (r < 0)
-		return done(rq, r);
+	if (r != IPC_DONE)
+		return r;
+	touch(rq, rq->t.node, false);
+	watch_holder(ob, rq->hd->opener, c->pid);
 	reply_read(&rq->reply, ob, rq->hd, &c->got, c->max);
-	return DONE;
+	return 0;
 }
 
-static enum outcome read_locked(struct request *rq)
+static int read_nothing(struct request *rq)
+{
+	done_data(rq, NULL, 0);
+	return 0;
+}
+
+static int read_object(struct request *rq)
 {
 	struct object *ob = rq->ob;
 	struct ipc_handle *hd = rq->hd;
@@ -161,10 +172,8 @@ static enum outcome read_locked(struct request *rq)
 		return read_rest(rq, off);
 	else if (!c->pos || hd->flags & HANDLE_POSITION)
 		r = take(rq);
-	else { /* A later part of a read() that the kernel has split: it has something already. */
-		object_unlock(ob);
-		return done_data(rq, NULL, 0);
-	}
+	else /* A later part of a read() that the kernel has split: it has something already. */
+		return read_nothing(rq);
 	return took(rq, r);
 }
 
@@ -176,13 +185,10 @@ enum outcome file_read(struct request *rq)
 		return plain_read(rq);
 	if (rq->by_cache && target_of(rq->ino, &rq->t) == 0 && !node_is(rq->t.node, TYPE_MEMORY))
 		return mapped_read(rq, EINVAL);
-	if (found_unlocked(rq))
-		return read_unlocked(rq);
-	r = enter(rq);
+	r = adopt_first(rq);
 	if (r < 0)
 		return done(rq, r);
-	if (!needs_no_lock(rq))
-		return read_locked(rq);
-	object_unlock(rq->ob); /* it was not looked at before */
-	return found_unlocked(rq) ? read_unlocked(rq) : done(rq, -EIO);
+	if (found_unlocked(rq))
+		return read_unlocked(rq);
+	return done(rq, handle_change(rq, read_object));
 }

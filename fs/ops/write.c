@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "wait/ask.h"
 #include "state/alias.h"
 #include "state/array.h"
 #include "ctl/ctl.h"
@@ -88,13 +89,14 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 	return at ? 0 : r;
 }
 
-/* What was written, or -errno; the object is locked. */
-static enum outcome wrote(struct request *rq, ssize_t n)
+/* What was written, or -errno. */
+static int wrote(struct request *rq, ssize_t n)
 {
-	if (n >= 0)
-		touch(rq, rq->t.node, true);
-	object_leave(rq->ob);
-	return n < 0 ? done(rq, (int)n) : done_number(rq, REPLY_WRITTEN, (uint64_t)n);
+	if (n < 0)
+		return (int)n;
+	touch(rq, rq->t.node, true);
+	done_number(rq, REPLY_WRITTEN, (uint64_t)n);
+	return 0;
 }
 
 /*
@@ -111,46 +113,39 @@ static enum outcome write_in_place(struct request *rq)
 {
 	ssize_t n = array_write(rq->ob, rq->data, rq->size, rq->off);
 
-	if (n < 0)
-		return done(rq, (int)n);
-	attr_recall(rq->t.node);
-	touch(rq, rq->t.node, true);
-	return done_number(rq, REPLY_WRITTEN, (uint64_t)n);
+	if (n >= 0)
+		attr_recall(rq->t.node);
+	return done(rq, wrote(rq, n));
 }
 
 /*
  * Room for an array. For anything else posix_fallocate(3) would read and write a byte here and
  * there, were it told EOPNOTSUPP.
  */
-static int allocate(const struct request *rq)
+static int allocate(struct request *rq)
 {
 	uint64_t end = rq->off + rq->len;
+	int r = 0;
 
 	if (!ipc_is(&rq->ob->o, TYPE_MEMORY))
 		return -EINVAL;
 	if (rq->how)
 		return -EOPNOTSUPP;
-	return end > rq->ob->o.h->b.array.length ? array_resize(rq->ob, end) : 0;
+	if (end > rq->ob->o.h->b.array.length)
+		r = array_resize(rq->ob, end);
+	if (r == 0)
+		touch(rq, rq->t.node, true);
+	return r;
 }
 
 enum outcome file_allocate(struct request *rq)
 {
-	int r = rq->fh & FH_PLAIN ? -EINVAL : enter(rq);
-
-	if (r < 0)
-		return done(rq, r);
-	r = allocate(rq);
-	if (r == 0)
-		touch(rq, rq->t.node, true);
-	object_leave(rq->ob);
-	return done(rq, r);
+	return done(rq, rq->fh & FH_PLAIN ? -EINVAL : handle_change(rq, allocate));
 }
 
 static enum outcome write_plain(struct request *rq)
 {
-	ssize_t n = target_of(rq->ino, &rq->t) == 0 ? ctl_write(rq) : -ESTALE;
-
-	return n < 0 ? done(rq, (int)n) : done_number(rq, REPLY_WRITTEN, (uint64_t)n);
+	return done(rq, target_of(rq->ino, &rq->t) == 0 ? ctl_write(rq) : -ESTALE);
 }
 
 static void fill_write(struct request *rq)
@@ -217,7 +212,7 @@ static bool waits_in_vain(struct request *rq, int *ret)
 	return true;
 }
 
-static enum outcome write_locked(struct request *rq)
+static int write_object(struct request *rq)
 {
 	struct ipc_call *c = &rq->call;
 	int r;
@@ -228,23 +223,27 @@ static enum outcome write_locked(struct request *rq)
 	else if (r == 0)
 		c->done = (size_t)c->result;
 	if (r == IPC_WAIT && !waits_in_vain(rq, &r))
-		return WAIT;
+		return IPC_WAIT;
 	return wrote(rq, r < 0 ? r : ipc_is_stream(rq->ob->o.ops) ? c->result : (ssize_t)c->done);
+}
+
+static int write_array(struct request *rq)
+{
+	uint64_t off = rq->flags & O_APPEND ? rq->ob->o.h->b.array.length : rq->off;
+
+	return wrote(rq, array_write(rq->ob, rq->data, rq->size, off));
+}
+
+static int write_file(struct request *rq)
+{
+	return ipc_is(&rq->ob->o, TYPE_MEMORY) ? write_array(rq) : write_object(rq);
 }
 
 enum outcome file_write(struct request *rq)
 {
-	int r;
-
 	if (rq->fh & FH_PLAIN)
 		return write_plain(rq);
 	if (is_in_place(rq))
 		return write_in_place(rq);
-	r = enter(rq);
-	if (r < 0)
-		return done(rq, r);
-	if (!ipc_is(&rq->ob->o, TYPE_MEMORY))
-		return write_locked(rq);
-	return wrote(rq, array_write(rq->ob, rq->data, rq->size,
-				     rq->flags & O_APPEND ? rq->ob->o.h->b.array.length : rq->off));
+	return done(rq, handle_change(rq, write_file));
 }

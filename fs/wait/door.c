@@ -216,25 +216,6 @@ void object_wait(struct object *ob, struct request *rq)
 
 /* ---- trying again ---- */
 
-/* Processes that ended meanwhile. (One may have several holds, which all go at once.) */
-static void end_dead(struct object *ob)
-{
-	uint32_t dead;
-
-	do {
-		dead = 0;
-		LIST_EACH(&ob->o, &ob->o.h->holds, r) {
-			uint32_t pid = ipc_hold_process(&ob->o, AT(&ob->o, ipc_hold, r));
-
-			if (!pid || proc_start(pid))
-				continue;
-			dead = 1;
-			ipc_process_ended(&ob->o, pid);
-			break;
-		}
-	} while (dead && !ob->o.damage);
-}
-
 int stalled_retry(struct object *ob)
 {
 	int r = lock_within(ob, 0);
@@ -248,7 +229,6 @@ int stalled_retry(struct object *ob)
 		drop_deferred(ob);
 		return r;
 	}
-	end_dead(ob);
 	ob->o.work = ob->o.freed = true;
 	object_leave(ob);
 	return 0;

@@ -361,6 +361,13 @@ void settle_told(void)
 	}
 }
 
+static void begin_again(struct object *ob, const struct deferred *d)
+{
+	(void)d;
+	ob->o.work = true;
+	poll_rearm(ob);
+}
+
 void settle_all(void)
 {
 	struct node *n, *tmp;
@@ -373,10 +380,7 @@ void settle_all(void)
 			continue;
 		turn_trim();
 		ob = object_of(n, &e);
-		if (!ob || object_enter(ob, NULL) < 0)
-			continue;
-		ob->o.work = true;
-		poll_rearm(ob);
-		object_leave(ob);
+		if (ob)
+			object_do(ob, &(struct deferred){ .run = begin_again });
 	}
 }

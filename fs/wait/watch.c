@@ -14,8 +14,8 @@
 #include "state/fs.h"
 #include "state/object.h"
 #include "state/tree.h"
-#include "wait/turn.h"
 #include "wait/door.h"
+#include "wait/turn.h"
 #include "wait/watch.h"
 
 static int ends_fd = -1; /* epoll of them */
@@ -28,23 +28,29 @@ struct watch {
 
 static struct watch *watches;
 
+/* One that is not mapped: when it was last seen. */
+static bool may_hold(const struct object *ob)
+{
+	return !ob->away || ob->holding;
+}
+
+static void end_process(struct object *ob, const struct deferred *d)
+{
+	ipc_process_ended(&ob->o, d->pid);
+}
+
 static void process_ended(struct watch *w)
 {
+	const struct deferred ended = { .run = end_process, .pid = w->pid };
 	struct node *n, *tmp;
-	uint32_t pid = w->pid;
 
 	HASH_DEL(watches, w);
 	close(w->fd);
 	free(w);
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob = n->ob;
-
 		turn_trim();
-		if (!ob || ob->o.ops->unhold == NULL || (ob->away && !ob->holding) ||
-		    object_enter(ob, NULL) < 0)
-			continue;
-		ipc_process_ended(&ob->o, pid);
-		object_leave(ob);
+		if (n->ob && n->ob->o.ops->unhold && may_hold(n->ob))
+			object_do(n->ob, &ended);
 	}
 }
 
@@ -125,21 +131,27 @@ static uint32_t watch_holds(struct object *ob)
 	return 0;
 }
 
-void watch_again(void)
+static void watch_all(struct object *ob, const struct deferred *d)
 {
-	struct node *n, *tmp;
 	uint32_t pid;
 
+	(void)d;
+	while (!ob->o.damage && (pid = watch_holds(ob)))
+		ipc_process_ended(&ob->o, pid);
+}
+
+void watch_again(void)
+{
+	const struct deferred again = { .run = watch_all };
+	struct node *n, *tmp;
+
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob = n->ob;
+		struct object *ob;
 
 		turn_trim();
-		if (!ob || (ob->away && !ob->holding) || !object_back(ob) ||
-		    ipc_scope(&ob->o) == SCOPE_HANDLE || object_enter(ob, NULL) < 0)
-			continue;
-		while (!ob->o.damage && (pid = watch_holds(ob)))
-			ipc_process_ended(&ob->o, pid);
-		object_leave(ob);
+		ob = n->ob;
+		if (ob && may_hold(ob) && object_back(ob) && ipc_scope(&ob->o) != SCOPE_HANDLE)
+			object_do(ob, &again);
 	}
 }
 

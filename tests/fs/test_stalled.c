@@ -379,3 +379,37 @@ TEST(stalled_condition_whose_waiter_is_interrupted)
 	CHECK_STR(at_last(q_read(&f1)), "1\n");
 	daemon_end();
 }
+
+/* Who held it when the last worker died is watched as soon as it can be locked. */
+TEST(stalled_holder_is_watched_after_a_restart)
+{
+	struct file a, b;
+	struct stall s;
+	uint64_t ino;
+	pid_t pid;
+	rq n;
+
+	daemon_start();
+	ino = make("a.lock");
+	CHECK_STR(say("a.lock.ctl/scope", "process"), "7");
+	a = open_name("a.lock", BOTH);
+	b = open_name("a.lock", BOTH);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		for (;;)
+			pause();
+	k.pid = (uint32_t)pid;
+	CHECK_STR(f_lock(&a, LOCK_EX), "ok");
+	k.pid = (uint32_t)getpid();
+	n = q_flock(&b, LOCK_EX);
+	CHECK_STR(told(n), "!WAITS");
+	s = stall(ino);
+	daemon_kill_and_restart();
+	go_on(&s);
+	CHECK_STR(show_word("a.lock.ctl/value"), "0"); /* it was locked since */
+	kill(pid, SIGKILL);
+	CHECK_INT(waitpid(pid, NULL, 0), pid);
+	CHECK_STR(at_last(n), "ok");
+	daemon_end();
+}
