@@ -79,7 +79,7 @@ static mode_t mode_of(enum ctl_access access, mode_t object)
 		return S_IFREG | readable | 0200;
 	case CTL_DATA:
 		return S_IFREG | (object & 0666);
-	case CTL_COMMAND: /* readable, and without text, so that grep has nothing to complain of */
+	case CTL_COMMAND: /* readable but empty, so that grep does not complain */
 		return S_IFREG | readable | readable >> 1;
 	case CTL_PRIVATE:
 		return S_IFREG | 0400;
@@ -118,7 +118,7 @@ int ctl_readlink(const struct target *t, char *buf, size_t size)
 
 /* ---- reading and writing ---- */
 
-/* What is more than a word cannot be seen while somebody keeps the object's lock. */
+/* Anything longer than a word cannot be shown while the object is stalled. */
 static bool needs_lock(const struct object *ob, const struct ctl_file *c)
 {
 	if (c)
@@ -140,7 +140,7 @@ static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
 	}
 }
 
-/* What there is to show, of the mount or of an object; a command has nothing. */
+/* What there is to show of the mount or of an object; a command shows nothing. */
 static int snapshot(struct object *ob, const struct ctl_file *c, char **ret_text, size_t *ret_len)
 {
 	FILE *f = open_memstream(ret_text, ret_len);
@@ -196,16 +196,16 @@ static int store_line(const struct ctl_file *c, struct object *ob, const char *s
 }
 
 /*
- * Each command of a write is recorded by itself, as the write's request and how many were before it:
- * a write that comes again after a restart goes on behind the last one. (Uniques count requests;
- * 44 bits last for years.)
+ * Each command of a write has its own completion record, by the request's number and the command's:
+ * so a write that is resent after a restart continues after the last one done. (Uniques count
+ * requests; 44 bits last for years.)
  */
 static uint64_t line_unique(uint64_t unique, unsigned int line)
 {
 	return unique | (uint64_t)line << 44;
 }
 
-/* How many commands of a write that comes again the last worker had done. */
+/* How many commands of a resent write the last worker had done. */
 static unsigned int lines_done(const struct request *rq, struct object *ob)
 {
 	unsigned int n = 1;
@@ -222,7 +222,7 @@ static unsigned int lines_done(const struct request *rq, struct object *ob)
 	return n;
 }
 
-/* Of a setting, which is one word, all bytes; of commands there may be one a line. */
+/* A setting is a single word: all the bytes. Commands: one on each line. */
 static ssize_t store_lines(const struct request *rq, struct object *ob)
 {
 	const struct ctl_file *c = ctl_of(&rq->t);

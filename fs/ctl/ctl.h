@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * NAME.ctl/ and the mount's own .ctl/: small text files, one a fact.
+ * NAME.ctl/ and the mount's own .ctl/: small text files, one for each fact.
  *
- * A plain ctl file is shown as it stood when it was opened (a snapshot, kept with the open file);
- * what is written to it is a command. Those that wait or take (`kind` is not HANDLE_OBJECT) are
- * handles of the object with another way to read, and no business of this file.
+ * A plain ctl file shows its text as of when it was opened (a snapshot, kept with the open file);
+ * what is written to it is a command. Files that wait or take (`kind` is not HANDLE_OBJECT) are
+ * handles of the object that read in another way; ctl.c has nothing to do with them.
  */
 #ifndef IPCFS_CTL_H
 #define IPCFS_CTL_H
@@ -27,7 +27,7 @@ enum ctl_access {
 	CTL_DATA,    /* as the object itself */
 	CTL_COMMAND, /* to be written by whoever may read the object */
 	CTL_OWNER,   /* to be written by its owner */
-	CTL_PRIVATE, /* readable by the owner of the mount: it tells of every object */
+	CTL_PRIVATE, /* readable by the owner of the mount, since it concerns all objects */
 	CTL_LINK,    /* a symbolic link */
 	CTL_DIRECTORY,
 };
@@ -39,7 +39,7 @@ struct ctl_file {
 	uint8_t kind;   /* enum ipc_handle_kind; HANDLE_OBJECT: plain */
 	bool limit;     /* of the mount: in .ctl/limits */
 	bool unlisted;  /* waits, takes or leads elsewhere */
-	bool in_status; /* one word or number, and so to be shown without the lock */
+	bool in_status; /* one word or number: can be shown without the lock */
 	bool unlocked;  /* `show` knows what to do without the lock */
 	void (*show)(struct object *ob, FILE *f);
 	/* instead, if it is made of other rows of its table */
@@ -52,8 +52,8 @@ struct ctl_file {
 };
 
 /*
- * The size of control files, as in sysfs: it is not known before they are read, and programs take
- * a regular file of size 0 for empty.
+ * The size of control files, as in sysfs: the true size is not known before they are read, and
+ * programs think that a regular file of size 0 is empty.
  */
 
 /* The files of a node, up to a row without a name; NULL: it has none. */

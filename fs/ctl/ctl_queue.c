@@ -42,7 +42,7 @@ static void show_framing(struct object *ob, FILE *f)
 	fprintf(f, "%s\n", framings[B(ob).queue.framing % 3]);
 }
 
-/* One of them this type has not. */
+/* All but one, which this type does not have. */
 static int set_framing(struct object *ob, const char *s, size_t len, int barred)
 {
 	int r = ctl_word(s, len, framings, 3);

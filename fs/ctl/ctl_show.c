@@ -26,7 +26,7 @@ void show_stalled(struct object *ob, FILE *f)
 	fprintf(f, "pid %u (%s) for %.3f s\n", pid, command, (double)(ipc_now() - since) / 1e9);
 }
 
-/* Counted, for its count may be any number: then the object is damaged. */
+/* Counted, since the count in the file may be wrong: then the object is damaged. */
 static uint32_t length(struct ipc_obj *o, const struct ipc_list *l)
 {
 	uint32_t n = 0;
@@ -99,7 +99,9 @@ static const char *op_name(uint32_t op)
 	return op < OP_OPS ? op_names[op] : "?";
 }
 
-/* The lists of a stalled object are not to be seen: who keeps its lock stands for all of them. */
+/*
+ * The lists of a stalled object cannot be read: the process that keeps its lock is shown instead.
+ */
 static void show_keeper(struct object *ob, const char *path, FILE *f)
 {
 	uint32_t pid = keeper_pid(ob);

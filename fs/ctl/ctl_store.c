@@ -60,7 +60,7 @@ int store_cancel(struct object *ob, const char *s, size_t len, uint64_t unique)
 	if (!(len == 3 && !memcmp(s, "all", 3)) &&
 	    (number_count(s, len, &pid) < 0 || !pid || pid > INT32_MAX))
 		return -EINVAL;
-	/* Who waits is known by thread; a pid means all threads of it. */
+	/* Waiters record threads; a pid means all threads of that process. */
 	if (pid)
 		ipc_name_waiters(&ob->o, proc_pid);
 	ipc_cancel(&ob->o, (uint32_t)pid);

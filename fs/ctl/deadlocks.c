@@ -50,7 +50,7 @@ static int by_from(const void *a, const void *b)
 	return (x->from > y->from) - (x->from < y->from);
 }
 
-/* The first of the edges from `pid`; they lie together. */
+/* The first of the edges from `pid`, which are adjacent. */
 static size_t first_from(const struct edges *all, uint32_t pid)
 {
 	size_t low = 0, high = all->n;
@@ -66,7 +66,7 @@ static size_t first_from(const struct edges *all, uint32_t pid)
 	return low;
 }
 
-/* The way that led to edge `last`, from its beginning. */
+/* The path that led to edge `last`, from its start. */
 static void show_way(const struct edges *all, uint32_t last, FILE *f)
 {
 	const struct edge *e = &all->e[last];
@@ -81,8 +81,8 @@ static void show_way(const struct edges *all, uint32_t last, FILE *f)
 }
 
 /*
- * Walk from `start` along the edges, to each once, the nearest first; a way back to `start` is a
- * cycle. Each cycle is told once, by its smallest pid.
+ * Breadth-first search from `start`; a path back to `start` is a cycle. Each cycle is reported
+ * once, by its smallest pid.
  */
 static void find_cycle(struct edges *all, uint32_t start, uint32_t walk, uint32_t *queue, FILE *f)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * READs that the kernel makes for its page cache: for sendfile(2) and splice(2), and for who
- * touches a private mapping. (It refuses a shared one by itself, but fuse_file_mmap() has no way to
- * refuse a private one.)
+ * READs that the kernel makes for its page cache: for sendfile(2) and splice(2), and for a process
+ * that touches a private mapping. (The kernel refuses a shared mapping by itself, but
+ * fuse_file_mmap() has no way to refuse a private one.)
  *
- * sendfile and splice must be refused: they would stop at st_size, which is no length here, and
- * programs then use read(2). A mapping must be answered, or its process dies of SIGBUS; it gets
- * what a look at the object shows, and zeros. Both ask in the very same words. So we look whether
- * the process has mapped the file: in a thread of its own, for /proc/PID/maps may have to wait for
- * a lock that the process's own threads hold while they wait for us.
+ * sendfile and splice must be refused: they would stop at st_size, which is not a length here;
+ * programs then use read(2). A mapping must be served, or its process dies of SIGBUS; it gets what
+ * a look at the object shows, and zeros. The two kinds of READ look exactly the same. So we check
+ * whether the process has mapped the file: in a separate thread, since reading /proc/PID/maps may
+ * wait for a lock that the process's own threads hold while they wait for us.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,13 +19,13 @@
 #include "base/mounted.h"
 #include "ctl/plain.h"
 
-#define LOOKS_MOST 32 /* at a time; who has more of them asks for trouble */
+#define LOOKS_MOST 32 /* at a time */
 
 struct look {
 	struct asker *asker;
 	uint32_t tid;
 	uint64_t ino;  /* as in /proc/PID/maps */
-	int otherwise; /* what it gets if it has not mapped the file: an error, or the end */
+	int otherwise; /* the error if it has not mapped the file; 0: end of file */
 	size_t size;
 	char *page; /* what it gets: `size` bytes */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain files: .ctl files that do not wait, and handles that only look. Each open has its text as
- * it stood at the open. A restarted worker takes it anew, and goes on at the next whole line.
+ * Plain files: .ctl files that do not wait, and handles that only look. Each open file has its text
+ * as of the open. A restarted worker takes the text again, and continues at the next whole line.
  */
 #include <string.h>
 #include <unistd.h>
@@ -36,7 +36,7 @@ static struct snapshot *snapshot_of(uint64_t fh)
 	return s;
 }
 
-/* Of an array the handle looks at the memory itself, which no lock guards. */
+/* For an array, the handle looks at the memory itself, which is not under a lock. */
 static int open_memory(const struct target *t, int *ret_fd)
 {
 	int r;
@@ -116,7 +116,7 @@ static enum outcome read_memory(struct request *rq, int fd)
 	return done_buffer(rq, n < 0 ? -errno : n);
 }
 
-/* Opened when an earlier worker lived, or an object's handle that looks for the first time. */
+/* It was opened under an earlier worker; or a handle of an object looks for the first time. */
 static int open_late(struct request *rq)
 {
 	int r = target_of(rq->ino, &rq->t);

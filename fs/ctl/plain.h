@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files whose text is what it was at the open (plain.c), and READs for the page cache (mapped.c). */
+/* Files that show their text as of the open (plain.c), and READs for the page cache (mapped.c). */
 #ifndef IPCFS_PLAIN_H
 #define IPCFS_PLAIN_H
 
@@ -11,8 +11,8 @@ void plain_close(uint64_t fh);
 enum outcome plain_read(struct request *rq);
 
 /*
- * A READ for the page cache, of what has no bytes to give it (rq->t). otherwise: the error for who has
- * not mapped the file; 0: the end.
+ * A READ for the page cache of something that is not a file of bytes (rq->t). otherwise: the error
+ * if the process has not mapped the file; 0: end of file.
  */
 enum outcome mapped_read(struct request *rq, int otherwise);
 void io_cleanup(void); /* the worker ends */

@@ -22,7 +22,7 @@
 	{                                                                             \
 		.id = i, .name = n, .access = CTL_FACT, .in_status = true, .show = fn \
 	}
-/* Made of words too, or of what needs no lock. */
+/* Also shown without the lock: made of words, or of what needs none. */
 #define SEEN(i, n, fn)                                                               \
 	{                                                                            \
 		.id = i, .name = n, .access = CTL_FACT, .unlocked = true, .show = fn \

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests that come again: after a restart (the kernel sends what was not answered to the next
- * worker), or because they were put aside (aside.c). Whatever was done of one must not be done twice.
+ * Requests that come again: after a restart (the kernel resends to the next worker what was not
+ * answered), or because they were put aside (aside.c). Nothing of one may be done twice.
  *
- * What waits is found by its waiter. What was done at once is recorded with the change itself: in the
- * object (its header, and ipc_restarted()), in the handle that was opened, in the mount file for
- * names. An object has one completion record, of its last request: so nobody else's change is recorded before the
- * reply is sent (turn.c).
+ * A request that waits is found by its waiter. One that was completed at once is recorded with the
+ * change itself: in the object (its header, and ipc_restarted()), in the handle that was opened,
+ * or, for names, in the mount file. An object has one completion record, for its last request, so
+ * no other change is recorded there before the reply is sent (turn.c).
  */
 #include "device/request.h"
 #include "object/type.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transport: FUSE, as libfuse has it. It takes each message apart and calls back; here a struct
- * request is made of that, and handed to its handler. What libfuse does not tell we read from the
- * message before. Replies: reply.c.
+ * The transport: FUSE, by libfuse. That decodes each message and calls back; here it becomes a
+ * struct request, which goes to its handler. What libfuse does not pass on is read from the message
+ * first. Replies: reply.c.
  */
 #include <assert.h>
 #include <fuse_lowlevel.h>
@@ -85,7 +85,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 	to->interrupted(asker_of(req));
 }
 
-/* One that may wait, and then be interrupted: before anything is locked (park.c). */
+/* A request that may wait, and then be interrupted: before anything is locked (park.c). */
 static struct request *begin_to_wait(fuse_req_t req, fuse_ino_t ino,
 				     const struct fuse_file_info *fi)
 {
@@ -93,7 +93,7 @@ static struct request *begin_to_wait(fuse_req_t req, fuse_ino_t ino,
 	return begin(req, ino, fi);
 }
 
-/* One that is refused, whatever it says. */
+/* A request that is always refused. */
 static void refuse(struct request *rq, int error)
 {
 	to->end(rq, done(rq, error));
@@ -155,7 +155,7 @@ static void on_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
 	to->end(rq, to->flock(rq));
 }
 
-/* fcntl locks: refused, so that the kernel never keeps them locally, an inode each. */
+/* fcntl locks: refused, or the kernel would keep them locally, for each inode by itself. */
 static void on_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *l)
 {
 	refuse(begin(req, ino, fi), -EOPNOTSUPP);
@@ -200,7 +200,10 @@ static void on_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	to->end(rq, to->seek(rq));
 }
 
-/* ENOSYS would make the kernel copy st_size bytes by itself: less or more than there is. */
+/*
+ * With ENOSYS the kernel would copy st_size bytes by itself, which may be fewer or more than there
+ * are.
+ */
 static void on_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,
 			       struct fuse_file_info *fi_in, fuse_ino_t out, off_t off_out,
 			       struct fuse_file_info *fi_out, size_t len, int flags)
@@ -334,13 +337,13 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 		      (FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_ATOMIC_O_TRUNC |
 		       FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
 		       FUSE_CAP_ASYNC_DIO);
-	/* Otherwise nobody takes setuid and setgid bits off at chown(2) and truncate(2). */
+	/* Otherwise nobody would clear setuid and setgid bits at chown(2) and truncate(2). */
 	conn->want &= ~(unsigned int)FUSE_CAP_HANDLE_KILLPRIV;
 	/* Splicing costs more than it saves for small messages. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				      FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA);
 	conn->max_write = MAX_IO;
-	/* RELEASEs are background requests: one that waits behind others would come too late. */
+	/* RELEASEs are background requests: one that queues behind others would come too late. */
 	conn->max_background = 65535;
 	conn->congestion_threshold = 65535;
 }

@@ -30,8 +30,8 @@ void reply_result(struct reply *r, int64_t result, bool written)
 }
 
 /*
- * Copied, although one message in one block could go to the kernel from where it is: its file may
- * be cut short meanwhile, and a reply that the kernel cannot read is none.
+ * Copied, although a message in one block could be sent from where it is: its file may be truncated
+ * at that moment, and then the kernel could not read the reply.
  */
 static int send_answer(fuse_req_t req, const struct reply *r)
 {

@@ -22,7 +22,7 @@ struct asker; /* whoever waits for a reply, as the transport knows them */
 struct entry {
 	uint64_t ino; /* the nodeid */
 	struct stat attr;
-	double entry_timeout, attr_timeout; /* s: so long may the kernel keep them */
+	double entry_timeout, attr_timeout; /* how long (s) the kernel may keep them */
 };
 
 enum reply_kind {
@@ -65,14 +65,14 @@ char *reply_buffer(void);
 void reply_read(struct reply *r, struct object *ob, const struct ipc_handle *hd,
 		const struct ipc_answer *a, size_t size);
 /*
- * What an operation came to, as an engine file says: an error as the kernel takes it. (Another one
- * it refuses, and whoever waits for the reply would wait for ever.)
+ * The result of an operation, as an engine file has it, as an error number that the kernel accepts.
+ * (It refuses any other, and the caller would wait for ever.)
  */
 static inline int error_of(int64_t result)
 {
 	return result >= 0 ? 0 : result > -512 ? (int)-result : EIO;
 }
-/* The same as a reply: an error, or (`written`) a number of bytes. */
+/* The same as a reply: an error, or, if `written`, a number of bytes. */
 void reply_result(struct reply *r, int64_t result, bool written);
 
 /*
@@ -81,15 +81,18 @@ void reply_result(struct reply *r, int64_t result, bool written);
  */
 int reply_send(struct asker *a, const struct reply *r);
 int reply_error(struct asker *a, int error); /* 0: it is done */
-/* The kernel is to hear nothing, now or from this request. */
+/* Send no reply to this request, now or later. */
 void reply_drop(struct asker *a);
-/* To one of which only its number is known. (One that the kernel does not know any more is no harm.) */
+/*
+ * Reply to a request of which only the number is known. (If the kernel no longer knows it, that
+ * does no harm.)
+ */
 void reply_to(uint64_t unique, int error, const void *data, size_t len);
 void reply_result_to(uint64_t unique, int64_t result, bool written);
 
 /*
- * An entry of a directory, with all that is known of it (plus) or without, to a reply's data: how much
- * room it takes. If that is more than there is it was not added. cookie: where a later call goes on.
+ * Add a directory entry, with its attributes (plus) or without, to a reply's data. Returns its
+ * size; if that is more than `size` it was not added. cookie: where a later call continues.
  */
 size_t reply_add_entry(char *buf, size_t size, const char *name, const struct entry *e,
 		       uint64_t cookie, bool plus);

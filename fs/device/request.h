@@ -24,13 +24,13 @@
 
 enum outcome { DONE, WAIT, STALLED };
 
-/* How a request is put aside. Kept with it: what is here it finds again when it is dealt with anew. */
+/* How a request is put aside. Kept with it, and there again when it is next handled. */
 struct aside {
 	struct object *ob; /* it has to wait for this one; NULL */
-	bool later;        /* for something else than the lock: without a limit */
-	bool looks;        /* when it is late it is dealt with, without the lock: … */
+	bool later;        /* for something other than the lock: without a limit */
+	bool looks;        /* when its time is up it is handled without the lock: … */
 	bool unlocked;     /* … now */
-	bool told;         /* a FLUSH whose caller waits no longer */
+	bool told;         /* a FLUSH whose caller no longer waits */
 	bool killed;       /* FLUSH: its process was ending by a signal, … */
 	uint32_t closer;   /* … and is this one; 0: not known */
 	bool judged;       /* RELEASE: `killed` says so of who wrote the unfinished line */
@@ -57,7 +57,7 @@ struct request {
 	int flags;    /* the open file's, as open(2)'s */
 	struct aside aside;
 
-	/* What is asked for; the handler knows what of it. */
+	/* What is asked for; each handler knows which of these it uses. */
 	const char *name, *new_name; /* SYMLINK: … */
 	uint64_t new_dir;
 	mode_t mode;
@@ -72,7 +72,7 @@ struct request {
 	uint64_t poll_kh;  /* POLL: the kernel's name for whoever polls */
 	bool asks;         /* POLL: to be notified */
 	bool by_cache;     /* READ: the page cache reads: mapped.c */
-	bool unprivileged; /* WRITE: by one who does not keep setuid and setgid bits */
+	bool unprivileged; /* WRITE: clears setuid and setgid bits */
 
 	/* What the handler found, and asks the engine. */
 	struct target t;
@@ -83,12 +83,12 @@ struct request {
 	struct ipc_opening opening;
 
 	struct reply reply;
-	bool settle_first; /* what it changed is settled before it is told so */
+	bool settle_first; /* settle what it changed before the reply */
 };
 
 /* ---- for handlers: what it comes to ---- */
 
-/* 0, IPC_WAIT or -errno. -EBUSY is no error for the caller where the request is put aside. */
+/* 0, IPC_WAIT or -errno. A request that was put aside (-EBUSY) is not answered. */
 static inline enum outcome done(struct request *rq, int r)
 {
 	if (r == IPC_WAIT)
@@ -126,20 +126,20 @@ bool request_in_group(const struct request *rq, gid_t group); /* is it one of th
 bool request_is_close(uint32_t opcode);                       /* a FLUSH or RELEASE */
 bool asker_interrupted(struct asker *a);                      /* by a signal */
 
-/* ---- again.c: was it dealt with before? ---- */
+/* ---- again.c: was it handled before? ---- */
 
 /*
- * rq->call was made before. One that waited goes on in its place; one that was done at once is in
- * the object's completion records. true: rq->call is filled in as if it had just been made, and *ret what that
- * returned. (false, but call.done: it was done in part.)
+ * Was rq->call made before? If it waited it goes on in its place; if it was completed at once the
+ * object has a completion record. true: rq->call is filled in as if it had just been made, and *ret
+ * is its result. (false, but call.done: part of it was done.)
  */
 bool again_call(struct request *rq, int *ret);
-/* What a change of rq->ob, of this handle's or nobody's (0), came to: *ret. */
+/* The recorded result of this request's change of rq->ob, by this handle or none (0). */
 bool again_completed(const struct request *rq, ref_t handle, int64_t *ret);
 /* The handle that the OPEN of this number made; 0. */
 ref_t opened_by(struct object *ob, uint64_t unique);
 ref_t again_opened(const struct request *rq, struct object *ob);
-/* A change of names was made, of this node (NULL: it is gone since). */
+/* This change of names was made before, of this node (NULL: it is gone since). */
 bool again_named(const struct request *rq, struct node **ret);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What carries requests, and replies: FUSE (fuse.c, reply.c). The others know it by this alone. */
+/*
+ * What carries requests and replies: FUSE (fuse.c, reply.c). The rest of the daemon sees only this.
+ */
 #ifndef IPCFS_TRANSPORT_H
 #define IPCFS_TRANSPORT_H
 
@@ -7,7 +9,7 @@
 
 /* Who handles the requests. */
 struct handlers {
-	/* One for each kind: it says what the request comes to (request.h). */
+	/* One for each kind. The outcome: request.h. */
 	enum outcome (*open)(struct request *rq);
 	enum outcome (*release)(struct request *rq);
 	enum outcome (*flush)(struct request *rq);
@@ -31,16 +33,16 @@ struct handlers {
 	enum outcome (*rename)(struct request *rq);
 	enum outcome (*open_folder)(struct request *rq);
 	enum outcome (*read_folder)(struct request *rq, bool plus);
-	void (*end)(struct request *rq, enum outcome outcome); /* and then this becomes of it */
-	void (*interrupted)(struct asker *a); /* a signal for whoever waits, perhaps */
+	void (*end)(struct request *rq, enum outcome outcome); /* what becomes of it then */
+	void (*interrupted)(struct asker *a); /* a signal came for the caller, who may be waiting */
 };
 
 struct fuse_lowlevel_ops;
 extern const struct fuse_lowlevel_ops fuse_ops; /* what libfuse calls back */
 
 /*
- * Have one message of the kernel's handled. again: for the second time. true: it is to be put aside, as
- * *as says, which is what its last time left.
+ * Have one message from the kernel handled. again: it was handled before, and left *as. true: it is
+ * to be put aside, as *as says.
  */
 bool transport_take(void *msg, size_t len, bool again, struct aside *as,
 		    const struct handlers *handlers);

@@ -2,14 +2,14 @@
 /*
  * A restart on a kernel without FUSE_NOTIFY_RESEND (before Linux 6.9).
  *
- * The kernel never says which requests the dead worker had read and not answered, but there are
- * only two kinds. Those that wait have a waiter, which knows the request's `unique`: they are sent
- * away with ECONNABORTED as if interrupted (nothing was taken; a condition's or barrier's waiter
- * keeps its place for the next read), so that nobody hangs. And the one that the worker dealt
- * with is still in the memory where the kernel wrote it: it is dealt with again (resend.c), as one
- * that the kernel had sent again.
+ * The kernel does not say which requests the dead worker had read and not answered, but there are
+ * only two kinds. Those that wait have a waiter, which records the request's `unique`: they fail
+ * with ECONNABORTED as if interrupted (nothing was taken; a condition's or barrier's waiter keeps
+ * its place for the next read), so that nobody hangs. And the one that the worker was handling is
+ * still in the memory where the kernel wrote it: it is handled again (resend.c), as if the kernel
+ * had resent it.
  *
- * A reply to a request that the kernel does not know any more is ENOENT, and does no harm.
+ * Replying to a request that the kernel no longer knows gives ENOENT, and does no harm.
  */
 #include "device/reply.h"
 #include "object/lend.h"
@@ -21,7 +21,7 @@
 #include "wait/door.h"
 #include "wait/turn.h"
 
-static bool found; /* the request that the last worker dealt with is one of those that wait */
+static bool found; /* the request that the last worker was handling is one of those that wait */
 
 /* It has its answer: that is what it gets. */
 static void end_granted(struct ipc_obj *o, ref_t r)
@@ -56,9 +56,9 @@ static void end_waiting(struct ipc_obj *o, ref_t r)
 }
 
 /*
- * A put that ended in its turn, or a wait that an INTERRUPT ended, is gone from its wait queue before it
- * is answered, and was not the request that the worker dealt with: its completion record says what it came to.
- * (A read that was recorded was answered, or is the one that is dealt with again.)
+ * A put that ended in its turn, or a wait that an INTERRUPT ended, leaves its wait queue before it
+ * is answered, and was not the request that the worker was handling: its result is in the
+ * completion record. (A read with a record was answered, or is the request that is handled again.)
  */
 static void end_completed(struct ipc_obj *o)
 {
@@ -81,7 +81,7 @@ static void abandon_in(struct object *ob, const struct deferred *d)
 {
 	struct ipc_obj *o = &ob->o;
 
-	if (o->h->unique != d->unique) /* first: those who leave now are recorded too */
+	if (o->h->unique != d->unique) /* first: those who leave now are recorded there, too */
 		end_completed(o);
 	abandon_list(o, &o->h->granted, d->unique, end_granted);
 	for (unsigned int i = 0; i < IPC_WAITQS; i++)

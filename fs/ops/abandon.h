@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * The kernel cannot send again what was not answered: whoever waits gets ECONNABORTED. Whether
- * the request `unique` was among them.
+ * The kernel cannot resend what was not answered: everybody who waits gets ECONNABORTED. true: so
+ * did the request `unique`.
  */
 bool abandon_waiters(uint64_t unique);
 

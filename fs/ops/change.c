@@ -105,14 +105,14 @@ static int make(struct request *rq, bool directory, struct node **ret)
 		return r;
 	*ret = tree_insert(ref);
 	if (!*ret)
-		abort(); /* an index that is not true is worse than a restart */
+		abort(); /* a wrong index is worse than a restart */
 	touch_dir(dir.node);
 	return 0;
 }
 
 static int remove_node(struct request *rq, struct node *n);
 
-/* What was made cannot be given to the caller: it is as if it had not been made. */
+/* The caller cannot have what was made: undo it. */
 static void unmake(struct request *rq, struct node *n)
 {
 	remove_node(rq, n);
@@ -162,14 +162,14 @@ enum outcome name_create(struct request *rq)
 	bool write = false;
 	int r = make(rq, false, &n);
 
-	/* Another one was faster: the kernel looks it up again, and opens it. */
+	/* Another process was faster: the kernel looks it up again, and opens it. */
 	if (r == -EEXIST && !(rq->flags & O_EXCL))
 		r = -ESTALE;
 	if (r == 0)
 		r = n ? open_new(rq, n, &write) : -ENOENT;
 	if (r < 0) {
 		nodeid_forget(rp->entry.ino, 1); /* the kernel does not hear of it */
-		if (n && r != -EBUSY)            /* (that one is dealt with again) */
+		if (n && r != -EBUSY)            /* (that will be handled again) */
 			unmake(rq, n);
 		return done(rq, r);
 	}

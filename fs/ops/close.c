@@ -34,7 +34,7 @@
 #include "wait/park.h"
 #include "wait/unfinished.h"
 
-/* The object, locked, with nobody who waits by this handle. */
+/* Lock the object; no request waits by this handle any more. */
 static int enter_to_close(struct request *rq)
 {
 	int r = enter(rq);
@@ -46,7 +46,10 @@ static int enter_to_close(struct request *rq)
 	return object_enter(rq->ob, rq);
 }
 
-/* What it holds in this object, and in the one that its ctl/lock names. Unlocks the object. */
+/*
+ * Give back what it holds in this object, and in the one that its ctl/lock names. Unlocks the
+ * object.
+ */
 static void give_back(struct object *ob, struct ipc_handle *hd,
 		      void (*how)(struct ipc_obj *o, ref_t handle))
 {
@@ -58,7 +61,7 @@ static void give_back(struct object *ob, struct ipc_handle *hd,
 	monitor_closed(lock_id, companion, id, back);
 }
 
-/* killed: who wrote its unfinished line was, in mid-line. */
+/* killed: the writer of its unfinished line was, in mid-line. */
 static void close_it(const struct target *t, struct object *ob, struct ipc_handle *hd, bool killed)
 {
 	if (hd->poll_kh)
@@ -72,7 +75,7 @@ static void close_it(const struct target *t, struct object *ob, struct ipc_handl
 	give_back(ob, hd, ipc_close);
 }
 
-/* Of a damaged object nothing is to be closed; but without a name it may go. */
+/* Nothing can be closed in a damaged object; but if it has no name, it may go. */
 static void used_no_more(uint64_t ino)
 {
 	struct target t;
@@ -82,8 +85,8 @@ static void used_no_more(uint64_t ino)
 }
 
 /*
- * As it is when the RELEASE comes: if the request is put aside, who closed may be killed before it is
- * dealt with.
+ * As it is when the RELEASE comes: if that is put aside, the process may be killed before it is
+ * handled.
  */
 static bool line_is_dead(struct request *rq)
 {
@@ -124,7 +127,7 @@ int close_early(struct request *rq, bool whole)
 	int r = enter_to_close(rq);
 
 	if (r < 0)
-		return r == -EBADF ? 0 : r; /* it is closed: this one came twice */
+		return r == -EBADF ? 0 : r; /* closed already: the request came twice */
 	if (whole && rq->hd->flags & HANDLE_LIB)
 		close_it(&rq->t, rq->ob, rq->hd, false);
 	else
@@ -153,7 +156,7 @@ void close_unfetched(uint64_t unique)
 			continue;
 		r = opened_by(n->ob, unique);
 		hd = r ? handle_at(&n->ob->o, r) : NULL;
-		if (!hd || !is_dying(hd->tid)) { /* who lives was answered */
+		if (!hd || !is_dying(hd->tid)) { /* a caller that is alive was answered */
 			object_unlock(n->ob);
 			continue;
 		}
@@ -182,7 +185,7 @@ static int flush_line(struct request *rq)
 	return ipc_flush_for(&rq->ob->o, &c, killed);
 }
 
-/* There is no line to be completed: then a close() does not even wait for the lock (aside.c). */
+/* Without a line to complete, close() does not even wait for the lock (aside.c). */
 static bool nothing_to_flush(struct request *rq)
 {
 	struct object *ob =

@@ -86,9 +86,10 @@ static int add(struct request *rq, struct lib_add *a)
 	fill_call(c, rq, 0);
 	c->op = OP_WRITE;
 	c->whole = a->wants_value;
-	c->at_once = true; /* what came of it is said now, and is no answer for a later read */
+	c->at_once = true; /* its result is returned now, not by a later read */
 	if (again_completed(rq, c->handle, &a->made)) {
-		answer_drop(&ob->o, &hd->hand); /* (ipc_give() may not have come to that) */
+		answer_drop(&ob->o,
+			    &hd->hand); /* (the worker may have died before ipc_give() did) */
 	} else {
 		r = ipc_give(&ob->o, c, &cmd);
 		a->made = c->got.number;
@@ -98,7 +99,7 @@ static int add(struct request *rq, struct lib_add *a)
 	return r;
 }
 
-/* Who only reads may wait, which takes memory, but then waits through the file. */
+/* Readers need memory only to wait, and then they wait through the file. */
 static int grow(struct object *ob, struct ipc_handle *hd, int64_t order)
 {
 	if (!(hd->flags & HANDLE_DIRECT))
@@ -106,11 +107,11 @@ static int grow(struct object *ob, struct ipc_handle *hd, int64_t order)
 	if ((hd->oflags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
 	ob->o.grow_order = order >= 0 && order < IPC_ORDERS ? (uint32_t)order : 0;
-	/* Until the longest message finds room, and no further: or asking alone would make it grow. */
+	/* Only until the longest message fits, or a client could make it grow just by asking. */
 	return heap_has_room(&ob->o, mount_body()->message_limit) ? 0 : heap_grow(&ob->o, false);
 }
 
-/* One that says more than a number, and is told as much: `out` is a copy of what it says. */
+/* Calls with a struct, which is the answer, too. */
 static int call_struct(struct request *rq, void *out, size_t size, size_t *ret_size)
 {
 	int r;

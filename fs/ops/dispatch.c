@@ -9,7 +9,7 @@
 #include "wait/poll.h"
 #include "wait/turn.h"
 
-/* It was opened, and nobody waits for it any more. */
+/* It was opened, but the caller is gone. */
 static void close_unwanted(struct request *rq)
 {
 	rq->fh = rq->reply.fh;

@@ -9,12 +9,11 @@
 struct aside;
 struct fuse_lowlevel_ops;
 
-extern const struct fuse_lowlevel_ops
-	fuse_ops; /* for the session: what calls back (fs/device/fuse.c) */
+extern const struct fuse_lowlevel_ops fuse_ops; /* the callbacks of the session (fs/device/fuse.c) */
 
 /*
- * Handle one message of the kernel's. again: for the second time. true: it is to be put aside, as
- * *as says, which is what its last time left.
+ * Handle one message from the kernel. again: it was handled before, and left *as. true: it is to be
+ * put aside, as *as says.
  */
 bool dispatch(void *msg, size_t len, bool again, struct aside *as);
 

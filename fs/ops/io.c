@@ -35,7 +35,7 @@ static int take_lock(struct request *rq)
 	return r;
 }
 
-/* What the object's ctl/lock names is to be locked, through a handle of its own: rq->lock, call.handle. */
+/* Lock what the object's ctl/lock names, through a handle there: rq->lock, call.handle. */
 static int find_lock(struct request *rq, struct object *lock)
 {
 	int r, how = rq->how & ~LOCK_NB;
@@ -43,7 +43,7 @@ static int find_lock(struct request *rq, struct object *lock)
 
 	if (how != LOCK_UN && !monitor_may(rq, lock))
 		return -EACCES;
-	rq->call.pid = proc_pid(rq->by.tid); /* the other object's file has to know it truly */
+	rq->call.pid = proc_pid(rq->by.tid); /* the other object's file must have the true one */
 	r = monitor_flock(rq, lock, how, &fh);
 	rq->call.handle = fh_ref(fh);
 	if (fh)
@@ -95,7 +95,7 @@ static int no_handle(int r)
 	return r == 0 || r == -EIO || r == -EBUSY ? r : -ENOTTY;
 }
 
-/* Set at once, whoever has the object's lock. */
+/* Set at once, without the object's lock. */
 static int ioctl_limit(struct request *rq, int64_t v)
 {
 	int r = enter_unlocked(rq);
@@ -132,7 +132,7 @@ static void granted_elsewhere(struct object *ob, const struct deferred *d)
 	ob->o.work = ob->o.freed = true;
 }
 
-/* A direct client has granted something: settle it, now or when it can be locked. */
+/* A direct client has granted something to a request: settle it. */
 static int kick(struct request *rq)
 {
 	int r = enter_unlocked(rq);

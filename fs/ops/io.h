@@ -38,8 +38,8 @@ void close_handle(struct request *rq);
 /* The handle that the OPEN of this number made, if its caller is dead: no RELEASE will come. */
 void close_unfetched(uint64_t unique);
 /*
- * A close of libipcfs's, before the kernel tells of it. Not `whole`: what it holds returns, but the
- * handle stays, for others have its descriptor.
+ * libipcfs closes a handle, before the kernel says so. Not `whole`: what it holds is returned, but
+ * the handle remains, since others share its descriptor.
  */
 int close_early(struct request *rq, bool whole);
 

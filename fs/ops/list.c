@@ -73,7 +73,7 @@ static mode_t format_of(const struct target *t)
 	return dir ? S_IFDIR : S_IFREG;
 }
 
-/* self: the directory's own number. */
+/* self: the directory's own inode number. */
 static void entry_for(const struct found *f, bool plus, uint64_t self, struct entry *ret)
 {
 	struct target t;
@@ -81,8 +81,7 @@ static void entry_for(const struct found *f, bool plus, uint64_t self, struct en
 	*ret = (struct entry){ .attr = { .st_mode = S_IFDIR, .st_ino = self } };
 	if (!f->base || target_of(f->base, &t) < 0) /* . and ..: the kernel knows better */
 		return;
-	if (!plus ||
-	    base_leads_nowhere(f->base)) { /* what has no nodeid the kernel does not keep */
+	if (!plus || base_leads_nowhere(f->base)) { /* without a nodeid the kernel keeps nothing */
 		ret->attr.st_mode = format_of(&t);
 		ret->attr.st_ino = f->base;
 		return;
@@ -90,8 +89,8 @@ static void entry_for(const struct found *f, bool plus, uint64_t self, struct en
 	fill_entry(ret, f->base, &t);
 	ret->attr.st_ino = f->base;
 	/*
-	 * Where there are other inodes of it, changes come by those, and this one may be unknown to the
-	 * kernel until it reads this, when it is too late to recall anything.
+	 * If the object has aliases, changes come through those, and the kernel may not know this
+	 * inode before it reads this reply, when it is too late to recall anything.
 	 */
 	if (!t.node->aliases) {
 		ret->attr_timeout = PLUS_TIMEOUT;

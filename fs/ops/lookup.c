@@ -117,7 +117,7 @@ static int meaning(const struct target *dir, const char *name, uint64_t *ret_bas
 	return r;
 }
 
-/* Nothing can ever have this name: it is more than the longest one and what goes with it. */
+/* Nothing can ever have this name: it is longer than the longest name with a suffix. */
 static bool too_long(const char *name)
 {
 	size_t len = strlen(name);
@@ -152,7 +152,9 @@ void fill_entry(struct entry *e, uint64_t nodeid, const struct target *t)
 {
 	*e = (struct entry){ .ino = nodeid };
 	target_attr(t, &e->attr);
-	/* NAME@2 and NAME.ctl follow NAME; an alias is for one thread: they are looked up each time. */
+	/*
+	 * NAME@2 and NAME.ctl depend on NAME, and an alias is for one thread: looked up each time.
+	 */
 	if (!t->alias && t->timeout < 0 && t->sub != SUB_CTL)
 		e->entry_timeout = ENTRY_TIMEOUT;
 }
@@ -194,7 +196,7 @@ static enum outcome done_attr(struct request *rq)
 
 	rq->reply.kind = REPLY_ATTR;
 	target_attr(&rq->t, &e->attr);
-	/* Those of a directory change by requests of the kernel alone. */
+	/* A directory's attributes change only through the kernel. */
 	e->attr_timeout = S_ISDIR(e->attr.st_mode) && rq->t.sub == SUB_SELF ? ENTRY_TIMEOUT : 0;
 	return DONE;
 }
@@ -228,7 +230,7 @@ static void set_mode(struct target *t, const struct stat *attr, int to_set)
 
 	if (to_set & SET_MODE) {
 		mode = (mode & ~07777u) | (attr->st_mode & 07777);
-		/* An end's bits are its directory's; being searchable goes with being readable. */
+		/* The ends share their directory's mode bits; who may read may also search. */
 		if (t->sub == SUB_END_A || t->sub == SUB_END_B)
 			mode = (mode & ~0777u) | (attr->st_mode & 0666) |
 			       (attr->st_mode & 0444) >> 2;
@@ -260,7 +262,7 @@ static int truncate_array(struct request *rq)
 
 #define SET_ACCESS (SET_MODE | SET_UID | SET_GID)
 
-/* truncate(2) is for arrays; ftruncate(2) of a value that was written anew has nothing to cut off. */
+/* truncate(2) is for arrays; ftruncate(2) of a value after a write has nothing to do. */
 static int set_size(struct request *rq)
 {
 	bool size = rq->cmd & SET_SIZE;

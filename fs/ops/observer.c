@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* state/ calls nothing above itself; here is who is told instead. */
+/* state/ calls nothing above itself: it tells these. */
 #include "ops/observer.h"
 
 #include "ctl/ctl.h"

@@ -26,7 +26,7 @@
 #define FOPEN_NOFLUSH (1 << 5)
 #endif
 
-/* Arrays and values are the same to whoever looks and to whoever reads. */
+/* For arrays and values, looking and reading are the same. */
 static bool only_looks(const struct object *ob, uint32_t kind, int flags)
 {
 	return ob->o.h->take == TAKE_RW && kind == HANDLE_OBJECT &&
@@ -99,7 +99,7 @@ static struct ipc_opening opening_of(const struct request *rq, const struct targ
 	};
 
 	how.flags = handle_flags(t, o, how.kind, rq->flags);
-	if (o->ops->unhold) /* whose are its holds? */
+	if (o->ops->unhold) /* the process that its holds belong to */
 		how.pid = proc_pid(how.tid);
 	return how;
 }
@@ -176,7 +176,7 @@ static int open_target(struct request *rq)
 	return (rq->flags & O_ACCMODE) == O_WRONLY ? 0 : plain_open(rq, rp->fh);
 }
 
-/* Before a write can wait on the object's own inode: no name may lead there any more. */
+/* Before a write can wait on the object's own inode, no name may lead there any more. */
 static int leave_names(struct request *rq)
 {
 	const struct target *t = &rq->t;
@@ -196,7 +196,7 @@ static bool is_dir(const struct target *t)
 	return ctl_is_dir(t) || (t->sub == SUB_SELF && node_is_dir(t->node));
 }
 
-/* May it be opened so by this inode? */
+/* May it be opened in this way by this inode? */
 static int enter_inode(struct request *rq, bool *ret_write)
 {
 	struct target *t = &rq->t;

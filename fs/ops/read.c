@@ -46,8 +46,8 @@ static const uint32_t op_of_kind[] = {
 };
 
 /*
- * A value is a file of its text: a read at 0 takes the text as it is now, later ones go on in it. At
- * the position where a write through this handle left it is what that write made.
+ * A value is a file with its text: a read at 0 takes the text as it is now, later reads continue in
+ * it. At the position where a write through this handle ended is the result of that write.
  */
 static int read_value(struct request *rq)
 {
@@ -64,7 +64,7 @@ static int read_value(struct request *rq)
 	return r == 0 ? read_hand(rq, off, c->max) : r;
 }
 
-/* Neither a handle that only looks nor an array's memory needs the lock, for which they might wait. */
+/* Handles that only look, and an array's memory, need no lock, and so never wait for one. */
 static bool needs_no_lock(const struct request *rq)
 {
 	return rq->hd->flags & HANDLE_LOOK || ipc_is(&rq->ob->o, TYPE_MEMORY);
@@ -75,7 +75,7 @@ static bool found_unlocked(struct request *rq)
 	return enter_unlocked(rq) == 0 && rq->ob->adopted && needs_no_lock(rq);
 }
 
-/* What no worker has locked since it was mapped was never checked. */
+/* An object that was not locked since it was mapped has not been checked. */
 static int adopt_first(struct request *rq)
 {
 	int r;
@@ -166,7 +166,7 @@ static int read_object(struct request *rq)
 	c->done = SIZE_MAX;
 	if (again_call(rq, &r))
 		c->got = hd->hand;
-	else if (c->done != SIZE_MAX) /* the rest that it was given before */
+	else if (c->done != SIZE_MAX) /* it was given a rest before, from here on */
 		return read_rest(rq, c->done);
 	else if (!special && ipc_in_hand(&ob->o, hd, c->pos, &off))
 		return read_rest(rq, off);

@@ -16,12 +16,12 @@
 #include "wait/turn.h"
 #include "wait/unfinished.h"
 
-/* How the bytes of a write are commands: one a line; or all of them one, as a value's text. */
+/* The commands in a write: one on each line; or all of it is one, such as a value's text. */
 struct commands {
 	const char *buf;
 	size_t size;
 	bool whole;
-	bool tokens; /* each byte gives one permit back: a jobserver */
+	bool tokens; /* each byte gives back one permit: a jobserver */
 };
 
 /* The command that begins at `at`: *ret_end is behind it. */
@@ -36,7 +36,7 @@ static int command_at(struct object *ob, const struct commands *w, size_t at, st
 	return w->tokens ? 0 : ipc_command(ob->o.ops, w->buf + at, n, ret);
 }
 
-/* All are understood before one is done. */
+/* All are parsed before the first is executed. */
 static int check_commands(struct object *ob, const struct commands *w, size_t at)
 {
 	struct ipc_cmd cmd;
@@ -58,7 +58,7 @@ static int do_command(struct object *ob, struct ipc_call *c, const struct ipc_cm
 	c->more = more;
 	r = ipc_give(&ob->o, c, cmd);
 	c->done = 0;
-	if (more) /* who waits sees each of them: `set`, `clear` */
+	if (more) /* waiters see each of them: `set`, `clear` */
 		ipc_pump(&ob->o);
 	return r;
 }
@@ -72,7 +72,7 @@ static int write_commands(struct object *ob, struct ipc_call *c, const char *buf
 	struct ipc_cmd cmd;
 	int r;
 
-	if (at > size) /* says the object's file, after a restart */
+	if (at > size) /* (after a restart this is what the object's file says) */
 		return -EIO;
 	w.tokens = ipc_is_jobserver(&ob->o) && !lib;
 	w.whole = ipc_is(&ob->o, TYPE_TEXT) || w.tokens;
@@ -100,8 +100,8 @@ static int wrote(struct request *rq, ssize_t n)
 }
 
 /*
- * Bytes that an array has are written without its lock, for which a write might have to wait: the
- * kernel would hold the lock of the inode meanwhile, and names lead there (alias.c).
+ * Existing bytes of an array are written without the object's lock. If a write waited for that, the
+ * kernel would hold the inode's lock meanwhile, and names lead to this inode (alias.c).
  */
 static bool is_in_place(struct request *rq)
 {
@@ -119,8 +119,8 @@ static enum outcome write_in_place(struct request *rq)
 }
 
 /*
- * Room for an array. For anything else posix_fallocate(3) would read and write a byte here and
- * there, were it told EOPNOTSUPP.
+ * Room for an array. EINVAL for all others: with EOPNOTSUPP, posix_fallocate(3) would read and
+ * write single bytes instead.
  */
 static int allocate(struct request *rq)
 {
@@ -162,7 +162,7 @@ static void fill_write(struct request *rq)
 	c->end = rq->hd->flags & HANDLE_POSITION ? rq->off + c->len : 0;
 }
 
-/* What it writes goes on with an unfinished line, or ends in the middle of one. */
+/* The write continues an unfinished line, or ends in mid-line. */
 static void write_line(struct request *rq)
 {
 	struct ipc_handle *hd = rq->hd;
@@ -172,7 +172,7 @@ static void write_line(struct request *rq)
 	if (!ipc_is(&rq->ob->o, TYPE_LINES) || ipc_framing(&rq->ob->o, hd) != FRAMING_LINE ||
 	    hd->flags & HANDLE_FLUSHED)
 		return;
-	/* What somebody else was writing when a signal killed him goes into nobody's line. */
+	/* The unfinished line of another process that was killed is dropped. */
 	if (hd->line && hd->line_pid != c->pid && unfinished_killed(rq->ob, rq->fh, hd->line_pid))
 		ipc_flush(&rq->ob->o, c->handle, 0, true, true);
 	unfinished_by(rq->ob, rq->fh, c->pid);

@@ -22,10 +22,10 @@
 
 static struct worker_shared *shared;
 static struct fuse_buf buf; /* where libfuse has messages read to */
-static bool replaying;      /* the INIT that is being dealt with is the stored one */
+static bool replaying;      /* the INIT being handled is the stored one */
 static bool fresh = true;   /* no request has been read yet */
 static uint64_t dealing;    /* the request in shared->request, until it is answered */
-static size_t left_over;    /* the request in shared->request is to be dealt with again, … */
+static size_t left_over;    /* the request in shared->request is to be handled again, … */
 static bool again;          /* … and now is */
 
 /*
@@ -116,7 +116,7 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 	n = writev(fd, iov, count);
 	shared->begun = true;
 	/*
-	 * Answered: no other worker is to deal with it (and what is noted next is no more about
+	 * Answered: no other worker must handle it (and what is recorded next is not about
 	 * it).
 	 */
 	if (dealing && ((const struct fuse_out_header *)iov[0].iov_base)->unique == dealing) {

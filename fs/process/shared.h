@@ -26,7 +26,7 @@ struct worker_shared {
 	 * The request that the worker deals with: the kernel writes it right in here, so that it is
 	 * known when the worker dies. Its first word is 0 when there is none.
 	 */
-	uint64_t tried; /* the request that was dealt with again: once only */
+	uint64_t tried; /* the request that was handled again: once only */
 	_Alignas(4096) char request[256 * 4096 + 0x1000];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a user should know who has just mounted, in the log. */
+/* Warnings after a mount, in the log. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <pwd.h>

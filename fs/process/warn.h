@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a user should know who has just mounted, in the log: warn.c. */
+/* Warnings after a mount, in the log: warn.c. */
 #ifndef IPCFS_WARN_H
 #define IPCFS_WARN_H
 

@@ -3,7 +3,7 @@
  * The worker: serves requests until the file system is unmounted or it is told to stop.
  *
  * One loop thread reads requests (device.c) and deals with each at once, for no request ever waits in
- * here; so requests are dealt with in the order in which the kernel sent them, and what a close gave
+ * here; so requests are handled in the order in which the kernel sent them, and what a close gave
  * back is there for whatever was asked after it. One event thread waits for everything else (events.c).
  * A worker that follows a dead one takes up what that had begun (resend.c), and starts another
  * supervisor when its own dies (guard.c).
@@ -113,7 +113,7 @@ static int start_failed(struct worker_shared *sh, int error, const char *why)
 	return error;
 }
 
-/* What the last worker left, and who waits since then. */
+/* What the last worker left, and who has waited since. */
 static void take_up(struct worker_shared *sh)
 {
 	pthread_mutex_lock(&fs.lock);

@@ -6,7 +6,7 @@
  * for long. Opened anew to write, through /proc/self/fd, that inode must be granted (alias.c); but
  * before a write can wait there, the kernel has to forget the name. It is told so by a notification,
  * for which it takes the directory's lock: the holder of that may be waiting for an answer of ours,
- * so a thread of its own tells it, and the OPEN is dealt with again when that is done.
+ * so a thread of its own tells it, and the OPEN is handled again when that is done.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * anew after each start. Each index belongs to the module of its header.
  *
  * Locking: one daemon lock (fs.lock) is held by whichever thread works: the loop thread from the
- * moment that it has a request until it has dealt with it, the event thread while it deals with a
+ * moment that it has a request until it has handled it, the event thread while it handles a
  * deadline. Nothing waits under it: replies are written, engine mutexes are taken with a time
  * limit. Order: fs.lock, then libfuse's own locks, then one object's mutex, then the
  * mount file's mutex.

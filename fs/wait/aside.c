@@ -11,7 +11,7 @@
  * is stalled: at once if the holder is stopped. If that runs it may only have lost the processor, and
  * then the true answer is worth waiting for, but not for long.
  *
- * A close() is not held up either: when it has waited long enough it is told that it is done, and stays
+ * A close() does not wait for long, either: when it has waited long enough it is told that it is done, and stays
  * in the list to be done.
  */
 #include <linux/fuse.h>

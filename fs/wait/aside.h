@@ -7,8 +7,8 @@
 #include "wait/door.h"
 
 /*
- * Of a FLUSH: the process, and whether it is ending by a signal; as it was when the request came,
- * because it may be gone when the request is handled at last.
+ * The process that sent a FLUSH, and whether a signal is ending it: as it was when the request
+ * came, since it may be gone by the time the request is handled.
  */
 void aside_closer(struct request *rq, uint32_t *ret_pid, bool *ret_killed);
 
@@ -19,7 +19,7 @@ void aside_keep(const void *msg, size_t len, const struct aside *as);
 /* Handle one that was. true: it is put aside again. */
 typedef bool (*aside_handler)(void *msg, size_t len, struct aside *as);
 void aside_retry(aside_handler again); /* try all stalled objects */
-/* An INTERRUPT: was it for one that is kept? It is answered then. */
+/* An INTERRUPT: if it is for a kept request, that is answered (true). */
 bool aside_interrupted(uint64_t unique);
 bool aside_has(uint64_t unique); /* is it kept? */
 void aside_end_all(int error);
@@ -29,10 +29,10 @@ void aside_end_all(int error);
 struct aside_limit {
 	int64_t deadline; /* CLOCK_MONOTONIC ns, IPC_NEVER */
 	int error;        /* what it gets then */
-	int64_t least;    /* no time limit of the caller's ends it before */
+	int64_t least;    /* the caller's own time limits do not end it earlier */
 };
 
-/* How long this request may wait for the object's lock. looks: it only looks. */
+/* How long this request may wait for the object's lock. looks: it is read-only. */
 void aside_limit(const struct object *ob, const void *msg, size_t len, bool looks,
 		 struct aside_limit *ret);
 

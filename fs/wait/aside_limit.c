@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long a request may wait for a lock that somebody keeps, and what it gets then.
+ * How long a request may wait for a stalled object, and with which error it fails then.
  *
- * The table has every request that comes to need an object's lock. All others look at names,
- * attributes and the like, or change them, and never come here: LOOKUP, GETATTR, READDIR, UNLINK,
- * RENAME, chmod, chown, utimes …
+ * The table lists every request that may need an object's lock. The others concern only names and
+ * attributes, and never get here: LOOKUP, GETATTR, READDIR, UNLINK, RENAME, chmod, chown, utimes …
  */
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -19,9 +18,9 @@ enum {
 	BY_NAME = 1,    /* NAME@SECONDS, which is being opened */
 	BY_HANDLE = 2,  /* the limits of the open file: its name's, those set by ioctl */
 	BY_FLAGS = 4,   /* O_NONBLOCK */
-	BY_LIBRARY = 8, /* what libipcfs says with the offset: lib.h */
+	BY_LIBRARY = 8, /* what libipcfs passes in the offset: lib.h */
 	TRIES = 16,     /* it may not wait: EAGAIN */
-	BRIEFLY = 32,   /* nor is there patience with a holder that is stopped */
+	BRIEFLY = 32,   /* and does not wait at all if the holder is stopped */
 };
 
 static const struct rule {
@@ -109,7 +108,7 @@ static void limit_ns(struct aside_limit *l, int64_t now, int64_t ns)
 		limit(l, t, ETIMEDOUT);
 }
 
-/* Its handle is the first field of what these requests say. */
+/* The handle is the first field of these requests' bodies. */
 static void limit_by_handle(struct aside_limit *l, int64_t now, const struct fuse_in_header *h,
 			    size_t len)
 {
@@ -123,7 +122,7 @@ static void limit_by_handle(struct aside_limit *l, int64_t now, const struct fus
 	limit_ns(l, now, __atomic_load_n(&hd->timeout, __ATOMIC_RELAXED));
 	if (__atomic_load_n(&hd->deadline, __ATOMIC_RELAXED) >= 0)
 		limit(l, __atomic_load_n(&hd->deadline, __ATOMIC_RELAXED), ETIMEDOUT);
-	/* It belongs to the opening, and does not say how the file is open. */
+	/* It is part of opening the object, and has no flags of its own. */
 	if (h->opcode == FUSE_IOCTL && ioctl_of(h, len) == LIB_IOC_ATTACH &&
 	    hd->oflags & O_NONBLOCK)
 		limit_ns(l, now, 0);

@@ -16,7 +16,7 @@ static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 {
 	int r;
 
-	/* The node of an open file stays, but for one that is damaged and was removed. */
+	/* The node of an open file remains, unless the object is damaged and was removed. */
 	if (target_of(ino, t) < 0)
 		return -EIO;
 	if (t->node->type != IPC_DIR && node_is_blank(t->node)) /* nobody has it open */
@@ -83,7 +83,7 @@ void fill_call(struct ipc_call *c, const struct request *rq, int flags)
 	};
 }
 
-/* Who makes a hold, a lease or an unfinished line is to be known as a process. */
+/* Holds, leases and unfinished lines record the process that made them. */
 void fill_pid(struct ipc_call *c, struct ipc_handle *hd)
 {
 	if (hd->tid != c->tid || !hd->pid)
@@ -91,7 +91,7 @@ void fill_pid(struct ipc_call *c, struct ipc_handle *hd)
 	c->pid = hd->pid;
 }
 
-/* What libipcfs says with the offset: a time limit of this call's own, and what is special. */
+/* libipcfs passes this call's own time limit, and a flag, in the offset. */
 uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off, bool *ret_special)
 {
 	int64_t timeout;
@@ -116,7 +116,7 @@ static int64_t now_coarse(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* As write(2) does on every file system; the kernel leaves it to us. */
+/* As on every file system, where the kernel does it; here it leaves it to us. */
 static void drop_privileges(struct node *n)
 {
 	struct ipc_node *b = node_block(n);

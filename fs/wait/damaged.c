@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Objects that are found damaged, and those who wait for them.
+ * Objects that turn out to be damaged, and those who wait for them.
  *
- * There are many ways to notice: any operation of any request, a look at the object, the end of a
- * process, memory that comes free, a SIGBUS, or a direct client that has noticed and says so. All of
- * them end in obj_damage(), and that in damage_found(). When the turn ends, everybody who waits is
- * told, once: parked requests get EIO; pollers are woken, and see POLLERR; direct clients are woken,
- * and get EIO. Requests that are put aside are dealt with again by the loop thread, and meet the
- * damage (aside.c). From then on nobody can begin to wait, since the object cannot be locked.
+ * Damage may be noticed by any operation, a look at the object, the end of a process, memory that
+ * comes free, a SIGBUS, or a direct client, which says so. All of these call obj_damage(), and that
+ * calls damage_found(). At the end of the turn everybody who waits is told, once: parked requests
+ * get EIO; pollers are woken, and see POLLERR; direct clients are woken, and get EIO. Requests that
+ * were put aside are handled again by the loop thread, and meet the damage (aside.c). From then on
+ * nobody can begin to wait, since the object cannot be locked.
  *
- * Nothing in the file is trusted for that. So the daemon remembers by itself who has polled.
+ * Nothing in the file is trusted for this, so the daemon keeps its own list of pollers.
  */
 #include <fcntl.h>
 #include <stdio.h>

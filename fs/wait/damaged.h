@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who waits for an object that is found damaged is told: damaged.c. */
+/* Telling those who wait for an object that turns out to be damaged: damaged.c. */
 #ifndef IPCFS_DAMAGED_H
 #define IPCFS_DAMAGED_H
 
@@ -14,7 +14,7 @@ void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why);
 /* For the end of the turn. */
 void damage_tell(struct object *ob);
 
-/* An open file, by the kernel's name for it, polls the object; and does no more, as it is closed. */
+/* An open file (by the kernel's name for it) polls the object; it was closed. */
 void pollers_add(struct object *ob, uint64_t kh);
 /* It polls while somebody keeps the object's lock. (The daemon alone writes the words of this.) */
 void pollers_add_late(struct object *ob, struct ipc_handle *hd, uint64_t kh);

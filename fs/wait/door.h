@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The door to an object's lock: door.c. Nobody else in the daemon takes one, but for state/, which does
- * so before it gives an object out, and to trim it.
+ * The door to an object's lock: door.c. Nothing else in the daemon takes one, except state/: before
+ * it hands an object out, and to trim it.
  */
 #ifndef IPCFS_DOOR_H
 #define IPCFS_DOOR_H
@@ -21,8 +21,8 @@
  */
 int object_enter(struct object *ob, struct request *rq);
 /*
- * The same for a request that only looks. LOOK_UNLOCKED: it has waited long enough, or the process that
- * keeps the lock is stopped: say so, and what can be seen without the lock.
+ * The same for a request that only looks. LOOK_UNLOCKED: it has waited long enough, or the process
+ * that keeps the lock is stopped; report that, and what can be seen without the lock.
  */
 int object_look(struct object *ob, struct request *rq);
 #define LOOK_UNLOCKED 1
@@ -47,17 +47,17 @@ struct deferred {
 /* Settle it a little later, for another reason than its lock. */
 void object_again(struct object *ob);
 
-/* Do it now, or, if the object is stalled, first of all when it can be locked. */
+/* Do it now; or, if the object is stalled, before anything else once it can be locked. */
 void object_do(struct object *ob, const struct deferred *what);
-/* First of all when it is locked next, which it cannot be now. */
+/* Do it before anything else when the object is next locked; it cannot be locked now. */
 void object_defer(struct object *ob, const struct deferred *what);
 
 /* ---- stalled objects ---- */
 
 bool stalled_any(void); /* from every thread */
-extern int stalled_fd;  /* an eventfd, to have the event thread know that there are some */
+extern int stalled_fd;  /* an eventfd: tells the event thread that there are some */
 /*
- * Try one again. -EBUSY: it is stalled still. Else it is not any more: 0: it was locked, and is settled;
+ * Try one again. -EBUSY: still stalled. Otherwise it is no longer: 0: it was locked and settled;
  * -EIO.
  */
 int stalled_retry(struct object *ob);

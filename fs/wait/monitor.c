@@ -67,8 +67,8 @@ int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
 }
 
 /*
- * May the caller take that lock? Whoever may write the object says which one it is, so this is
- * asked for each use; the kernel has only looked at the object.
+ * May the caller take that lock? Anyone with write access to the object chooses which lock it is,
+ * so this is checked at each use; the kernel has checked access to the object only.
  */
 bool monitor_may(const struct request *rq, const struct object *lock)
 {
@@ -85,13 +85,16 @@ bool monitor_may(const struct request *rq, const struct object *lock)
 
 /* ---- flock ---- */
 
-/* What says that a handle of the lock is that of this handle: its `companion` leads back. */
+/* What marks a handle of the lock as this handle's companion: its own `companion` leads back. */
 static uint64_t back_of(struct object *ob, const struct ipc_handle *hd)
 {
 	return fh_of(hd->gen, ref_of(&ob->o, hd));
 }
 
-/* (Who may write the object may have set any number; the lock's own handles are not theirs.) */
+/*
+ * (Someone with write access to the object may have set any number, and must not reach other
+ * handles of the lock by it.)
+ */
 static struct ipc_handle *companion_of(struct object *lock, uint64_t fh, uint64_t id, uint64_t back)
 {
 	struct ipc_handle *c = ipc_handle_from_outside(&lock->o, fh_ref(fh), fh_gen(fh));
@@ -99,7 +102,7 @@ static struct ipc_handle *companion_of(struct object *lock, uint64_t fh, uint64_
 	return c && c->nodeid == id && c->companion == back ? c : NULL;
 }
 
-/* The handle of the lock that stands for this one; 0: there is none yet. */
+/* The companion of this handle in the lock; 0: none yet. */
 static uint64_t companion_find(struct object *lock, uint64_t known, uint64_t id, uint64_t back)
 {
 	if (known && companion_of(lock, known, id, back))
@@ -145,7 +148,7 @@ int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *re
 	int r = 0;
 
 	*ret_fh = 0;
-	/* An unlock also gives up a wait that a signal has interrupted. */
+	/* An unlock also abandons a wait that a signal interrupted. */
 	if (how == LOCK_UN) {
 		struct ipc_call un = { .handle = ref_of(&ob->o, hd), .op = OP_FLOCK };
 
@@ -204,7 +207,7 @@ int monitor_find(struct request *rq, struct object *lock)
 	int r = object_enter(lock, rq);
 
 	if (r < 0)
-		return r == -EBUSY ? r : 0; /* a damaged one is as none */
+		return r == -EBUSY ? r : 0; /* a damaged lock counts as none */
 	c->pid = proc_pid(c->tid);
 	ipc_lent_find(&lock->o, c->pid, &c->lent);
 	object_unlock(lock);
@@ -229,9 +232,9 @@ void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 }
 
 /*
- * The waiter's outcome is settled: take the lock back. 0: it has it (or never had it, or its handle
- * there is closed), and can be answered. IPC_WAIT: *c waits in the lock, which is locked. -EBUSY:
- * not now: it is settled again. Another error: it cannot have it, and is told so.
+ * The waiter has its result: take the lock back. 0: it has it (or never had it, or its handle there
+ * was closed), and can be answered. IPC_WAIT: *c waits for the lock, whose object is locked.
+ * -EBUSY: not now; it will be settled again. Any other error is its answer.
  */
 int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c)
 {
@@ -248,7 +251,7 @@ int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct 
 	if (r < 0)
 		return r;
 	c->pid = proc_pid(c->tid);
-	/* Does it stand there already, from before a restart? */
+	/* Is it queued there already, from before a restart? */
 	c->waiter = ipc_find_waiter(&lock->o, c->unique);
 	r = c->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, c, &lent);
 	if (r != IPC_WAIT)

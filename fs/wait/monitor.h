@@ -8,7 +8,7 @@
 #include "device/request.h"
 
 struct object *lock_object(struct object *ob);
-/* flock: *ret_fh is the handle of `lock` that is to be locked; 0: nothing is left to do. */
+/* flock: *ret_fh is the handle of `lock` to be locked; 0: nothing is left to do. */
 int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *ret_fh);
 /* May the caller use that lock? */
 bool monitor_may(const struct request *rq, const struct object *lock);
@@ -16,19 +16,20 @@ bool monitor_may(const struct request *rq, const struct object *lock);
 uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd);
 void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back);
 /*
- * A condition's read: rq->call's pid and lent are its process and what that has the lock with. Who asks
- * is known from the request; what the condition's file says of it is not to be trusted here.
+ * A condition's read: set rq->call.pid and .lent, the caller's process and the handle by which it
+ * holds the lock. They come from the request; what the condition's file says is not trusted here.
  */
 int monitor_find(struct request *rq, struct object *lock);
 void monitor_lend(struct object *ob, ref_t w, uint32_t tid);
-/* c: as the request would be made in the lock (but for c->pid). */
+/* c: the call as it would be made on the lock (except c->pid). */
 int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c);
 /*
- * The same for one that does not wait, whose waiter is queued without a request. 0: it has the lock back, or need
- * not; -EAGAIN: somebody has it, and poll tells when it can be had; -EBUSY as monitor_retake().
+ * The same for a read that may not wait, whose waiter is queued without a request. 0: it has the
+ * lock back, or needs none; -EAGAIN: the lock is held, and poll tells when it is free; -EBUSY as
+ * for monitor_retake().
  */
 int monitor_fetch(struct request *rq, struct object *lock);
-/* The handle is asked what is ready. kh: and the kernel wants to be told of more; 0. */
+/* The handle is polled. kh: the kernel wants to be notified; 0: it does not. */
 void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh);
 
 void show_lock(struct object *ob, FILE *f);

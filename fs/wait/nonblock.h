@@ -10,8 +10,8 @@
 struct object;
 
 /*
- * How long a poller that was notified has for itself what is for one, before the others are told
- * of it too; at the most twice as long. For the tests to change.
+ * How long a poller that was notified has to take what only one can take, before the others are
+ * told as well (at most twice as long). Tests change it.
  */
 extern unsigned int poll_interval_ms;
 
@@ -21,7 +21,10 @@ void wake_late_pollers(struct object *ob);
 void poll_rearm(struct object *ob); /* after a start */
 /* A read of a condition or barrier with O_NONBLOCK is queued. */
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags);
-/* What it is to be told: EAGAIN, until the handle's time limit has passed. dir: 0 read, 1 write. */
+/*
+ * The result of an operation that may not wait: EAGAIN until the handle's time limit has passed.
+ * dir: 0 read, 1 write.
+ */
 int nonblock_ended(struct object *ob, struct ipc_call *c, unsigned int dir, int flags, int r);
 
 #endif

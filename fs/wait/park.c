@@ -73,7 +73,7 @@ struct asker *park_take_out(struct parked *p)
 	return p->asker;
 }
 
-/* Take it out, and it is gone: from here on the caller answers. */
+/* Take it out and free it: from here on the caller must answer. */
 static struct asker *unpark(struct parked *p)
 {
 	struct asker *asker = park_take_out(p);
@@ -90,7 +90,7 @@ static void tell_result(struct asker *asker, uint32_t op, int64_t result)
 	reply_send(asker, &r);
 }
 
-/* Its object cannot be locked: as soon as it can. */
+/* Its object cannot be locked: try again soon. */
 static void give_up_later(struct parked *p, int why)
 {
 	p->why = (int16_t)why;
@@ -102,7 +102,10 @@ static void forsake(struct object *ob, const struct deferred *d)
 	ipc_forsake(&ob->o, d->waiter);
 }
 
-/* Nor is its caller to wait until it can: whatever becomes of the waiter is not its answer. */
+/*
+ * Its caller is not to wait for that, either: whatever becomes of the waiter is no longer its
+ * answer.
+ */
 static void give_up_unseen(struct parked *p, int why)
 {
 	int64_t put = p->op == OP_WRITE ? (int64_t)waiter_at(&p->ob->o, p->waiter)->arg : 0;
@@ -126,7 +129,7 @@ static bool is_granted(struct ipc_obj *o, ref_t w)
 static void give_up_served(struct object *ob, struct parked *p)
 {
 	timer_remove(&p->timer);
-	/* Its file says so, and its lists do not: nobody would ever answer it. */
+	/* The waiter says so but is in no list: nobody would ever answer it. */
 	if (!is_granted(&ob->o, p->waiter))
 		obj_damage(&ob->o, "a served waiter is in no list");
 	object_leave(ob);
@@ -138,8 +141,8 @@ static void keep_place(struct object *cond, const struct deferred *d)
 }
 
 /*
- * A condition's waiter that has its notify, and waits in `lock`, which is locked: it leaves that wait queue.
- * Interrupted, it keeps its place (and its notify) for the next read.
+ * A condition's waiter that was notified and waits for `lock`, which is locked here: it leaves that
+ * wait queue. If interrupted, it keeps its place (and the notification) for the next read.
  */
 static void give_up_relock(struct object *lock, struct parked *p, int why)
 {
@@ -218,7 +221,7 @@ static void time_is_up(struct timer *t)
 	give_up(p, p->why ? p->why : -ETIMEDOUT);
 }
 
-/* The kernel's buffer is for the next request. */
+/* The kernel's buffer is reused for the next request. */
 static char *copy_of(const struct ipc_call *c)
 {
 	char *copy = must_alloc(c->len + 1);
@@ -295,7 +298,7 @@ static void finish_answered(struct object *ob, const struct deferred *d)
 	ipc_finish(&ob->o, d->waiter, &none);
 }
 
-/* The condition that it is for is damaged, and so it is not to get the lock that it waits for. */
+/* Its condition is damaged, so it is not to get the lock that it waits for. */
 static void leave_lock(struct parked *p)
 {
 	struct object *lock = p->ob;

@@ -42,7 +42,10 @@ static void wake(struct object *ob, bool all)
 	ref_t r;
 
 	while (!o->damage && (r = ipc_poll_next(o, all))) {
-		/* First: told twice is no harm, and after a death in between the next one tells it. */
+		/*
+		 * Before it is recorded: being told twice does no harm, and if we die in between
+		 * the next worker tells it.
+		 */
 		notify_poll(handle_at(o, r)->poll_kh);
 		ipc_poll_sent(o, r);
 		any = true;
@@ -57,8 +60,8 @@ void wake_pollers(struct object *ob)
 }
 
 /*
- * Those that asked while somebody kept the object's lock, in this worker's time or an earlier one's:
- * they are in no list. They ask again.
+ * Those that polled while the object was stalled, under this worker or an earlier one: they are in
+ * no list. Once notified they poll again.
  */
 void wake_late_pollers(struct object *ob)
 {
@@ -141,7 +144,7 @@ static unsigned int poll_now(struct request *rq)
 	uint32_t events = rq->events;
 	unsigned int ready;
 
-	/* What a direct client did is not told to this one alone. */
+	/* A direct client may have changed something that others poll for, too. */
 	if (rq->asks && ob->direct && ob->o.h->polls.count)
 		wake_pollers(ob);
 	monitor_polled(ob, rq->hd, rq->asks ? rq->poll_kh : 0);
@@ -155,7 +158,7 @@ static unsigned int poll_now(struct request *rq)
 	return ready;
 }
 
-/* Somebody keeps the object's lock: whatever one could call now would wait. */
+/* The object is stalled: any operation would wait now. */
 static unsigned int poll_stalled(struct request *rq)
 {
 	struct object *ob = rq->ob;

@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an object makes possible: requests that were granted are answered, writers have their turn,
- * pollers and direct clients are woken.
+ * What a change of an object makes possible: requests that were granted are answered, writers have their
+ * turn, pollers and direct clients are woken.
  *
  * Whoever has changed an object gives its lock back with object_leave(). That grants what can be
- * granted, while the lock is held anyway, and lists the requests that are to be told so. If there are
- * none the rest is done at once, and the object was locked a single time. Otherwise the end of the
- * turn goes on (settle):
+ * granted, while the lock is held anyway, and lists the requests that have to be told. If there are none,
+ * the rest is done at once, and the object was locked only once. Otherwise the end of the turn continues
+ * (settle):
  *
  *	tell	each listed request is answered. The object is not locked.
  *	finish	it is locked again; what was told is finished (the waiters go), the next writer
  *		puts its data, and what that grants is listed for another round.
  *
- * So a change costs a lock round, and all whom it grants something one more, however many they are.
+ * So a change costs one lock round, and all to whom it grants something one more, however many they are.
  *
  * Why in this order:
  *
- *  - A reply comes after the unlock. The kernel copies it to its caller, who may be on this CPU the
- *    next moment and want the lock; and up to 1 MiB of copying is long for a lock.
- *  - To read an answer then is safe: it is in a waiter that is granted, or in a handle's hand, and holds
- *    references to its messages. Only its owner gives these up, and that is this daemon: the waiter by
+ *  - A reply comes after the unlock. The kernel copies it to its caller, who may run on this CPU the
+ *    next moment and want the lock; and copying up to 1 MiB is too long for a lock.
+ *  - Reading an answer without the lock is safe: it is in a granted waiter or in a handle's hand, and
+ *    holds references to its messages. Only its owner, this daemon, gives these up: the waiter by
  *    ipc_finish(), the hand by the handle's next request or its close. Direct clients never touch
- *    another's. (Who scribbles in the file can make the text another one, as he can at any time; each
- *    reference is checked when it is followed.)
+ *    another's. (A process that scribbles in the file can change the text at any time; each reference is
+ *    checked when it is followed.)
  *  - A request is finished after its reply. If the worker dies before the reply, the next one finds the
- *    waiter granted, and the request comes again; if it dies behind the reply, no request comes, and the
+ *    waiter granted, and the request comes again; if it dies after the reply, no request comes, and the
  *    waiter is finished as one that was told (settle_told).
- *  - The request in hand is answered before anything is settled. What a put came to is recorded in
- *    the object's header, which has room for one: so a writer has its turn when the replies before are
- *    sent, and only one has it in a round.
+ *  - The current request is answered before anything is settled. The result of a put is recorded in
+ *    the object's header, which has room for one: so a writer has its turn after the replies before it
+ *    are sent, and only one has it in a round.
  */
 #include <stdlib.h>
 #include <utlist.h>
@@ -56,7 +56,7 @@ static void pump(struct object *ob)
 	o->freed = false;
 }
 
-/* It has its answer. What it took returns with the end of a process, if that has not come yet. */
+/* It has its answer. Watch the process at whose end what it took is returned. */
 static void tell_granted(struct object *ob, struct parked *p, int error)
 {
 	const struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
@@ -67,7 +67,7 @@ static void tell_granted(struct object *ob, struct parked *p, int error)
 	park_tell(p);
 }
 
-/* It waited in this lock for a condition, and has it again: now the condition answers. */
+/* It waited for this lock on behalf of a condition, and has it back: now the condition answers. */
 static void back_to_condition(struct object *lock, struct parked *p)
 {
 	struct object *cond = p->cond;
@@ -82,7 +82,7 @@ static void back_to_condition(struct object *lock, struct parked *p)
 }
 
 /*
- * A condition's reader whose outcome is settled takes back the lock that it gave up, or waits there.
+ * A condition's reader that has its result takes back the lock that it gave up, or waits for it.
  * false: not now.
  */
 static bool retake(struct object *ob, struct parked *p)
@@ -108,7 +108,7 @@ static bool retake(struct object *ob, struct parked *p)
 	return r != -EBUSY;
 }
 
-/* Those that have been granted, and whose requests are here (after a restart they may yet come). */
+/* Those that were granted and whose requests are here (after a restart they may still arrive). */
 static void list_granted(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
@@ -136,8 +136,8 @@ static struct parked *next_turn(struct object *ob)
 }
 
 /*
- * Grant what can be granted. Is it to be locked again then, for those who are to be told or for a
- * writer's turn? (Of one that has ended nothing is left to be finished, and it is the only one.)
+ * Grant what can be granted. true: it must be locked again, to finish those who are told, or for a
+ * writer's turn. (A writer that has ended leaves nothing to finish, and there is only one.)
  */
 static bool grant(struct object *ob)
 {
@@ -207,16 +207,18 @@ static void end_round(struct object *ob)
 	memory_hungry(ob, waits_for_memory(o) || o->starved);
 }
 
-/* Let go, and wake the direct clients: those that were granted, and a putter whose turn it is. */
+/* Unlock, and wake direct clients: those that were granted, and a putter whose turn it is. */
 static void unlock_and_wake(struct object *ob)
 {
-	/* No more of them than there can be: somebody may keep saying that they were not woken. */
+	/*
+	 * No more of them than there can be: a hostile client may keep marking them as not woken.
+	 */
 	uint32_t most = ob->o.locked ? list_most(&ob->o, &ob->o.h->woken) + 2 * IPC_WAKES : 0;
 	struct ipc_wakes wakes;
 	uint32_t n = 0;
 	bool more;
 
-	wakes.n = 0; /* and not the rest of it */
+	wakes.n = 0; /* the rest need not be cleared */
 	do {
 		more = ob->o.locked && !ob->o.damage && ipc_wake(&ob->o, &wakes);
 		object_unlock(ob);
@@ -248,7 +250,7 @@ static void reply_for(struct object *ob, const struct parked *p, struct reply *r
 		reply_read(r, ob, handle_at(&ob->o, w->handle), &w->got, p->max);
 }
 
-/* Without the lock. The list of those that were told; they are parked no more. */
+/* Without the lock. Returns the list of those that were told; they are no longer parked. */
 static struct parked *tell(struct object *ob)
 {
 	struct parked *told = NULL, *p;
@@ -309,15 +311,16 @@ void settle(struct object *ob)
 		unlock_and_wake(ob);
 	}
 	if (!ob->o.damage)
-		finish(ob, tell(ob), 0); /* who has ended in the last round, if anybody */
+		finish(ob, tell(ob), 0); /* a writer that ended in the last round, if any */
 	object_used(ob);
 }
 
 /* ---- after a start ---- */
 
 /*
- * All that the kernel sends again has come, so a waiter without a request was told before the last
- * worker died, or its caller is gone. Its handle may yet be another's, so that no RELEASE comes.
+ * Everything that the kernel resends has arrived, so a waiter without a request was answered before
+ * the last worker died, or its caller is gone. Others may still have its handle, and then no
+ * RELEASE comes.
  */
 static void end_told(struct object *ob, const struct deferred *d)
 {

@@ -56,7 +56,7 @@ void turn_end(void)
 		while ((ob = fs.look)) {
 			LL_DELETE2(fs.look, ob, look_next);
 			ob->look = false;
-			/* A SIGBUS puts objects into the list, and what follows can meet one. */
+			/* A SIGBUS handler may add to the list from here on. */
 			__atomic_signal_fence(__ATOMIC_SEQ_CST);
 			look_at(ob);
 		}

@@ -11,20 +11,20 @@
 struct object;
 
 /*
- * Unlock it after a change. What can be granted is granted; the object is dirty if somebody is to be
- * told so.
+ * Unlock it after a change. Whatever can be granted is granted; the object is dirty if anybody has
+ * to be told.
  */
 void object_leave(struct object *ob);
 void turn_look(struct object *ob); /* it is dirty */
-/* See to what is; objects that nobody needs any more are freed, here and nowhere else. */
+/* Settle what is dirty. Objects that are no longer needed are freed here, and nowhere else. */
 void turn_end(void);
 /* For the end of the turn only. The object is not locked. Never frees it. */
 void settle(struct object *ob);
 /* After handles of it were opened or closed: record whether it is in use. */
 void object_used(struct object *ob);
 /*
- * Unmap what is not in use, if too much is mapped. For those who go through all objects, and have no
- * pointer to one between two steps.
+ * Unmap unused objects if too many are mapped. For loops over all objects that keep no pointer to
+ * one from step to step.
  */
 void turn_trim(void);
 /* ---- for the end of the turn ---- */
@@ -38,9 +38,7 @@ extern unsigned int turn_mapped_most, turn_idle_most;
 /* ---- after a start ---- */
 
 void settle_all(void); /* look at every object in use */
-/*
- * When all requests that come again have come: a waiter that has none is done.
- */
+/* All requests that the kernel resends have arrived: a waiter without one is done. */
 void settle_told(void);
 
 #endif

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Processes with whose end something returns (ctl/scope): a pidfd each.
- */
+/* Processes at whose end something is returned (ctl/scope): a pidfd for each. */
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -114,7 +112,7 @@ void watch_holder(struct object *ob, uint32_t opener, uint32_t pid)
 		return;
 	if (scope == SCOPE_OPENER)
 		pid = opener;
-	/* An opener was watched before it was waited for: it has ended since then. */
+	/* An opener is watched before anybody waits; if it is not watched, it has ended since. */
 	if (!(scope == SCOPE_OPENER ? is_watched(pid) : watch(pid)))
 		ipc_process_ended(&ob->o, pid);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes with whose end something returns (ctl/scope): watch.c. */
+/* Processes at whose end something is returned (ctl/scope): watch.c. */
 #ifndef IPCFS_WATCH_H
 #define IPCFS_WATCH_H
 
@@ -9,23 +9,24 @@ struct ipc_handle;
 struct object;
 
 /*
- * Before somebody (pid) takes what returns when the process that opened the handle ends: watch that
- * one, with the object locked. If it has ended already, who takes stands for it from now on.
+ * Before process pid takes something that is returned when the process that opened the handle ends:
+ * watch that one, with the object locked. If it has ended already, pid takes its place.
  */
 void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid);
 /*
- * It has been taken: it returns when one of these processes ends (ctl/scope). With the object
+ * It was taken: it is returned when one of these processes ends (ctl/scope). With the object
  * locked.
  */
 void watch_holder(struct object *ob, uint32_t opener, uint32_t pid);
 
-void watch_again(void); /* after a restart: the same as before, and what ended in between */
+void watch_again(
+	void); /* after a restart: watch the same processes; some may have ended meanwhile */
 /*
- * Those that have ended. The event thread would find them too, but a request that was made after
- * such an end must not be dealt with before it.
+ * Handle those that have ended. The event thread would notice, too, but a request that was made
+ * after such an end must not be handled before it.
  */
 void watch_look(void);
-int watch_open(void); /* a descriptor that is readable when one has ended; -1 */
+int watch_open(void); /* a descriptor that becomes readable when one ends; -1 */
 void watch_close(void);
 
 #endif

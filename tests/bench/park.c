@@ -5,9 +5,9 @@
  * Opens the handles and says "open"; at the next line of its input starts the threads, and says
  * "parked" when all of them wait; ends at the next line, or at the end of its input.
  *
- * park PEER THREADS REPETITIONS - many wait in line, and one after the other is served.
+ * park PEER THREADS REPETITIONS - many wait in a queue, and one after the other is served.
  *
- * Nanoseconds (median) from before a release to the moment at which the first in line has it.
+ * Nanoseconds (median) from before a release to the moment at which the first of them has it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,7 @@ static void measure(int n)
 		type->wake();
 		wait_for(&served, (uint32_t)i + 1);
 		ns[i] = (double)(served_at - start);
-		/* Back in line: else the next release would find one less, or nobody. */
+		/* Back into the queue: else the next release would find one less, or nobody. */
 		crew_one_waits(served_who, turns[served_who] + 1);
 	}
 	qsort(ns, (size_t)n, sizeof(*ns), by_size);

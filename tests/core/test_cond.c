@@ -113,7 +113,7 @@ TEST(cond_interrupted)
 	w = get_waits(o, a, OP_READ, 1);
 	CHECK_STR(leave(o, w, -EINTR), "!EINTR");
 	CHECK_INT(LOCK(o), 1);
-	CHECK_INT(ipc_size(o), 1); /* it still stands in line */
+	CHECK_INT(ipc_size(o), 1); /* it is still queued */
 	CHECK_INT(ipc_poll(o, a), POLLOUT);
 	CHECK_STR(get(o, a), "!EAGAIN");
 	CHECK_INT(lock_it(o, b, LOCK_EX), 0);

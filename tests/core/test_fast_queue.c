@@ -148,7 +148,7 @@ TEST(now_does_not_pass_a_reader)
 	CHECK_STR(get_now(o, 9, 9), "3 ");
 }
 
-/* A putter in line may be passed, but only while it has waited for less than a millisecond. */
+/* A queued putter may be passed, but only while it has waited for less than a millisecond. */
 TEST(now_passes_a_putter_for_a_moment)
 {
 	struct ipc_obj *o = queue();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Conditions and barriers of those who must not wait: they stand in line. */
+/* Conditions and barriers of those who must not wait: they are queued. */
 #include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>

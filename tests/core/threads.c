@@ -583,7 +583,7 @@ TEST(threads_fast_event)
 	CHECK_INT(o->h->b.event.set, 1);
 }
 
-/* As client_direct.c does: at once if that is possible, else in line. */
+/* As client_direct.c does: at once if that is possible, else through the wait queue. */
 static void *fast_producer(void *arg)
 {
 	struct worker *k = arg;

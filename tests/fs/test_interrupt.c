@@ -247,7 +247,7 @@ TEST(interrupt_write_short_count_survives_a_restart)
 	daemon_end();
 }
 
-/* ---- a condition or barrier: the handle stands in line still ---- */
+/* ---- a condition or barrier: the handle stays queued ---- */
 
 TEST(interrupt_condition_keeps_its_notify)
 {

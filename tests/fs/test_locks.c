@@ -96,7 +96,7 @@ TEST(locks_of_a_turn)
 	daemon_end();
 }
 
-/* A lock that is given back goes to the next in line. */
+/* A lock that is given back goes to the next in the wait queue. */
 static rq give_back(void)
 {
 	return q_flock(&r[0], LOCK_UN);

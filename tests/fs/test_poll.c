@@ -414,7 +414,7 @@ TEST(poll_nonblock_limit_is_told)
 	}
 }
 
-/* The same of one that comes to stand in line, and of one that has its answer. */
+/* The same of one that comes to be queued, and of one that has its answer. */
 TEST(poll_nonblock_standing_and_deaths)
 {
 	for (long at = 1, step = 0; step < 2; at++) {

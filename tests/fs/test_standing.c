@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Conditions whose lock is another object, with O_NONBLOCK: standing in line without the lock. */
+/* Conditions whose lock is another object, with O_NONBLOCK: queued without the lock. */
 #include <poll.h>
 #include <sys/file.h>
 

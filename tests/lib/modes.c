@@ -427,7 +427,7 @@ TEST(interrupts)
 	CHECK_INT(ipcfs_acquire(c2, 0), 0); /* the lock is not held after it */
 	CHECK_INT(ipcfs_notify(c2, 1), 0);
 	CHECK_INT(ipcfs_release(c2, 1), 0);
-	CHECK_INT(ipcfs_wait(c, AMPLE), 0); /* it stood in line, and has the notify */
+	CHECK_INT(ipcfs_wait(c, AMPLE), 0); /* it stayed queued, and has the notify */
 	CHECK_INT(ipcfs_acquire(c2, 0), -EAGAIN);
 	setting(b, "parties", "2");
 	INTERRUPTED(b, ipcfs_wait(b, IPCFS_FOREVER));
