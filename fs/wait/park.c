@@ -270,10 +270,11 @@ void park_end_all(int error)
 	HASH_ITER(by_asker, waiting, p, tmp)
 		reply_error(unpark(p), error);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
-		struct object *ob = n->ob;
+		struct object *ob;
 
-		/* Direct clients sleep on, unless they are told. */
 		turn_trim();
+		ob = n->ob;
+		/* Direct clients sleep on, unless they are told. */
 		if (!ob || !ob->direct || object_enter(ob, NULL) < 0)
 			continue;
 		ipc_cancel_direct(&ob->o);
