@@ -11,6 +11,8 @@
  *	token0, token1	a WRITE answers the READ that waits, or the next: two requests a handover
  *	shell		as null, but each use of the name is a LOOKUP, and its readers have a position:
  *			so shells make the same requests as of an ipcfs object
+ *
+ * Whatever else is made is an empty file or a folder, of which it knows the name, and nothing else.
  */
 #define FUSE_USE_VERSION 314
 #include <errno.h>
@@ -34,6 +36,17 @@ static const char *const names[FILES] = {
 	[PARKED] = "parked",  [TOKEN0] = "token0", [TOKEN1] = "token1", [SHELL] = "shell",
 };
 
+#define MADE_MOST 4096 /* a power of two; in a table of open addresses */
+
+static struct made {
+	fuse_ino_t ino, parent;
+	bool gone; /* what is behind it may have been put there because of it */
+	char name[64];
+} made[MADE_MOST];
+static fuse_ino_t next_ino = 1000;
+
+#define IS_DIR(ino) ((ino) == ROOT || ((ino) >= 1000 && (ino) % 2))
+
 static fuse_req_t *parked; /* a ring */
 static unsigned int first, n_parked, room;
 static struct token {
@@ -45,7 +58,7 @@ static void fill(struct stat *st, fuse_ino_t ino)
 {
 	*st = (struct stat){
 		.st_ino = ino,
-		.st_mode = ino == ROOT ? S_IFDIR | 0777 : S_IFREG | 0666,
+		.st_mode = IS_DIR(ino) ? S_IFDIR | 0777 : S_IFREG | 0666,
 		.st_nlink = 1,
 	};
 }
@@ -60,10 +73,91 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = 65535;
 }
 
+static struct made *find_made(fuse_ino_t parent, const char *name, bool place)
+{
+	unsigned int at = (unsigned int)parent;
+
+	for (const char *p = name; *p; p++)
+		at = at * 31 + (unsigned char)*p;
+	for (unsigned int i = 0; i < MADE_MOST; i++) {
+		struct made *m = &made[(at + i) % MADE_MOST];
+
+		if (place ? !m->ino || m->gone : !m->ino)
+			return place ? m : NULL;
+		if (!m->gone && m->parent == parent && !strcmp(m->name, name))
+			return place ? NULL : m;
+	}
+	return NULL;
+}
+
+/* false: it is there already, or there is no room. */
+static bool make(fuse_ino_t parent, const char *name, bool dir, struct fuse_entry_param *e)
+{
+	struct made *m = find_made(parent, name, false) ? NULL : find_made(parent, name, true);
+
+	if (!m || strlen(name) >= sizeof(m->name))
+		return false;
+	next_ino += 2;
+	*m = (struct made){ .ino = next_ino + dir, .parent = parent };
+	strcpy(m->name, name);
+	*e = (struct fuse_entry_param){ .ino = m->ino, .entry_timeout = FOREVER };
+	fill(&e->attr, m->ino);
+	return true;
+}
+
+static void reply_made(fuse_req_t req, fuse_ino_t parent, const char *name, bool dir)
+{
+	struct fuse_entry_param e;
+
+	if (make(parent, name, dir, &e))
+		fuse_reply_entry(req, &e);
+	else
+		fuse_reply_err(req, EEXIST);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
+{
+	reply_made(req, parent, name, false);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	reply_made(req, parent, name, true);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	struct fuse_entry_param e;
+
+	fi->direct_io = 1;
+	fi->noflush = 1;
+	if (make(parent, name, false, &e))
+		fuse_reply_create(req, &e, fi);
+	else
+		fuse_reply_err(req, EEXIST);
+}
+
+static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct made *m = find_made(parent, name, false);
+
+	if (m)
+		m->gone = true;
+	fuse_reply_err(req, m ? 0 : ENOENT);
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param e = { .attr_timeout = FOREVER, .entry_timeout = FOREVER };
+	const struct made *m = find_made(parent, name, false);
 
+	if (m) {
+		e = (struct fuse_entry_param){ .ino = m->ino, .entry_timeout = FOREVER };
+		fill(&e.attr, e.ino);
+		fuse_reply_entry(req, &e);
+		return;
+	}
 	for (e.ino = NULL_FILE; e.ino < FILES && strcmp(name, names[e.ino]); e.ino++)
 		;
 	if (e.ino == FILES) {
@@ -243,6 +337,11 @@ static const struct fuse_lowlevel_ops ops = {
 	.init = op_init,
 	.lookup = op_lookup,
 	.getattr = op_getattr,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.create = op_create,
+	.unlink = op_remove,
+	.rmdir = op_remove,
 	.open = op_open,
 	.read = op_read,
 	.write = op_write,

@@ -8,6 +8,9 @@
  *	direct-sem	take a permit through libipcfs, and give it back
  *	direct-event	set an event through libipcfs, wait for it, clear it
  *	create		create a queue and remove it
+ *	name		make a queue's name, without opening it, and remove it
+ *	folder		make a folder and remove it
+ *	null-create, null-name, null-folder	the same in the empty FUSE file system
  *	event		set an event through its file
  *	event-direct	through libipcfs
  *	null		a write to the empty FUSE file system
@@ -18,6 +21,7 @@
 #include <ipcfs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -122,6 +126,28 @@ static void create(void)
 		die_errno(path);
 }
 
+static void name_only(void)
+{
+	if (mknod(path, S_IFREG | 0600, 0) < 0 || unlink(path) < 0)
+		die_errno(path);
+}
+
+static void make_folder_path(void)
+{
+	strcpy(path, path_in("BENCH_IPC", "folder"));
+}
+
+static void folder(void)
+{
+	if (mkdir(path, 0700) < 0 || rmdir(path) < 0)
+		die_errno(path);
+}
+
+static void make_null_path(void)
+{
+	snprintf(path, sizeof(path), "%s/made.queue", need_env("BENCH_NULL"));
+}
+
 static void make_event(void)
 {
 	make("ops.event");
@@ -165,6 +191,11 @@ static const struct op {
 	{ "direct-sem", make_direct_sem, direct_sem, true },
 	{ "direct-event", make_event_direct, direct_event, true },
 	{ "create", make_path, create, false },
+	{ "name", make_path, name_only, false },
+	{ "folder", make_folder_path, folder, false },
+	{ "null-create", make_null_path, create, false },
+	{ "null-name", make_null_path, name_only, false },
+	{ "null-folder", make_null_path, folder, false },
 	{ "event", make_event, event, true },
 	{ "event-direct", make_event_direct, event_direct, true },
 	{ "null", make_null, event, false },

@@ -36,6 +36,21 @@ FLOOR = {
 }
 
 
+# ---- create: names that come and go --------------------------------------------------------------
+
+def create(op):
+    """Where both are mounted as for floor."""
+    def measure(bench, name):
+        count = bench.count(name, ("ops", op), env=bench.floor_env)
+        return {name: bench.run("ops", op, str(count), env=bench.floor_env)}
+    return measure
+
+
+CREATE = {"create": "ipcfs: create, close, unlink", "null-create": "empty FUSE: create, close, unlink",
+          "name": "ipcfs: mknod, unlink", "null-name": "empty FUSE: mknod, unlink",
+          "folder": "ipcfs: mkdir, rmdir", "null-folder": "empty FUSE: mkdir, rmdir"}
+
+
 # ---- scale ------------------------------------------------------------------------------------
 
 def sizes(quick):
