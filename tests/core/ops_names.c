@@ -54,6 +54,8 @@ RUN(remove_one, if (FRESH) names_remove(s->o, s->w[0], false, unique))
 RUN(remove_open, if (FRESH) names_remove(s->o, s->w[0], true, unique))
 RUN(chmod_one, names_chmod(s->o, s->w[0], 0600, 5, 6 + (unique == 1)))
 RUN(activate, names_active(s->o, s->w[0], unique != 1))
+RUN(blank_again, names_flags(s->o, s->w[0], NODE_BLANK | (unique == 1), 3))
+RUN(making, names_making(s->o, 3 + (unique == 1)))
 RUN(add_alias, ref_t r;
     if (s->o->h->b.mount.aliases.count < 2 + (unique == 1)) alias_add(s->o, 3, 7, 77, &r))
 RUN(remove_alias, if (s->o->h->b.mount.aliases.count > (unique == 1)) alias_remove(s->o, s->w[2]))
@@ -66,6 +68,8 @@ const struct op ops_names[] = {
 	{ "names remove of an open one", IPC_MOUNT, some, remove_open, DAEMON },
 	{ "names chmod", IPC_MOUNT, some, chmod_one, DAEMON },
 	{ "names active", IPC_MOUNT, some, activate, DAEMON },
+	{ "names flags", IPC_MOUNT, some, blank_again, DAEMON },
+	{ "names making", IPC_MOUNT, some, making, DAEMON },
 	{ "names alias add", IPC_MOUNT, some, add_alias, DAEMON },
 	{ "names alias remove", IPC_MOUNT, some, remove_alias, DAEMON },
 	{ NULL },

@@ -13,6 +13,7 @@ import pytest
 
 from kit import IPCCTL, IPCFS, T, eventually, fork, raises, run
 from kit.mount import WRAP, mounted_at
+from kit.objects import Obj
 from kit.proc import state_of, wait_exit
 from kit.state import damaged_file, engine_file, mount_file
 
@@ -532,6 +533,45 @@ def test_check_and_repair_of_a_state(disk):
     objects["sub/bad.queue"].put(b"x\n")
     assert objects["sub/bad.queue"].take() == b"x\n"
     objects["missing.sem"].put(b"1\n")
+
+
+NEVER_USED = ["a.queue", "b.lock", "c.value", "d.array", "sub/e.pipe"]
+
+
+def test_check_of_objects_that_were_never_used(disk):
+    """They have no engine file; one that was used and has lost its own is damaged."""
+    mount = disk()
+    os.mkdir(mount.path("sub"))
+    for name in NEVER_USED:
+        os.mknod(mount.path(name))
+    q = mount.make("used.queue")
+    q.put(b"1\n")
+    path = engine(mount, q)
+    mount.unmount()
+    assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
+    assert "6 objects, 0 damaged" in check(mount.state, code=0)
+    assert "6 objects, 0 damaged" in check(mount.state, "--repair", code=0)
+    os.unlink(path)
+    text = check(mount.state, code=1)
+    assert "used.queue: its file is missing" in text and "6 objects, 1 damaged" in text
+    mount.start()
+    with raises(errno.EIO):
+        os.open(q.path, os.O_RDONLY)
+    assert Obj(mount.dir, "a.queue").size == 0
+
+
+def test_an_object_begins_with_the_settings_of_its_own_time(disk):
+    mount = disk(framing="record", take="rw")
+    os.mknod(mount.path("old.queue"))
+    mount.remount(framing="line", take="any")
+    os.mknod(mount.path("new.queue"))
+    old, new = Obj(mount.dir, "old.queue"), Obj(mount.dir, "new.queue")
+    for _ in range(2):
+        assert (old.ctl("framing"), old.ctl("take")) == ("record", "rw")
+        assert (new.ctl("framing"), new.ctl("take")) == ("line", "any")
+        old.put(b"1\n")        # the newline is the record's
+        new.put(b"1\n")
+    assert (old.ctl("bytes"), new.ctl("bytes")) == ("4", "2")
 
 
 def test_repair_of_a_damaged_namespace(disk):
