@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 #include "object/count.h"
+#include "object/type.h"
 
 /* ---- messages ---- */
 

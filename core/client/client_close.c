@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #include "client/client_session.h"
+#include "object/answer.h"
 #include "object/fast.h"
+#include "object/type.h"
 
 #define HANDLES_LOOK 32u /* to look at more costs as much as to ask the daemon, */
 #define PIDS_LOOK    8   /* and so does this */

@@ -10,6 +10,7 @@
 #include "client/client_session.h"
 #include "object/damage.h"
 #include "object/number.h"
+#include "object/type.h"
 
 /* ---- attaching ---- */
 

@@ -5,6 +5,8 @@
  */
 #include "client/client_session.h"
 #include "file/quick.h"
+#include "object/answer.h"
+#include "object/type.h"
 
 /* Take the lock, if nothing else has to be looked at. */
 static inline __attribute__((always_inline)) bool begin(struct ipcfs_obj *c)

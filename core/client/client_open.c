@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/client.h"
+#include "object/type.h"
 
 unsigned int client_forks;
 static unsigned int own_forks; /* forks of this process */

@@ -29,7 +29,7 @@
 #include "object/damage.h"
 #include "file/lock.h"
 #include "object/poll.h"
-#include "object/type.h"
+#include "object/waiter.h"
 #include "object/wake.h"
 
 #define SPIN_PAUSES  16  /* between two looks: one round of a spin, some 0.3 to 0.8 µs */

@@ -5,7 +5,6 @@
 
 #include "client/client.h"
 #include "object/lend.h"
-#include "object/type.h"
 
 #define FREE_BLOCKS 1024u /* of the largest order: 64 MiB */
 

@@ -9,6 +9,7 @@
 #include "object/count.h"
 #include "object/fast.h"
 #include "file/lock.h"
+#include "object/type.h"
 
 #define ROUNDS       400 /* of looking out for what goes round: some 0.2 ms */
 #define ROUNDS_YIELD 8   /* after which others get the CPU */

@@ -9,6 +9,7 @@
 
 #include "client/client.h"
 #include "file/statedir.h"
+#include "object/type.h"
 
 /* The result of a change is read, so a caller that asks for it needs read access. */
 static int enter_value(struct ipcfs_obj *o, const int64_t *ret)

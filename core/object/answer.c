@@ -28,6 +28,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "object/answer.h"
+#include "object/completion.h"
+#include "object/msg.h"
 #include "object/type.h"
 
 void answer_number(struct ipc_answer *a, int64_t n)

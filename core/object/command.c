@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "object/command.h"
 
+#include "object/type.h"
+
 #include "object/number.h"
 
 int ipc_command(const struct ipc_type *t, const char *s, size_t len, struct ipc_cmd *ret)

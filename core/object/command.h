@@ -3,8 +3,8 @@
 #ifndef IPC_COMMAND_H
 #define IPC_COMMAND_H
 
+#include "object/engine.h"
 #include "object/text.h"
-#include "object/type.h"
 
 /* One command to an object of this type. -EINVAL, -ERANGE. */
 int ipc_command(const struct ipc_type *t, const char *s, size_t len, struct ipc_cmd *ret);

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "object/type.h"
+#include "object/completion.h"
+#include "object/waiter.h"
 #include "object/wake.h"
 
 void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool partial)

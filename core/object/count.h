@@ -23,7 +23,7 @@
 #ifndef IPC_COUNT_H
 #define IPC_COUNT_H
 
-#include "object/type.h"
+#include "object/engine.h"
 
 #define COUNT_OFF    0ull
 #define COUNT_FROZEN (1ull << 62)

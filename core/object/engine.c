@@ -4,8 +4,13 @@
  */
 #include <poll.h>
 
+#include "object/answer.h"
+#include "object/completion.h"
+#include "object/look.h"
+#include "object/msg.h"
 #include "object/poll.h"
 #include "object/type.h"
+#include "object/waiter.h"
 #include "object/wake.h"
 
 /* ---- steps ---- */

@@ -147,6 +147,10 @@ struct ipc_opening {
 };
 
 int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle);
+static inline struct ipc_handle *handle_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_handle, r);
+}
 /* The handle, if it exists and has this generation; else NULL. */
 static inline struct ipc_handle *ipc_handle(struct ipc_obj *o, ref_t ref, uint32_t gen)
 {
@@ -268,15 +272,6 @@ bool ipc_leave(struct ipc_obj *o, ref_t w, int why, int64_t *ret);
  * what it was granted goes back (a permit or lock only if its handle still holds one). Committed.
  */
 void ipc_forsake(struct ipc_obj *o, ref_t w);
-/*
- * A restarted daemon maps the object: call this before any operation. The header has room for one
- * completion record, because the daemon replies before it changes the object again; but after a
- * restart others may be served before that request is resent, so its record is kept. Committed.
- */
-void ipc_restarted(struct ipc_obj *o);
-/* The result, before the restart, of a request that is resent. false: none is known. */
-bool ipc_completion_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
-			 bool *ret_partial);
 /* After a restart: the waiter of this request; 0. */
 ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
 /* A put that has its turn; 0: none. (Direct clients look after their own.) */
@@ -301,74 +296,6 @@ void ipc_cancel_direct(struct ipc_obj *o);
 bool ipc_is_jobserver(const struct ipc_obj *o);
 /* The effect of ctl/scope: enum ipc_scope. */
 uint32_t ipc_scope(const struct ipc_obj *o);
-/* The process at whose end a hold is returned (ctl/scope); 0: none, it ends with its handle. */
-uint32_t ipc_hold_process(struct ipc_obj *o, const struct ipc_hold *hold);
-/*
- * The process that opened the handle has ended: from now on this one counts as its opener.
- * Committed.
- */
-void ipc_adopt(struct ipc_obj *o, ref_t handle, uint32_t pid);
-/* A process has ended: return the holds that end with it. */
-void ipc_process_ended(struct ipc_obj *o, uint32_t pid);
-
-/* ---- answers ---- */
-
-enum ipc_answer_kind {
-	ANSWER_NONE, /* nothing in hand */
-	ANSWER_END,  /* end of file */
-	ANSWER_NUMBER,
-	ANSWER_RAW,       /* messages as they are */
-	ANSWER_LINES,     /* messages, a newline after each */
-	ANSWER_LEASE,     /* a lease: id, tab, message, newline */
-	ANSWER_LEASE_RAW, /* the same without the newline */
-	ANSWER_TOKEN,     /* one byte, a job's token */
-};
-
-/* Copy [off, off+size) of the answer's text. */
-size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
-		   size_t size);
-/*
- * Does the answer in hand serve a read at this position (of a stream: any)? Then from *ret_off on.
- * Committed.
- */
-bool ipc_in_hand(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos, uint64_t *ret_off);
-/* Count n more bytes of the answer in hand as read. Committed. */
-void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n);
-/* For a request: give out up to c->max bytes of it from `off`; returns how many. Committed. */
-uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
-			 uint64_t off);
-/* Move a waiting rest into the hand, if the hand is empty. Committed. */
-void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd);
-/* Drop the answer's messages. Commits. */
-void answer_drop(struct ipc_obj *o, struct ipc_answer *a);
-/*
- * It is no longer kept for its handle: messages that were not given out completely go back to where
- * they were taken from. Commits, possibly in steps; after a death it may be repeated.
- */
-void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a);
-/* The handle asks for the next one, at this position: drop the one in hand. Commits. */
-void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos);
-/* How much is left of the answer in hand, for a read of a stream. */
-static inline uint64_t answer_left(const struct ipc_answer *a)
-{
-	return a->kind == ANSWER_NONE || a->off >= a->len ? 0 : a->len - a->off;
-}
-/* Walk the waiting messages: f(arg, one of them) until it returns false. */
-void ipc_peek(struct ipc_obj *o, struct ipc_mq *q,
-	      bool (*f)(void *arg, struct ipc_obj *o, ref_t msg), void *arg);
-
-/* ---- looking (look.c) ---- */
-
-/* Where text goes. */
-struct ipc_sink {
-	void (*put)(struct ipc_sink *to, const char *text, size_t len);
-};
-
-/* What the object shows to a handle that only looks: its messages, its text, or a number. */
-void ipc_look(struct ipc_obj *o, struct ipc_sink *to);
-/* The length of what a read through this handle would give now; -1: it would wait. */
-int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd);
-
 /* ---- queue ---- */
 
 struct ipc_list *ipc_leased(struct ipc_obj *o); /* of a type with `unlease` */

@@ -2,8 +2,13 @@
 /* Handles: open file descriptions and direct clients. */
 #include <string.h>
 
+#include "object/answer.h"
+#include "object/completion.h"
 #include "object/fast.h"
+#include "object/hold.h"
+#include "object/msg.h"
 #include "object/type.h"
+#include "object/waiter.h"
 #include "object/wake.h"
 
 int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle)

@@ -3,6 +3,7 @@
  * Holds: what was taken and is to be given back, each by the handle and process that took it. It ends
  * with its handle, or with a process (ctl/scope).
  */
+#include "object/hold.h"
 #include "object/type.h"
 
 static int hold_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid, uint32_t uid,

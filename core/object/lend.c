@@ -19,8 +19,10 @@
  * names a handle; its owner, and what it held and gave up, are in the lock's own file, and the
  * process that asks is known from the request.
  */
+#include "object/hold.h"
 #include "object/lend.h"
 #include "object/type.h"
+#include "object/waiter.h"
 
 uint64_t ipc_lock_id(const struct ipc_obj *o)
 {

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "object/look.h"
+#include "object/msg.h"
 #include "object/type.h"
 
 uint64_t look_most(const struct ipc_obj *o)

@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "object/type.h"
+#include "object/msg.h"
 
 #define SEGMENT_MAX 65536u /* the largest block */
 

@@ -23,8 +23,11 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include "object/answer.h"
+#include "object/completion.h"
 #include "object/poll.h"
 #include "object/type.h"
+#include "object/waiter.h"
 
 enum { IN, OUT, DIRS };
 

@@ -6,7 +6,9 @@
  * write() has come: in the waiter if there is one, in the header otherwise. So after a daemon has
  * died in the middle, the next one continues after the last of them.
  */
-#include "object/type.h"
+#include "object/completion.h"
+#include "object/put.h"
+#include "object/waiter.h"
 
 int put_end(struct ipc_obj *o, struct ipc_call *c, int error)
 {

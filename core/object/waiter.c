@@ -23,7 +23,10 @@
  * its EAGAIN; the waiter is served like others and, once granted, stays until its handle reads. A
  * handle has at most one of these (handle.standing).
  */
+#include "object/answer.h"
+#include "object/completion.h"
 #include "object/type.h"
+#include "object/waiter.h"
 
 int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg)
 {

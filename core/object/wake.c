@@ -8,7 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "object/type.h"
+#include "object/answer.h"
+#include "object/waiter.h"
 
 /* Nothing will become of it any more but that its owner takes it, and there is nothing to copy. */
 static bool is_given(const struct ipc_waiter *w)

@@ -10,6 +10,7 @@
 #include "object/number.h"
 #include "object/fast.h"
 #include "object/type.h"
+#include "types/sem.h"
 
 #define A(o)       (&(o)->h->b.array)
 #define WAITQ_LOCK 0

@@ -26,7 +26,10 @@
  */
 #include <poll.h>
 
+#include "object/answer.h"
 #include "object/command.h"
+#include "object/type.h"
+#include "object/waiter.h"
 
 #define B(o)  (&(o)->h->b.barrier)
 #define WAITQ 0

@@ -8,7 +8,11 @@
  */
 #include <string.h>
 
+#include "object/answer.h"
+#include "object/msg.h"
 #include "object/type.h"
+#include "object/waiter.h"
+#include "types/check.h"
 
 #define SHARERS_MAX 16
 #define SHARE       720720u /* what every number up to SHARERS_MAX divides */

@@ -30,9 +30,15 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/answer.h"
 #include "object/command.h"
+#include "object/completion.h"
 #include "object/fast.h"
+#include "object/hold.h"
 #include "object/lend.h"
+#include "object/type.h"
+#include "object/waiter.h"
+#include "types/sem.h"
 
 #define C(o) (&(o)->h->b.cond)
 enum { WAITQ_WAIT, WAITQ_LOCK };

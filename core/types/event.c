@@ -5,8 +5,11 @@
  */
 #include <poll.h>
 
+#include "object/answer.h"
 #include "object/command.h"
 #include "object/count.h"
+#include "object/type.h"
+#include "object/waiter.h"
 
 #define E(o)  (&(o)->h->b.event)
 #define WAITQ 0

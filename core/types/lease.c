@@ -5,6 +5,10 @@
  * A lease belongs to the handle that read it and returns with it, by whatever death. Its block
  * becomes the dead letter's when the last attempt has failed, so that giving up needs no memory.
  */
+#include "object/answer.h"
+#include "object/completion.h"
+#include "object/msg.h"
+#include "object/waiter.h"
 #include "types/queue.h"
 
 #define Q(o) (&(o)->h->b.queue)

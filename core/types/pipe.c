@@ -16,6 +16,13 @@
  */
 #include <poll.h>
 
+#include "object/answer.h"
+#include "object/look.h"
+#include "object/msg.h"
+#include "object/put.h"
+#include "object/type.h"
+#include "object/waiter.h"
+#include "types/check.h"
 #include "types/queue.h"
 
 #define P(o) (&(o)->h->b.queue)

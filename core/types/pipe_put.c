@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* pipe: putting. See pipe.c. */
+#include "object/completion.h"
+#include "object/msg.h"
+#include "object/put.h"
+#include "object/type.h"
+#include "object/waiter.h"
 #include "types/queue.h"
 
 #define P(o) (&(o)->h->b.queue)

@@ -27,6 +27,13 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "object/answer.h"
+#include "object/look.h"
+#include "object/msg.h"
+#include "object/put.h"
+#include "object/type.h"
+#include "object/waiter.h"
+#include "types/check.h"
 #include "types/queue.h"
 
 #define Q(o) (&(o)->h->b.queue)

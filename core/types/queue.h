@@ -3,7 +3,7 @@
 #ifndef IPC_QUEUE_H
 #define IPC_QUEUE_H
 
-#include "object/type.h"
+#include "object/engine.h"
 
 /* Lines of a queue. A pipe has two for each direction: WAITQ_GET + 2 * dir, WAITQ_PUT + 2 * dir. */
 enum { WAITQ_GET, WAITQ_PUT, WAITQ_JOIN };

@@ -8,6 +8,8 @@
 
 #include "file/quick.h"
 #include "file/slab.h"
+#include "object/msg.h"
+#include "object/waiter.h"
 #include "types/queue.h"
 
 #define Q(o) (&(o)->h->b.queue)

@@ -8,6 +8,10 @@
  */
 #include <string.h>
 
+#include "object/completion.h"
+#include "object/msg.h"
+#include "object/put.h"
+#include "object/waiter.h"
 #include "types/queue.h"
 
 #define Q(o) (&(o)->h->b.queue)

@@ -20,8 +20,12 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/answer.h"
 #include "object/fast.h"
+#include "object/hold.h"
 #include "object/type.h"
+#include "object/waiter.h"
+#include "types/sem.h"
 
 #define S(o)  (&(o)->h->b.sem)
 #define WAITQ 0

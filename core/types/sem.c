@@ -15,9 +15,16 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/answer.h"
 #include "object/command.h"
+#include "object/completion.h"
 #include "object/count.h"
 #include "object/fast.h"
+#include "object/hold.h"
+#include "object/type.h"
+#include "object/waiter.h"
+#include "types/check.h"
+#include "types/sem.h"
 
 #define WAITQ 0
 

@@ -21,9 +21,17 @@
 #include <poll.h>
 #include <string.h>
 
+#include "object/answer.h"
+#include "object/completion.h"
+#include "object/look.h"
+#include "object/msg.h"
 #include "object/number.h"
 #include "object/command.h"
 #include "object/fast.h"
+#include "object/type.h"
+#include "object/waiter.h"
+#include "types/check.h"
+#include "types/sem.h"
 
 #define V(o)       (&(o)->h->b.value)
 #define SHARES_MAX 60000u /* ipc_msg.refs has 16 bits */

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "file/statedir.h"
+#include "object/completion.h"
 #include "object/text.h"
 #include "state/blank.h"
 #include "wait/door.h"

@@ -8,6 +8,7 @@
 #include "base/proc.h"
 #include "ctl/show.h"
 #include "object/type.h"
+#include "object/waiter.h"
 #include "state/object.h"
 
 #define EDGES_MOST 4096

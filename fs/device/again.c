@@ -9,7 +9,8 @@
  * no other change is recorded there before the reply is sent (turn.c).
  */
 #include "device/request.h"
-#include "object/type.h"
+#include "object/completion.h"
+#include "object/waiter.h"
 
 bool again_call(struct request *rq, int *ret)
 {

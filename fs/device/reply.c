@@ -4,6 +4,7 @@
 #include <linux/fuse.h>
 
 #include "device/request.h"
+#include "object/answer.h"
 #include "state/notify.h"
 
 static _Alignas(16) char buffer[MAX_IO];

@@ -12,8 +12,10 @@
  * Replying to a request that the kernel no longer knows gives ENOENT, and does no harm.
  */
 #include "device/reply.h"
+#include "object/answer.h"
 #include "object/lend.h"
 #include "object/type.h"
+#include "object/waiter.h"
 #include "ops/abandon.h"
 #include "state/fs.h"
 #include "state/object.h"

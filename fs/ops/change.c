@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "ctl/ctl.h"
-#include "object/type.h"
+#include "object/engine.h"
 #include "ops/dir.h"
 #include "ops/io.h"
 #include "state/alias.h"

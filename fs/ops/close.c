@@ -27,7 +27,6 @@
 #include "wait/aside.h"
 #include "ops/io.h"
 #include "wait/monitor.h"
-#include "object/type.h"
 #include "ctl/plain.h"
 #include "wait/call.h"
 #include "wait/turn.h"

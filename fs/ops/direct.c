@@ -9,6 +9,7 @@
 
 #include "base/proc.h"
 #include "file/statedir.h"
+#include "object/answer.h"
 #include "ops/direct.h"
 #include "object/fast.h"
 #include "client/lib.h"

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/look.h"
 #include "wait/ask.h"
 #include "base/proc.h"
 #include "client/lib.h"

@@ -3,6 +3,8 @@
  * READ: the rest of the answer in hand, or the next answer, or a wait for it.
  */
 
+#include "object/answer.h"
+#include "object/waiter.h"
 #include "wait/ask.h"
 #include "ctl/plain.h"
 #include "object/type.h"

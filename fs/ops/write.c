@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "object/waiter.h"
 #include "wait/ask.h"
 #include "state/alias.h"
 #include "state/array.h"

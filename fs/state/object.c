@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "file/lock.h"
 #include "file/statedir.h"
+#include "object/completion.h"
 #include "object/damage.h"
 #include "object/type.h"
 #include "state/alias.h"

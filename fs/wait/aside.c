@@ -20,7 +20,7 @@
 
 #include "base/alloc.h"
 #include "base/proc.h"
-#include "object/type.h"
+#include "object/waiter.h"
 #include "state/fs.h"
 #include "wait/aside.h"
 #include "wait/turn.h"

@@ -6,7 +6,7 @@
 
 #include "base/proc.h"
 #include "client/lib.h"
-#include "object/type.h"
+#include "object/engine.h"
 #include "state/blank.h"
 #include "state/nodeid.h"
 #include "wait/call.h"

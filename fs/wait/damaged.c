@@ -21,7 +21,6 @@
 #include "base/log.h"
 #include "file/statedir.h"
 #include "object/damage.h"
-#include "object/type.h"
 #include "state/fs.h"
 #include "state/memory.h"
 #include "state/notify.h"

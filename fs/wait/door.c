@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "file/lock.h"
-#include "object/type.h"
+#include "object/engine.h"
 #include "state/fs.h"
 #include "device/request.h"
 #include "wait/door.h"

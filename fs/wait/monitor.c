@@ -13,7 +13,9 @@
 #include <sys/file.h>
 
 #include "base/proc.h"
+#include "object/hold.h"
 #include "object/type.h"
+#include "object/waiter.h"
 #include "state/nodeid.h"
 #include "object/lend.h"
 #include "object/poll.h"

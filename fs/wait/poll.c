@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "object/type.h"
+#include "object/waiter.h"
 #include "state/nodeid.h"
 #include "state/notify.h"
 #include "wait/call.h"

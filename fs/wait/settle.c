@@ -34,6 +34,7 @@
 #include <utlist.h>
 
 #include "object/type.h"
+#include "object/waiter.h"
 #include "object/wake.h"
 #include "state/memory.h"
 #include "wait/door.h"

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <sys/file.h>
 
+#include "object/answer.h"
+#include "object/waiter.h"
 #include "test.h"
 
 #define PUTTERS 16

@@ -4,6 +4,9 @@
  * of the last request (header.unique), which the crash proof looks at by itself.
  */
 #define _GNU_SOURCE
+#include "object/answer.h"
+#include "object/msg.h"
+#include "object/waiter.h"
 #include "test.h"
 
 static unsigned int index_of(struct ipc_obj *o, ref_t handle)

@@ -21,6 +21,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "object/answer.h"
+#include "object/msg.h"
+#include "object/hold.h"
+#include "object/completion.h"
+#include "object/waiter.h"
 #include "env.h"
 #include "object/count.h"
 #include "object/fast.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the operations of the tables have in common. */
+#include "object/completion.h"
+#include "object/waiter.h"
 #include "ops.h"
 
 extern const struct op ops_queue[], ops_lease[], ops_pipe[], ops_event[], ops_sem[], ops_lock[],

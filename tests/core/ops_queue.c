@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations of queues, without leases. */
+#include "object/answer.h"
 #include "ops.h"
 
 #define Q(s) (&(s)->o->h->b.queue)

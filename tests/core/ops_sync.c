@@ -2,6 +2,8 @@
 /* Operations of events, semaphores, locks; and of any handle. */
 #include <sys/file.h>
 
+#include "object/hold.h"
+#include "object/waiter.h"
 #include "object/wake.h"
 #include "ops.h"
 

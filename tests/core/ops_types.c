@@ -2,6 +2,7 @@
 /* Operations of rlocks, conditions, barriers and values; and of a lock that is lent. */
 #include <sys/file.h>
 
+#include "object/hold.h"
 #include "object/lend.h"
 #include "ops.h"
 

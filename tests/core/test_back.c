@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages that were read in part go back when their handle closes. */
+#include "object/msg.h"
 #include "test.h"
 
 #define Q(o) (&(o)->h->b.queue)

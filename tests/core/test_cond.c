@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/hold.h"
+#include "object/waiter.h"
 #include "object/lend.h"
 #include "test.h"
 

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include <sys/file.h>
 
+#include "object/completion.h"
+#include "object/waiter.h"
 #include "object/fast.h"
 #include "object/wake.h"
 #include "test.h"

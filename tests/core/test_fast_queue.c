@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "object/msg.h"
+#include "object/waiter.h"
 #include "types/queue.h"
 #include "test.h"
 

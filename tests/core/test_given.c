@@ -2,6 +2,7 @@
 /* Numbers that direct waiters take without the lock: ipc_take_given(), ipc_reap(). */
 #include <sys/file.h>
 
+#include "object/waiter.h"
 #include "object/wake.h"
 #include "test.h"
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "object/answer.h"
 #include "test.h"
 
 /* An object that no type looks into. */

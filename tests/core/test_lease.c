@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "object/answer.h"
 #include "test.h"
 
 #define Q(o) (&(o)->h->b.queue)

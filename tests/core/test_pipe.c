@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "object/answer.h"
+#include "object/waiter.h"
 #include "test.h"
 
 #define P(o) (&(o)->h->b.queue)

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/hold.h"
 #include "object/lend.h"
 #include "test.h"
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 
+#include "object/hold.h"
 #include "test.h"
 
 /* "!STANDS", or what the read gives. */

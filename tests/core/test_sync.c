@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/hold.h"
+#include "object/completion.h"
 #include "test.h"
 
 #define S(o) (&(o)->h->b.sem)

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "object/answer.h"
+#include "object/waiter.h"
 #include "object/number.h"
 #include "test.h"
 

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "object/answer.h"
+#include "object/waiter.h"
 #include "object/count.h"
 #include "object/fast.h"
 #include "object/wake.h"

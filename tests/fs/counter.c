@@ -10,6 +10,8 @@
  */
 #include <poll.h>
 
+#include "object/answer.h"
+#include "object/waiter.h"
 #include "object/command.h"
 #include "object/type.h"
 

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Waiters and their wait queues: waiter.c has a picture. */
+#ifndef IPC_WAITER_H
+#define IPC_WAITER_H
+
+#include "object/engine.h"
+
+/* Put the caller into a wait queue: IPC_WAIT, or -EAGAIN if it may not wait, or -ENOMEM. */
+int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg);
+/* Take it out of its wait queue and let it continue with this result. Committed. */
+void waiter_grant(struct ipc_obj *o, ref_t w, int64_t result, const struct ipc_answer *got);
+/* It is first in its wait queue and may act now. Committed. */
+void waiter_turn(struct ipc_obj *o, ref_t w);
+
+static inline struct ipc_waiter *waiter_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_waiter, r);
+}
+
+/* The first in the wait queue; 0: nobody. */
+static inline ref_t waitq_first(struct ipc_obj *o, unsigned int waitq)
+{
+	return o->h->waitqs[waitq].head;
+}
+
+/* Move it to the tail or head of a wait queue (also one that was granted). */
+void waiter_to_waitq(struct ipc_obj *o, ref_t w, unsigned int waitq, bool head);
+/* The waiter in this wait queue that the caller's handle left behind when it was interrupted; 0. */
+ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int waitq);
+void waiter_park(struct ipc_obj *o, ref_t w);
+/* The handle has a standing waiter, queued or granted: the call continues with that one. */
+int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+static inline bool waiter_granted_standing(struct ipc_obj *o, const struct ipc_handle *hd)
+{
+	return hd->standing && AT(o, ipc_waiter, hd->standing)->state == WAITER_GRANTED;
+}
+/* Does one of the daemon's requests belong to it? */
+static inline bool waiter_is_request(const struct ipc_waiter *w)
+{
+	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED | WAITER_STANDS));
+}
+/* From now on it is the caller's: c->waiter. */
+void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
+/* The waiter is done (its turn came, and it acted): take it out and free it. */
+void waiter_done(struct ipc_obj *o, ref_t w);
+
+#endif
