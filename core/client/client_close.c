@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "client/client_session.h"
+#include "file/list.h"
 #include "object/answer.h"
 #include "object/fast.h"
 #include "object/type.h"

@@ -20,7 +20,7 @@
  *
  * Each field is one of
  *	[once]	 written when the file is made, never again
- *	[lock]	 read and written only under the file's mutex; written through the undo log (obj.h)
+ *	[lock]	 read and written only under the file's mutex; written through the undo log (log.h)
  *	[atomic] as [lock] for writers, but read by anyone at any time
  *	[daemon] written by the daemon alone, with or without the mutex; read by anyone at any time
  *	[plain]	 under the mutex, but outside the undo log: it may be wrong after a crash and is only

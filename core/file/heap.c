@@ -11,6 +11,8 @@
  * What is freed in a change must not be allocated again in the same one (a rollback could not
  * bring its content back): so a change allocates first and frees last.
  */
+#include "file/heap.h"
+#include "file/log.h"
 #include "file/slab.h"
 
 /* The page that the class's next block comes from. false: no memory, or damaged. */

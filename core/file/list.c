@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Lists in an engine file, through struct ipc_link. Each change is part of the change under way. */
+#include "file/list.h"
+#include "file/log.h"
 #include "file/obj.h"
 
 static struct ipc_link *link_at(struct ipc_obj *o, ref_t r)

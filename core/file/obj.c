@@ -12,8 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/heap.h"
 #include "file/layout.h"
 #include "file/lock.h"
+#include "file/log.h"
 
 #define MARKED       "a program that uses it has found it damaged"
 #define STORES_LEAST 1000000u

@@ -13,6 +13,8 @@
  * chains them in `holes`; heap_grow() fills holes before it lengthens the heap.
  */
 #define _GNU_SOURCE
+#include "file/heap.h"
+#include "file/log.h"
 #include "file/pages.h"
 
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 #ifndef IPC_PAGES_H
 #define IPC_PAGES_H
 
+#include "file/log.h"
 #include "file/obj.h"
 
 #define TOP       (IPC_ORDERS - 1)

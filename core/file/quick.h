@@ -7,6 +7,7 @@
 #define IPC_QUICK_H
 
 #include "file/lock.h"
+#include "file/log.h"
 #include "file/obj.h"
 
 /*

@@ -8,6 +8,8 @@
  * no harm: the heap grows into that again.
  */
 #define _GNU_SOURCE
+#include "file/heap.h"
+#include "file/log.h"
 #include "file/pages.h"
 
 #include <unistd.h>

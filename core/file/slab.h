@@ -9,6 +9,7 @@
 #ifndef IPC_SLAB_H
 #define IPC_SLAB_H
 
+#include "file/heap.h"
 #include "file/pages.h"
 
 static const uint16_t class_size[IPC_CLASSES] = {

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/type.h"
 
 #define M(o) (&(o)->h->b.mount)

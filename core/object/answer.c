@@ -28,6 +28,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "file/heap.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/msg.h"

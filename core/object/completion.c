@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "file/log.h"
 #include "object/completion.h"
 #include "object/waiter.h"
 #include "object/wake.h"

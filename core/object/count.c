@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See count.h. */
+#include "file/log.h"
 #include "object/count.h"
 #include "object/damage.h"
 

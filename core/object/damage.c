@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "file/heap.h"
 #include "object/count.h"
 #include "object/fast.h"
 #include "file/pages.h"

@@ -4,6 +4,8 @@
  */
 #include <poll.h>
 
+#include "file/heap.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/look.h"

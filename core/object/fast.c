@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* See fast.h. */
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/damage.h"
 #include "object/fast.h"
 #include "object/type.h"

@@ -2,6 +2,9 @@
 /* Handles: open file descriptions and direct clients. */
 #include <string.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/fast.h"

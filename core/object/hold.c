@@ -3,6 +3,9 @@
  * Holds: what was taken and is to be given back, each by the handle and process that took it. It ends
  * with its handle, or with a process (ctl/scope).
  */
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/hold.h"
 #include "object/type.h"
 

@@ -19,6 +19,9 @@
  * names a handle; its owner, and what it held and gave up, are in the lock's own file, and the
  * process that asks is known from the request.
  */
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/hold.h"
 #include "object/lend.h"
 #include "object/type.h"

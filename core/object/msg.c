@@ -11,6 +11,8 @@
  */
 #include <string.h>
 
+#include "file/heap.h"
+#include "file/log.h"
 #include "object/msg.h"
 
 #define SEGMENT_MAX 65536u /* the largest block */

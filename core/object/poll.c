@@ -23,6 +23,8 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/poll.h"

@@ -6,6 +6,8 @@
  * write() has come: in the waiter if there is one, in the header otherwise. So after a daemon has
  * died in the middle, the next one continues after the last of them.
  */
+#include "file/heap.h"
+#include "file/log.h"
 #include "object/completion.h"
 #include "object/put.h"
 #include "object/waiter.h"

@@ -7,6 +7,8 @@
  */
 #include <string.h>
 
+#include "file/heap.h"
+#include "file/log.h"
 #include "object/type.h"
 
 void ipc_first(struct ipc_header *h, uint64_t id, const struct ipc_type *t, uint64_t reserve,

@@ -23,6 +23,9 @@
  * its EAGAIN; the waiter is served like others and, once granted, stays until its handle reads. A
  * handle has at most one of these (handle.standing).
  */
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/type.h"

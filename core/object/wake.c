@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/waiter.h"
 

@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include "file/heap.h"
+#include "file/list.h"
 #include "object/answer.h"
 #include "object/msg.h"
 #include "object/type.h"

@@ -5,6 +5,8 @@
  */
 #include <poll.h>
 
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/command.h"
 #include "object/count.h"

@@ -5,6 +5,9 @@
  * A lease belongs to the handle that read it and returns with it, by whatever death. Its block
  * becomes the dead letter's when the last attempt has failed, so that giving up needs no memory.
  */
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/msg.h"

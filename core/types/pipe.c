@@ -16,6 +16,8 @@
  */
 #include <poll.h>
 
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/look.h"
 #include "object/msg.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pipe: putting. See pipe.c. */
+#include "file/log.h"
 #include "object/completion.h"
 #include "object/msg.h"
 #include "object/put.h"

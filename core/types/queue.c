@@ -27,6 +27,9 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/look.h"
 #include "object/msg.h"

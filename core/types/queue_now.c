@@ -6,6 +6,8 @@
  */
 #include <string.h>
 
+#include "file/heap.h"
+#include "file/log.h"
 #include "file/quick.h"
 #include "file/slab.h"
 #include "object/msg.h"

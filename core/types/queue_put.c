@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "file/log.h"
 #include "object/completion.h"
 #include "object/msg.h"
 #include "object/put.h"

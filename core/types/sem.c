@@ -15,6 +15,9 @@
 #include <poll.h>
 #include <sys/file.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/command.h"
 #include "object/completion.h"

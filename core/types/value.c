@@ -21,6 +21,9 @@
 #include <poll.h>
 #include <string.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/look.h"

@@ -7,6 +7,7 @@
 #include "base/proc.h"
 #include "ctl/ctl.h"
 #include "ctl/show.h"
+#include "file/list.h"
 #include "object/look.h"
 #include "object/msg.h"
 #include "object/waiter.h"

@@ -7,6 +7,7 @@
 
 #include "base/proc.h"
 #include "ctl/show.h"
+#include "file/list.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "state/object.h"

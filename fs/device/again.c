@@ -9,6 +9,7 @@
  * no other change is recorded there before the reply is sent (turn.c).
  */
 #include "device/request.h"
+#include "file/list.h"
 #include "object/completion.h"
 #include "object/waiter.h"
 

@@ -12,6 +12,7 @@
  * Replying to a request that the kernel no longer knows gives ENOENT, and does no harm.
  */
 #include "device/reply.h"
+#include "file/list.h"
 #include "object/answer.h"
 #include "object/lend.h"
 #include "object/type.h"

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/proc.h"
+#include "file/heap.h"
 #include "file/statedir.h"
 #include "object/answer.h"
 #include "ops/direct.h"

@@ -26,6 +26,7 @@
 #include <utlist.h>
 
 #include "base/log.h"
+#include "file/heap.h"
 #include "file/statedir.h"
 #include "object/type.h"
 #include "state/blank.h"

@@ -18,6 +18,8 @@
 #include <utlist.h>
 
 #include "base/log.h"
+#include "file/heap.h"
+#include "file/list.h"
 #include "file/lock.h"
 #include "file/statedir.h"
 #include "object/completion.h"

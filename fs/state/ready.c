@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/heap.h"
 #include "file/statedir.h"
 #include "state/blank.h"
 #include "state/memory.h"

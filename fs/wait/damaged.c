@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "file/list.h"
 #include "file/statedir.h"
 #include "object/damage.h"
 #include "state/fs.h"

@@ -13,6 +13,7 @@
 #include <sys/file.h>
 
 #include "base/proc.h"
+#include "file/list.h"
 #include "object/hold.h"
 #include "object/type.h"
 #include "object/waiter.h"

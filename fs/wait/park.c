@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "base/proc.h"
+#include "file/list.h"
 #include "object/lend.h"
 #include "object/waiter.h"
 #include "wait/aside.h"

@@ -12,6 +12,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "file/heap.h"
+#include "file/list.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "state/nodeid.h"

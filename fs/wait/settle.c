@@ -33,6 +33,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "file/heap.h"
+#include "file/list.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "object/wake.h"

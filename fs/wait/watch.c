@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "file/list.h"
 #include "object/hold.h"
 #include "object/type.h"
 #include "state/fs.h"

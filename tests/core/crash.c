@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file/log.h"
 #include "object/completion.h"
 #include "env.h"
 #include "file/lock.h"

@@ -4,6 +4,7 @@
  * of the last request (header.unique), which the crash proof looks at by itself.
  */
 #define _GNU_SOURCE
+#include "file/list.h"
 #include "object/answer.h"
 #include "object/msg.h"
 #include "object/waiter.h"

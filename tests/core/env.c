@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Objects in a fresh folder, with memory that is counted and can be refused. */
 #define _GNU_SOURCE
+#include "file/heap.h"
+#include "file/log.h"
 #include "env.h"
 
 #include <fcntl.h>

@@ -7,6 +7,7 @@
  * And memory that another process has to get, while the lock is anybody's (ipc_call.grow): the same
  * comes of each operation as when it grows the file itself.
  */
+#include "file/heap.h"
 #include "snap.h"
 
 static void fail_each(const void *arg)

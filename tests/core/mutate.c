@@ -21,6 +21,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/msg.h"
 #include "object/hold.h"

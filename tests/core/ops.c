@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the operations of the tables have in common. */
+#include "file/list.h"
 #include "object/completion.h"
 #include "object/waiter.h"
 #include "ops.h"

@@ -5,6 +5,7 @@
  */
 #include <sys/file.h>
 
+#include "file/heap.h"
 #include "object/count.h"
 #include "object/fast.h"
 #include "file/lock.h"

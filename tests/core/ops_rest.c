@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Objects that nobody has open any more: what ipc_rest() gives back. */
+#include "file/heap.h"
 #include "object/fast.h"
 #include "ops.h"
 

@@ -2,6 +2,9 @@
 /* Operations of events, semaphores, locks; and of any handle. */
 #include <sys/file.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/hold.h"
 #include "object/waiter.h"
 #include "object/wake.h"

@@ -2,6 +2,8 @@
 /* Operations of rlocks, conditions, barriers and values; and of a lock that is lent. */
 #include <sys/file.h>
 
+#include "file/list.h"
+#include "file/log.h"
 #include "object/hold.h"
 #include "object/lend.h"
 #include "ops.h"

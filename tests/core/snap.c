@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include "file/heap.h"
+#include "file/log.h"
 #include "snap.h"
 
 #include <fcntl.h>

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file/heap.h"
 #include "file/lock.h"
 #include "snap.h"
 

@@ -10,6 +10,7 @@
 #ifndef TEST_H
 #define TEST_H
 
+#include "file/heap.h"
 #include "object/type.h"
 #include "runner.h"
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file/heap.h"
 #include "object/waiter.h"
 #include "object/damage.h"
 #include "object/fast.h"

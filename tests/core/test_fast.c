@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <sys/file.h>
 
+#include "file/heap.h"
 #include "object/completion.h"
 #include "object/waiter.h"
 #include "object/fast.h"

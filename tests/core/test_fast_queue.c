@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "file/heap.h"
+#include "file/log.h"
 #include "object/msg.h"
 #include "object/waiter.h"
 #include "types/queue.h"

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "object/answer.h"
 #include "test.h"
 

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "file/heap.h"
 #include "object/answer.h"
 #include "test.h"
 

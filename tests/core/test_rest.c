@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/heap.h"
 #include "test.h"
 
 static int64_t file_size(const struct ipc_obj *o)

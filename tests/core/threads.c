@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "file/heap.h"
 #include "object/answer.h"
 #include "object/waiter.h"
 #include "object/count.h"

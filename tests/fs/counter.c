@@ -10,6 +10,7 @@
  */
 #include <poll.h>
 
+#include "file/log.h"
 #include "object/answer.h"
 #include "object/waiter.h"
 #include "object/command.h"

@@ -5,6 +5,7 @@
  * outside of the engine files; with the engine's own fault points (IPC_FAULTS) they number every
  * instant at which a death could matter.
  */
+#include "file/log.h"
 #include "ops/observer.h"
 #include "file/statedir.h"
 #include "kernel.h"

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/log.h"
 #include "file/lock.h"
 #include "object/type.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file/list.h"
 #include "object/type.h"
 #include "repair/check_parts.h"
 #include "util.h"
