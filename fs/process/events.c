@@ -16,6 +16,7 @@
 #include "file/clock.h"
 #include "process/events.h"
 #include "process/guard.h"
+#include "state/alias.h"
 #include "state/fs.h"
 #include "state/store.h"
 #include "wait/aside.h"
@@ -66,6 +67,7 @@ static void on_signal(void)
 	if (read(signal_fd, &si, sizeof(si)) != sizeof(si))
 		return;
 	stopping = true;
+	names_expire_no_more();
 	/* Those who wait are sent away: the mount ends. */
 	park_end_all(ECANCELED);
 	pthread_kill(loop_thread, SIGUSR2);

@@ -27,6 +27,7 @@
 #include "process/guard.h"
 #include "process/resend.h"
 #include "process/shared.h"
+#include "state/alias.h"
 #include "state/fs.h"
 #include "state/store.h"
 #include "wait/aside.h"
@@ -72,7 +73,7 @@ static void deal_with(const struct message *m, struct worker_shared *sh)
 	watch_look();
 	resend_came(m->data);
 	device_take(m);
-	if (!events_stopping() && !for_aside(m->data) && dispatch(m->data, m->len, m->again, &as))
+	if (!for_aside(m->data) && dispatch(m->data, m->len, m->again, &as))
 		aside_keep(m->data, m->len, &as);
 	sh->served |= news;
 	device_done(m);
@@ -81,13 +82,26 @@ static void deal_with(const struct message *m, struct worker_shared *sh)
 	turn_end();
 }
 
+/* Not while a notification waits for the directory of someone who waits for us (expire.c). */
+static bool may_stop(void)
+{
+	bool ret;
+
+	if (!events_stopping())
+		return false;
+	pthread_mutex_lock(&fs.lock);
+	ret = !names_expiring();
+	pthread_mutex_unlock(&fs.lock);
+	return ret;
+}
+
 static int serve(struct fuse_session *se, struct worker_shared *sh)
 {
 	struct message m;
 	uint32_t tid;
 	int r = 0;
 
-	while (!fuse_session_exited(se) && !events_stopping()) {
+	while (!fuse_session_exited(se) && !may_stop()) {
 		retry_aside();
 		r = device_next(se, &m);
 		if (r == -EINTR)

@@ -52,6 +52,8 @@ bool base_leads_nowhere(uint64_t base); /* no name is to lead to it */
 bool name_expire(const struct target *t);
 void name_expired(uint64_t base);
 bool name_expires(uint64_t base);
+bool names_expiring(void);       /* there are some of which the kernel has not been told yet */
+void names_expire_no_more(void); /* the mount ends */
 
 /* ---- lent.c ---- */
 bool attr_lend(

@@ -6,10 +6,17 @@
  * for long. Opened anew to write, through /proc/self/fd, that inode must be granted (alias.c); but
  * before a write can wait there, the kernel has to forget the name. It is told so by a notification,
  * for which it takes the directory's lock: the holder of that may be waiting for an answer of ours,
- * so a thread of its own tells it, and the OPEN is handled again when that is done.
+ * so somebody else tells it, and the OPEN is handled again when that is done.
+ *
+ * That is a process of its own. Whoever waits for that lock cannot be killed, and a process does not
+ * end before its last thread: with a thread, a worker that is killed would not be replaced, and the
+ * holder of the lock would wait for an answer for ever. For the same reason a worker that is told to
+ * stop serves until all have been told.
  */
-#include <pthread.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <syslog.h>
 
 #include "base/alloc.h"
@@ -26,13 +33,14 @@
 struct expiring {
 	uint64_t base, parent;
 	uint64_t since;
-	bool done;
+	pid_t teller; /* 0: it has told the kernel */
 	UT_hash_handle hh;
 	size_t len;
 	char name[IPC_NAME_MAX + 1];
 };
 
 static struct expiring *expiring;
+static bool stopping;
 
 static struct expiring *find(uint64_t base)
 {
@@ -40,6 +48,13 @@ static struct expiring *find(uint64_t base)
 
 	HASH_FIND(hh, expiring, &base, sizeof(base), x);
 	return x;
+}
+
+static bool is_told(struct expiring *x)
+{
+	if (x->teller && waitpid(x->teller, NULL, WNOHANG))
+		x->teller = 0;
+	return !x->teller;
 }
 
 bool name_expires(uint64_t base)
@@ -57,8 +72,21 @@ void name_expired(uint64_t base)
 {
 	struct expiring *x = expiring ? find(base) : NULL;
 
-	if (x && x->done)
+	if (x && is_told(x))
 		drop(x);
+}
+
+bool names_expiring(void)
+{
+	for (struct expiring *x = expiring; x; x = x->hh.next)
+		if (!is_told(x))
+			return true;
+	return false;
+}
+
+void names_expire_no_more(void)
+{
+	stopping = true;
 }
 
 /* Where the kernel finds it: an object in its directory, or the end of a two-way pipe. */
@@ -75,39 +103,25 @@ static void place(const struct target *t, struct expiring *x)
 	x->name[x->len] = 0;
 }
 
-static void *tell(void *arg)
-{
-	struct expiring *x = arg;
-
-	notify_name(x->parent, x->name, x->len);
-	pthread_mutex_lock(&fs.lock);
-	x->done = true;
-	pthread_mutex_unlock(&fs.lock);
-	return NULL;
-}
-
 /* Whose OPEN was interrupted meanwhile. */
 static void drop_stale(void)
 {
 	struct expiring *x, *tmp;
 
 	HASH_ITER(hh, expiring, x, tmp)
-		if (x->done && ipc_now() - x->since > STALE_NS)
+		if (is_told(x) && ipc_now() - x->since > STALE_NS)
 			drop(x);
 }
 
 bool name_expire(const struct target *t)
 {
 	struct expiring *x = find(t->base), now;
-	pthread_attr_t attr;
-	pthread_t thread;
-	int r;
 
-	if (t->sub > SUB_END_B || !t->node->parent)
+	if (t->sub > SUB_END_B || !t->node->parent || stopping)
 		return true;
 	place(t, &now);
-	if (x && (!x->done || (x->parent == now.parent && !strcmp(x->name, now.name))))
-		return x->done;
+	if (x && (!is_told(x) || (x->parent == now.parent && !strcmp(x->name, now.name))))
+		return is_told(x);
 	if (x) /* it was renamed meanwhile */
 		drop(x);
 	drop_stale();
@@ -115,15 +129,12 @@ bool name_expire(const struct target *t)
 	place(t, x);
 	x->since = ipc_now();
 	HASH_ADD(hh, expiring, base, sizeof(x->base), x);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = pthread_create(&thread, &attr, tell, x);
-	pthread_attr_destroy(&attr);
-	if (r) {
-		log_line(LOG_WARNING, "thread: %s", strerror(r));
-		x->done = true;
+	x->teller = notify_name_apart(x->parent, x->name, x->len);
+	if (x->teller < 0) {
+		log_line(LOG_WARNING, "fork: %m");
+		x->teller = 0;
 	}
-	return x->done;
+	return is_told(x);
 }
 
 /* ---- whose own inode is open for writing ---- */

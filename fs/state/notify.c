@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "state/fs.h"
@@ -11,8 +13,8 @@
 
 #define NOTIFY_RESEND 7 /* Linux 6.9 */
 
-void kernel_send(uint64_t unique, int code, const void *data, size_t len, const char *tail,
-		 size_t tail_len)
+static ssize_t write_message(int fd, uint64_t unique, int code, const void *data, size_t len,
+			     const char *tail, size_t tail_len)
 {
 	struct fuse_out_header h = {
 		.len = (uint32_t)(sizeof(h) + len + tail_len),
@@ -23,7 +25,15 @@ void kernel_send(uint64_t unique, int code, const void *data, size_t len, const 
 				{ (void *)data, len },
 				{ (void *)tail, tail_len } };
 
-	if (writev(fuse_session_fd(fs.se), iov, tail_len ? 3 : len ? 2 : 1) < 0 && errno != ENOENT)
+	return writev(fd, iov, tail_len ? 3 : len ? 2 : 1);
+}
+
+void kernel_send(uint64_t unique, int code, const void *data, size_t len, const char *tail,
+		 size_t tail_len)
+{
+	int fd = fuse_session_fd(fs.se);
+
+	if (write_message(fd, unique, code, data, len, tail, tail_len) < 0 && errno != ENOENT)
 		log_line(LOG_WARNING, unique ? "reply: %m" : "notification: %m");
 }
 
@@ -41,11 +51,19 @@ void notify_attr(uint64_t nodeid)
 	kernel_send(0, FUSE_NOTIFY_INVAL_INODE, &out, sizeof(out), NULL, 0);
 }
 
-void notify_name(uint64_t parent, const char *name, size_t len)
+pid_t notify_name_apart(uint64_t parent, const char *name, size_t len)
 {
 	struct fuse_notify_inval_entry_out out = { .parent = parent, .namelen = (uint32_t)len };
+	int fd = fuse_session_fd(fs.se);
+	pid_t pid = fork();
 
-	kernel_send(0, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof(out), name, len + 1);
+	if (pid)
+		return pid;
+	/* It may outlive the worker: of its descriptors nothing else is to stay open. */
+	dup2(fd, 0);
+	syscall(SYS_close_range, 1, ~0u, 0);
+	write_message(0, 0, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof(out), name, len + 1);
+	_exit(0);
 }
 
 void notify_resend(void)

@@ -5,11 +5,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* What the kernel is told without having asked. */
 void notify_poll(uint64_t kh);     /* somebody who polled is to ask again */
 void notify_attr(uint64_t nodeid); /* the attributes that it has are not valid any more */
-void notify_name(uint64_t parent, const char *name, size_t len); /* nor is what the name leads to */
+/* Nor is what the name leads to. A process of its own says so: its pid, to be waited for; -1. */
+pid_t notify_name_apart(uint64_t parent, const char *name, size_t len);
 void notify_resend(void); /* it is to send again what was not answered */
 
 /*

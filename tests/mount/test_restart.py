@@ -14,7 +14,7 @@ import pytest
 from kit import IPCCTL, IPCFS, T, eventually, fork, raises, run
 from kit.mount import WRAP, mounted_at
 from kit.objects import Obj
-from kit.proc import state_of, wait_exit
+from kit.proc import children, state_of, wait_exit
 from kit.state import damaged_file, engine_file, mount_file
 
 DEAD = (None, "Z")
@@ -605,3 +605,45 @@ def test_another_version_is_refused(disk):
 def test_check_of_something_else(tmp_path):
     assert "neither" in check(str(tmp_path), code=1)
     assert check(str(tmp_path / "missing"), code=1)
+
+
+# --- who waits for a directory that somebody else has locked -----------------------------------------
+
+def create_and_remove(path):
+    while True:
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY))
+        os.unlink(path)
+
+
+def open_anew(path):
+    """Its name is to lead elsewhere (fs/state/expire.c): the kernel is told so, and locks the directory."""
+    while True:
+        fd = os.open(path, os.O_CREAT | os.O_RDONLY | os.O_NONBLOCK)
+        os.close(os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK))
+        os.close(fd)
+        os.unlink(path)
+
+
+@pytest.fixture
+def crowded(mount):
+    """A directory whose lock is always wanted, by clients and by the daemon itself."""
+    os.mkdir(mount.path("d"))
+    clients = [fork(create_and_remove, mount.path(f"d/{i}.event")) for i in range(6)]
+    clients += [fork(open_anew, mount.path(f"d/{i}.queue")) for i in range(3)]
+    for name in ("0.event", "0.queue"):
+        eventually(lambda name=name: name in os.listdir(mount.path("d")))
+    yield mount
+    for client in clients:
+        client.kill()
+
+
+def test_a_killed_worker_ends_whoever_has_its_directory_locked(crowded):
+    for _ in range(40):
+        pid = crowded.worker()
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda pid=pid: children(crowded.pid) - {pid}, 20, "another worker")
+
+
+def test_a_daemon_that_is_told_to_stop_ends_whoever_has_a_directory_locked(crowded):
+    os.kill(crowded.supervisor(), signal.SIGTERM)
+    assert crowded.await_exit(20) == 0
