@@ -390,34 +390,64 @@ struct ipc_mount {            /* STATE/mount */
 	uint64_t memory_limit, object_limit, message_limit; /* [lock] */
 	uint32_t framing;                                   /* [lock] of new queues */
 	uint32_t next_gen;                                  /* [lock] of handles and aliases */
-	struct ipc_list nodes;                              /* [lock] struct ipc_node */
-	struct ipc_list aliases;                            /* [lock] struct ipc_alias */
-	uint64_t objects;                                   /* [lock] */
-	uint64_t unique;    /* [lock] the last request that changed the namespace, */
-	int64_t result;     /* [lock] what it came to, */
-	uint64_t result_id; /* [lock] and the node that it made */
-	uint32_t take;      /* [lock] of new objects: enum ipc_take */
+	struct ipc_list active;  /* [lock] struct ipc_node: in use, or without a name */
+	struct ipc_list aliases; /* [lock] struct ipc_alias */
+	uint64_t objects;        /* [lock] */
+	uint64_t nodes;          /* [lock] all of them */
+	uint64_t names;          /* [lock] those that are in a directory */
+	uint64_t key[2];         /* [once] of the index's hash: nobody outside can aim at a chain */
+	ref_t index;             /* [lock] references to pages of struct ipc_bucket; 0: none yet */
+	uint32_t buckets;        /* [lock] in use */
+	uint64_t unique;         /* [lock] the last request that changed the namespace, */
+	int64_t result;          /* [lock] what it came to, */
+	uint64_t result_id;      /* [lock] and the node that it made */
+	uint32_t take;           /* [lock] of new objects: enum ipc_take */
 	uint32_t pad;
 	uint64_t making; /* [lock] the node whose engine file is being made or removed; 0 */
 	uint64_t before[IPC_RESTARTS][2]; /* [lock] unique and result_id as each worker found them */
 };
 
-/* A name: a directory, or an object (whose state is in objects/ID). */
+#define IPC_BUCKETS 512 /* in a page of the index */
+#define IPC_LEVELS  6   /* of a directory's entries: names/order.c */
+
+enum ipc_chain { CHAIN_ID, CHAIN_NAME, CHAINS };
+
+/* A place of the index: whose id, and whose directory and name, have this hash. */
+struct ipc_bucket {
+	ref_t head[CHAINS]; /* [lock] struct ipc_node, through .same */
+};
+
+/* What a directory has more than an object. */
+struct ipc_dir {
+	struct {
+		ref_t first, last; /* [lock] struct ipc_node, by cookie */
+	} level[IPC_LEVELS];
+	uint32_t entries; /* [lock] */
+	uint32_t subdirs; /* [lock] */
+};
+
+/*
+ * A name: a directory, or an object (whose state is in objects/ID). Behind the name, at a multiple
+ * of 4, come its links in the levels 1 to height - 1 of its directory.
+ */
 struct ipc_node {
-	struct ipc_link link;        /* [lock] mount.nodes */
+	struct ipc_link link;        /* [lock] mount.active */
 	uint64_t id;                 /* [once] also the name of its engine file, and st_ino */
 	uint64_t parent;             /* [lock] 0: removed, but still open */
-	uint64_t cookie;             /* [lock] place in its directory */
+	uint64_t cookie;             /* [once] place in its directory */
+	struct ipc_link order;       /* [lock] its directory's level 0 */
+	ref_t same[CHAINS];          /* [lock] the next in its bucket */
+	ref_t dir;                   /* [once] struct ipc_dir; 0: no directory */
 	uint32_t type;               /* [once] enum ipc_type_id */
 	uint32_t mode;               /* [lock] permission bits, MODE_* */
 	uint32_t uid, gid;           /* [lock] */
+	uint32_t flags;              /* [lock] NODE_* */
 	int64_t atime, mtime, ctime; /* [plain] CLOCK_REALTIME ns */
 	uint64_t size;               /* [plain] what ls shows, unless NODE_MAPPED */
-	uint32_t flags;              /* [lock] NODE_* */
 	uint32_t active;             /* [lock] some handle is open */
-	uint16_t name_len;           /* [lock] */
-	uint16_t pad[3];
-	char name[]; /* [once] a rename makes a new node block */
+	uint16_t name_len;           /* [once] */
+	uint16_t height;             /* [once] in how many levels it is */
+	char name[];                 /* [once] a rename makes a new node block */
 };
 
 #define NODE_BLANK  1u /* the object is as it was created, and has no engine file */
@@ -525,6 +555,7 @@ struct ipc_header {
 	struct ipc_list rests;   /* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list waitqs[IPC_WAITQS]; /* [lock] who waits for what: each type numbers its own */
 	uint32_t taken;                     /* [plain] about how many in .woken are FUTEX_TAKEN */
+	char pad_to_end[24];
 };
 
 static_assert(sizeof(struct ipc_undo) == 16, "format");
@@ -537,6 +568,8 @@ static_assert(sizeof(struct ipc_waiter) == 144, "format");
 static_assert(sizeof(struct ipc_hold) == 40, "format");
 static_assert(sizeof(struct ipc_lease) == 40, "format");
 static_assert(sizeof(struct ipc_mq) == 40, "format");
+static_assert(sizeof(struct ipc_node) == 112, "format");
+static_assert(sizeof(struct ipc_bucket) * IPC_BUCKETS == IPC_PAGE, "format");
 static_assert(sizeof(struct ipc_alias) == 88, "format");
 static_assert(offsetof(struct ipc_header, m) == 128, "format");
 static_assert(offsetof(struct ipc_queue, mq[1]) == 64, "format");

@@ -86,14 +86,21 @@
 
 #define LAYOUT_ipc_mount(s, F, U, E) \
 	F(s, next_id) F(s, next_cookie) F(s, epoch) F(s, memory) F(s, memory_limit) \
-	F(s, object_limit) F(s, message_limit) F(s, framing) F(s, next_gen) F(s, nodes) \
-	F(s, aliases) F(s, objects) F(s, unique) F(s, result) F(s, result_id) F(s, take) \
+	F(s, object_limit) F(s, message_limit) F(s, framing) F(s, next_gen) F(s, active) \
+	F(s, aliases) F(s, objects) F(s, nodes) F(s, names) F(s, key) F(s, index) \
+	F(s, buckets) F(s, unique) F(s, result) F(s, result_id) F(s, take) \
 	F(s, pad) F(s, making) F(s, before)
 
+#define LAYOUT_ipc_bucket(s, F, U, E) \
+	F(s, head)
+
+#define LAYOUT_ipc_dir(s, F, U, E) \
+	F(s, level) F(s, entries) F(s, subdirs)
+
 #define LAYOUT_ipc_node(s, F, U, E) \
-	F(s, link) F(s, id) F(s, parent) F(s, cookie) F(s, type) F(s, mode) F(s, uid) \
-	F(s, gid) F(s, atime) F(s, mtime) F(s, ctime) F(s, size) F(s, flags) F(s, active) F(s, name_len) \
-	F(s, pad) E(s, name)
+	F(s, link) F(s, id) F(s, parent) F(s, cookie) F(s, order) F(s, same) F(s, dir) \
+	F(s, type) F(s, mode) F(s, uid) F(s, gid) F(s, flags) F(s, atime) F(s, mtime) \
+	F(s, ctime) F(s, size) F(s, active) F(s, name_len) F(s, height) E(s, name)
 
 #define LAYOUT_ipc_alias(s, F, U, E) \
 	F(s, link) F(s, nodeid) F(s, timeout) F(s, lookups) F(s, told) F(s, opens) \
@@ -111,13 +118,14 @@
 	U(s, b.mount) F(s, completions) F(s, pages) F(s, pages_used) F(s, pages_held) F(s, free) \
 	F(s, free_top) F(s, holes) F(s, partial) F(s, trash) F(s, handles) F(s, holds) \
 	F(s, polls) F(s, granted) F(s, woken) F(s, to_wake) F(s, take) F(s, rests) \
-	F(s, waitqs) F(s, taken)
+	F(s, waitqs) F(s, taken) F(s, pad_to_end)
 
 #define LAYOUT_STRUCTS(S) \
 	S(ipc_undo) S(ipc_page_state) S(ipc_list) S(ipc_link) S(ipc_msg) S(ipc_answer) \
 	S(ipc_handle) S(ipc_waiter) S(ipc_hold) S(ipc_lease) S(ipc_mq) S(ipc_queue) \
 	S(ipc_sem) S(ipc_event) S(ipc_cond) S(ipc_barrier) S(ipc_value) S(ipc_array) \
-	S(ipc_mount) S(ipc_node) S(ipc_alias) S(ipc_completion) S(ipc_header)
+	S(ipc_mount) S(ipc_bucket) S(ipc_dir) \
+	S(ipc_node) S(ipc_alias) S(ipc_completion) S(ipc_header)
 
 struct layout_fact {
 	const char *name;		/* struct.field */

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The namespace: see names.h. A directory does not list its entries: a node names its parent, and
+ * The namespace: see names.h. A node names its parent by id, as a rename moves it to another block.
  * `cookie` orders the entries of a directory by the time at which they were added.
  */
-#include "names/names.h"
-
 #include <string.h>
 #include <time.h>
 
 #include "file/heap.h"
 #include "file/list.h"
 #include "file/log.h"
+#include "names/index.h"
 #include "object/type.h"
 
-#define M(o) (&(o)->h->b.mount)
+#define M MOUNT
 
 static int64_t now_real(void)
 {
@@ -23,14 +22,6 @@ static int64_t now_real(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void init(struct ipc_header *h, const struct ipc_defaults *d)
-{
-	(void)d;
-	h->b.mount.next_id = IPC_ROOT_ID;
-	h->b.mount.next_cookie = 16;
-	h->b.mount.next_gen = 1;
-}
-
 static void completed(struct ipc_obj *m, uint64_t unique, int64_t result, uint64_t id)
 {
 	if (!unique)
@@ -38,27 +29,6 @@ static void completed(struct ipc_obj *m, uint64_t unique, int64_t result, uint64
 	set64(m, M(m)->unique, unique);
 	set64(m, M(m)->result, result);
 	set64(m, M(m)->result_id, id);
-}
-
-/*
- * heap_alloc() that grows the file if it must. Only at the beginning of a change. essential: for
- * what exists already, and must go on even when nothing new can be made.
- */
-static int alloc(struct ipc_obj *m, size_t size, bool essential, ref_t *ret)
-{
-	for (;;) {
-		int r;
-
-		*ret = heap_alloc(m, size);
-		if (*ret)
-			return 0;
-		obj_rollback(m);
-		if (m->damage)
-			return -EIO;
-		r = heap_grow(m, essential);
-		if (r < 0)
-			return r == -EIO ? r : -ENOSPC;
-	}
 }
 
 void names_restarted(struct ipc_obj *m)
@@ -118,78 +88,192 @@ void names_epoch(struct ipc_obj *m, uint64_t epoch)
 	commit(m);
 }
 
-int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
-{
-	struct ipc_node *node;
-	ref_t r;
-	int e = alloc(m, sizeof(*node) + n->name_len + 1, false, &r);
+/* ---- in use, or without a name ---- */
 
-	if (e < 0)
-		return e;
-	node = at(m, r, sizeof(*node) + n->name_len + 1);
-	*node = (struct ipc_node){
-		.id = M(m)->next_id,
-		.parent = n->parent,
-		.cookie = M(m)->next_cookie,
-		.type = n->type,
-		.mode = n->mode,
-		.uid = n->uid,
-		.gid = n->gid,
-		.flags = n->flags,
-		.size = n->size,
-		.name_len = (uint16_t)n->name_len,
-	};
-	node->atime = node->mtime = node->ctime = now_real();
-	memcpy(node->name, n->name, n->name_len);
-	node->name[n->name_len] = 0;
-	list_push(m, &M(m)->nodes, r);
-	set64(m, M(m)->next_id, M(m)->next_id + 1);
-	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
-	if (n->type != IPC_DIR)
-		set64(m, M(m)->objects, M(m)->objects + 1);
-	completed(m, n->unique, 0, node->id);
-	commit(m);
-	*ret = r;
-	return m->damage ? -EIO : 0;
+static bool is_listed(const struct ipc_node *n)
+{
+	return n->active || (!n->parent && n->id != IPC_ROOT_ID);
+}
+
+/* What follows a change of these two words. */
+static void list_it(struct ipc_obj *m, ref_t r, bool before)
+{
+	bool now = is_listed(node_at(m, r));
+
+	if (now && !before)
+		list_push(m, &M(m)->active, r);
+	else if (before && !now)
+		list_remove(m, &M(m)->active, r);
+}
+
+void names_active(struct ipc_obj *m, ref_t r, bool active)
+{
+	struct ipc_node *n = node_at(m, r);
+	bool before = is_listed(n);
+
+	set32(m, n->active, active);
+	list_it(m, r, before);
+	names_commit(m);
+}
+
+/* ---- nodes come, move and go ---- */
+
+static ref_t parent_of(struct ipc_obj *m, ref_t r)
+{
+	ref_t dir = names_by_id(m, node_at(m, r)->parent);
+
+	if (dir && node_at(m, dir)->type == IPC_DIR)
+		return dir;
+	obj_damage(m, "a name in a directory that does not exist");
+	return 0;
+}
+
+/* Its directory has it, under its name. */
+static void enter(struct ipc_obj *m, ref_t dir, ref_t r)
+{
+	index_insert(m, r, CHAIN_NAME);
+	order_append(m, dir, r);
+	set64(m, M(m)->names, M(m)->names + 1);
+}
+
+/* Nothing leads to it any more, but its id. */
+static void leave(struct ipc_obj *m, ref_t r)
+{
+	ref_t dir = parent_of(m, r);
+
+	if (!dir)
+		return;
+	index_remove(m, r, CHAIN_NAME);
+	order_remove(m, dir, r);
+	set64(m, M(m)->names, M(m)->names - 1);
+}
+
+/* It has no name from now on. */
+static void lose_name(struct ipc_obj *m, ref_t r)
+{
+	bool before = is_listed(node_at(m, r));
+
+	if (!node_at(m, r)->parent)
+		return;
+	leave(m, r);
+	set64(m, node_at(m, r)->parent, 0);
+	list_it(m, r, before);
 }
 
 static void forget(struct ipc_obj *m, ref_t r)
 {
 	struct ipc_node *node = node_at(m, r);
 
+	if (node->parent)
+		leave(m, r);
+	if (is_listed(node))
+		list_remove(m, &M(m)->active, r);
+	index_remove(m, r, CHAIN_ID);
 	if (node->type != IPC_DIR)
 		set64(m, M(m)->objects, M(m)->objects - 1);
-	list_remove(m, &M(m)->nodes, r);
+	set64(m, M(m)->nodes, M(m)->nodes - 1);
+	if (node->dir)
+		heap_free(m, node->dir);
 	heap_free(m, r);
+}
+
+/* A block is new: nothing leads to it, so it is filled without notes. */
+static void fill(struct ipc_obj *m, struct ipc_node *node, const char *name, size_t len,
+		 unsigned int height)
+{
+	node->cookie = M(m)->next_cookie;
+	node->height = (uint16_t)height;
+	node->name_len = (uint16_t)len;
+	memset(node->name, 0, node_size(len, height) - sizeof(*node));
+	memcpy(node->name, name, len);
+}
+
+/* The directory that a new node may come into; 0: the root, which is in none. -ENOENT. */
+static int place_for(struct ipc_obj *m, uint64_t parent, ref_t *ret)
+{
+	*ret = names_by_id(m, parent);
+	if (*ret && node_at(m, *ret)->type == IPC_DIR)
+		return 0;
+	*ret = 0;
+	return !parent && M(m)->next_id == IPC_ROOT_ID ? 0 : m->damage ? -EIO : -ENOENT;
+}
+
+int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
+{
+	unsigned int height = order_height(m, M(m)->next_cookie);
+	const size_t size[] = { node_size(n->name_len, height), sizeof(struct ipc_dir) };
+	struct ipc_node *node;
+	ref_t r[2] = { 0 }, dir;
+	int e = place_for(m, n->parent, &dir);
+
+	if (e == 0)
+		e = index_grow(m);
+	if (e == 0)
+		e = names_alloc(m, size, n->type == IPC_DIR ? 2 : 1, false, r);
+	if (e < 0)
+		return e;
+	node = at(m, r[0], size[0]);
+	*node = (struct ipc_node){
+		.id = M(m)->next_id,
+		.parent = n->parent,
+		.dir = r[1],
+		.type = n->type,
+		.mode = n->mode,
+		.uid = n->uid,
+		.gid = n->gid,
+		.flags = n->flags,
+		.size = n->size,
+	};
+	node->atime = node->mtime = node->ctime = now_real();
+	fill(m, node, n->name, n->name_len, height);
+	if (r[1])
+		*AT(m, ipc_dir, r[1]) = (struct ipc_dir){ .entries = 0 };
+	index_insert(m, r[0], CHAIN_ID);
+	if (dir)
+		enter(m, dir, r[0]);
+	set64(m, M(m)->next_id, M(m)->next_id + 1);
+	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
+	set64(m, M(m)->nodes, M(m)->nodes + 1);
+	if (n->type != IPC_DIR)
+		set64(m, M(m)->objects, M(m)->objects + 1);
+	completed(m, n->unique, 0, node->id);
+	*ret = r[0];
+	return names_commit(m);
 }
 
 int names_move(struct ipc_obj *m, ref_t from, uint64_t parent, const char *name, size_t len,
 	       ref_t gone, uint64_t unique, ref_t *ret)
 {
-	struct ipc_node *old = node_at(m, from), *node;
-	ref_t r;
-	int e = alloc(m, sizeof(*node) + len + 1, true, &r);
+	unsigned int height = order_height(m, M(m)->next_cookie);
+	const size_t size = node_size(len, height);
+	struct ipc_node *node;
+	ref_t r, dir;
+	int e = place_for(m, parent, &dir);
 
+	if (e == 0)
+		e = names_alloc(m, &size, 1, true, &r);
 	if (e < 0)
 		return e;
-	node = at(m, r, sizeof(*node) + len + 1);
-	*node = *old;
-	node->parent = parent;
-	node->cookie = M(m)->next_cookie;
-	node->ctime = now_real();
-	node->name_len = (uint16_t)len;
-	memcpy(node->name, name, len);
-	node->name[len] = 0;
-	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
-	list_push(m, &M(m)->nodes, r);
 	if (gone)
-		set64(m, node_at(m, gone)->parent, 0);
-	list_remove(m, &M(m)->nodes, from);
+		lose_name(m, gone);
+	leave(m, from);
+	index_remove(m, from, CHAIN_ID);
+	node = at(m, r, size);
+	*node = *node_at(m, from);
+	node->parent = parent;
+	node->ctime = now_real();
+	fill(m, node, name, len, height);
+	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
+	index_insert(m, r, CHAIN_ID);
+	enter(m, dir, r);
+	if (is_listed(node)) {
+		list_remove(m, &M(m)->active, from);
+		list_push(m, &M(m)->active, r);
+	}
 	completed(m, unique, 0, node->id);
 	heap_free(m, from);
-	commit(m);
 	*ret = r;
-	return m->damage ? -EIO : 0;
+	return names_commit(m);
 }
 
 void names_remove(struct ipc_obj *m, ref_t r, bool keep, uint64_t unique)
@@ -197,11 +281,15 @@ void names_remove(struct ipc_obj *m, ref_t r, bool keep, uint64_t unique)
 	completed(m, unique, 0, node_at(m, r)->id);
 	if (keep) {
 		node_at(m, r)->ctime = now_real();
-		set64(m, node_at(m, r)->parent, 0);
-	} else {
-		forget(m, r);
+		lose_name(m, r);
+		names_commit(m);
+		return;
 	}
-	commit(m);
+	forget(m, r);
+	if (names_commit(m) < 0)
+		return;
+	index_shrink(m);
+	heap_trim(m, false);
 }
 
 void names_chmod(struct ipc_obj *m, ref_t r, uint32_t mode, uint32_t uid, uint32_t gid)
@@ -213,12 +301,6 @@ void names_chmod(struct ipc_obj *m, ref_t r, uint32_t mode, uint32_t uid, uint32
 	set32(m, node->gid, gid);
 	commit(m);
 	node->ctime = now_real();
-}
-
-void names_active(struct ipc_obj *m, ref_t r, bool active)
-{
-	set32(m, node_at(m, r)->active, active);
-	commit(m);
 }
 
 void names_making(struct ipc_obj *m, uint64_t id)
@@ -237,7 +319,8 @@ void names_flags(struct ipc_obj *m, ref_t r, uint32_t flags, uint64_t making)
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret)
 {
 	ref_t r;
-	int e = alloc(m, sizeof(struct ipc_alias), true, &r);
+	const size_t size = sizeof(struct ipc_alias);
+	int e = names_alloc(m, &size, 1, true, &r);
 
 	if (e < 0)
 		return e;
@@ -249,9 +332,8 @@ int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid,
 	};
 	set32(m, M(m)->next_gen, M(m)->next_gen + 1);
 	list_push(m, &M(m)->aliases, r);
-	commit(m);
 	*ret = r;
-	return m->damage ? -EIO : 0;
+	return names_commit(m);
 }
 
 void alias_remove(struct ipc_obj *m, ref_t r)
@@ -275,38 +357,3 @@ uint32_t names_next_gen(struct ipc_obj *m)
 	commit(m);
 	return gen;
 }
-
-static int names_check(struct ipc_obj *m, struct ipc_check *k)
-{
-	uint64_t objects = 0, id_max = 0;
-	uint32_t n = 0;
-
-	for (ref_t r = M(m)->nodes.head; r; r = node_at(m, r)->link.next) {
-		struct ipc_node *node = node_at(m, r);
-
-		if (n++ >= M(m)->nodes.count || m->damage)
-			return k->why = "list of nodes longer than its count", -EIO;
-		if (heap_size(m, r) < sizeof(*node) + node->name_len + 1 ||
-		    node->name_len > IPC_NAME_MAX || memchr(node->name, 0, node->name_len))
-			return k->why = "node with an invalid name", -EIO;
-		objects += node->type != IPC_DIR;
-		id_max = node->id > id_max ? node->id : id_max;
-		k->blocks++;
-	}
-	k->blocks += M(m)->aliases.count;
-	if (n != M(m)->nodes.count)
-		k->why = "list of nodes shorter than its count";
-	else if (objects != M(m)->objects)
-		k->why = "wrong count of objects";
-	else if (id_max >= M(m)->next_id)
-		k->why = "an id that has not been assigned yet";
-	return k->why ? -EIO : 0;
-}
-
-const struct ipc_type ipc_mount_type = {
-	.id = IPC_MOUNT,
-	.name = "mount",
-	.traits = TYPE_LARGE,
-	.init = init,
-	.check = names_check,
-};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The namespace in STATE/mount: nodes (directories and objects) and aliases (second inode numbers).
- * Only the daemon maps this file, and keeps its own indexes of it.
+ * The namespace in STATE/mount: nodes (directories and objects), the index that finds them (index.c,
+ * order.c), and aliases (second inode numbers). Only the daemon maps this file. The next worker goes
+ * on with the index as it is, so a start costs the same with ten names and with a million.
  *
  * All functions run with the mount file locked, and commit. Errors: -ENOSPC, -EIO.
  */
@@ -26,6 +27,42 @@ static inline struct ipc_node *node_at(struct ipc_obj *m, ref_t r)
 {
 	return AT(m, ipc_node, r);
 }
+
+/* Its name, and how long that is; a 0 follows. */
+static inline const char *name_at(struct ipc_obj *m, ref_t r, size_t *ret_len)
+{
+	size_t len = node_at(m, r)->name_len;
+	struct ipc_node *n;
+
+	if (len > IPC_NAME_MAX) {
+		obj_damage(m, "a name is too long");
+		len = 0;
+	}
+	n = (struct ipc_node *)at(m, r, sizeof(*n) + len + 1);
+	*ret_len = n->name[len] ? 0 : len;
+	if (!n->name[len])
+		return n->name;
+	obj_damage(m, "a name does not end");
+	return "";
+}
+
+static inline const struct ipc_dir *names_dir(struct ipc_obj *m, ref_t dir)
+{
+	return AT(m, ipc_dir, node_at(m, dir)->dir);
+}
+
+/* ---- finding ---- */
+
+/* 0: there is none, or the file is damaged. */
+ref_t names_by_id(struct ipc_obj *m, uint64_t id);
+ref_t names_find(struct ipc_obj *m, uint64_t parent, const char *name, size_t len);
+/* The first entry of a directory behind a cookie (of one that may be gone); behind an entry. */
+ref_t names_after(struct ipc_obj *m, ref_t dir, uint64_t cookie);
+ref_t names_next(struct ipc_obj *m, ref_t dir, ref_t r);
+/* All nodes, in no order, as long as fn() says so. */
+void names_each(struct ipc_obj *m, bool (*fn)(void *arg, ref_t r), void *arg);
+
+/* ---- changes ---- */
 
 static inline struct ipc_alias *alias_at(struct ipc_obj *m, ref_t r)
 {
@@ -53,6 +90,7 @@ uint64_t names_next_id(struct ipc_obj *m);
 /* For repair: the id of the next node; the epoch of the mount. */
 void names_use_id(struct ipc_obj *m, uint64_t id);
 void names_epoch(struct ipc_obj *m, uint64_t epoch);
+/* -ENOENT: there is no such directory. The first one is the root, and has no parent. */
 int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret);
 /*
  * Move the node to (parent, name), until now the place of `gone` (0: none). *ret is its new block.

@@ -219,26 +219,29 @@ void show_dead(struct object *ob, FILE *f)
 
 /* ---- the mount's own ---- */
 
+struct each {
+	void (*fn)(struct object *ob, const char *path, void *arg);
+	void *arg;
+};
+
+static void show_one(struct object *ob, void *arg)
+{
+	struct each *each = arg;
+	char path[4200];
+	int r = object_enter(ob, NULL);
+
+	if (r < 0 && r != -EBUSY)
+		return;
+	tree_path(ob->node, path, sizeof(path));
+	each->fn(ob, path, each->arg);
+	object_unlock(ob);
+}
+
 void show_each(void (*fn)(struct object *ob, const char *path, void *arg), void *arg)
 {
-	struct node *n, *tmp;
+	struct each each = { fn, arg };
 
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob;
-		char path[4200];
-		int e;
-
-		if (n->type == IPC_DIR || !node_block(n)->active)
-			continue;
-		turn_trim();
-		ob = object_of(n, &e);
-		e = ob ? object_enter(ob, NULL) : e;
-		if (e < 0 && e != -EBUSY)
-			continue;
-		tree_path(n, path, sizeof(path));
-		fn(ob, path, arg);
-		object_unlock(ob);
-	}
+	turn_each_active(show_one, &each);
 }
 
 static void each_waiters(struct object *ob, const char *path, void *arg)

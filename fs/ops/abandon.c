@@ -91,27 +91,21 @@ static void abandon_in(struct object *ob, const struct deferred *d)
 		abandon_list(o, &o->h->waitqs[i], d->unique, end_waiting);
 }
 
+static void abandon_one(struct object *ob, void *arg)
+{
+	const uint64_t *unique = arg;
+
+	object_do(ob, &(struct deferred){ .run = abandon_in, .unique = *unique });
+	if (!ob->deferred || found)
+		return;
+	/* It may wait for this one, or have been done. It must not be done twice. */
+	reply_to(*unique, ECONNABORTED, NULL, 0);
+	found = true;
+}
+
 bool abandon_waiters(uint64_t unique)
 {
-	struct node *n, *tmp;
-
 	found = false;
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob;
-		int e;
-
-		if (n->type == IPC_DIR || !node_block(n)->active)
-			continue;
-		turn_trim();
-		ob = object_of(n, &e);
-		if (!ob)
-			continue;
-		object_do(ob, &(struct deferred){ .run = abandon_in, .unique = unique });
-		if (!ob->deferred || found)
-			continue;
-		/* It may wait for this one, or have been done. It must not be done twice. */
-		reply_to(unique, ECONNABORTED, NULL, 0);
-		found = true;
-	}
+	turn_each_active(abandon_one, &unique);
 	return found;
 }

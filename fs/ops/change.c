@@ -103,9 +103,7 @@ static int make(struct request *rq, bool directory, struct node **ret)
 		r = names_add(&fs.mount, &new, &ref);
 	if (r < 0)
 		return r;
-	*ret = tree_insert(ref);
-	if (!*ret)
-		abort(); /* a wrong index is worse than a restart */
+	*ret = tree_at(ref);
 	touch_dir(dir.node);
 	return 0;
 }
@@ -197,7 +195,6 @@ static int remove_node(struct request *rq, struct node *n)
 		return 0;
 	}
 	names_remove(&fs.mount, n->ref, true, rq->by.unique);
-	tree_detach(n);
 	if (ob)
 		object_used(ob);
 	else
@@ -271,7 +268,7 @@ static int rmdir_name(struct request *rq)
 		return no_such_name(&dir, rq->name);
 	if (!node_is_dir(n))
 		return -ENOTDIR;
-	if (n->first)
+	if (node_entries(n))
 		return -ENOTEMPTY;
 	touch_dir(dir.node);
 	return remove_node(rq, n);
@@ -304,9 +301,8 @@ static int may_move(const struct request *rq, struct node *n, const struct targe
 	struct node *gone;
 	int r;
 
-	for (const struct node *p = to->node; p; p = p->parent)
-		if (p == n) /* into itself; the kernel looks first */
-			return -EINVAL;
+	if (tree_contains(n, to->node)) /* into itself; the kernel looks first */
+		return -EINVAL;
 	r = may_be_called(n, rq->new_name);
 	if (r < 0)
 		return r;
@@ -317,7 +313,7 @@ static int may_move(const struct request *rq, struct node *n, const struct targe
 		return -EEXIST;
 	if (gone->type != n->type)
 		return -EPERM;
-	return gone->first ? -ENOTEMPTY : 0;
+	return node_entries(gone) ? -ENOTEMPTY : 0;
 }
 
 static int move(struct request *rq, struct node *n, struct node *from, struct node *to,
@@ -331,11 +327,11 @@ static int move(struct request *rq, struct node *n, struct node *from, struct no
 		       gone ? gone->ref : 0, rq->by.unique, &ref);
 	if (r < 0)
 		return r;
+	n->ref = ref;
 	touch_dir(from);
 	touch_dir(to);
 	if (gone)
 		remove_node(rq, gone);
-	tree_moved(&n, ref);
 	return 0;
 }
 

@@ -39,20 +39,27 @@ static bool next_end(const struct target *dir, uint64_t cookie, struct found *re
 	return false;
 }
 
-/* … and of a directory. */
-static bool next_node(const struct target *dir, uint64_t cookie, struct found *ret)
+/* … and of a directory; at: the last entry in this reply. */
+static bool next_node(const struct target *dir, uint64_t cookie, ref_t *at, struct found *ret)
 {
-	struct node *n = cookie == FIRST ? dir->node->first : tree_after(dir->node, cookie);
+	struct ipc_obj *m = &fs.mount;
+	ref_t d = dir->node->ref;
+	const char *name;
+	size_t len;
 
-	if (!n)
+	if (dir->node->type != IPC_DIR)
 		return false;
-	strcpy(ret->name, node_name(n));
-	ret->base = NODEID(n->id, SUB_SELF);
-	ret->cookie = n->cookie;
+	*at = *at ? names_next(m, d, *at) : names_after(m, d, cookie);
+	if (!*at)
+		return false;
+	name = name_at(m, *at, &len);
+	memcpy(ret->name, name, len + 1);
+	ret->base = NODEID(node_at(m, *at)->id, SUB_SELF);
+	ret->cookie = node_at(m, *at)->cookie;
 	return true;
 }
 
-static bool next_entry(const struct target *dir, uint64_t cookie, struct found *ret)
+static bool next_entry(const struct target *dir, uint64_t cookie, ref_t *at, struct found *ret)
 {
 	if (cookie < FIRST) {
 		strcpy(ret->name, cookie ? ".." : ".");
@@ -63,7 +70,7 @@ static bool next_entry(const struct target *dir, uint64_t cookie, struct found *
 	if (dir->sub != SUB_SELF)
 		return next_ctl(dir, cookie, ret);
 	return dir->node->type == IPC_TWOWAY ? next_end(dir, cookie, ret) :
-					       next_node(dir, cookie, ret);
+					       next_node(dir, cookie, at, ret);
 }
 
 static mode_t format_of(const struct target *t)
@@ -105,10 +112,11 @@ enum outcome dir_read(struct request *rq, bool plus)
 	char *buf = reply_buffer();
 	struct entry e;
 	int r = target_of(rq->ino, &rq->t);
+	ref_t at = 0;
 
 	if (r < 0)
 		return done(rq, r);
-	while (next_entry(&rq->t, f.cookie, &f)) {
+	while (next_entry(&rq->t, f.cookie, &at, &f)) {
 		entry_for(&f, plus, rq->t.base, &e);
 		n = reply_add_entry(buf + used, size - used, f.name, &e, f.cookie, plus);
 		if (n > size - used)

@@ -51,7 +51,7 @@ static int begin(void)
 	const char *why = "";
 	struct rlimit files;
 
-	if (state_open(&fs.opt, &why) < 0 || store_load(&observer, &why) < 0) {
+	if (state_open(&fs.opt, &why) < 0 || store_load(&observer, true, &why) < 0) {
 		fprintf(stderr, "ipcfs: %s\n", why);
 		return 1;
 	}

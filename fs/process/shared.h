@@ -16,6 +16,7 @@ struct worker_shared {
 	uint64_t started;
 	bool ended;           /* the worker ended well: whoever adopted it sees no exit status */
 	bool begun;           /* the kernel has the answer to its first request */
+	bool check;           /* the last one failed by itself: check the mount file first */
 	bool served;          /* it got as far as a request that no worker had before it */
 	int error;            /* -errno: it could not start, and… */
 	char why[4096 + 256]; /* … that is why, in a sentence; "" */

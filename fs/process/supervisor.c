@@ -82,7 +82,7 @@ static int start_worker(struct worker *w, struct fuse_session *se, int fd, struc
 	exit(r < 0 ? 1 : 0);
 }
 
-static bool has_ended(struct worker *w, const struct worker_shared *sh)
+static bool has_ended(struct worker *w, struct worker_shared *sh)
 {
 	struct pollfd p = { w->fd, POLLIN, 0 };
 	int status;
@@ -102,6 +102,8 @@ static bool has_ended(struct worker *w, const struct worker_shared *sh)
 		snprintf(w->end, sizeof(w->end), "worker %d failed with status %d", w->pid,
 			 WEXITSTATUS(status));
 	}
+	/* Killed, it has left the mount file as it was, but for the change that is rolled back. */
+	sh->check |= !sh->ended && (!w->killed || pid < 0);
 	if (!sh->ended && !sh->why[0])
 		log_line(LOG_WARNING, "%s", w->end);
 	return true;

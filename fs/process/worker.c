@@ -149,9 +149,10 @@ static int begin(struct fuse_session *se, int fd, struct worker_shared *sh, int 
 	fs.restarts = sh->restarts;
 	fs.supervisor = sh->supervisor;
 	fs.started = sh->started;
-	r = store_load(&observer, &why);
+	r = store_load(&observer, sh->check, &why);
 	if (r < 0)
 		return start_failed(sh, r, why);
+	sh->check = false;
 	guard_begin(sh, fd, supervisor);
 	r = device_begin(se, fd, sh);
 	if (r == 0)

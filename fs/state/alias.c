@@ -32,6 +32,7 @@
 #include <utlist.h>
 
 #include "base/alloc.h"
+#include "file/list.h"
 #include "object/type.h"
 #include "state/alias.h"
 #include "state/caller.h"
@@ -134,8 +135,11 @@ static void count(const struct alias *a, int by)
 {
 	struct node *n = tree_by_id(nodeid_id(block(a)->nodeid));
 
-	if (n)
-		n->aliases += (uint32_t)by;
+	if (!n)
+		return;
+	n->aliases += (uint32_t)by;
+	if (!n->aliases)
+		tree_idle(n);
 }
 
 static void gone(struct alias *a)
@@ -183,7 +187,7 @@ static int alias_new(uint64_t base, int64_t timeout, uint32_t tid, struct alias 
 
 void alias_load(void)
 {
-	for (ref_t r = mount_body()->aliases.head; r; r = alias_at(&fs.mount, r)->link.next) {
+	LIST_EACH(&fs.mount, &mount_body()->aliases, r) {
 		struct ipc_alias *b = alias_at(&fs.mount, r);
 		struct alias *a = known(r);
 

@@ -37,7 +37,7 @@ void target_attr(const struct target *t, struct stat *st)
 
 	*st = (struct stat){
 		.st_ino = t->base,
-		.st_nlink = n->parent || n == fs.root,
+		.st_nlink = node_has_name(n),
 		.st_uid = b->uid,
 		.st_gid = b->gid,
 		.st_blksize = 128 * 1024,
@@ -52,8 +52,8 @@ void target_attr(const struct target *t, struct stat *st)
 	}
 	if (t->sub == SUB_SELF && node_is_dir(n)) {
 		st->st_mode |= S_IFDIR;
-		st->st_nlink = n->parent || n == fs.root ? 2 + n->subdirs : 0;
-		st->st_size = n->type == IPC_DIR ? n->entries : 0;
+		st->st_nlink = node_has_name(n) ? 2 + node_subdirs(n) : 0;
+		st->st_size = node_entries(n);
 		return;
 	}
 	st->st_mode = S_IFREG | (st->st_mode & (n->type == IPC_TWOWAY ? 0666 : 07777));

@@ -97,8 +97,8 @@ static void place(const struct target *t, struct expiring *x)
 						 node_name(t->node);
 
 	x->base = t->base;
-	x->parent = t->sub == SUB_SELF ? t->node->parent->id : t->node->id;
-	x->len = t->sub == SUB_SELF ? t->node->key_len - sizeof(uint64_t) : 1;
+	x->parent = t->sub == SUB_SELF ? node_block(t->node)->parent : t->node->id;
+	x->len = strlen(name);
 	memcpy(x->name, name, x->len);
 	x->name[x->len] = 0;
 }
@@ -117,7 +117,7 @@ bool name_expire(const struct target *t)
 {
 	struct expiring *x = find(t->base), now;
 
-	if (t->sub > SUB_END_B || !t->node->parent || stopping)
+	if (t->sub > SUB_END_B || !node_block(t->node)->parent || stopping)
 		return true;
 	place(t, &now);
 	if (x && (!is_told(x) || (x->parent == now.parent && !strcmp(x->name, now.name))))

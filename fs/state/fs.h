@@ -32,7 +32,7 @@ struct fs {
 	int state_fd, objects_fd;
 	struct ipc_env env, mount_env;
 	struct ipc_obj mount;
-	struct node *root, *by_id, *by_name, *by_cookie;
+	struct node *root, *by_id;
 	struct object *lru; /* least recently used first */
 	unsigned int mapped;
 	uint64_t mapped_bytes; /* of address space */

@@ -39,6 +39,7 @@
 #define SPARE_MOST  (1 << 20)
 #define RETRY_NS    100000000  /* how often those who wait for others to make room try … */
 #define SPARE_NS    1000000000 /* the same, if it is only the spare file */
+#define LOOKS_MOST  10000      /* objects that are looked at before a caller may wait */
 #define RETRY_SHARE 20         /* … unless that takes more than this part of the time */
 
 static uint64_t refused_at; /* bytes in use when the hungry were last refused */
@@ -258,37 +259,52 @@ void memory_limit_changed(void)
 }
 
 /* Bytes that an object's messages may take: all but the few pages of its handles and waiters. */
-static uint64_t can_go(const struct node *n)
+static uint64_t can_go(ref_t r)
 {
+	uint64_t id = node_at(&fs.mount, r)->id;
+	const struct ipc_type *t = ipc_type_of_node(node_at(&fs.mount, r)->type);
+	const struct node *n = tree_known(id);
 	uint64_t held = 0, few = 17 * (uint64_t)IPC_PAGE;
 	struct stat st;
 	char name[24];
 
-	if (!node_is(n, TYPE_LARGE))
+	if (!t || !(t->traits & TYPE_LARGE))
 		return 0;
-	if (node_mapped(n)) {
+	if (n && node_mapped(n)) {
 		held = n->ob->o.damage ? 0 : heap_held(&n->ob->o);
-	} else if (!node_is_blank(n)) {
-		snprintf(name, sizeof(name), "%llu", (unsigned long long)n->id);
+	} else if (!(node_at(&fs.mount, r)->flags & NODE_BLANK)) {
+		snprintf(name, sizeof(name), "%llu", (unsigned long long)id);
 		if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			held = (uint64_t)st.st_blocks * 512;
 	}
 	return held > few ? held - few : 0;
 }
 
+struct forecast {
+	uint64_t least, most; /* bytes in use, when all is drained that was looked at; to get to */
+	unsigned int left;
+};
+
+static bool drained(void *arg, ref_t r)
+{
+	struct forecast *f = arg;
+	uint64_t go = can_go(r);
+
+	f->least -= go < f->least ? go : f->least;
+	return f->least > f->most && --f->left;
+}
+
 bool memory_may_come(size_t bytes)
 {
 	struct ipc_mount *b = mount_body();
-	uint64_t least = b->memory, need = bytes + STEP, disk = disk_size();
+	uint64_t need = bytes + STEP, disk = disk_size();
+	struct forecast f = { .least = b->memory, .left = LOOKS_MOST };
 
 	/* Whatever fills a file system, somebody may remove it. */
-	if (disk && need > disk)
+	if ((disk && need > disk) || need > b->memory_limit)
 		return false;
-	for (const struct node *n = fs.by_id; n && least + need > b->memory_limit;
-	     n = n->by_id.next) {
-		uint64_t go = can_go(n);
-
-		least -= go < least ? go : least;
-	}
-	return least + need <= b->memory_limit;
+	f.most = b->memory_limit - need;
+	if (f.least > f.most)
+		names_each(&fs.mount, drained, &f);
+	return f.least <= f.most || !f.left; /* (of so many objects some may be removed) */
 }

@@ -78,6 +78,7 @@ static void leave_lists(struct object *ob)
 		LL_DELETE2(fs.look, ob, look_next);
 	not_mapped(ob);
 	ob->node->ob = NULL;
+	tree_idle(ob->node);
 }
 
 /* Its size is what it is until it is mapped again. */

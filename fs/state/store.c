@@ -3,10 +3,12 @@
  * The files of the state directory (state.c): the mount file, and one engine file an object. Which of
  * them are mapped is object.c's business.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -48,26 +50,39 @@ static void apply_limits(void)
 	names_limits(&fs.mount, &l);
 }
 
+/* The object that a file in there belongs to; 0: none that has a name. */
+static uint64_t owner(const char *file)
+{
+	char *end;
+	uint64_t id = strtoull(file, &end, 10);
+	ref_t ref;
+
+	if (end == file || (*end && strcmp(end, STATE_DATA) != 0))
+		return 0;
+	ref = names_by_id(&fs.mount, id);
+	return ref && !(node_at(&fs.mount, ref)->flags & NODE_BLANK) ? id : 0;
+}
+
 /* What the files really take, now that nothing else runs. */
 uint64_t store_recount(void)
 {
+	int fd = openat(fs.objects_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	struct stat st;
 	uint64_t sum = 0;
 
-	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
-		struct stat st;
-
-		if (n->type == IPC_DIR || node_is_blank(n))
-			continue;
-		if (!fstatat(fs.objects_fd, state_engine(n->id).s, &st, AT_SYMLINK_NOFOLLOW))
+	while (dir && (e = readdir(dir)))
+		if (owner(e->d_name) && !fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			sum += (uint64_t)st.st_blocks * 512;
-		if (node_is(n, TYPE_MEMORY) &&
-		    !fstatat(fs.objects_fd, state_data(n->id).s, &st, AT_SYMLINK_NOFOLLOW))
-			sum += (uint64_t)st.st_blocks * 512;
-	}
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
 	return sum;
 }
 
-int store_load(const struct state_observer *above, const char **ret_why)
+int store_load(const struct state_observer *above, bool check, const char **ret_why)
 {
 	int fd = state_open_files(ret_why), r;
 
@@ -92,7 +107,7 @@ int store_load(const struct state_observer *above, const char **ret_why)
 	if (r == 0) {
 		names_restarted(&fs.mount);
 		apply_limits();
-		r = tree_load();
+		r = tree_load(check);
 	}
 	if (r < 0)
 		return state_refuse_mount_file(r, fs.mount.damage, ret_why);
@@ -179,15 +194,18 @@ int store_share(struct node *n)
 	return 0;
 }
 
+static void sweep(struct node *n, void *arg)
+{
+	(void)arg;
+	/* (One that is mapped goes at the end of the turn.) */
+	if (!n->ob && !node_has_name(n) && !node_block(n)->active)
+		store_remove(n);
+}
+
 void store_sweep(void)
 {
-	struct node *n, *tmp;
-
 	blank_sweep();
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		if (!n->parent && n != fs.root && !node_block(n)->active)
-			store_remove(n);
-	}
+	tree_each_listed(sweep, NULL);
 }
 
 /*

@@ -20,8 +20,11 @@ struct state_observer {
 	void (*goes)(struct object *ob);      /* it is about to be unmapped */
 };
 
-/* The mount file and the index; in the worker. A sentence in *ret_why when refused. */
-int store_load(const struct state_observer *above, const char **ret_why);
+/*
+ * The mount file; in the worker. check: all of it, which takes some time for each name: when a mount
+ * begins, and when the last worker did not just die but failed. A sentence in *ret_why when refused.
+ */
+int store_load(const struct state_observer *above, bool check, const char **ret_why);
 void store_unload(void);
 /* For it: the page is in this file. There are zeros in its place. */
 bool store_bus_page(const struct ipc_obj *o, uintptr_t page);

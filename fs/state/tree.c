@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names: an index over the mount file's nodes.
+ * Names: what this worker knows of nodes of the mount file.
+ *
+ * The mount file has the index (core/names), so nothing is built when a worker starts, and a node
+ * of which nothing is known but its record costs this process nothing. A struct node is made when
+ * it is first asked for. It is kept while somebody needs it; of the others the last few thousand
+ * are kept. They are dropped between turns only: a pointer is good for the rest of its turn.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "file/list.h"
+#include "base/alloc.h"
+#include "object/engine.h"
 #include "object/type.h"
 #include "state/alias.h"
 #include "state/object.h"
 #include "state/tree.h"
 
-struct node *tree_by_id(uint64_t id)
+#define IDLE_MOST 4096u
+
+static struct node *idle; /* those that nobody needs, or did not when they came in here */
+static unsigned int idle_count;
+
+/* ---- what is known of them ---- */
+
+struct node *tree_known(uint64_t id)
 {
 	struct node *n;
 
@@ -21,224 +36,210 @@ struct node *tree_by_id(uint64_t id)
 	return n;
 }
 
-struct node *tree_find(const struct node *dir, const char *name, size_t len)
+static struct node *remember(uint64_t id, ref_t ref)
 {
-	char key[sizeof(uint64_t) + IPC_NAME_MAX + 1];
-	struct node *n;
+	struct node *n = must_alloc(sizeof(*n));
 
-	if (len > IPC_NAME_MAX)
-		return NULL;
-	memcpy(key, &dir->id, sizeof(dir->id));
-	memcpy(key + sizeof(dir->id), name, len);
-	HASH_FIND(by_name, fs.by_name, key, (unsigned int)(sizeof(dir->id) + len), n);
-	return n;
-}
-
-/* The first entry of a directory behind a cookie. */
-struct node *tree_after(struct node *dir, uint64_t cookie)
-{
-	struct node *n;
-
-	HASH_FIND(by_cookie, fs.by_cookie, &cookie, sizeof(cookie), n);
-	if (n && n->parent == dir)
-		return n->next;
-	for (n = dir->first; n && n->cookie <= cookie; n = n->next)
-		;
-	return n;
-}
-
-static void attach(struct node *n, struct node *dir)
-{
-	n->parent = dir;
-	n->prev = dir->last;
-	n->next = NULL;
-	if (dir->last)
-		dir->last->next = n;
-	else
-		dir->first = n;
-	dir->last = n;
-	dir->entries++;
-	dir->subdirs += node_is_dir(n);
-	HASH_ADD_KEYPTR(by_name, fs.by_name, n->key, n->key_len, n);
-	HASH_ADD(by_cookie, fs.by_cookie, cookie, sizeof(n->cookie), n);
-}
-
-void tree_detach(struct node *n)
-{
-	struct node *dir = n->parent;
-
-	if (!dir)
-		return;
-	if (n->prev)
-		n->prev->next = n->next;
-	else
-		dir->first = n->next;
-	if (n->next)
-		n->next->prev = n->prev;
-	else
-		dir->last = n->prev;
-	dir->entries--;
-	dir->subdirs -= node_is_dir(n);
-	HASH_DELETE(by_name, fs.by_name, n);
-	HASH_DELETE(by_cookie, fs.by_cookie, n);
-	n->parent = NULL;
-}
-
-static struct node *node_new(ref_t ref)
-{
-	struct ipc_node *b = node_at(&fs.mount, ref);
-	struct node *n = calloc(1, sizeof(*n) + sizeof(uint64_t) + b->name_len + 1u);
-
-	if (!n)
-		return NULL;
-	n->id = b->id;
+	n->id = id;
 	n->ref = ref;
-	n->type = b->type;
-	n->ops = ipc_type_of_node(b->type);
-	n->cookie = b->cookie;
-	n->key_len = (uint32_t)sizeof(uint64_t) + b->name_len;
-	memcpy(n->key, &b->parent, sizeof(uint64_t));
-	memcpy(n->key + sizeof(uint64_t), b->name, b->name_len);
+	n->type = node_at(&fs.mount, ref)->type;
+	n->ops = ipc_type_of_node(n->type);
+	HASH_ADD(by_id, fs.by_id, id, sizeof(n->id), n);
+	tree_idle(n);
 	return n;
 }
 
-struct node *tree_insert(ref_t ref)
+struct node *tree_by_id(uint64_t id)
 {
-	struct node *n = node_new(ref), *dir;
-	uint64_t parent = node_at(&fs.mount, ref)->parent;
+	struct node *n = tree_known(id);
+	ref_t ref = n ? 0 : names_by_id(&fs.mount, id);
 
-	if (!n)
-		return NULL;
-	HASH_ADD(by_id, fs.by_id, id, sizeof(n->id), n);
-	dir = parent ? tree_by_id(parent) : NULL;
-	if (dir)
-		attach(n, dir);
-	return n;
+	return n || !ref ? n : remember(id, ref);
 }
 
-void tree_moved(struct node **pn, ref_t ref)
+struct node *tree_at(ref_t ref)
 {
-	struct node *old = *pn, *n = node_new(ref), *dir;
+	uint64_t id = node_at(&fs.mount, ref)->id;
+	struct node *n = tree_known(id);
 
-	if (!n)
-		abort(); /* an index that is not true is worse than a restart */
-	dir = tree_by_id(node_at(&fs.mount, ref)->parent);
-	tree_detach(old);
-	HASH_DELETE(by_id, fs.by_id, old);
-	n->first = old->first;
-	n->last = old->last;
-	n->entries = old->entries;
-	n->subdirs = old->subdirs;
-	for (struct node *e = n->first; e; e = e->next)
-		e->parent = n;
-	n->aliases = old->aliases;
-	n->ob = old->ob;
-	if (n->ob)
-		n->ob->node = n;
-	if (fs.root == old)
-		fs.root = n;
-	HASH_ADD(by_id, fs.by_id, id, sizeof(n->id), n);
-	attach(n, dir);
-	free(old);
-	*pn = n;
+	return n ? n : remember(id, ref);
+}
+
+static bool is_needed(const struct node *n)
+{
+	return n->ob || n->aliases || n == fs.root;
+}
+
+void tree_idle(struct node *n)
+{
+	if (n->idle)
+		return;
+	n->idle = true;
+	idle_count++;
+	DL_APPEND(idle, n);
+}
+
+static void unlist(struct node *n)
+{
+	if (!n->idle)
+		return;
+	n->idle = false;
+	idle_count--;
+	DL_DELETE(idle, n);
 }
 
 void tree_forget(struct node *n)
 {
-	tree_detach(n);
+	unlist(n);
 	HASH_DELETE(by_id, fs.by_id, n);
 	free(n);
 }
 
-static int by_cookie(const void *a, const void *b)
+void tree_trim(void)
 {
-	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
+	while (idle_count > IDLE_MOST) {
+		struct node *n = idle;
 
-	return (x->cookie > y->cookie) - (x->cookie < y->cookie);
+		if (is_needed(n)) {
+			unlist(n); /* until tree_idle() */
+			continue;
+		}
+		/* (The kernel has attributes of it, which are to be recalled when it changes.) */
+		if (n->listed && ipc_now() < n->listed)
+			return;
+		tree_forget(n);
+	}
 }
 
-int tree_load(void)
+/* ---- names ---- */
+
+bool node_has_name(const struct node *n)
+{
+	return node_block(n)->parent || n == fs.root;
+}
+
+struct node *tree_parent(const struct node *n)
+{
+	uint64_t parent = node_block(n)->parent;
+
+	return parent ? tree_by_id(parent) : NULL;
+}
+
+uint32_t node_entries(const struct node *n)
+{
+	return n->type == IPC_DIR ? names_dir(&fs.mount, n->ref)->entries : 0;
+}
+
+uint32_t node_subdirs(const struct node *n)
+{
+	return n->type == IPC_DIR ? names_dir(&fs.mount, n->ref)->subdirs : 0;
+}
+
+struct node *tree_find(const struct node *dir, const char *name, size_t len)
+{
+	ref_t ref = len > IPC_NAME_MAX ? 0 : names_find(&fs.mount, dir->id, name, len);
+
+	return ref ? tree_at(ref) : NULL;
+}
+
+bool tree_contains(const struct node *dir, const struct node *n)
+{
+	uint64_t left = mount_body()->nodes;
+
+	for (; n && n != dir; n = tree_parent(n))
+		if (!left--) {
+			obj_damage(&fs.mount, "directories that lead in a circle");
+			return true;
+		}
+	return n == dir;
+}
+
+void tree_path(const struct node *n, char *buf, size_t size)
+{
+	char tmp[4096];
+	size_t at = sizeof(tmp) - 1, len;
+
+	tmp[at] = 0;
+	while (n && n != fs.root && at > 300) {
+		const char *name = name_at(&fs.mount, n->ref, &len);
+		const struct node *dir = tree_parent(n);
+
+		at -= len;
+		memcpy(tmp + at, name, len);
+		if (!dir) {
+			static const char gone[] = "(removed) ";
+
+			at -= sizeof(gone) - 1;
+			memcpy(tmp + at, gone, sizeof(gone) - 1);
+		} else if (dir != fs.root) {
+			tmp[--at] = '/';
+		}
+		n = dir;
+	}
+	snprintf(buf, size, "%s", tmp + at);
+}
+
+/* ---- those in use ---- */
+
+/* A list of their ids first: whatever is done to one may take others out of the file's. */
+void tree_each_listed(void (*fn)(struct node *n, void *arg), void *arg)
+{
+	struct ipc_list *l = &mount_body()->active;
+	uint32_t most = list_most(&fs.mount, l), count = 0;
+	uint64_t *ids = most ? must_alloc(most * sizeof(*ids)) : NULL;
+
+	LIST_EACH(&fs.mount, l, r)
+		ids[count++] = node_at(&fs.mount, r)->id;
+	for (uint32_t i = 0; i < count; i++) {
+		struct node *n = tree_by_id(ids[i]);
+
+		if (n)
+			fn(n, arg);
+	}
+	free(ids);
+}
+
+/* ---- begin and end ---- */
+
+static int make_root(void)
+{
+	struct ipc_new_node root = {
+		.type = IPC_DIR, .mode = 0755, .uid = geteuid(), .gid = getegid(), .name = ""
+	};
+	ref_t r;
+
+	return names_add(&fs.mount, &root, &r);
+}
+
+int tree_load(bool check)
 {
 	struct ipc_obj *m = &fs.mount;
 	struct ipc_check k;
-	struct node **all;
-	size_t n = 0, most;
-	ref_t r;
+	int r = 0;
 
-	if (ipc_check(m, &k) < 0) {
+	if (check && ipc_check(m, &k) < 0) {
 		obj_damage(m, k.why);
 		return -EIO;
 	}
-	if (!mount_body()->nodes.count) {
-		struct ipc_new_node root = { .type = IPC_DIR,
-					     .mode = 0755,
-					     .uid = geteuid(),
-					     .gid = getegid(),
-					     .name = "" };
-		int e = names_add(m, &root, &r);
-
-		if (e < 0)
-			return e;
-	}
-	most = mount_body()->nodes.count;
-	all = calloc(most, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	for (r = mount_body()->nodes.head; r && n < most; r = node_at(m, r)->link.next) {
-		all[n] = node_new(r);
-		if (!all[n])
-			abort();
-		HASH_ADD(by_id, fs.by_id, id, sizeof(all[n]->id), all[n]);
-		n++;
-	}
+	if (!mount_body()->nodes)
+		r = make_root();
+	if (r < 0)
+		return r;
 	fs.root = tree_by_id(IPC_ROOT_ID);
-	qsort(all, n, sizeof(*all), by_cookie);
-	for (size_t i = 0; i < n && fs.root; i++) {
-		uint64_t parent = node_block(all[i])->parent;
-		struct node *dir = parent ? tree_by_id(parent) : NULL;
-
-		if (dir && node_is_dir(dir))
-			attach(all[i], dir);
-	}
-	free(all);
-	alias_load();
-	return fs.root ? 0 : -EIO;
+	if (!fs.root || fs.root->type != IPC_DIR)
+		obj_damage(m, "there is no root");
+	else
+		alias_load();
+	return m->damage ? -EIO : 0;
 }
 
 void tree_unload(void)
 {
 	struct node *n, *tmp;
 
-	HASH_CLEAR(by_name, fs.by_name);
-	HASH_CLEAR(by_cookie, fs.by_cookie);
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		HASH_DELETE(by_id, fs.by_id, n);
-		free(n);
-	}
+	HASH_ITER(by_id, fs.by_id, n, tmp)
+		tree_forget(n);
 	fs.root = NULL;
 	alias_unload();
 	writers_unload();
-}
-
-void tree_path(const struct node *n, char *buf, size_t size)
-{
-	char tmp[4096];
-	size_t at = sizeof(tmp) - 1;
-
-	tmp[at] = 0;
-	for (; n && n != fs.root && at > 300; n = n->parent) {
-		size_t len = n->key_len - sizeof(uint64_t);
-
-		at -= len;
-		memcpy(tmp + at, node_name(n), len);
-		if (!n->parent) {
-			static const char gone[] = "(removed) ";
-
-			at -= sizeof(gone) - 1;
-			memcpy(tmp + at, gone, sizeof(gone) - 1);
-		} else if (n->parent != fs.root) {
-			tmp[--at] = '/';
-		}
-	}
-	snprintf(buf, size, "%s", tmp + at);
 }

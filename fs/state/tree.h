@@ -19,19 +19,14 @@ struct node {
 	ref_t ref; /* its block in the mount file */
 	uint32_t type;
 	const struct ipc_type *ops; /* NULL: a plain directory */
-	struct node *parent;        /* NULL: the root, or removed */
-	struct node *first, *last;  /* directories: entries by cookie */
-	struct node *next, *prev;
-	uint32_t subdirs, entries;
-	uint64_t cookie;
-	struct object *ob; /* mapped; NULL */
-	uint64_t lent;     /* as which inode the kernel has attributes of it: lent.c; 0 */
-	uint32_t aliases;  /* that there are of it */
-	uint64_t listed;   /* until then it may have those of a READDIRPLUS; 0 */
-	bool refused;      /* its engine file cannot be used, as the log says */
-	UT_hash_handle by_id, by_name, by_cookie;
-	uint32_t key_len;
-	char key[]; /* parent's id, then the name */
+	struct object *ob;          /* mapped; NULL */
+	bool refused;               /* its engine file cannot be used, as the log says */
+	bool idle;                  /* in the list of those that can be dropped */
+	uint32_t aliases;           /* that there are of it */
+	uint64_t lent;              /* as which inode the kernel has attributes of it: lent.c; 0 */
+	uint64_t listed;            /* until then it may have those of a READDIRPLUS; 0 */
+	struct node *next, *prev;   /* idle */
+	UT_hash_handle by_id;
 };
 
 static inline struct ipc_node *node_block(const struct node *n)
@@ -50,20 +45,35 @@ static inline bool node_is_dir(const struct node *n)
 	return n->type == IPC_DIR || n->type == IPC_TWOWAY;
 }
 
+/* The name of a node without one is its last. */
 static inline const char *node_name(const struct node *n)
 {
-	return n->key + sizeof(uint64_t);
+	size_t len;
+
+	return name_at(&fs.mount, n->ref, &len);
 }
 
-int tree_load(void);
+bool node_has_name(const struct node *n);    /* or is the root */
+uint32_t node_entries(const struct node *n); /* of a plain directory; 0 */
+uint32_t node_subdirs(const struct node *n);
+
+/* check: all of the mount file, first. -EIO: it is damaged. */
+int tree_load(bool check);
 void tree_unload(void);
+struct node *tree_known(uint64_t id); /* NULL: nothing is known of it but its record */
+/* NULL: there is none. */
 struct node *tree_by_id(uint64_t id);
 struct node *tree_find(const struct node *dir, const char *name, size_t len);
-struct node *tree_after(struct node *dir, uint64_t cookie);
-struct node *tree_insert(ref_t ref);
-void tree_detach(struct node *n); /* out of its directory; stays known by id */
+struct node *tree_parent(const struct node *n);
+struct node *tree_at(ref_t ref);
+bool tree_contains(const struct node *dir, const struct node *n); /* at any depth, or is it */
+/* It is no longer needed for what it was needed for. */
+void tree_idle(struct node *n);
+/* Its record is gone. */
 void tree_forget(struct node *n);
-void tree_moved(struct node **n, ref_t ref); /* its block and name are new */
+void tree_trim(void); /* between turns: drop what nobody needs */
+/* Each that is in use or has no name; fn() may do to it what it likes. */
+void tree_each_listed(void (*fn)(struct node *n, void *arg), void *arg);
 /* The path of a node inside the mount. */
 void tree_path(const struct node *n, char *buf, size_t size);
 

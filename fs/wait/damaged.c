@@ -98,8 +98,10 @@ void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why)
 		tree_path(ob->node, path, sizeof(path));
 	log_line(LOG_ERR, "%s: engine file %llu is damaged: %s", path, (unsigned long long)o->id,
 		 why);
-	if (ob)
-		turn_look(ob);
+	/* No reply can be trusted any more. The next worker checks all of it, and says what is wrong. */
+	if (!ob)
+		_exit(EXIT_FAILURE);
+	turn_look(ob);
 }
 
 static void tell_direct(struct object *ob)

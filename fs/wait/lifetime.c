@@ -41,14 +41,9 @@ static bool may_go_away(const struct object *ob)
 	       !ob->deferred && !ob->o.damage;
 }
 
-static bool has_name(const struct node *n)
-{
-	return n->parent || n == fs.root;
-}
-
 bool object_is_garbage(const struct object *ob)
 {
-	return !has_name(ob->node) && !object_needed(ob);
+	return !node_has_name(ob->node) && !object_needed(ob);
 }
 
 void turn_look(struct object *ob)
@@ -112,4 +107,30 @@ void turn_trim(void)
 		DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 		DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
 	}
+}
+
+struct each {
+	void (*fn)(struct object *ob, void *arg);
+	void *arg;
+};
+
+static void active_one(struct node *n, void *arg)
+{
+	struct each *each = arg;
+	struct object *ob;
+	int e;
+
+	if (n->type == IPC_DIR || !node_block(n)->active)
+		return;
+	turn_trim();
+	ob = object_of(n, &e);
+	if (ob)
+		each->fn(ob, each->arg);
+}
+
+void turn_each_active(void (*fn)(struct object *ob, void *arg), void *arg)
+{
+	struct each each = { fn, arg };
+
+	tree_each_listed(active_one, &each);
 }

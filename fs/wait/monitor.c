@@ -48,7 +48,7 @@ void show_lock(struct object *ob, FILE *f)
 	uint64_t id = ipc_lock_id(&ob->o);
 	struct node *n = id ? tree_by_id(id) : NULL;
 
-	fprintf(f, "%s\n", n && n->parent ? node_name(n) : "own");
+	fprintf(f, "%s\n", n && node_has_name(n) ? node_name(n) : "own");
 }
 
 int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
@@ -58,11 +58,13 @@ int store_lock(struct object *ob, const char *s, size_t len, uint64_t unique)
 	if (len && !(len == 3 && !memcmp(s, "own", 3))) {
 		const struct ipc_type *type = ipc_type_by_name(s, len);
 
+		const struct node *dir = tree_parent(ob->node);
+
 		if (!type || !(type->traits & TYPE_LOCK))
 			return -EINVAL;
-		if (memchr(s, '/', len) || !ob->node->parent)
+		if (memchr(s, '/', len) || !dir)
 			return -EINVAL;
-		n = tree_find(ob->node->parent, s, len);
+		n = tree_find(dir, s, len);
 		if (!n)
 			return -ENOENT;
 	}

@@ -374,19 +374,13 @@ static void begin_again(struct object *ob, const struct deferred *d)
 	poll_rearm(ob);
 }
 
+static void settle_one(struct object *ob, void *arg)
+{
+	(void)arg;
+	object_do(ob, &(struct deferred){ .run = begin_again });
+}
+
 void settle_all(void)
 {
-	struct node *n, *tmp;
-
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob;
-		int e;
-
-		if (n->type == IPC_DIR || !node_block(n)->active)
-			continue;
-		turn_trim();
-		ob = object_of(n, &e);
-		if (ob)
-			object_do(ob, &(struct deferred){ .run = begin_again });
-	}
+	turn_each_active(settle_one, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "state/memory.h"
 #include "state/object.h"
+#include "state/tree.h"
 #include "wait/damaged.h"
 #include "wait/turn.h"
 
@@ -64,4 +65,5 @@ void turn_end(void)
 	} while (fs.look);
 	turn_rest();
 	turn_trim();
+	tree_trim();
 }

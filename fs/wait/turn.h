@@ -23,13 +23,14 @@ void settle(struct object *ob);
 /* After handles of it were opened or closed: record whether it is in use. */
 void object_used(struct object *ob);
 /*
- * Unmap unused objects if too many are mapped. For loops over all objects that keep no pointer to
- * one from step to step.
+ * Each object in use, mapped and not locked. Unused objects are unmapped meanwhile if too many are
+ * mapped, so the caller must not have a pointer to an object.
  */
-void turn_trim(void);
+void turn_each_active(void (*fn)(struct object *ob, void *arg), void *arg);
 /* ---- for the end of the turn ---- */
 
 bool object_is_garbage(const struct object *ob); /* it has no name, and nobody needs it */
+void turn_trim(void); /* what is not in use is unmapped, if too much is mapped */
 void turn_rest(void); /* objects that nobody uses give up what they need not keep */
 
 /* How many objects stay mapped; how many of those not in use keep their memory. For tests to change. */

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "file/list.h"
+#include "names/names.h"
 #include "object/answer.h"
 #include "object/msg.h"
 #include "object/waiter.h"
@@ -90,20 +91,38 @@ static void leases(FILE *f, struct ipc_obj *o, const char *name, struct ipc_list
 	}
 }
 
+static void node(FILE *f, struct ipc_obj *o, ref_t r)
+{
+	struct ipc_node *n = node_at(o, r);
+
+	fprintf(f, "node %llu in %llu cookie=%llu type=%u mode=%o %u:%u active=%u %s found=%d\n",
+		(unsigned long long)n->id, (unsigned long long)n->parent,
+		(unsigned long long)n->cookie, n->type, n->mode, n->uid, n->gid, n->active, n->name,
+		names_find(o, n->parent, n->name, n->name_len) == r);
+	if (!n->dir)
+		return;
+	fprintf(f, " entries=%u subdirs=%u:", AT(o, ipc_dir, n->dir)->entries,
+		AT(o, ipc_dir, n->dir)->subdirs);
+	for (ref_t e = 0; (e = names_next(o, r, e));)
+		fprintf(f, " %s", node_at(o, e)->name);
+	fputc('\n', f);
+}
+
 static void names(FILE *f, struct ipc_obj *o)
 {
 	struct ipc_mount *m = &o->h->b.mount;
 
 	fprintf(f, "next %llu %llu %u objects=%llu\n", (unsigned long long)m->next_id,
 		(unsigned long long)m->next_cookie, m->next_gen, (unsigned long long)m->objects);
-	LIST_EACH(o, &m->nodes, r) {
-		struct ipc_node *n = AT(o, ipc_node, r);
+	for (uint64_t id = 1; id < m->next_id; id++) {
+		ref_t r = names_by_id(o, id);
 
-		fprintf(f, "node %llu in %llu cookie=%llu type=%u mode=%o %u:%u active=%u %s\n",
-			(unsigned long long)n->id, (unsigned long long)n->parent,
-			(unsigned long long)n->cookie, n->type, n->mode, n->uid, n->gid, n->active,
-			n->name);
+		if (r)
+			node(f, o, r);
 	}
+	LIST_EACH(o, &m->active, r)
+		fprintf(f, "in use or without a name: %llu\n",
+			(unsigned long long)node_at(o, r)->id);
 	LIST_EACH(o, &m->aliases, r) {
 		struct ipc_alias *a = AT(o, ipc_alias, r);
 

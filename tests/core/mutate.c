@@ -9,7 +9,7 @@
  * always at the same one; the others by the processor's time.
  *
  * One of IPCFS_MUTATE_SKIP + 1 changes of a single word is tried (0: all of them, some minutes);
- * IPCFS_SEED decides which, and what the changes of several words are.
+ * IPCFS_SEED decides which, and what the changes of several words are. IPCFS_MUTATE_STATE: one only.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -32,10 +32,10 @@
 #include "env.h"
 #include "object/count.h"
 #include "object/fast.h"
-#include "names/names.h"
 #include "object/lend.h"
 #include "object/wake.h"
 #include "types/queue.h"
+#include "mutate.h"
 #include "test.h"
 
 #define STORES_MOST 300000 /* of one operation */
@@ -261,10 +261,17 @@ static void fill_value(void)
 	poll_it(b);
 }
 
+/* (Values to put into words, too.) */
+static void fill_names(void)
+{
+	n_handles = mutate_names_fill(o, handles, HANDLES);
+}
+
 static const struct state {
 	const char *name;
 	uint32_t type;
 	void (*fill)(void);
+	const struct mutate_op *ops; /* NULL: those of objects */
 } states[] = {
 	{ "queue", IPC_QUEUE, fill_queue },
 	{ "empty queue", IPC_QUEUE, fill_empty_queue },
@@ -279,6 +286,7 @@ static const struct state {
 	{ "barrier", IPC_BARRIER, fill_barrier },
 	{ "value", IPC_VALUE, fill_value },
 	{ "array", IPC_ARRAY, fill_lock },
+	{ "names", IPC_MOUNT, fill_names, mutate_names_ops },
 };
 
 /* ---- every operation, as the daemon and the library make them ---- */
@@ -621,21 +629,14 @@ static void op_pump(unsigned int i)
 	o->freed = true;
 }
 
-#define OP(f)              \
-	{                  \
-#f, op_##f \
-	}
-static const struct op {
-	const char *name;
-	void (*run)(unsigned int i);
-} ops[] = {
+#define OP(f) MUTATE_OP(f)
+static const struct mutate_op ops[] = {
 	OP(pump),          OP(read),    OP(put),   OP(read_waits), OP(give),     OP(flock),
 	OP(look),          OP(check),   OP(turns), OP(finish),     OP(leave),    OP(cancel),
 	OP(process_ended), OP(restart), OP(queue), OP(now),        OP(lend),     OP(fast),
 	OP(value),         OP(heap),    OP(open),  OP(flush),      OP(put_long), OP(given),
-	OP(close),         OP(close),   OP(close), OP(close),
+	OP(close),         OP(close),   OP(close), OP(close),      { NULL },
 };
-#define OPS (sizeof(ops) / sizeof(ops[0]))
 
 static void close_all(unsigned int i)
 {
@@ -646,7 +647,7 @@ static void close_all(unsigned int i)
 /* ---- one round ---- */
 
 static const struct state *state;
-static const struct op *running;
+static const struct mutate_op *running;
 static char what[256]; /* was changed */
 static sigjmp_buf stuck;
 static jmp_buf stores;
@@ -686,7 +687,7 @@ static void restore(void)
 	env.damage = NULL;
 }
 
-static void step(const struct op *op, unsigned int i)
+static void step(const struct mutate_op *op, unsigned int i)
 {
 	running = op;
 	ipc_fault_after = STORES_MOST;
@@ -707,12 +708,16 @@ static void step(const struct op *op, unsigned int i)
 /* Begin with another operation each time: the first one meets the change as it is. */
 static void operations(unsigned int round)
 {
-	struct op last = { "close all", close_all };
+	struct mutate_op last = { "close all", close_all };
+	const struct mutate_op *all = state->ops ? state->ops : ops;
+	unsigned int n = 0;
 
+	while (all[n].name)
+		n++;
 	obj_rollback(o);
-	for (unsigned int k = 0; k < OPS && !o->damage; k++)
-		step(&ops[(round + k) % OPS], round + k);
-	if (!o->damage)
+	for (unsigned int k = 0; k < n && !o->damage; k++)
+		step(&all[(round + k) % n], round + k);
+	if (!o->damage && !state->ops)
 		step(&last, 0);
 }
 
@@ -914,11 +919,13 @@ static void mutate(const struct state *s)
 TEST(mutated_files_neither_loop_nor_lead_astray)
 {
 	struct sigaction bus = { .sa_sigaction = bus_error, .sa_flags = SA_SIGINFO };
+	const char *only = getenv("IPCFS_MUTATE_STATE");
 
 	signal(SIGVTALRM, too_long);
 	sigaction(SIGBUS, &bus, NULL);
 	seed = number_of("IPCFS_SEED", 1);
 	for (unsigned int i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-		mutate(&states[i]);
+		if (!only || !strcmp(only, states[i].name))
+			mutate(&states[i]);
 	CHECK_INT(loops, 0);
 }

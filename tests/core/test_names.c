@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The namespace, and types by name. */
+#include "file/heap.h"
+#include "file/list.h"
+#include "file/log.h"
 #include "names/names.h"
 #include "test.h"
 
@@ -45,7 +48,7 @@ TEST(names)
 	CHECK_INT(node_at(m, moved)->parent, 2);
 	CHECK_INT(node_at(m, moved)->active, 1);
 	CHECK_INT(node_at(m, moved)->uid, 5);
-	CHECK_INT(M(m)->nodes.count, 4);
+	CHECK_INT(M(m)->nodes, 4);
 	obj_ok(m, "moved");
 	names_remove(m, p, true, 11);
 	CHECK_INT(node_at(m, p)->parent, 0);
@@ -59,7 +62,7 @@ TEST(names_many)
 {
 	struct ipc_obj *m = obj_new(IPC_MOUNT);
 	char name[300];
-	ref_t r[500], alias;
+	ref_t r[500], alias, root = add(m, 0, "", IPC_DIR);
 
 	for (int i = 0; i < 500; i++) {
 		snprintf(name, sizeof(name), "%0*d.sem", 1 + i % 250, i);
@@ -71,24 +74,129 @@ TEST(names_many)
 	for (int i = 0; i < 500; i++)
 		names_remove(m, r[i * 7 % 500], false, 0);
 	alias_remove(m, alias);
-	CHECK_INT(M(m)->nodes.count, 0);
+	CHECK_INT(M(m)->nodes, 1);
+	CHECK_INT(AT(m, ipc_dir, node_at(m, root)->dir)->entries, 0);
+	CHECK(M(m)->buckets <= 8);
 }
 
 TEST(names_no_memory)
 {
 	struct ipc_obj *m = obj_new(IPC_MOUNT);
 	struct ipc_new_node n = { .parent = 1, .type = IPC_SEM, .name = "a.sem", .name_len = 5 };
-	ref_t r = 7;
+	char name[24];
+	ref_t r = 7, other;
+	uint64_t id;
+	int e;
 
+	add(m, 0, "", IPC_DIR);
 	env.limit = 1;
-	CHECK_INT(names_add(m, &n, &r), -ENOSPC);
+	do {
+		snprintf(name, sizeof(name), "%llu.sem", (unsigned long long)names_next_id(m));
+		n.name = name;
+		n.name_len = strlen(name);
+		id = names_next_id(m);
+		e = names_add(m, &n, &other);
+	} while (e == 0 && id < 10000);
+	CHECK_INT(e, -ENOSPC);
+	CHECK_INT(names_next_id(m), id);
+	CHECK(!names_find(m, 1, name, strlen(name)));
+	obj_ok(m, "full");
+	while (heap_alloc(m, sizeof(struct ipc_alias)))
+		;
+	obj_rollback(m);
 	env.fail_at = env.calls + 1;
-	CHECK_INT(alias_add(m, 1, 0, 77, &r), -ENOSPC);
-	CHECK_INT(r, 7);
-	CHECK_INT(M(m)->next_id, 1);
-	CHECK_INT(M(m)->aliases.count, 0);
+	while (!env.calls || env.calls < env.fail_at)
+		if ((e = alias_add(m, 1, 0, 77, &r)) < 0)
+			break;
+	CHECK_INT(e, -ENOSPC);
+	id = M(m)->aliases.count;
 	/* Beyond the limit what is there can still be opened. */
 	CHECK_INT(alias_add(m, 1, 0, 77, &r), 0);
+	CHECK_INT(M(m)->aliases.count, id + 1);
+}
+
+TEST(names_in_a_directory_that_is_not_there)
+{
+	struct ipc_obj *m = obj_new(IPC_MOUNT);
+	struct ipc_new_node n = { .parent = 7, .type = IPC_SEM, .name = "a.sem", .name_len = 5 };
+	ref_t root = add(m, 0, "", IPC_DIR), r = add(m, 1, "b.sem", IPC_SEM);
+
+	CHECK_INT(names_add(m, &n, &r), -ENOENT);
+	n.parent = 2; /* an object */
+	CHECK_INT(names_add(m, &n, &r), -ENOENT);
+	n.parent = 0; /* there is one root */
+	CHECK_INT(names_add(m, &n, &r), -ENOENT);
+	CHECK_INT(names_next_id(m), 3);
+	CHECK_INT(names_move(m, r, 2, "c.sem", 5, 0, 0, &r), -ENOENT);
+	CHECK(names_find(m, 1, "b.sem", 5) == r && names_next(m, root, 0) == r);
+}
+
+/* Wherever READDIR goes on, also behind what has gone: all that come behind, in order, once. */
+TEST(names_listed_from_anywhere)
+{
+	struct ipc_obj *m = obj_new(IPC_MOUNT);
+	ref_t root = add(m, 0, "", IPC_DIR), dir = add(m, 1, "dir", IPC_DIR), r;
+	uint64_t first = M(m)->next_cookie;
+	bool gone[3000] = { false };
+	char name[24];
+	unsigned int seed = 1;
+
+	for (int i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "%d.sem", i);
+		add(m, 2, name, IPC_SEM);
+	}
+	for (int i = 0; i < 2500; i++) {
+		int k = rand_r(&seed) % 3000;
+
+		snprintf(name, sizeof(name), "%d.sem", k);
+		r = names_find(m, 2, name, strlen(name));
+		CHECK(!r == gone[k]);
+		if (r)
+			names_remove(m, r, k % 2, 0);
+		gone[k] = true;
+	}
+	obj_ok(m, "with gaps");
+	for (int i = -1; i < 3000; i += 1 + rand_r(&seed) % 7) {
+		int k = i;
+
+		for (r = names_after(m, dir, first + i); r; r = names_next(m, dir, r)) {
+			while (gone[++k])
+				;
+			CHECK_INT(node_at(m, r)->cookie, first + k);
+		}
+		while (++k < 3000)
+			CHECK(gone[k]);
+	}
+	CHECK_INT(names_after(m, root, 0), dir);
+	CHECK_INT(names_after(m, root, UINT64_MAX), 0);
+}
+
+/* The index follows, up and down, and what it took comes back. */
+TEST(names_come_and_go)
+{
+	struct ipc_obj *m = obj_new(IPC_MOUNT);
+	char name[24];
+	uint64_t held;
+
+	add(m, 0, "", IPC_DIR);
+	held = heap_held(m);
+	for (int i = 0; i < 20000; i++) {
+		snprintf(name, sizeof(name), "%d.sem", i);
+		add(m, 1, name, IPC_SEM);
+	}
+	obj_ok(m, "with all");
+	CHECK_INT(M(m)->buckets, M(m)->nodes);
+	CHECK(heap_held(m) - held < 20000 * 170);
+	for (uint64_t id = 2; id < 20002; id++) {
+		snprintf(name, sizeof(name), "%d.sem", (int)id - 2);
+		CHECK_INT(names_find(m, 1, name, strlen(name)), names_by_id(m, id));
+		names_remove(m, names_by_id(m, id), false, 0);
+		if (id % 5000 == 0)
+			obj_ok(m, "with some");
+	}
+	CHECK_INT(M(m)->nodes, 1);
+	CHECK(M(m)->buckets <= 8);
+	CHECK(heap_held(m) < 4 << 20);
 }
 
 TEST(generations_never_zero)

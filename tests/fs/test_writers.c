@@ -343,7 +343,7 @@ static unsigned int aliases(void)
 	/* The worker's file: look at it while nothing is under way. */
 	k_sync();
 	daemon_kill();
-	CHECK(store_load(&observer, &why) == 0);
+	CHECK(store_load(&observer, true, &why) == 0);
 	n = mount_body()->aliases.count;
 	store_unload();
 	daemon_restart();

@@ -647,3 +647,112 @@ def test_a_killed_worker_ends_whoever_has_its_directory_locked(crowded):
 def test_a_daemon_that_is_told_to_stop_ends_whoever_has_a_directory_locked(crowded):
     os.kill(crowded.supervisor(), signal.SIGTERM)
     assert crowded.await_exit(20) == 0
+
+
+# ---- the index of names, in the mount file ----
+
+NODE = 112  # bytes of a node before its name
+SAME_BY_ID, SAME_BY_NAME, ORDER = 40, 44, 32
+
+
+def node_of(state, name):
+    """Where the node of this name begins in the mount file."""
+    with open(mount_file(state), "rb") as file:
+        data = file.read()
+    assert data.count(b"\0" + name + b"\0") == 1, "found once"
+    return data.index(b"\0" + name + b"\0") + 1 - NODE
+
+
+def some_names(mount):
+    """Folders in each other with objects in them: their paths, in the order of READDIR."""
+    os.makedirs(mount.path("outer/inner"))
+    names = [f"{folder}object-{i}.queue" for folder in ("", "outer/", "outer/inner/")
+             for i in range(3)]
+    for name in names:
+        mount.make(name).put(name.encode() + b"\n")
+    return names
+
+
+@pytest.mark.parametrize("field", (SAME_BY_ID, SAME_BY_NAME, ORDER, ORDER + 4))
+def test_repair_of_a_bent_index(disk, field):
+    mount = disk()
+    names = some_names(mount)
+    os.chmod(mount.path("outer/object-1.queue"), 0o640)
+    os.rename(mount.path("outer/inner"), mount.path("inner-moved"))
+    names = [name.replace("outer/inner", "inner-moved") for name in names]
+    os.unlink(mount.path("outer/object-2.queue"))
+    mount.make("outer/object-9.queue").put(b"outer/object-9.queue\n")
+    names[names.index("outer/object-2.queue")] = "outer/object-9.queue"
+    listed = os.listdir(mount.path("inner-moved"))
+    mount.unmount()
+    spoil(mount_file(mount.state), node_of(mount.state, b"object-9.queue") + field, b"\xf0\xff\xff\x00")
+    before = tree(mount.state)
+    assert "the namespace: " in check(mount.state, code=1)
+    assert tree(mount.state) == before, "looking changes nothing"
+    done = run([IPCFS, "-f", "-o", f"state={mount.state}", mount.dir])
+    assert done.code == 1 and "--repair" in done.err, done
+    assert "what was readable of it" in check(mount.state, "--repair", code=0)
+    assert "9 objects, 0 damaged" in check(mount.state, code=0)
+    mount.start()
+    assert os.listdir(mount.path("inner-moved")) == listed
+    for name in names:
+        assert mount.obj(name).take()[-15:] == name[-14:].encode() + b"\n"
+    assert os.stat(mount.path("outer/object-1.queue")).st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_is_lost_costs_its_name_only(disk):
+    mount = disk()
+    names = some_names(mount)
+    objects = {name: os.stat(mount.path(name)).st_ino for name in names}
+    mount.unmount()
+    node = node_of(mount.state, b"inner")
+    spoil(mount_file(mount.state), node + 8, b"\0" * 8)
+    check(mount.state, "--repair", code=0)
+    mount.start()
+    assert not os.path.exists(mount.path("outer/inner"))
+    for name in names:
+        if "inner" in name:
+            name = f"recovered-{objects[name]}-{os.path.basename(name)}"
+        assert os.path.basename(name)[-14:].encode() in mount.obj(name).take()
+
+
+def die_of_it(mount, *sentences):
+    """The supervisor gives up, after each worker has said what is wrong."""
+    assert mount.await_exit() == 1
+    for sentence in sentences:
+        assert sentence in mount.log()
+    subprocess.run(["umount", "-l", mount.dir], check=True)
+    with open(mount.log_path, "w", encoding="utf-8"):
+        pass
+
+
+def test_a_damaged_index_is_found_while_it_is_used(disk):
+    """The worker says what it has found and ends; the next one checks all, and says so, too."""
+    mount = disk()
+    some_names(mount)
+    place = node_of(mount.state, b"outer") + ORDER
+    bent = b"\xf0\xff\xff\x00"
+    with open(mount_file(mount.state), "rb") as file:
+        file.seek(place)
+        sound = file.read(4)
+    # A killed worker's successor does not look at all names, …
+    spoil(mount_file(mount.state), place, bent)
+    worker = mount.worker()
+    end(worker)
+    eventually(lambda: mount.worker() not in (None, worker), 10, "another worker")
+    assert mount.obj("object-0.queue").size == 1
+    # … but that of one that failed by itself does.
+    end(mount.worker(), signal.SIGUSR1)  # (which no sanitizer takes for a fault)
+    die_of_it(mount, "mount: is damaged (", "is dead until it is mounted again")
+    spoil(mount_file(mount.state), place, sound)
+    mount.start()
+    assert sorted(os.listdir(mount.path("outer"))) == [
+        "inner", "object-0.queue", "object-1.queue", "object-2.queue"]
+    # A request meets it.
+    spoil(mount_file(mount.state), place, bent)
+    with raises(errno.ECONNABORTED, errno.ENOTCONN):
+        os.listdir(mount.dir)
+    die_of_it(mount, "the mount file: engine file 0 is damaged: ", "mount: is damaged (")
+    spoil(mount_file(mount.state), place, sound)
+    mount.start()
+    assert mount.obj("outer/object-0.queue").take() == b"outer/object-0.queue\n"

@@ -1,49 +1,291 @@
 // SPDX-License-Identifier: MIT
-/* ipcctl check, off-line: the names of a state directory, which are in its file `mount`. */
+/*
+ * ipcctl check, the namespace. One that is damaged is not mended in place: each node that any way
+ * of the index still leads to, and that makes sense, goes into a new one. Objects whose node is
+ * lost get a new name in the root.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "file/list.h"
+#include "file/heap.h"
+#include "names/index.h"
 #include "object/type.h"
 #include "repair/check_parts.h"
 #include "util.h"
 
-static void collect(struct state *s, struct ipc_obj *m)
+#define DEPTH_MOST 1000
+
+/* ---- reading ---- */
+
+struct reading {
+	struct state *s;
+	struct ipc_obj *m;
+	size_t room;
+	uint64_t left; /* steps: in a damaged file anything may lead anywhere */
+};
+
+static bool is_block(struct ipc_obj *m, ref_t r, size_t size)
 {
-	struct ipc_mount *b = &m->h->b.mount;
-
-	s->memory_limit = b->memory_limit;
-	s->items = xrealloc(NULL, (b->nodes.count + 1) * sizeof(*s->items));
-	LIST_EACH(m, &b->nodes, r) {
-		struct ipc_node *n = node_at(m, r);
-
-		s->items[s->n++] = (struct item){
-			.id = n->id,
-			.parent = n->parent,
-			.type = n->type,
-			.mode = n->mode,
-			.uid = n->uid,
-			.gid = n->gid,
-			.flags = n->flags,
-			.ref = r,
-			.name = xstrdup(n->name),
-		};
-	}
-	qsort(s->items, s->n, sizeof(*s->items), item_order);
+	return obj_has(m, (uint64_t)r * IPC_UNIT, size) && heap_size(m, r) >= size;
 }
 
-/* The names are lost: each object that has a file gets a name in the root. */
-static int rebuild(struct state *s)
+static bool is_node(struct ipc_obj *m, ref_t r)
 {
-	struct ipc_new_node root = {
-		.type = IPC_DIR, .mode = 0755, .uid = geteuid(), .gid = getegid(), .name = ""
+	const struct ipc_node *n;
+
+	if (!is_block(m, r, sizeof(*n)))
+		return false;
+	n = node_at(m, r);
+	return n->id && n->id < 1ull << 40 && n->name_len <= IPC_NAME_MAX &&
+	       is_block(m, r, sizeof(*n) + n->name_len + 1) && !n->name[n->name_len] &&
+	       strlen(n->name) == n->name_len && !strchr(n->name, '/') &&
+	       (n->name_len != 0) == (n->id != IPC_ROOT_ID) &&
+	       (n->type == IPC_DIR || ipc_type_of_node(n->type));
+}
+
+static void keep(struct reading *rd, ref_t r)
+{
+	const struct ipc_node *n = node_at(rd->m, r);
+	struct state *s = rd->s;
+
+	if (s->n == rd->room) {
+		rd->room = rd->room ? 2 * rd->room : 64;
+		s->items = xrealloc(s->items, rd->room * sizeof(*s->items));
+	}
+	s->items[s->n++] = (struct item){
+		.id = n->id,
+		.parent = n->parent,
+		.cookie = n->cookie,
+		.type = n->type,
+		.mode = n->mode,
+		.uid = n->uid,
+		.gid = n->gid,
+		.flags = n->flags,
+		.size = n->size,
+		.ref = r,
+		.atime = n->atime,
+		.mtime = n->mtime,
+		.ctime = n->ctime,
+		.name = xstrdup(n->name),
 	};
-	uint64_t *ids, epoch = 0;
+}
+
+/* A directory's entries: another way to them. */
+static void read_entries(struct reading *rd, ref_t dir)
+{
+	const struct ipc_node *d = node_at(rd->m, dir);
+	ref_t r;
+
+	if (d->type != IPC_DIR || !is_block(rd->m, d->dir, sizeof(struct ipc_dir)))
+		return;
+	for (r = dir_at(rd->m, d)->level[0].first; is_node(rd->m, r) && rd->left;
+	     r = node_at(rd->m, r)->order.next) {
+		rd->left--;
+		keep(rd, r);
+	}
+}
+
+static void read_chain(struct reading *rd, ref_t r, enum ipc_chain chain, bool thorough)
+{
+	for (; is_node(rd->m, r) && rd->left; r = node_at(rd->m, r)->same[chain]) {
+		rd->left--;
+		keep(rd, r);
+		if (thorough)
+			read_entries(rd, r);
+	}
+}
+
+/* Of several with one id (the same one, mostly) the first is as good as any. */
+static void drop_doubles(struct state *s)
+{
+	size_t n = 0;
+
+	if (s->n)
+		qsort(s->items, s->n, sizeof(*s->items), item_order);
+	for (size_t i = 0; i < s->n; i++) {
+		if (n && s->items[n - 1].id == s->items[i].id)
+			free(s->items[i].name);
+		else
+			s->items[n++] = s->items[i];
+	}
+	s->n = n;
+}
+
+/* Page k of the index; NULL: there is none. */
+static const struct ipc_bucket *index_page(struct ipc_obj *m, uint32_t k)
+{
+	ref_t table = MOUNT(m)->index, page;
+
+	if (!is_block(m, table, (k + 1) * sizeof(ref_t)))
+		return NULL;
+	page = ((const ref_t *)at(m, table, (k + 1) * sizeof(ref_t)))[k];
+	return is_block(m, page, IPC_PAGE) ? at(m, page, IPC_PAGE) : NULL;
+}
+
+/* thorough: the file is damaged, so by every way there is. */
+static void read_nodes(struct state *s, struct ipc_obj *m, bool thorough)
+{
+	struct reading rd = { s, m, 0, (thorough ? 4 : 1) * blocks_most(m) };
+	uint32_t pages = index_pages(m);
+
+	s->memory_limit = MOUNT(m)->memory_limit;
+	for (uint32_t k = 0; k < pages; k++) {
+		const struct ipc_bucket *b = index_page(m, k);
+
+		for (uint32_t n = 0; b && n < IPC_BUCKETS; n++) {
+			read_chain(&rd, b[n].head[CHAIN_ID], CHAIN_ID, thorough);
+			if (thorough)
+				read_chain(&rd, b[n].head[CHAIN_NAME], CHAIN_NAME, true);
+		}
+	}
+	drop_doubles(s);
+}
+
+/* ---- making a new one ---- */
+
+static int add_as(struct ipc_obj *m, const struct item *it, uint64_t parent, const char *name)
+{
+	struct ipc_new_node n = { .parent = parent,
+				  .type = it->type,
+				  .mode = it->mode,
+				  .uid = it->uid,
+				  .gid = it->gid,
+				  .flags = it->flags,
+				  .size = it->size,
+				  .name = name,
+				  .name_len = strlen(name) };
+	ref_t r;
+	int e;
+
+	names_use_id(m, it->id);
+	e = names_add(m, &n, &r);
+	if (e == 0) {
+		node_at(m, r)->atime = it->atime;
+		node_at(m, r)->mtime = it->mtime;
+		node_at(m, r)->ctime = it->ctime;
+	}
+	return e;
+}
+
+/* Under a name that says what it was, where it cannot have its own. */
+static int recover(struct ipc_obj *m, struct item *it, const char *was)
+{
+	const struct ipc_type *t = ipc_type_of_node(it->type);
+	char *name CLEANUP(free_string) = NULL;
+
+	if (was)
+		name = str("recovered-%llu-%.200s", (unsigned long long)it->id, was);
+	else
+		name = str("recovered-%llu%s", (unsigned long long)it->id, t ? t->suffix : "");
+	printf("%s: %s\n", name, was ? "is its name now" : "is an object that has lost its name");
+	return add_as(m, it, IPC_ROOT_ID, name);
+}
+
+/* After its directory; depth: of those that are being added. */
+static int add_item(struct state *s, struct ipc_obj *m, struct item *it, unsigned int depth)
+{
+	struct item *dir = state_find(s, it->parent);
+	int r = 0;
+
+	if (it->added || !it->parent)
+		return 0;
+	it->added = true; /* and if it is below itself, what is above it is in the root */
+	if (dir && dir->type == IPC_DIR && !dir->added && depth < DEPTH_MOST)
+		r = add_item(s, m, dir, depth + 1);
+	if (r < 0)
+		return r;
+	if (!dir || !names_by_id(m, dir->id) || dir->type != IPC_DIR ||
+	    names_find(m, dir->id, it->name, strlen(it->name)))
+		return recover(m, it, it->name);
+	return add_as(m, it, dir->id, it->name);
+}
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct item *x = *(struct item *const *)a, *y = *(struct item *const *)b;
+
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+/* In the order in which READDIR had them. */
+static int add_items(struct state *s, struct ipc_obj *m)
+{
+	struct item root = {
+		.id = IPC_ROOT_ID, .type = IPC_DIR, .mode = 0755, .uid = geteuid(), .gid = getegid()
+	};
+	struct item *known = state_find(s, IPC_ROOT_ID);
+	struct item **order = xrealloc(NULL, (s->n + 1) * sizeof(*order));
+	int r = add_as(m, known ? known : &root, 0, "");
+
+	for (size_t i = 0; i < s->n; i++)
+		order[i] = &s->items[i];
+	qsort(order, s->n, sizeof(*order), by_cookie);
+	for (size_t i = 0; i < s->n && r == 0; i++)
+		r = add_item(s, m, order[i], 0);
+	free(order);
+	return r;
+}
+
+/* What an engine file without a name is; false: nothing that can have one. */
+static bool identify(struct state *s, uint64_t id, struct item *ret, uint64_t *epoch)
+{
+	struct state_name file = state_engine(id);
+	struct ipc_obj o;
+
+	if (id <= IPC_ROOT_ID || state_map(s, s->objects, file.s, true, &o) < 0)
+		return false;
+	*ret = (struct item){
+		.id = id,
+		.type = o.type,
+		.mode = 0600,
+		.uid = geteuid(),
+		.gid = getegid(),
+		.flags = NODE_MAPPED,
+	};
+	if (o.h->epoch > *epoch)
+		*epoch = o.h->epoch;
+	state_unmap(&o);
+	return ipc_type_of(ret->type)->suffix != NULL;
+}
+
+/* Objects whose node is lost, or whose name: they get one in the root. */
+static int add_lost(struct state *s, struct ipc_obj *m, uint64_t *epoch)
+{
+	uint64_t *ids;
 	size_t n = state_files(s, &ids);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct item it;
+
+		/* (One without a name was removed, and still open.) */
+		if (!state_find(s, ids[i]) && identify(s, ids[i], &it, epoch))
+			r = recover(m, &it, NULL);
+	}
+	free(ids);
+	return r;
+}
+
+static uint64_t next_id(struct state *s, struct ipc_obj *m)
+{
+	uint64_t *ids, most = names_next_id(m) - 1;
+	size_t n = state_files(s, &ids);
+
+	if (n && ids[n - 1] > most)
+		most = ids[n - 1];
+	if (s->n && s->items[s->n - 1].id > most)
+		most = s->items[s->n - 1].id;
+	free(ids);
+	return most + 1;
+}
+
+/* What is known of the old one: its limits, and which mount it was. */
+static int rebuild(struct state *s, const struct ipc_limits *limits, uint64_t making,
+		   uint64_t epoch)
+{
 	struct ipc_obj m;
-	ref_t ref;
 	int r = renameat(s->dir, STATE_MOUNT, s->dir, STATE_MOUNT STATE_DAMAGED) < 0 &&
 				errno != ENOENT ?
 			-errno :
@@ -55,48 +297,73 @@ static int rebuild(struct state *s)
 	if (r == 0)
 		r = state_map(s, s->dir, STATE_MOUNT, false, &m);
 	if (r < 0)
-		goto out;
-	r = names_add(&m, &root, &ref);
-	for (size_t i = 0; i < n && r == 0; i++) {
-		struct state_name file = state_engine(ids[i]);
-		char *name CLEANUP(free_string) = NULL;
-		struct ipc_new_node node = {
-			.parent = IPC_ROOT_ID,
-			.mode = 0600,
-			.uid = geteuid(),
-			.gid = getegid(),
-			.flags = NODE_MAPPED,
-		};
-		struct ipc_obj o;
-
-		if (ids[i] <= IPC_ROOT_ID || state_map(s, s->objects, file.s, true, &o) < 0)
-			continue;
-		node.type = o.type;
-		epoch = o.h->epoch > epoch ? o.h->epoch : epoch;
-		state_unmap(&o);
-		if (!ipc_type_of(node.type)->suffix)
-			continue;
-		name = str("recovered-%s%s", file.s, ipc_type_of(node.type)->suffix);
-		node.name = name;
-		node.name_len = strlen(name);
-		names_use_id(&m, ids[i]);
-		r = names_add(&m, &node, &ref);
-		printf("%s: was object %s, and has lost its name\n", name, file.s);
-	}
+		return r;
+	names_limits(&m, limits);
+	r = add_items(s, &m);
+	if (r == 0)
+		r = add_lost(s, &m, &epoch);
+	names_use_id(&m, next_id(s, &m));
 	names_epoch(&m, epoch);
+	names_making(&m, making);
 	state_unmap(&m);
-out:
-	free(ids);
 	return r;
+}
+
+static void free_items(struct state *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->items[i].name);
+	free(s->items);
+	s->items = NULL;
+	s->n = 0;
+}
+
+/* After what was said of it. */
+static int repair(struct state *s, struct ipc_obj *m, const char *dir)
+{
+	struct ipc_limits limits = { .memory = 0 }; /* as the next mount says */
+	struct ipc_obj new;
+	uint64_t making = 0, epoch = 0;
+	size_t n;
+	int r;
+
+	if (m) {
+		const struct ipc_mount *b = MOUNT(m);
+
+		limits.memory = b->memory_limit;
+		limits.objects = b->object_limit;
+		limits.message = b->message_limit;
+		limits.fresh = (struct ipc_defaults){ b->framing, b->take };
+		read_nodes(s, m, true);
+		epoch = b->epoch;
+		making = b->making;
+		state_unmap(m);
+	}
+	n = s->n;
+	r = rebuild(s, &limits, making, epoch);
+	free_items(s);
+	if (r == 0)
+		r = state_map(s, s->dir, STATE_MOUNT, true, &new);
+	if (r < 0) {
+		complain(dir, "cannot make a new namespace: %s", strerror(-r));
+		return r;
+	}
+	s->result->repaired++;
+	printf("the namespace: recreated, the old one is " STATE_MOUNT STATE_DAMAGED "; %s\n",
+	       n ? "what was readable of it is in the new one" :
+		   "names, folders, owners and modes are lost");
+	read_nodes(s, &new, false);
+	state_unmap(&new);
+	return 0;
 }
 
 void check_resized(struct state *s, const struct item *it)
 {
 	struct ipc_obj m;
 
-	if (state_map(s, s->dir, "mount", false, &m) < 0)
+	if (state_map(s, s->dir, STATE_MOUNT, false, &m) < 0)
 		return;
-	names_flags(&m, it->ref, it->flags | NODE_MAPPED, m.h->b.mount.making);
+	names_flags(&m, it->ref, it->flags | NODE_MAPPED, MOUNT(&m)->making);
 	state_unmap(&m);
 }
 
@@ -111,48 +378,15 @@ int check_names(struct state *s, const char *dir)
 		return r;
 	}
 	if (r == 0 && ipc_check(&m, &k) == 0 && !m.damage) {
-		collect(s, &m);
+		read_nodes(s, &m, false);
 		state_unmap(&m);
 		return 0;
 	}
 	printf("the namespace: %s\n", r < 0 ? state_error(r) : k.why ? k.why : m.damage);
+	s->result->damaged++;
+	if (s->repair)
+		return repair(s, r == 0 ? &m : NULL, dir);
 	if (r == 0)
 		state_unmap(&m);
-	s->result->damaged++;
-	if (!s->repair)
-		return -EIO;
-	r = rebuild(s);
-	if (r == 0)
-		r = state_map(s, s->dir, STATE_MOUNT, true, &m);
-	if (r < 0) {
-		complain(dir, "cannot make a new namespace: %s", strerror(-r));
-		return r;
-	}
-	s->result->repaired++;
-	printf("the namespace: recreated, the old one is " STATE_MOUNT STATE_DAMAGED "; "
-	       "names, folders, owners and modes are lost\n");
-	collect(s, &m);
-	state_unmap(&m);
-	return 0;
-}
-
-/* A name whose folder is missing is moved to the root. */
-void check_parent(struct state *s, const struct item *it)
-{
-	char *name CLEANUP(free_string) = NULL;
-	struct ipc_obj m;
-	ref_t ref;
-
-	if (!it->parent || state_find(s, it->parent))
-		return;
-	s->result->damaged++;
-	state_say(s, it, "its folder is missing");
-	if (!s->repair || state_map(s, s->dir, STATE_MOUNT, false, &m) < 0)
-		return;
-	name = str("recovered-%llu-%.200s", (unsigned long long)it->id, it->name);
-	if (names_move(&m, it->ref, IPC_ROOT_ID, name, strlen(name), 0, 0, &ref) == 0) {
-		s->result->repaired++;
-		printf("%s: is its name now\n", name);
-	}
-	state_unmap(&m);
+	return -EIO;
 }

@@ -9,10 +9,12 @@
 #include "repair/check_state.h"
 
 struct item { /* a node of the namespace */
-	uint64_t id, parent;
+	uint64_t id, parent, cookie, size;
 	uint32_t type, mode, uid, gid, flags;
+	int64_t atime, mtime, ctime;
 	ref_t ref;
 	char *name;
+	bool added; /* check_names.c: the new namespace has it */
 };
 
 struct state {
@@ -39,8 +41,11 @@ size_t state_files(struct state *s, uint64_t **ret);
 int state_put_aside(struct state *s, struct state_name name);
 
 /* ---- check_names.c ---- */
-int check_names(struct state *s, const char *dir); /* and collect them */
-void check_parent(struct state *s, const struct item *it);
+/*
+ * And collect them. A damaged namespace is made anew from what can be read of it, if it is to be
+ * repaired.
+ */
+int check_names(struct state *s, const char *dir);
 /* It was repaired, and its size is not known any more. */
 void check_resized(struct state *s, const struct item *it);
 

@@ -84,7 +84,6 @@ int check_state(const char *dir, bool repair, struct check_result *ret)
 	for (size_t i = 0; i < s.n && r == 0; i++) {
 		if (s.items[i].id == IPC_ROOT_ID)
 			continue;
-		check_parent(&s, &s.items[i]);
 		if (s.items[i].type != IPC_DIR)
 			check_object(&s, &s.items[i]);
 	}
