@@ -75,11 +75,14 @@ static void close_it(const struct target *t, struct object *ob, struct ipc_handl
 }
 
 /* Nothing can be closed in a damaged object; but if it has no name, it may go. */
-static void used_no_more(uint64_t ino)
+static void close_damaged(const struct request *rq)
 {
 	struct target t;
 
-	if (target_of(ino, &t) == 0 && t.node->ob && t.node->ob->o.damage)
+	if (target_of(rq->ino, &t) < 0)
+		return;
+	unfinished_closed(t.node->id, rq->fh);
+	if (t.node->ob && t.node->ob->o.damage)
 		object_used(t.node->ob);
 }
 
@@ -92,7 +95,7 @@ static bool line_is_dead(struct request *rq)
 	struct aside *as = &rq->aside;
 
 	if (!as->judged && rq->hd->line && !(rq->hd->flags & HANDLE_FLUSHED))
-		as->killed = unfinished_killed(rq->ob, rq->fh, rq->hd->line_pid);
+		as->killed = unfinished_killed(rq->t.node->id, rq->fh, rq->hd->line_pid);
 	as->judged = true;
 	return as->killed;
 }
@@ -110,12 +113,12 @@ void close_handle(struct request *rq)
 	r = enter_to_close(rq);
 	if (r == -EBUSY && enter_unlocked(rq) == 0)
 		line_is_dead(rq);
-	if (r < 0) {
-		used_no_more(rq->ino);
+	else if (r < 0 && r != -EBUSY)
+		close_damaged(rq);
+	if (r < 0)
 		return;
-	}
 	killed = line_is_dead(rq);
-	unfinished_closed(rq->ob, rq->fh);
+	unfinished_closed(rq->t.node->id, rq->fh);
 	if (rq->hd->flags & HANDLE_LOOK)
 		plain_close(rq->fh);
 	close_it(&rq->t, rq->ob, rq->hd, killed);

@@ -174,9 +174,10 @@ static void write_line(struct request *rq)
 	    hd->flags & HANDLE_FLUSHED)
 		return;
 	/* The unfinished line of another process that was killed is dropped. */
-	if (hd->line && hd->line_pid != c->pid && unfinished_killed(rq->ob, rq->fh, hd->line_pid))
+	if (hd->line && hd->line_pid != c->pid &&
+	    unfinished_killed(rq->t.node->id, rq->fh, hd->line_pid))
 		ipc_flush(&rq->ob->o, c->handle, 0, true, true);
-	unfinished_by(rq->ob, rq->fh, c->pid);
+	unfinished_by(rq->t.node->id, rq->fh, c->pid);
 }
 
 /* Put its bytes, or do its commands. */

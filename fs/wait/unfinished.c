@@ -49,9 +49,9 @@ struct writer {
 static struct writer *writers;
 static unsigned int sent; /* messages that are in the socket */
 
-static struct writer *find(const struct object *ob, uint64_t fh)
+static struct writer *find(uint64_t id, uint64_t fh)
 {
-	struct place key = { ob->node->id, fh };
+	struct place key = { id, fh };
 	struct writer *w = NULL;
 
 	if (writers)
@@ -187,8 +187,8 @@ int unfinished_init(void)
 	return 0;
 }
 
-/* The object, if the handle is there, and its line is not another process's. */
-static struct object *still_there(const struct place *place, uint32_t pid)
+/* The handle is there, and its line is not another process's. */
+static bool is_still_there(const struct place *place, uint32_t pid)
 {
 	struct node *n = tree_by_id(place->id);
 	struct ipc_handle *hd;
@@ -197,15 +197,14 @@ static struct object *still_there(const struct place *place, uint32_t pid)
 
 	ob = n && n->type != IPC_DIR ? object_of(n, &e) : NULL;
 	hd = ob && !ob->o.damage ? fh_handle(&ob->o, place->fh) : NULL;
-	return hd && (!hd->line || hd->line_pid == pid) ? ob : NULL;
+	return hd && (!hd->line || hd->line_pid == pid);
 }
 
 static void load(const struct place *place, uint32_t pid, int fd)
 {
-	struct object *ob = still_there(place, pid);
-	struct writer *w = ob ? find(ob, place->fh) : NULL;
+	struct writer *w = find(place->id, place->fh);
 
-	if (!ob) {
+	if (!is_still_there(place, pid)) {
 		close(fd);
 		return;
 	}
@@ -261,23 +260,23 @@ static bool has_ended(const struct writer *w)
 	return poll(&p, 1, 0) == 1;
 }
 
-void unfinished_by(const struct object *ob, uint64_t fh, uint32_t pid)
+void unfinished_by(uint64_t id, uint64_t fh, uint32_t pid)
 {
-	struct writer *w = find(ob, fh);
+	struct writer *w = find(id, fh);
 	int fd;
 
 	if (!fs.told_ends || (w && w->pid == pid && !has_ended(w)))
 		return;
-	unfinished_closed(ob, fh);
+	unfinished_closed(id, fh);
 	fd = pid ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (fd < 0)
 		return;
-	keep(add(&(struct place){ ob->node->id, fh }, pid, fd));
+	keep(add(&(struct place){ id, fh }, pid, fd));
 }
 
-void unfinished_closed(const struct object *ob, uint64_t fh)
+void unfinished_closed(uint64_t id, uint64_t fh)
 {
-	struct writer *w = find(ob, fh);
+	struct writer *w = find(id, fh);
 
 	if (w)
 		drop(w);
@@ -292,9 +291,9 @@ static bool is_killed(uint32_t pid)
 	return pid && proc_killed(pid) && !proc_memory(pid);
 }
 
-bool unfinished_killed(const struct object *ob, uint64_t fh, uint32_t pid)
+bool unfinished_killed(uint64_t id, uint64_t fh, uint32_t pid)
 {
-	const struct writer *w = find(ob, fh);
+	const struct writer *w = find(id, fh);
 	bool killed = is_killed(w ? w->pid : pid);
 	int end = w ? proc_end(w->fd) : -1;
 

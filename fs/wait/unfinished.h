@@ -6,13 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct object;
-
-/* A process writes by this handle, and what it writes ends in mid-line. */
-void unfinished_by(const struct object *ob, uint64_t fh, uint32_t pid);
+/* A process writes by this handle of this object, and what it writes ends in mid-line. */
+void unfinished_by(uint64_t id, uint64_t fh, uint32_t pid);
 /* The one that did so last, and is `pid`: did a signal end it? */
-bool unfinished_killed(const struct object *ob, uint64_t fh, uint32_t pid);
-void unfinished_closed(const struct object *ob, uint64_t fh);
+bool unfinished_killed(uint64_t id, uint64_t fh, uint32_t pid);
+void unfinished_closed(uint64_t id, uint64_t fh);
 
 /*
  * What outlasts a worker: both ends of a socket. The first supervisor makes it, and hands it over.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FLUSH and RELEASE: unfinished lines, and what a closed handle held. */
 #include <errno.h>
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -253,6 +254,48 @@ TEST(close_line_of_a_stalled_queue)
 		k_answer(n);
 		CHECK_STR(content(), killed_first ? "" : "abc\n");
 		daemon_end();
+	}
+}
+
+/* How many descriptors the worker has open. */
+static unsigned int descriptors(void)
+{
+	char path[32];
+	struct dirent *e;
+	unsigned int n = 0;
+	DIR *dir;
+
+	k_sync();
+	snprintf(path, sizeof(path), "/proc/%d/fd", k.worker);
+	dir = opendir(path);
+	CHECK(dir);
+	while ((e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+/* What is known of a handle goes with it, also if the object is damaged meanwhile. */
+TEST(close_leaves_no_descriptor)
+{
+	for (int damaged = 0; damaged < 2; damaged++) {
+		unsigned int before;
+		struct file w;
+
+		daemon_clean();
+		daemon_start();
+		w = tidy_queue(WO);
+		before = descriptors();
+		k.pid = (uint32_t)getpid();
+		CHECK_STR(f_put(&w, "half"), "4");
+		CHECK_INT(descriptors(), before + proc_ends_are_told());
+		if (damaged)
+			engine(w.ino, NULL)->m.damaged = 1;
+		f_release(&w);
+		k.pid = 5000001;
+		CHECK_INT(size_of(w.ino), damaged ? 0 : 1);
+		CHECK_INT(descriptors(), before);
+		daemon_end_but("a.queue");
 	}
 }
 
