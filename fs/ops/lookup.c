@@ -183,7 +183,7 @@ enum outcome name_lookup(struct request *rq)
 		r = resolve(&dir, rq->name, &base, &timeout);
 	if (r == 0)
 		r = entry_of(rq, base, timeout, false);
-	if (r == 0 && attr_lend(&rq->t))
+	if (r == 0 && (ctl_is_dir(&rq->t) || attr_lend(&rq->t)))
 		rq->reply.entry.attr_timeout = ONE_TICK;
 	return done(rq, r);
 }
@@ -293,6 +293,7 @@ enum outcome attr_set(struct request *rq)
 	int r = target_of(rq->ino, &rq->t);
 
 	if (r == 0) {
+		attr_recall_ctl(rq->t.node);
 		attr_recall(rq->t.node);
 		r = set_size(rq);
 	}

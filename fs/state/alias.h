@@ -60,6 +60,7 @@ bool attr_lend(
 	const struct target *t);  /* those in this answer to a LOOKUP may be valid for a tick */
 void attr_listed(struct node *n); /* those in this answer to a READDIRPLUS are valid for longer */
 void attr_recall(struct node *n); /* the object changes */
-void alias_recall(const struct target *t); /* the alias is opened */
+void attr_recall_ctl(const struct node *n); /* its mode, owner or times do */
+void alias_recall(const struct target *t);  /* the alias is opened */
 
 #endif

@@ -7,6 +7,9 @@
  * READDIRPLUS hands out are valid for PLUS_TIMEOUT, so that `ls -l` needs no GETATTR for each. They
  * are recalled when the alias is opened, and before anything changes: the change may be made by
  * another inode of the object than the one whose attributes the kernel has.
+ *
+ * Those of a .ctl directory, whose name is looked up each time, are valid for one tick as well: for
+ * the permission check that follows.
  */
 #include "state/alias.h"
 #include "state/fs.h"
@@ -52,6 +55,11 @@ void attr_recall(struct node *n)
 	if (n->listed && ipc_now() < n->listed)
 		recall_listed(n);
 	n->lent = n->listed = 0;
+}
+
+void attr_recall_ctl(const struct node *n)
+{
+	notify_attr(NODEID(n->id, SUB_CTL));
 }
 
 void alias_recall(const struct target *t)

@@ -9,8 +9,13 @@
 #include <unistd.h>
 
 #include "ops/observer.h"
+#include "base/proc.h"
 #include "calls.h"
 #include "state/nodeid.h"
+
+#ifndef FOPEN_NOFLUSH
+#define FOPEN_NOFLUSH (1 << 5)
+#endif
 
 static pid_t threads[8]; /* processes that live, so that they can be asked for */
 
@@ -494,7 +499,7 @@ TEST(writers_attributes_are_recalled)
 	CHECK_INT(k.n_invalid, 2);
 	CHECK(lent("a.queue", &ino));
 	CHECK_STR(told(q_chmod(NODEID(2, 0), 0600)), "ok");
-	CHECK_INT(k.n_invalid, 3);
+	CHECK_INT(k.n_invalid, 4); /* those of its .ctl, too */
 	CHECK_INT(k.invalid, ino);
 	threads_end();
 	daemon_end();
@@ -557,14 +562,19 @@ static unsigned int echo(uint32_t pid)
 		n = kernel_opens(WO);
 	}
 	f = opened(n, entry.ino, WO);
-	f_flush(&f);
+	if (!(f.how & FOPEN_NOFLUSH)) { /* a shell closes a duplicate first */
+		f_flush(&f);
+		asked += 2;
+	}
 	CHECK_STR(f_put(&f, "x\n"), "2");
 	f_close(&f);
-	return asked + 4;
+	return asked + 2;
 }
 
 TEST(writers_requests_of_echo)
 {
+	unsigned int least = proc_ends_are_told() ? 4 : 6;
+
 	daemon_start();
 	threads_begin();
 	memset(&entry, 0, sizeof(entry));
@@ -572,12 +582,12 @@ TEST(writers_requests_of_echo)
 	kernel_looks_up();
 	printf("  echo: %u requests the first time", echo((uint32_t)threads[0]));
 	for (unsigned int i = 0; i < 20; i++)
-		CHECK_INT(echo((uint32_t)threads[0]), 6); /* one thread */
+		CHECK_INT(echo((uint32_t)threads[0]), least); /* one thread */
 	for (unsigned int i = 0; i < 20; i++)
-		CHECK_INT(echo(5000001 + i), 6); /* short-lived processes */
+		CHECK_INT(echo(5000001 + i), least); /* short-lived processes */
 	for (unsigned int i = 0; i < 20; i++)
-		CHECK_INT(echo((uint32_t)threads[i % 2]), 6); /* two threads in turn */
-	printf(", then 6\n");
+		CHECK_INT(echo((uint32_t)threads[i % 2]), least); /* two threads in turn */
+	printf(", then %u\n", least);
 	threads_end();
 	daemon_end();
 }

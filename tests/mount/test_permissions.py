@@ -99,6 +99,26 @@ def test_ctl_facts_are_for_who_may_read(area):
         refused(BOB, open_close, secret.ctl_path(name), os.O_RDONLY)
 
 
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_chmod_shuts_ctl_at_once(area, by_name):
+    """The kernel keeps the directory's attributes for a moment."""
+    q = area.make("q.queue")
+    ctl = os.open(q.ctl_path(), os.O_RDONLY)
+
+    def look():
+        with raises(errno.EACCES):
+            os.open("size", os.O_RDONLY, dir_fd=ctl)
+
+    for i in range(50):
+        mode = 0o600 if i % 2 else 0o644
+        os.stat(q.ctl_path("size"))
+        os.chmod(q.path, mode)
+        assert (os.stat(q.ctl_path()) if by_name else os.fstat(ctl)).st_mode & 0o777 == (0o500 if i % 2 else 0o555)
+    fork(look, uid=ALICE, keep=[ctl]).result()
+    with raises(errno.EACCES):
+        fork(q.ctl, "size", uid=ALICE).result()
+
+
 def test_write_only_users_see_nothing(area):
     q = made_by(ALICE, area, "q.queue", 0o622)
     as_user(BOB, q.put, b"x\n")

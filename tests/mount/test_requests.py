@@ -84,8 +84,8 @@ IDIOMS = {
     "[ -e l.lock ]": "LOOK",
     "touch q.queue": "LOOK OPEN RELEASE SETATTR",
     "ls -l folder > /dev/null": "LOOK OPENDIR 2 READDIRPLUS RELEASEDIR",
-    "cat q.queue.ctl/size > /dev/null": "4 LOOK OPEN 2 READ RELEASE",
-    "echo 0 > q.queue.ctl/maxsize": "3 LOOK OPEN RELEASE WRITE",
+    "cat q.queue.ctl/size > /dev/null": "3 LOOK OPEN 2 READ RELEASE",
+    "echo 0 > q.queue.ctl/maxsize": "2 LOOK OPEN RELEASE WRITE",
 }
 
 
