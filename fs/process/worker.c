@@ -132,6 +132,7 @@ static void take_up(struct worker_shared *sh)
 {
 	pthread_mutex_lock(&fs.lock);
 	resend_begin(sh);
+	turn_end(); /* what is swept must not be mapped */
 	store_sweep();
 	unfinished_load();
 	settle_all();
