@@ -213,7 +213,7 @@ int ipc_give(struct ipc_obj *o, struct ipc_call *c, const struct ipc_cmd *cmd)
 				    c->more);
 	} while (again(o, hd, c, NEITHER, &r));
 	/* The result is returned now, and is not an answer for a later read. */
-	if (r == IPC_DONE && c->at_once && answer_left(&hd->hand))
+	if (r == IPC_DONE && hd && c->at_once && answer_left(&hd->hand))
 		answer_drop(o, &hd->hand);
 	return r;
 }
