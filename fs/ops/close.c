@@ -33,31 +33,34 @@
 #include "wait/park.h"
 #include "wait/unfinished.h"
 
-/* Lock the object; no request waits by this handle any more. */
+/*
+ * Lock the object; no request waits by this handle any more, and its companion in the object that its
+ * ctl/lock names is closed. That first: while the handle is there, a worker that follows a dead one gets
+ * the request again, and can go on.
+ */
 static int enter_to_close(struct request *rq)
 {
 	int r = enter(rq);
 
-	if (r < 0 || !rq->hd->waiters || !rq->ob->parked)
-		return r;
-	object_unlock(rq->ob);
-	park_end_handle(rq->ob, fh_ref(rq->fh));
-	return object_enter(rq->ob, rq);
+	if (r == 0 && rq->hd->waiters && rq->ob->parked) {
+		object_unlock(rq->ob);
+		park_end_handle(rq->ob, fh_ref(rq->fh));
+		r = object_enter(rq->ob, rq);
+	}
+	if (r == 0) {
+		r = monitor_close(rq);
+		if (r < 0)
+			object_leave(rq->ob);
+	}
+	return r;
 }
 
-/*
- * Give back what it holds in this object, and in the one that its ctl/lock names. Unlocks the
- * object.
- */
+/* Give back what it holds. Unlocks the object. */
 static void give_back(struct object *ob, struct ipc_handle *hd,
 		      void (*how)(struct ipc_obj *o, ref_t handle))
 {
-	uint64_t companion = hd->companion, lock_id = ipc_lock_id(&ob->o);
-	uint64_t back = monitor_back(ob, hd), id = ob->node->id;
-
 	how(&ob->o, ref_of(&ob->o, hd));
 	object_leave(ob);
-	monitor_closed(lock_id, companion, id, back);
 }
 
 /* killed: the writer of its unfinished line was, in mid-line. */

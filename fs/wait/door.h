@@ -37,10 +37,9 @@ struct deferred {
 	void (*run)(struct object *ob, const struct deferred *d);
 	ref_t waiter;
 	uint32_t pid;
-	size_t max;            /* what was read of an answer, … */
-	uint64_t pos;          /* … and where: ipc_finish() */
-	uint64_t unique;       /* a request */
-	uint64_t fh, id, back; /* a companion: monitor.c */
+	size_t max;      /* what was read of an answer, … */
+	uint64_t pos;    /* … and where: ipc_finish() */
+	uint64_t unique; /* a request */
 	struct ipc_lent lent;
 };
 

@@ -177,31 +177,25 @@ int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *re
 	return r;
 }
 
-uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd)
+int monitor_close(struct request *rq)
 {
-	return back_of(ob, hd);
-}
+	uint64_t fh = rq->hd->companion;
+	struct object *lock = fh ? lock_object(rq->ob) : NULL;
+	struct ipc_handle *c;
+	int r;
 
-static void close_companion(struct object *lock, const struct deferred *d)
-{
-	struct ipc_handle *c = companion_of(lock, d->fh, d->id, d->back);
-
-	if (!c)
-		return;
-	if (c->poll_kh)
+	if (!lock)
+		return 0;
+	r = object_enter(lock, rq);
+	if (r < 0)
+		return r == -EBUSY ? r : 0; /* in a damaged one there is nothing to close */
+	c = companion_of(lock, fh, rq->ob->node->id, back_of(rq->ob, rq->hd));
+	if (c && c->poll_kh)
 		pollers_remove(lock, c->poll_kh);
-	ipc_close(&lock->o, fh_ref(d->fh));
-}
-
-void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back)
-{
-	struct node *n = lock_node(lock_id);
-	int e;
-	struct object *lock = n ? object_of(n, &e) : NULL;
-
-	if (fh && lock)
-		object_do(lock, &(struct deferred){
-					.run = close_companion, .fh = fh, .id = id, .back = back });
+	if (c)
+		ipc_close(&lock->o, fh_ref(fh));
+	object_leave(lock);
+	return 0;
 }
 
 /* ---- a condition's read ---- */

@@ -12,9 +12,8 @@ struct object *lock_object(struct object *ob);
 int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *ret_fh);
 /* May the caller use that lock? */
 bool monitor_may(const struct request *rq, const struct object *lock);
-/* A handle of object `id` was closed: so is its companion `fh`, if that leads back to it. */
-uint64_t monitor_back(struct object *ob, const struct ipc_handle *hd);
-void monitor_closed(uint64_t lock_id, uint64_t fh, uint64_t id, uint64_t back);
+/* rq->hd is about to be closed: so is its companion. 0; -EBUSY: the request is put aside. */
+int monitor_close(struct request *rq);
 /*
  * A condition's read: set rq->call.pid and .lent, the caller's process and the handle by which it
  * holds the lock. They come from the request; what the condition's file says is not trusted here.

@@ -413,3 +413,29 @@ TEST(stalled_holder_is_watched_after_a_restart)
 	CHECK_STR(at_last(n), "ok");
 	daemon_end();
 }
+
+/* The handle in the lock that stands for it goes, also if the worker dies while that lock is stalled. */
+TEST(stalled_companion_is_closed)
+{
+	struct file f, lock;
+	struct stall s;
+	uint64_t ino;
+	rq n;
+
+	daemon_start();
+	ino = make("a.lock");
+	make("a.value");
+	CHECK_STR(say("a.value.ctl/lock", "a.lock"), "6");
+	lock = open_name("a.lock", BOTH);
+	f = open_name("a.value", BOTH);
+	CHECK_STR(f_lock(&f, LOCK_EX), "ok");
+	CHECK_STR(f_lock(&lock, LOCK_EX | LOCK_NB), "!EAGAIN");
+	s = stall(ino);
+	n = q_release(&f);
+	k_sync();
+	daemon_kill_and_restart();
+	go_on(&s);
+	CHECK_STR(at_last(q_flock(&lock, LOCK_EX)), "ok");
+	k_answer(n);
+	daemon_end();
+}
