@@ -16,6 +16,7 @@
 #include "file/heap.h"
 #include "file/log.h"
 #include "file/pages.h"
+#include "file/statedir.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -154,12 +155,12 @@ void pages_free(struct ipc_obj *o, uint32_t page, unsigned int order)
 
 int pages_file(struct ipc_obj *o)
 {
-	char name[24];
+	struct state_name name;
 
 	if (o->fd >= 0)
 		return o->fd;
-	snprintf(name, sizeof(name), "%llu", (unsigned long long)o->id);
-	return openat(o->env->dirfd, o->type == IPC_MOUNT ? "../mount" : name,
+	name = state_engine(o->id);
+	return openat(o->env->dirfd, o->type == IPC_MOUNT ? "../" STATE_MOUNT : name.s,
 		      O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* (somebody's lease) */
 }
 

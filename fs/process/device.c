@@ -2,9 +2,9 @@
 /*
  * A worker's side of /dev/fuse, which it reads and writes for libfuse.
  *
- * What the kernel asked is known also when the worker dies of it: the kernel copies each request into
- * memory that the supervisor keeps. A worker that follows a dead one finds the kernel's first request
- * there, from which libfuse learns what it needs to know, and keeps its own reply to it.
+ * The kernel copies each request into memory that the supervisor keeps, so a request is known even if
+ * it kills the worker. The next worker finds the kernel's first request there too, which tells libfuse
+ * what it needs to know; its reply to that one is swallowed.
  */
 #include <errno.h>
 #include <fuse_lowlevel.h>
@@ -30,10 +30,9 @@ static bool again;          /* … and now is */
 
 /*
  * The kernel copies a request page by page, and faults in what this process has not mapped. A fault
- * fails when SIGKILL is on its way, and then the kernel gives the caller EIO, and sends the request
- * to no other worker. What is mapped and writable it finds without a fault, whatever is pending: so
- * all of the buffer is, before anything is read, and stays so (or at least until memory is short,
- * where that much must not be locked).
+ * fails if SIGKILL is pending; the caller then gets EIO, and no other worker gets the request. Pages
+ * that are mapped and writable need no fault. So the whole buffer is mapped before anything is read,
+ * and stays mapped (if it cannot be locked, then until memory runs short).
  */
 static void map_request_buffer(void)
 {
@@ -55,7 +54,7 @@ static void keep_init(const void *msg, size_t n)
 	__atomic_store_n(&shared->init_len, (uint32_t)n, __ATOMIC_RELEASE);
 }
 
-/* The first worker died with the kernel's first request in its hands: it is all that it had read. */
+/* The first worker died holding the kernel's first request, the only one that it had read. */
 static void find_init(void)
 {
 	const struct fuse_in_header *h = (const void *)shared->request;
@@ -104,8 +103,8 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 	ssize_t n;
 
 	/*
-	 * The kernel has this answer already; or perhaps not, if a worker died just then: once too
-	 * often is no harm.
+	 * The kernel has this reply already, unless a worker died just before sending it. Sending it
+	 * twice does no harm.
 	 */
 	if (replaying && !shared->begun && writev(fd, iov, count) < 0 && errno != ENOENT)
 		log_line(LOG_ERR, "cannot answer the kernel's first request: %m");

@@ -13,14 +13,14 @@ struct worker_shared;
 struct message {
 	void *data;
 	size_t len;
-	bool stored; /* the kernel's first one, of which this worker's predecessor had the answer */
-	bool again;  /* another worker died of it */
+	bool stored; /* the kernel's first request, which an earlier worker has answered */
+	bool again;  /* an earlier worker died while handling it */
 };
 
 /* 0 or -errno */
 int device_begin(struct fuse_session *se, int fd, struct worker_shared *sh);
 void device_end(void);
-/* Wait for one: > 0; 0 at the end, or -errno. -EINTR: somebody wants the loop to look around. */
+/* Wait for one: > 0; 0 at the end, or -errno. -EINTR: the loop has something else to look at. */
 int device_next(struct fuse_session *se, struct message *ret);
 /* It is dealt with now: when it is answered, no other worker need know of it. With fs.lock, as below. */
 void device_take(const struct message *m);

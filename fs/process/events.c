@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The event thread waits for everything but requests, and deals with it under fs.lock. */
+/* The event thread waits for everything but requests, and handles it under fs.lock. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -68,7 +68,7 @@ static void on_signal(void)
 		return;
 	stopping = true;
 	names_expire_no_more();
-	/* Those who wait are sent away: the mount ends. */
+	/* The mount ends: every waiting caller gets an error. */
 	park_end_all(ECANCELED);
 	pthread_kill(loop_thread, SIGUSR2);
 }
@@ -98,8 +98,8 @@ static void (*const on_event[])(void) = {
 /* ---- the thread ---- */
 
 /*
- * The loop thread may have looked at `stopping`, and not have read yet; and it is to look at stalled
- * objects.
+ * Make read(2) in the loop thread return: it may have checked `stopping` just before the read, and it
+ * retries stalled objects.
  */
 static void nudge(void)
 {
@@ -149,7 +149,7 @@ static int open_signals(void)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	/* From a terminal they come to all processes; they are the supervisor's. */
+	/* A terminal sends these to all processes; the supervisor handles them. */
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGHUP);
 	sigprocmask(SIG_SETMASK, &mask, NULL);

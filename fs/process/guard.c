@@ -37,7 +37,7 @@ int guard_fd(void)
 	return guard.fd;
 }
 
-/* If the program on disk cannot do it, the one that runs here can. */
+/* Alternate: if the program on disk fails, try the one that is running. */
 static pid_t start_another(void)
 {
 	int delay_ms = guard.quick > 7 ? 10000 : guard.quick ? 50 << guard.quick : 0;

@@ -31,8 +31,8 @@ static int fail(const char *what, const char *why)
 }
 
 /*
- * A dead mount of ours is taken away, but only when nothing else speaks against the new one: till
- * then it keeps others from writing into the folder below.
+ * A dead mount of ours is removed, but only once nothing else prevents the new one: until then it
+ * keeps others from writing to the folder below.
  */
 static int check_mountpoint(const char *path, bool may_be_dead)
 {
@@ -60,7 +60,7 @@ static int begin(void)
 	names_forget_aliases(&fs.mount);
 	mount_body()->memory = store_recount();
 	store_unload();
-	/* Those that a supervisor starts later have it from this one. */
+	/* Inherited by supervisors that are started later. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -101,7 +101,7 @@ static int mount_anew(struct fuse_session *se, struct resume *res)
 	return r;
 }
 
-/* A new supervisor of a mount that goes on. It must not end a worker that it cannot replace. */
+/* A new supervisor for a running mount must not end a worker that it cannot replace. */
 static void take_over(struct resume *r)
 {
 	const char *why = "";
@@ -142,7 +142,7 @@ static int serve(struct fuse_args *args, struct worker_shared *sh, struct resume
 	struct fuse_session *se;
 	int r;
 
-	/* (Of a mount that goes on, a look at the path might ask a worker that there is not.) */
+	/* (If the mount is running already, looking at its path could block: it may have no worker.) */
 	if (!sh && check_mountpoint(fs.opt.mountpoint, true))
 		return 1;
 	se = fuse_session_new(args, &fuse_ops, sizeof(fuse_ops), NULL);

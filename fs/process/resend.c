@@ -4,7 +4,8 @@
  *
  * The kernel is asked to send again what was not answered (FUSE_NOTIFY_RESEND). With the first request
  * that no worker had before, all of that has come, and whatever waits without a request waits in vain.
- * A kernel that cannot do so leaves the request in shared->request, and those that waited.
+ * On a kernel that cannot resend, only the request in shared->request can be retried; callers that
+ * were waiting get an error.
  */
 #include "process/resend.h"
 
@@ -29,7 +30,7 @@ static struct worker_shared *shared;
 static bool catching_up;   /* they were asked for (fs.catching_up: since the start) */
 static uint64_t unfetched; /* the OPEN in which the last worker died, until it comes again */
 
-/* Its caller may be killed before it comes again, and nobody would close what it has opened. */
+/* If its caller is killed before the OPEN is resent, nobody else would close the handle. */
 static void find_open(void)
 {
 	const struct fuse_in_header *h = (const void *)shared->request;
@@ -38,7 +39,7 @@ static void find_open(void)
 		unfetched = unique_of(h->unique);
 }
 
-/* Does the kernel send again what was not answered? It says so in its first request. */
+/* Can the kernel resend unanswered requests? Its first request says so. */
 static bool kernel_resends(void)
 {
 	const struct fuse_init_in *in =
@@ -47,7 +48,7 @@ static bool kernel_resends(void)
 	return !fs.opt.no_resend && in->flags & FUSE_INIT_EXT && in->flags2 & INIT_RESEND;
 }
 
-/* A restart on a kernel that does not: see abandon.c. */
+/* A restart on a kernel that cannot: see abandon.c. */
 static void do_without(void)
 {
 	const struct fuse_in_header *h = (const void *)shared->request;
@@ -63,7 +64,7 @@ static void do_without(void)
 		device_put_back(h->len);
 		return;
 	}
-	reply_to(h->unique, ECONNABORTED, NULL, 0); /* two have died of it */
+	reply_to(h->unique, ECONNABORTED, NULL, 0); /* it has killed two workers */
 }
 
 void resend_begin(struct worker_shared *sh)
@@ -83,8 +84,8 @@ void resend_ask(void)
 }
 
 /*
- * What comes again comes first: the kernel puts it before all that it did not send yet, but for
- * what has a queue of its own.
+ * The kernel sends resent requests first, before any new one; INTERRUPT and FORGET have queues of
+ * their own.
  */
 bool resend_is_new(const struct fuse_in_header *h)
 {

@@ -3,7 +3,7 @@
  * One supervisor follows another: because of SIGHUP, when it executes the program on disk, or
  * because it died, when its worker starts a new one.
  *
- * What goes on in both cases is handed over as open descriptors, named in IPCFS_RESUME: /dev/fuse
+ * In both cases, what continues is handed over as open descriptors, named in IPCFS_RESUME: /dev/fuse
  * (the mount itself), the shared memory, the state directory with its lock, a pidfd of the worker,
  * which serves on meanwhile, and the sockets of unfinished.c. So a program on disk that cannot even
  * start costs nothing: the worker sees its supervisor end and starts another one.
@@ -37,7 +37,7 @@ void resume_init(char **argv)
 	saved_argv = argv;
 }
 
-/* The path by which this program was started: an upgrade may replace a link on the way. */
+/* The path by which this program was started: an upgrade may replace a symbolic link in it. */
 static void find_program(char *ret, size_t size)
 {
 	const char *name = saved_argv[0], *path = getenv("PATH");
@@ -108,7 +108,7 @@ int resume_take(struct resume *r, struct worker_shared **ret_shared)
 	r->restart = restart;
 	if (!keep_open(r, FD_CLOEXEC))
 		return -1;
-	/* Another version may have another idea of this memory. */
+	/* Another version may lay this memory out differently. */
 	if (fstat(r->shared_fd, &st) < 0 || st.st_size != sizeof(**ret_shared))
 		return -1;
 	*ret_shared = mmap(NULL, sizeof(**ret_shared), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -187,7 +187,7 @@ pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_progra
 		close(r.worker_fd);
 		return -ENOMEM;
 	}
-	/* What comes before it is ready for it waits. */
+	/* Signals that arrive before it is ready stay pending. */
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGHUP);
 	sigaddset(&mask, SIGTERM);

@@ -25,7 +25,7 @@ struct worker_shared *resume_shared_new(int *ret_fd);
 int resume_take(struct resume *ret, struct worker_shared **ret_shared);
 /* Go on as the program on disk; returns -errno if there is none. */
 int resume_exec(const struct worker_shared *sh, const struct resume *r);
-/* The worker starts a new supervisor over itself, after some time; its pid or -errno. */
+/* For the worker: start a new supervisor for itself after a delay; its pid or -errno. */
 pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_program, int delay_ms);
 
 #endif

@@ -7,25 +7,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Another version of ipcfs may take it over; it refuses what has another size. */
+/* If another version of ipcfs takes it over, that version refuses a struct of another size. */
 struct worker_shared {
 	uint32_t size; /* of this struct */
 	uint32_t init_len;
 	uint32_t restarts;
 	pid_t supervisor;
 	uint64_t started;
-	bool ended;           /* the worker ended well: whoever adopted it sees no exit status */
-	bool begun;           /* the kernel has the answer to its first request */
-	bool check;           /* the last one failed by itself: check the mount file first */
-	bool served;          /* it got as far as a request that no worker had before it */
-	int error;            /* -errno: it could not start, and… */
-	char why[4096 + 256]; /* … that is why, in a sentence; "" */
+	bool ended;  /* the worker ended cleanly: an adopting supervisor sees no exit status */
+	bool begun;  /* the kernel has the answer to its first request */
+	bool check;  /* the last one failed by itself: check the mount file first */
+	bool served; /* it handled a request that no earlier worker had read */
+	int error;   /* -errno: it failed to start, … */
+	char why[4096 + 256];        /* … for this reason, a sentence; or "" */
 	_Alignas(8) char init[4096]; /* the kernel's first request */
-	/* As they were when it was started: the command line may be relative to another folder. */
+	/* As resolved at the first start: paths on the command line may be relative to another folder. */
 	char exe[4096], mountpoint[4096], state[4096];
 	/*
-	 * The request that the worker deals with: the kernel writes it right in here, so that it is
-	 * known when the worker dies. Its first word is 0 when there is none.
+	 * The request in hand: the kernel writes it here directly, so that it is known if the worker
+	 * dies. Its first word is 0 when there is none.
 	 */
 	uint64_t tried; /* the request that was handled again: once only */
 	_Alignas(4096) char request[256 * 4096 + 0x1000];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The supervisor: holds the mount, forks the worker that serves it, and starts another when that
- * one dies. It reads no request and touches no object, so there is little in it to go wrong.
+ * one dies. It reads no requests and touches no objects, so little can go wrong in it.
  *
- * Its worker may be no child of it, but one that it was handed over (resume.c). Then a pidfd tells
- * of its end, and the shared memory whether it was a good one.
+ * Its worker need not be its child: an earlier supervisor may have handed it over (resume.c). Then a
+ * pidfd signals its end, and the shared memory says whether it ended cleanly.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,11 +27,11 @@
 #include "process/worker.h"
 #include "state/fs.h"
 
-#define QUICK_NS    100000000   /* a worker that lives shorter than this died of itself */
-#define LONG_NS     10000000000 /* one that lived longer may have died of anything */
-#define STARTS_MOST 5           /* attempts to start one, when the reason is there to stay, … */
-#define SHORTAGE_NS 60000000000 /* … and time for them, when it may go */
-#define DEATHS_MOST 10          /* workers in a row that die of what they find */
+#define QUICK_NS    100000000   /* a worker that ends sooner than this died of its own fault */
+#define LONG_NS     10000000000 /* one that lived longer may have died for any reason */
+#define STARTS_MOST 5           /* attempts to start one if the reason is permanent, … */
+#define SHORTAGE_NS 60000000000 /* … and how long to retry if it may pass */
+#define DEATHS_MOST 10          /* workers in a row that die before they serve a request */
 
 static int supervisor_fd = -1; /* our own pidfd, for the worker to watch */
 
@@ -39,11 +39,11 @@ struct worker {
 	pid_t pid;
 	int fd; /* pidfd */
 	uint64_t born;
-	bool killed;  /* by SIGKILL, so its end was not its fault */
+	bool killed;  /* by SIGKILL, so not by its own fault */
 	char end[80]; /* how it ended */
 };
 
-/* Workers that came to nothing, one after the other. */
+/* Workers that failed, one after the other. */
 struct failures {
 	unsigned int n;     /* none of them served a new request */
 	unsigned int quick; /* of any kind */
@@ -126,7 +126,7 @@ static int next_signal(int fd, int worker_fd, int ms)
 	return (int)si.ssi_signo;
 }
 
-/* SIGHUP: go on as the program on disk, which will end this worker when it can replace it. */
+/* SIGHUP: become the program on disk, which ends this worker once it can replace it. */
 static void upgrade(const struct worker *w, struct worker_shared *sh, struct resume *r)
 {
 	int e;
@@ -140,7 +140,7 @@ static void upgrade(const struct worker *w, struct worker_shared *sh, struct res
 	signal_worker(w, SIGKILL);
 }
 
-/* Until the worker has ended; whether it was told to. */
+/* Wait until the worker has ended; true: it was told to. */
 static bool await_end(struct worker *w, struct worker_shared *sh, struct resume *r, int signals)
 {
 	bool stopping = false;
@@ -160,7 +160,7 @@ static bool await_end(struct worker *w, struct worker_shared *sh, struct resume 
 	return stopping;
 }
 
-/* Something that there is too little of now, and may be enough of soon. */
+/* A shortage that may pass. */
 static bool is_shortage(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
@@ -179,7 +179,7 @@ static void count_failure(struct failures *f, const struct worker *w,
 		f->since = w->born;
 }
 
-/* Is another one of use? Not if it would find what the last ones died of. */
+/* Is it worth starting another? Not if it would die as the last ones did. */
 static bool may_try_again(const struct failures *f, const struct worker_shared *sh)
 {
 	if (!sh->why[0])
@@ -192,9 +192,9 @@ static bool may_try_again(const struct failures *f, const struct worker_shared *
 }
 
 /*
- * Callers would wait in the kernel for ever, unkillably. The end of this process closes the last
- * descriptor of /dev/fuse, and all of them get an error. The mount stays, and says ENOTCONN: what
- * is written to its names must not end up in the folder below.
+ * Otherwise callers would wait in the kernel for ever, unkillably. When this process ends, the last
+ * descriptor of /dev/fuse is closed, and they all get an error. The mount stays, and fails with
+ * ENOTCONN, so that nothing is written to the folder below it by mistake.
  */
 _Noreturn static void give_up(const struct failures *f, const struct worker *w,
 			      const struct worker_shared *sh)
@@ -212,7 +212,7 @@ _Noreturn static void give_up(const struct failures *f, const struct worker *w,
 	exit(1);
 }
 
-/* Not quicker and quicker. false: a signal says that it is to end. */
+/* Wait longer after each failure. false: a signal says to stop. */
 static bool pause_between(const struct failures *f, int signals)
 {
 	unsigned int n = f->quick > f->n ? f->quick : f->n;

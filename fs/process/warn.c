@@ -16,7 +16,7 @@
 #include "process/warn.h"
 #include "state/fs.h"
 
-/* A line for each sysctl that would end long waits. */
+/* Warn about each sysctl that would cut long waits short. */
 void warn_timeouts(void)
 {
 	static const char *const names[] = { "default_request_timeout", "max_request_timeout" };
@@ -38,7 +38,7 @@ void warn_timeouts(void)
 	}
 }
 
-/* What was there is out of reach as long as the mount lives: mostly somebody was too early. */
+/* Files below are out of reach while mounted; most often somebody wrote there before the mount. */
 void warn_hidden(const char *mountpoint)
 {
 	struct dirent *e;
@@ -58,7 +58,7 @@ void warn_hidden(const char *mountpoint)
 	closedir(dir);
 }
 
-/* A line if the objects will not outlive this user's last session. */
+/* Warn if the objects will not outlive this user's last session. */
 void warn_logout(void)
 {
 	const struct passwd *pw = getpwuid(geteuid());
