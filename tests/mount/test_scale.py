@@ -354,3 +354,26 @@ def test_flocks_under_kills(area):
     other = lock.open()
     with unchanged(lock), raises(errno.EAGAIN):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_names_that_nobody_uses(mount):
+    """They take little, and the next worker does not read them."""
+    before, count = mount.state_bytes(), 20000
+    os.mkdir(mount.path("d"))
+    for i in range(count):
+        os.mknod(mount.path(f"d/object-{i}.queue"))
+    assert mount.state_bytes() - before < 256 * count
+    worker = mount.worker()
+    os.kill(worker, signal.SIGKILL)
+    assert os.stat(mount.path("d")).st_size == count
+    worker = mount.worker()
+    with open(f"/proc/{worker}/smaps", encoding="utf-8") as file:
+        rows = file.read().split("\n")
+    at = next(i for i, row in enumerate(rows) if row.endswith("/mount"))
+    rss = next(row for row in rows[at:] if row.startswith("Rss:"))
+    assert int(rss.split()[1]) < 1024, "of 3 MiB of names it has read less than one"
+    listed = os.listdir(mount.path("d"))
+    assert listed == [f"object-{i}.queue" for i in range(count)]
+    for name in listed[::2]:
+        os.unlink(mount.path("d/" + name))
+    assert os.listdir(mount.path("d")) == listed[1::2]
