@@ -141,7 +141,7 @@ static int took(struct request *rq, int r)
 	touch(rq, rq->t.node, false);
 	watch_holder(ob, rq->hd->opener, c->pid);
 	reply_read(&rq->reply, ob, rq->hd, &c->got, c->max);
-	return 0;
+	return -rq->reply.error; /* the end, to libipcfs */
 }
 
 static int read_nothing(struct request *rq)
