@@ -73,7 +73,7 @@ struct item *state_find(struct state *s, uint64_t id)
 {
 	struct item key = { .id = id };
 
-	return bsearch(&key, s->items, s->n, sizeof(key), item_order);
+	return s->n ? bsearch(&key, s->items, s->n, sizeof(key), item_order) : NULL;
 }
 
 static char *item_path(struct state *s, const struct item *it)
