@@ -305,7 +305,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "lock"))
 		__atomic_store_n(&o.h->m.lock, (uint32_t)n, __ATOMIC_RELAXED);
 	else if (!strcmp(what, "set") && argc > 4)
-		*(uint64_t *)(void *)(o.base + n) = strtoull(argv[4], NULL, 0);
+		memcpy(o.base + n, &(uint64_t){ strtoull(argv[4], NULL, 0) }, sizeof(uint64_t));
 	else if (!strcmp(what, "get") && argc > 3)
 		printf("%llu\n", (unsigned long long)__atomic_load_n(
 					 (uint64_t *)(void *)(o.base + n), __ATOMIC_RELAXED));
