@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import time
 
@@ -698,6 +699,50 @@ def test_repair_of_a_bent_index(disk, field):
     for name in names:
         assert mount.obj(name).take()[-15:] == name[-14:].encode() + b"\n"
     assert os.stat(mount.path("outer/object-1.queue")).st_mode & 0o777 == 0o640
+
+
+def root_node(data):
+    """Where the root's node begins: it has the id 1, no parent, and no name."""
+    for place in range(4096, len(data) - NODE, 16):
+        ident, parent = struct.unpack_from("<QQ", data, place + 8)
+        if (ident, parent) == (1, 0) and struct.unpack_from("<H", data, place + NODE - 4)[0] == 0:
+            return place
+    raise AssertionError("no root")
+
+
+def test_repair_finds_a_root_that_no_chain_leads_to(disk):
+    mount = disk()
+    names = some_names(mount)
+    os.chmod(mount.dir, 0o751)
+    os.chown(mount.dir, 12, 34)
+    mount.unmount()
+    with open(mount_file(mount.state), "rb") as file:
+        data = bytearray(file.read())
+    root = struct.pack("<I", root_node(data) // 16)
+    found = [i for i in range(4096, len(data), 4) if data[i:i + 4] == root]
+    assert found
+    for place in found:
+        spoil(mount_file(mount.state), place, b"\xf0\xff\xff\x00")
+    assert "the namespace: " in check(mount.state, code=1)
+    check(mount.state, "--repair", code=0)
+    mount.start()
+    assert not [name for name in os.listdir(mount.dir) if name.startswith("recovered")]
+    root = os.stat(mount.dir)
+    assert (root.st_mode & 0o7777, root.st_uid, root.st_gid) == (0o751, 12, 34)
+    for name in names:
+        assert mount.obj(name).take() == name.encode() + b"\n"
+
+
+def test_a_root_that_is_lost_costs_its_owner_only(disk):
+    mount = disk()
+    names = some_names(mount)
+    mount.unmount()
+    with open(mount_file(mount.state), "rb") as file:
+        spoil(mount_file(mount.state), root_node(file.read()) + 8, b"\0" * 8)
+    check(mount.state, "--repair", code=0)
+    mount.start()
+    for name in names:
+        assert mount.obj(name).take() == name.encode() + b"\n"
 
 
 def test_a_folder_that_is_lost_costs_its_name_only(disk):

@@ -113,6 +113,32 @@ static void drop_doubles(struct state *s)
 	s->n = n;
 }
 
+/*
+ * The root has no name and is in no directory, so one chain alone leads to it. If that is cut, look
+ * everywhere: its block is never freed, so whatever looks like it is it.
+ */
+static void find_root(struct reading *rd)
+{
+	uint64_t units = (uint64_t)rd->m->pages * (IPC_PAGE / IPC_UNIT);
+
+	for (ref_t r = 1; r < units; r++) {
+		if (!is_node(rd->m, r) || node_at(rd->m, r)->id != IPC_ROOT_ID ||
+		    node_at(rd->m, r)->type != IPC_DIR)
+			continue;
+		keep(rd, r);
+		read_entries(rd, r);
+		return;
+	}
+}
+
+static bool has_root(const struct state *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->items[i].id == IPC_ROOT_ID)
+			return true;
+	return false;
+}
+
 /* Page k of the index; NULL: there is none. */
 static const struct ipc_bucket *index_page(struct ipc_obj *m, uint32_t k)
 {
@@ -140,6 +166,8 @@ static void read_nodes(struct state *s, struct ipc_obj *m, bool thorough)
 				read_chain(&rd, b[n].head[CHAIN_NAME], CHAIN_NAME, true);
 		}
 	}
+	if (thorough && !has_root(s))
+		find_root(&rd);
 	drop_doubles(s);
 }
 
@@ -202,6 +230,21 @@ static int add_item(struct state *s, struct ipc_obj *m, struct item *it, unsigne
 	return add_as(m, it, dir->id, it->name);
 }
 
+/* If not even the root was found: whatever was in it keeps its name. */
+static void ensure_root(struct state *s)
+{
+	if (state_find(s, IPC_ROOT_ID))
+		return;
+	s->items = xrealloc(s->items, (s->n + 1) * sizeof(*s->items));
+	memmove(s->items + 1, s->items, s->n++ * sizeof(*s->items));
+	s->items[0] = (struct item){ .id = IPC_ROOT_ID,
+				     .type = IPC_DIR,
+				     .mode = 0755,
+				     .uid = geteuid(),
+				     .gid = getegid(),
+				     .name = xstrdup("") };
+}
+
 static int by_cookie(const void *a, const void *b)
 {
 	const struct item *x = *(struct item *const *)a, *y = *(struct item *const *)b;
@@ -212,12 +255,8 @@ static int by_cookie(const void *a, const void *b)
 /* In the order in which READDIR had them. */
 static int add_items(struct state *s, struct ipc_obj *m)
 {
-	struct item root = {
-		.id = IPC_ROOT_ID, .type = IPC_DIR, .mode = 0755, .uid = geteuid(), .gid = getegid()
-	};
-	struct item *known = state_find(s, IPC_ROOT_ID);
-	struct item **order = xrealloc(NULL, (s->n + 1) * sizeof(*order));
-	int r = add_as(m, known ? known : &root, 0, "");
+	struct item **order = xrealloc(NULL, s->n * sizeof(*order));
+	int r = add_as(m, state_find(s, IPC_ROOT_ID), 0, "");
 
 	for (size_t i = 0; i < s->n; i++)
 		order[i] = &s->items[i];
@@ -340,6 +379,7 @@ static int repair(struct state *s, struct ipc_obj *m, const char *dir)
 		state_unmap(m);
 	}
 	n = s->n;
+	ensure_root(s);
 	r = rebuild(s, &limits, making, epoch);
 	free_items(s);
 	if (r == 0)
