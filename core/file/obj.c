@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "file/heap.h"
-#include "file/layout.h"
+#include "format/layout.h"
 #include "file/lock.h"
 #include "file/log.h"
 

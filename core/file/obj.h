@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #include "file/clock.h"
-#include "file/format.h"
+#include "format/format.h"
 
 struct ipc_obj;
 

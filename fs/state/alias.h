@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "file/format.h"
+#include "format/format.h"
 
 #define PLUS_TIMEOUT 0.01 /* s: attributes handed out by READDIRPLUS */
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "file/format.h"
+#include "format/format.h"
 
 #define CTL_SIZE 4096 /* what a file of a .ctl says, as in sysfs; and NAME@SECONDS */
 

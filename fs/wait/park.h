@@ -8,7 +8,7 @@
 #include <uthash.h>
 
 #include "base/timer.h"
-#include "file/format.h"
+#include "format/format.h"
 
 struct object;
 struct request;

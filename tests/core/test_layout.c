@@ -4,7 +4,7 @@
  * (That no field is missing in the list is seen when it is compiled.)
  */
 #include "env.h"
-#include "file/layout.h"
+#include "format/layout.h"
 #include "test.h"
 
 #define MOST 512

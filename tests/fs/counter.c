@@ -6,7 +6,7 @@
  * else is needed is shown by test_counter.c and, on a mount and with libipcfs, by
  * tests/mount/test_counter.py. In the tree it would be core/types/counter.c with a line in registry.c,
  * and ctl_counter.c would be in fs/ctl, with a line in ctl_table.c; its number and its body would be
- * in core/file/format.h. (Here the body is an event's, which is one word.)
+ * in core/format/. (Here the body is an event's, which is one word.)
  */
 #include <poll.h>
 

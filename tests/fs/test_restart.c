@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "calls.h"
-#include "file/format.h"
+#include "format/format.h"
 #include "file/statedir.h"
 
 /* Where others have the descriptor too, no RELEASE tells of the caller's death. */

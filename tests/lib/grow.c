@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "file/format.h"
+#include "format/format.h"
 #include "../../core/client/lib.h"
 #include "lib.h"
 

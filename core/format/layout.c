@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The fingerprint of the layout: see layout.h. */
-#include "file/layout.h"
+#include "format/layout.h"
 
 #define SIZE(s, f) +sizeof(((struct s *)0)->f)
 #define NOTHING(s, f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every field of every struct in format.h: what two builds must agree on.
+ * Every field of every struct in this folder: what two builds must agree on.
  *
  * 	F(s, f)	 a field
  * 	U(s, f)	 one that shares its place with another (a union's): counted there
@@ -12,7 +12,7 @@
 #ifndef IPC_LAYOUT_H
 #define IPC_LAYOUT_H
 
-#include "file/format.h"
+#include "format/format.h"
 
 /* clang-format off */
 
