@@ -11,6 +11,7 @@
 #include <locale.h>
 #include <string.h>
 
+#include "print/screen.h"
 #include "util.h"
 
 static const struct command *const commands[] = {
@@ -62,8 +63,10 @@ int main(int argc, char **argv)
 	const struct command *cmd;
 	const char *first = argc > 1 ? argv[1] : "";
 
-	/* Only the character set: numbers have a decimal point in every locale. */
+	/* Not LC_NUMERIC: numbers have a decimal point in every locale. */
+	setlocale(LC_COLLATE, "");
 	setlocale(LC_CTYPE, "");
+	screen_init();
 	if (!strcmp(first, "-V") || !strcmp(first, "--version")) {
 		print_version(stdout);
 		return finish(EXIT_SUCCESS);

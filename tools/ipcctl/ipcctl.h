@@ -47,6 +47,7 @@ extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_crea
 		{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" }, \
 		{ 'b', "bytes", NULL, "sizes in bytes" },                                        \
 		{ 'o', "output", "LIST", "print these columns, separated by commas" },           \
+		{ 'x', "sort", "COLUMN", "sort by this column; -COLUMN reverses" },              \
 	{                                                                                        \
 		OPT_NO_HEADINGS, "noheadings", NULL, "print no headings"                         \
 	}

@@ -89,6 +89,10 @@ void table_option(const struct command *cmd, struct table_options *o, int code)
 	case OPT_NO_HEADINGS:
 		o->no_headings = true;
 		break;
+	case 'x':
+		if (table_choose_sort(cmd->columns, cmd->n_columns, optarg, o) < 0)
+			usage_error(cmd, "unknown column: %s", optarg);
+		break;
 	case 'o':
 		if (table_choose(cmd->columns, cmd->n_columns, optarg, o) < 0)
 			usage_error(cmd, "unknown columns: %s", optarg);

@@ -10,7 +10,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-static void __attribute__((noreturn)) out_of_memory(void)
+void out_of_memory(void)
 {
 	fputs("ipcctl: out of memory\n", stderr);
 	exit(EXIT_FAILURE);

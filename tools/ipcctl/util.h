@@ -51,6 +51,7 @@ static inline void free_string(char **s)
 	free(*s);
 }
 
+void out_of_memory(void) __attribute__((noreturn)); /* says so and exits */
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
 char *str(const char *fmt, ...) PRINTF(1, 2); /* asprintf that never fails */

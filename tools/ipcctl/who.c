@@ -20,7 +20,7 @@ const struct column who_columns[N_WHO] = {
 	[WHO_USER] = { "USER", COLUMN_TEXT, 0, "user name" },
 	[WHO_OPERATION] = { "OPERATION", COLUMN_TEXT, 0, "what it waits for, or how it holds" },
 	[WHO_SECONDS] = { "SECONDS", COLUMN_NUMBER, 0, "for how long" },
-	[WHO_COMMAND] = { "COMMAND", COLUMN_TEXT, 0, "its command line" },
+	[WHO_COMMAND] = { "COMMAND", COLUMN_TEXT, COLUMN_CUT, "its command line" },
 };
 
 static char *user_name(const char *uid)
@@ -124,7 +124,6 @@ static int run_who(const struct command *cmd, int argc, char **argv)
 	};
 	struct table_options options = { .json = false };
 	struct mounts mounts CLEANUP(mounts_free) = { .n = 0 };
-	struct json json = JSON_INIT(stdout);
 	int c, failed = 0;
 
 	while ((c = next_option(cmd, argc, argv)) != -1)
@@ -135,13 +134,7 @@ static int run_who(const struct command *cmd, int argc, char **argv)
 		failed |= mounts_read_or_complain(&mounts) < 0;
 	for (size_t i = 0; i < mounts.n; i++)
 		failed |= add_path(mounts.list[i].path, cmd->name, &table) < 0;
-	if (options.json) {
-		json_open(&json, NULL, '{');
-		table_json(&table, &options, &json, cmd->name);
-		json_close(&json, '}');
-	} else if (table.n_rows || !failed) {
-		table_print(&table, &options, stdout);
-	}
+	table_output(&table, &options, cmd->name);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

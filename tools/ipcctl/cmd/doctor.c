@@ -8,8 +8,14 @@
 
 enum { DOCTOR_RESULT, DOCTOR_CHECK, DOCTOR_FOUND, DOCTOR_CURE, N_DOCTOR };
 
+static const char *verdict_color(const char *verdict)
+{
+	return !strcmp(verdict, "ok") ? "green" : !strcmp(verdict, "warn") ? "yellow" : "red";
+}
+
 static const struct column doctor_columns[N_DOCTOR] = {
-	[DOCTOR_RESULT] = { "RESULT", COLUMN_TEXT, 0, "ok, warn (works with limits) or fail" },
+	[DOCTOR_RESULT] = { "RESULT", COLUMN_TEXT, 0, "ok, warn (works with limits) or fail",
+			    verdict_color },
 	[DOCTOR_CHECK] = { "CHECK", COLUMN_TEXT, 0, "what was checked" },
 	[DOCTOR_FOUND] = { "FOUND", COLUMN_TEXT, 0, "what is there, and what that means" },
 	[DOCTOR_CURE] = { "CURE", COLUMN_TEXT, COLUMN_BELOW, "what to do about it" },
@@ -36,7 +42,7 @@ static size_t count(const struct table *t, enum verdict verdict)
 	size_t n = 0;
 
 	for (size_t r = 0; r < t->n_rows; r++)
-		n += !strcmp(t->cells[r * N_DOCTOR + DOCTOR_RESULT], verdicts[verdict]);
+		n += !strcmp(t->rows[r].cells[DOCTOR_RESULT], verdicts[verdict]);
 	return n;
 }
 
@@ -44,7 +50,7 @@ static int run_doctor(const struct command *cmd, int argc, char **argv)
 {
 	struct table t CLEANUP(table_free) = { .columns = doctor_columns, .n_columns = N_DOCTOR };
 	struct table_options options = { .no_headings = true };
-	struct json json = JSON_INIT(stdout);
+	struct json_object *json;
 	size_t failed;
 	int c;
 
@@ -59,10 +65,10 @@ static int run_doctor(const struct command *cmd, int argc, char **argv)
 	doctor_mounts(&t, argv[optind]);
 	failed = count(&t, VERDICT_FAIL);
 	if (options.json) {
-		json_open(&json, NULL, '{');
-		json_bool(&json, "ok", !failed);
-		table_json(&t, &options, &json, "checks");
-		json_close(&json, '}');
+		json = json_object_new_object();
+		json_object_object_add(json, "ok", json_object_new_boolean(!failed));
+		json_object_object_add(json, "checks", table_json(&t, &options));
+		json_print(json);
 	} else {
 		table_print(&t, &options, stdout);
 		if (!options.raw)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* ipcctl ls: a line for each object. */
+/* ipcctl ls: a line for each object, or a tree of them. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -24,16 +25,60 @@ enum {
 	N_LS,
 };
 
+/* What wants a look, so that it stands out on a terminal. */
+static const char *state_color(const char *state)
+{
+	if (!strncmp(state, "stalled", 7) || !strcmp(state, "damaged") || !strcmp(state, "broken"))
+		return "red";
+	return !strcmp(state, "held") || strstr(state, ", full") ? "yellow" : NULL;
+}
+
 static const struct column ls_columns[N_LS] = {
 	[LS_TYPE] = { "TYPE", COLUMN_TEXT, 0, "queue, pipe, event, ..." },
-	[LS_NAME] = { "NAME", COLUMN_TEXT, 0, "where it is" },
-	[LS_STATE] = { "STATE", COLUMN_TEXT, 0, "what the size in ls -l means" },
+	[LS_NAME] = { "NAME", COLUMN_TEXT, COLUMN_TREE, "where it is" },
+	[LS_STATE] = { "STATE", COLUMN_TEXT, COLUMN_CUT, "what the size in ls -l means",
+		       state_color },
 	[LS_SIZE] = { "SIZE", COLUMN_NUMBER, COLUMN_EXTRA, "the size in ls -l" },
 	[LS_WAITERS] = { "WAITERS", COLUMN_NUMBER, 0, "operations that are waiting" },
 	[LS_HOLDERS] = { "HOLDERS", COLUMN_NUMBER, 0, "handles that hold a lock or lease" },
 	[LS_HANDLES] = { "HANDLES", COLUMN_NUMBER, COLUMN_EXTRA, "open handles" },
 	[LS_MEMORY] = { "MEMORY", COLUMN_BYTES, 0, "memory in use" },
 };
+
+struct listing {
+	struct table table;
+	struct table_options options;
+	const char *types, *states; /* the words of --type and --state, or NULL for all */
+	size_t parent;              /* the row of the directory that is being listed */
+};
+
+/* Is the word of LEN bytes in LIST, whose words have commas or blanks between them? */
+static bool in_list(const char *list, const char *word, size_t len)
+{
+	while (*list) {
+		size_t n = strcspn(list, ", ");
+
+		if (n == len && !strncasecmp(list, word, n))
+			return true;
+		list += n;
+		list += strspn(list, ", :");
+	}
+	return false;
+}
+
+/* Is one of the words asked for in the state, in which a colon may follow a word? */
+static bool has_state(const char *asked, const char *state)
+{
+	while (*state) {
+		size_t n = strcspn(state, ", :");
+
+		if (in_list(asked, state, n))
+			return true;
+		state += n;
+		state += strspn(state, ", :");
+	}
+	return false;
+}
 
 /* A number from the status as a cell, which is unknown if the status does not have it. */
 static char *fact_cell(const struct facts *f, const char *key)
@@ -43,26 +88,40 @@ static char *fact_cell(const struct facts *f, const char *key)
 	return value ? xstrdup(value) : NULL;
 }
 
-static void add_object(struct table *table, int dirfd, const char *name, const char *shown,
+/* In a tree a name is that of its branch; scripts get the whole path. */
+static char *name_cell(const struct listing *l, const char *shown)
+{
+	bool branch = l->options.tree && l->parent != TABLE_NO_PARENT;
+
+	return xstrdup(branch ? base_name(shown) : shown);
+}
+
+static void add_object(struct listing *l, int dirfd, const char *name, const char *shown,
 		       const struct stat *st)
 {
 	struct facts facts CLEANUP(facts_free) = { .n = 0 };
 	char *status CLEANUP(free_string) = str("%s.ctl/status", name);
 	const struct ipc_type *type = type_of(name);
-	int r = facts_read(dirfd, status, &facts);
 	char **row;
+	int r;
 
+	if (l->types && !in_list(l->types, type->name, strlen(type->name)) &&
+	    !in_list(l->types, type->suffix, strlen(type->suffix)))
+		return;
+	r = facts_read(dirfd, status, &facts);
 	if (r == -ENOENT && faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW))
 		return; /* removed since the directory was read */
-	row = table_add(table);
+	row = table_add_below(&l->table, l->parent);
 	row[LS_TYPE] = xstrdup(type->name);
-	row[LS_NAME] = xstrdup(shown);
+	row[LS_NAME] = name_cell(l, shown);
 	row[LS_STATE] = state_text(dirfd, name, type, st, r == -EIO ? NULL : &facts);
 	row[LS_SIZE] = S_ISREG(st->st_mode) ? str("%lld", (long long)st->st_size) : NULL;
 	row[LS_WAITERS] = fact_cell(&facts, "waiters");
 	row[LS_HOLDERS] = fact_cell(&facts, "holders");
 	row[LS_HANDLES] = fact_cell(&facts, "handles");
 	row[LS_MEMORY] = fact_cell(&facts, "memory");
+	if (l->states && !has_state(l->states, row[LS_STATE]))
+		table_drop(&l->table);
 }
 
 static int name_order(const void *a, const void *b)
@@ -103,9 +162,9 @@ static int read_names(int dirfd, char ***ret, size_t *ret_n)
 	return 0;
 }
 
-static int list_directory(struct table *table, int dirfd, const char *shown);
+static int list_directory(struct listing *l, int dirfd, const char *shown);
 
-static int list_entry(struct table *table, int dirfd, const char *name, const char *shown)
+static int list_entry(struct listing *l, int dirfd, const char *name, const char *shown)
 {
 	int fd CLEANUP(close_fd) = -1;
 	struct stat st;
@@ -119,7 +178,7 @@ static int list_entry(struct table *table, int dirfd, const char *name, const ch
 		return r;
 	}
 	if (type_of(name)) { /* a directory too: the two-way pipe */
-		add_object(table, dirfd, name, shown, &st);
+		add_object(l, dirfd, name, shown, &st);
 		return 0;
 	}
 	if (!S_ISDIR(st.st_mode))
@@ -131,31 +190,42 @@ static int list_entry(struct table *table, int dirfd, const char *name, const ch
 		complain(shown, "%s", strerror(-r));
 		return r;
 	}
-	return list_directory(table, fd, shown);
+	return list_directory(l, fd, shown);
 }
 
-static int list_directory(struct table *table, int dirfd, const char *shown)
+/* In a tree a directory has a row of its own, but none if the filters leave nothing below it. */
+static int list_directory(struct listing *l, int dirfd, const char *shown)
 {
+	size_t above = l->parent, own = l->table.n_rows, n = 0;
 	char **names = NULL;
-	size_t n = 0;
 	int r = read_names(dirfd, &names, &n);
 
 	if (r < 0)
 		complain(shown, "%s", strerror(-r));
+	if (l->options.tree) {
+		char **row = table_add_below(&l->table, above);
+
+		row[LS_TYPE] = xstrdup("dir");
+		row[LS_NAME] = name_cell(l, shown);
+		l->parent = own;
+	}
 	for (size_t i = 0; i < n; i++) {
 		char *path CLEANUP(free_string) =
 			str("%s%s%s", shown, ends_with(shown, "/") ? "" : "/", names[i]);
-		int q = list_entry(table, dirfd, names[i], path);
+		int q = list_entry(l, dirfd, names[i], path);
 
 		if (q < 0)
 			r = q;
 		free(names[i]);
 	}
 	free(names);
+	l->parent = above;
+	if (l->options.tree && l->table.n_rows == own + 1 && (l->types || l->states))
+		table_drop(&l->table);
 	return r;
 }
 
-static int list_path(struct table *table, const char *path)
+static int list_path(struct listing *l, const char *path)
 {
 	int fd CLEANUP(close_fd) = -1;
 	char *name CLEANUP(free_string) = xstrdup(path);
@@ -166,7 +236,7 @@ static int list_path(struct table *table, const char *path)
 	while (n > 1 && name[n - 1] == '/')
 		name[--n] = '\0';
 	if (type_of(name) && !lstat(name, &st)) {
-		add_object(table, AT_FDCWD, name, path, &st);
+		add_object(l, AT_FDCWD, name, path, &st);
 		return 0;
 	}
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -180,36 +250,68 @@ static int list_path(struct table *table, const char *path)
 		target_complain(path, -ENOTTY);
 		return -ENOTTY;
 	}
-	return list_directory(table, fd, name);
+	return list_directory(l, fd, name);
+}
+
+static void check_types(const struct command *cmd, const char *list)
+{
+	while (*list) {
+		size_t n = strcspn(list, ", ");
+		char *word CLEANUP(free_string) = str("x.%.*s", (int)n, list);
+
+		if (!type_of(word))
+			usage_error(cmd, "not a type: %s", word + 2);
+		list += n;
+		list += strspn(list, ", ");
+	}
+}
+
+static void ls_option(const struct command *cmd, struct listing *l, int c)
+{
+	switch (c) {
+	case 't':
+		check_types(cmd, optarg);
+		l->types = optarg;
+		break;
+	case 's':
+		l->states = optarg;
+		break;
+	case 'T':
+		l->options.tree = true;
+		break;
+	default:
+		table_option(cmd, &l->options, c);
+	}
 }
 
 static int run_ls(const struct command *cmd, int argc, char **argv)
 {
-	struct table table CLEANUP(table_free) = { .columns = ls_columns, .n_columns = N_LS };
+	struct listing l = {
+		.table = { .columns = ls_columns, .n_columns = N_LS },
+		.parent = TABLE_NO_PARENT,
+	};
 	struct mounts mounts CLEANUP(mounts_free) = { .n = 0 };
-	struct table_options options = { .json = false };
-	struct json json = JSON_INIT(stdout);
 	int c, failed = 0;
 
 	while ((c = next_option(cmd, argc, argv)) != -1)
-		table_option(cmd, &options, c);
+		ls_option(cmd, &l, c);
+	/* Raw text and JSON are lists with whole paths. */
+	l.options.tree = l.options.tree && !l.options.json && !l.options.raw;
 	for (int i = optind; i < argc; i++)
-		failed |= list_path(&table, argv[i]) < 0;
+		failed |= list_path(&l, argv[i]) < 0;
 	if (optind == argc)
 		failed |= mounts_read_or_complain(&mounts) < 0;
 	for (size_t i = 0; i < mounts.n; i++)
-		failed |= list_path(&table, mounts.list[i].path) < 0;
-	if (options.json) {
-		json_open(&json, NULL, '{');
-		table_json(&table, &options, &json, "objects");
-		json_close(&json, '}');
-	} else if (table.n_rows || !failed) {
-		table_print(&table, &options, stdout);
-	}
+		failed |= list_path(&l, mounts.list[i].path) < 0;
+	table_output(&l.table, &l.options, "objects");
+	table_free(&l.table);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static const struct opt ls_options[] = {
+	{ 'T', "tree", NULL, "a tree of directories and objects" },
+	{ 't', "type", "LIST", "only these types: queue,sem" },
+	{ 's', "state", "LIST", "only if a word of STATE is one of these: held,closed" },
 	TABLE_OPTIONS,
 	{ 0, NULL, NULL, NULL },
 };

@@ -140,7 +140,7 @@ static void complain_taken(const struct run_options *o)
 	}
 	complain(o->name, "%s; held by", after);
 	for (size_t i = 0; i < holders.n_rows && i < NAMED_HOLDERS; i++)
-		print_holder(holders.cells + i * N_WHO);
+		print_holder(holders.rows[i].cells);
 	if (holders.n_rows > NAMED_HOLDERS)
 		fprintf(stderr, "  and %zu more\n", holders.n_rows - NAMED_HOLDERS);
 }

@@ -11,7 +11,7 @@ enum { SHOW_KEY, SHOW_VALUE, SHOW_KIND, N_SHOW };
 
 static const struct column show_columns[N_SHOW] = {
 	[SHOW_KEY] = { "KEY", COLUMN_TEXT, 0, "its name, as in NAME.ctl/" },
-	[SHOW_VALUE] = { "VALUE", COLUMN_TEXT, 0, "its current value" },
+	[SHOW_VALUE] = { "VALUE", COLUMN_TEXT, COLUMN_CUT, "its current value" },
 	[SHOW_KIND] = { "KIND", COLUMN_TEXT, 0, "setting (writing changes it) or fact" },
 };
 
@@ -99,23 +99,22 @@ static void print_json(const struct target *t, const struct facts *facts,
 		       const struct table *waiters, const struct table *holders)
 {
 	const struct table_options o = { .json = true };
-	struct json j = JSON_INIT(stdout);
+	struct json_object *all = json_object_new_object(), *status = json_object_new_object(),
+			   *settings = json_object_new_array();
 
-	json_open(&j, NULL, '{');
-	json_string(&j, "name", t->name);
-	json_open(&j, "status", '{');
-	for (size_t i = 0; i < facts->n; i++)
-		json_value(&j, facts->list[i].key, facts->list[i].value);
-	json_close(&j, '}');
-	json_open(&j, "settings", '[');
 	for (size_t i = 0; i < facts->n; i++) {
-		if (is_setting(t, facts->list[i].key))
-			json_string(&j, NULL, facts->list[i].key);
+		const struct fact *f = &facts->list[i];
+
+		json_object_object_add(status, f->key, json_value(f->value));
+		if (is_setting(t, f->key))
+			json_object_array_add(settings, json_text(f->key));
 	}
-	json_close(&j, ']');
-	table_json(waiters, &o, &j, "waiters");
-	table_json(holders, &o, &j, "holders");
-	json_close(&j, '}');
+	json_object_object_add(all, "name", json_text(t->name));
+	json_object_object_add(all, "status", status);
+	json_object_object_add(all, "settings", settings);
+	json_object_object_add(all, "waiters", table_json(waiters, &o));
+	json_object_object_add(all, "holders", table_json(holders, &o));
+	json_print(all);
 }
 
 static int show(const char *path, const struct table_options *o)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "print/json.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util.h"
@@ -13,7 +15,7 @@ static size_t utf8_length(const unsigned char *s)
 		unsigned char low, high;   /* of the byte after it */
 		unsigned char length;
 	} forms[] = {
-		{ 0x20, 0x7f, 0x00, 0xff, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0x01, 0x7f, 0x00, 0xff, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 },
 		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
 		{ 0xed, 0xed, 0x80, 0x9f, 3 }, /* above it: surrogates */
 		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
@@ -36,83 +38,35 @@ static size_t utf8_length(const unsigned char *s)
 	return 0;
 }
 
-static void quoted(FILE *out, const char *string)
+struct json_object *json_text(const char *s)
 {
-	const unsigned char *s = (const unsigned char *)string;
+	struct buf b CLEANUP(buf_free) = { .data = NULL };
 
-	putc('"', out);
+	if (!s)
+		return NULL; /* json-c's null */
+	buf_add(&b, "", 0);
 	while (*s) {
-		size_t n = utf8_length(s);
+		size_t n = utf8_length((const unsigned char *)s);
 
-		if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s++);
-		else if (*s == '\n')
-			fputs("\\n", out), s++;
-		else if (*s == '\t')
-			fputs("\\t", out), s++;
-		else if (*s < 0x20 || *s == 0x7f)
-			fprintf(out, "\\u%04x", *s++);
-		else if (!n)
-			fputs("\\ufffd", out), s++;
+		if (n)
+			buf_add(&b, s, n);
 		else
-			fwrite(s, 1, n, out), s += n;
+			buf_puts(&b, "\ufffd");
+		s += n ? n : 1;
 	}
-	putc('"', out);
+	return json_object_new_string_len(b.data, (int)b.len);
 }
 
-static void before(struct json *j, const char *key)
+struct json_object *json_value(const char *s)
 {
-	if (!j->first)
-		putc(',', j->out);
-	if (j->depth)
-		fprintf(j->out, "\n%*s", (int)(j->depth * 3), "");
-	j->first = false;
-	if (key) {
-		quoted(j->out, key);
-		fputs(": ", j->out);
-	}
+	if (!s || !is_number(s))
+		return json_text(s);
+	return json_object_new_double_s(strtod(s, NULL), s);
 }
 
-void json_open(struct json *j, const char *key, char bracket)
+void json_print(struct json_object *o)
 {
-	before(j, key);
-	putc(bracket, j->out);
-	j->depth++;
-	j->first = true;
-}
-
-void json_close(struct json *j, char bracket)
-{
-	j->depth--;
-	if (!j->first)
-		fprintf(j->out, "\n%*s", (int)(j->depth * 3), "");
-	putc(bracket, j->out);
-	j->first = false;
-	if (!j->depth)
-		putc('\n', j->out);
-}
-
-void json_string(struct json *j, const char *key, const char *s)
-{
-	before(j, key);
-	if (s)
-		quoted(j->out, s);
-	else
-		fputs("null", j->out);
-}
-
-void json_value(struct json *j, const char *key, const char *s)
-{
-	if (!s || !is_number(s)) {
-		json_string(j, key, s);
-		return;
-	}
-	before(j, key);
-	fputs(s, j->out);
-}
-
-void json_bool(struct json *j, const char *key, bool b)
-{
-	before(j, key);
-	fputs(b ? "true" : "false", j->out);
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
 }

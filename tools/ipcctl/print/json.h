@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A JSON writer. Keys and strings may be any bytes: what is not UTF-8 becomes U+FFFD, as JSON
- * cannot represent it, so the output always parses.
+ * JSON by json-c, with which commands build what they print: json_object_new_object(),
+ * json_object_object_add(), json_object_array_add(). The values come from here.
  */
 #ifndef IPCCTL_JSON_H
 #define IPCCTL_JSON_H
 
-#include <stdbool.h>
-#include <stdio.h>
+#include <json-c/json.h>
 
-struct json {
-	FILE *out;
-	unsigned int depth;
-	bool first; /* nothing yet inside the innermost bracket */
-};
-
-#define JSON_INIT(f)                      \
-	{                                 \
-		.out = (f), .first = true \
-	}
-
-/* KEY is NULL inside an array and for the outermost value. */
-void json_open(struct json *j, const char *key, char bracket);
-void json_close(struct json *j, char bracket);
-void json_string(struct json *j, const char *key, const char *s); /* NULL: null */
-/* A number if S is one by JSON's grammar, else a string; NULL: null. */
-void json_value(struct json *j, const char *key, const char *s);
-void json_bool(struct json *j, const char *key, bool b);
+/* Any bytes: what is not UTF-8 becomes U+FFFD, or the output would not parse. NULL: null. */
+struct json_object *json_text(const char *s);
+/* A number, digit by digit as S has it, if S is one by JSON's grammar; else as json_text(). */
+struct json_object *json_value(const char *s);
+/* Prints it to stdout and frees it. */
+void json_print(struct json_object *o);
 
 #endif

@@ -2,54 +2,137 @@
 #include "print/table.h"
 
 #include <ctype.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 
+#include "print/screen.h"
 #include "util.h"
 
-char **table_add(struct table *t)
+char **table_add_below(struct table *t, size_t parent)
 {
-	char **row;
+	struct row *row;
 
 	if (t->n_rows == t->size) {
 		t->size = t->size ? t->size * 2 : 16;
-		t->cells = xrealloc(t->cells, t->size * t->n_columns * sizeof(*t->cells));
+		t->rows = xrealloc(t->rows, t->size * sizeof(*t->rows));
 	}
-	row = t->cells + t->n_rows++ * t->n_columns;
+	row = &t->rows[t->n_rows];
+	*row = (struct row){
+		.cells = xrealloc(NULL, t->n_columns * sizeof(*row->cells)),
+		.id = t->n_rows++,
+		.parent = parent,
+	};
 	for (size_t c = 0; c < t->n_columns; c++)
-		row[c] = NULL;
-	return row;
+		row->cells[c] = NULL;
+	return row->cells;
+}
+
+char **table_add(struct table *t)
+{
+	return table_add_below(t, TABLE_NO_PARENT);
+}
+
+void table_drop(struct table *t)
+{
+	struct row *row = &t->rows[--t->n_rows];
+
+	for (size_t c = 0; c < t->n_columns; c++)
+		free(row->cells[c]);
+	free(row->cells);
 }
 
 void table_free(struct table *t)
 {
-	for (size_t i = 0; i < t->n_rows * t->n_columns; i++)
-		free(t->cells[i]);
-	free(t->cells);
-	t->cells = NULL;
-	t->n_rows = t->size = 0;
+	while (t->n_rows)
+		table_drop(t);
+	free(t->rows);
+	t->rows = NULL;
+	t->size = 0;
+}
+
+static int find_column(const struct column *columns, size_t n, const char *name, size_t len)
+{
+	for (size_t c = 0; c < n; c++) {
+		if (strlen(columns[c].name) == len && !strncasecmp(columns[c].name, name, len))
+			return c;
+	}
+	return -EINVAL;
 }
 
 int table_choose(const struct column *columns, size_t n_columns, const char *list,
 		 struct table_options *o)
 {
 	o->n_chosen = 0;
-	while (*list) {
-		size_t len = strcspn(list, ","), c;
-
-		for (c = 0; c < n_columns; c++) {
-			if (strlen(columns[c].name) == len &&
-			    !strncasecmp(columns[c].name, list, len))
-				break;
+	if (*list == '+') {
+		list++;
+		for (size_t c = 0; c < n_columns; c++) {
+			if (!(columns[c].flags & COLUMN_EXTRA))
+				o->chosen[o->n_chosen++] = c;
 		}
-		if (c == n_columns || o->n_chosen == TABLE_MAX_COLUMNS)
+	}
+	while (*list) {
+		size_t len = strcspn(list, ",");
+		int c = find_column(columns, n_columns, list, len);
+
+		if (c < 0 || o->n_chosen == TABLE_MAX_COLUMNS)
 			return -EINVAL;
 		o->chosen[o->n_chosen++] = c;
 		list += len;
 		list += *list == ',';
 	}
 	return o->n_chosen ? 0 : -EINVAL;
+}
+
+int table_choose_sort(const struct column *columns, size_t n_columns, const char *name,
+		      struct table_options *o)
+{
+	bool reversed = *name == '-';
+	int c = find_column(columns, n_columns, name + reversed, strlen(name + reversed));
+
+	if (c < 0)
+		return c;
+	o->sorted = true;
+	o->reversed = reversed;
+	o->sort = c;
+	return 0;
+}
+
+struct order {
+	const struct table_options *options;
+	bool numbers;
+};
+
+static int row_order(const void *one, const void *other, void *arg)
+{
+	const struct row *a = one, *b = other;
+	const struct order *by = arg;
+	const char *s = a->cells[by->options->sort], *t = b->cells[by->options->sort];
+	int r;
+
+	if (!s || !t) {
+		r = !s - !t;
+	} else if (by->numbers) {
+		double m = strtod(s, NULL), n = strtod(t, NULL);
+
+		r = (m > n) - (m < n);
+	} else {
+		r = strcoll(s, t);
+	}
+	if (r && by->options->reversed && s && t)
+		r = -r;
+	return r ? r : (a->id > b->id) - (a->id < b->id);
+}
+
+void table_sort(struct table *t, const struct table_options *o)
+{
+	struct order by = { .options = o };
+
+	if (!o->sorted || !t->n_rows)
+		return;
+	by.numbers = t->columns[o->sort].kind != COLUMN_TEXT;
+	qsort_r(t->rows, t->n_rows, sizeof(*t->rows), row_order, &by);
 }
 
 /* The columns to show, in order. ALL: including those that text leaves out unless asked. */
@@ -69,159 +152,171 @@ static size_t shown_columns(const struct table *t, const struct table_options *o
 	return n;
 }
 
-#define NAME_SIZE 32
-
-static void lower_name(const struct column *col, char ret[NAME_SIZE])
+static char *lower_name(const struct column *col)
 {
-	size_t i;
+	char *name = xstrdup(col->name);
 
-	for (i = 0; col->name[i] && i + 1 < NAME_SIZE; i++)
-		ret[i] = tolower((unsigned char)col->name[i]);
-	ret[i] = '\0';
+	for (char *p = name; *p; p++)
+		*p = tolower((unsigned char)*p);
+	return name;
 }
 
-void table_json(const struct table *t, const struct table_options *o, struct json *j,
-		const char *key)
+struct json_object *table_json(const struct table *t, const struct table_options *o)
 {
+	struct json_object *list = json_object_new_array();
 	size_t shown[TABLE_MAX_COLUMNS];
 	size_t n = shown_columns(t, o, true, shown);
 
-	json_open(j, key, '[');
 	for (size_t r = 0; r < t->n_rows; r++) {
-		json_open(j, NULL, '{');
+		struct json_object *row = json_object_new_object();
+
 		for (size_t i = 0; i < n; i++) {
 			const struct column *col = &t->columns[shown[i]];
-			const char *cell = t->cells[r * t->n_columns + shown[i]];
-			char name[NAME_SIZE];
+			const char *cell = t->rows[r].cells[shown[i]];
+			char *name CLEANUP(free_string) = lower_name(col);
 
-			lower_name(col, name);
-			if (col->kind == COLUMN_TEXT)
-				json_string(j, name, cell);
-			else
-				json_value(j, name, cell);
+			json_object_object_add(row, name,
+					       col->kind == COLUMN_TEXT ? json_text(cell) :
+									  json_value(cell));
 		}
-		json_close(j, '}');
+		json_object_array_add(list, row);
 	}
-	json_close(j, ']');
+	return list;
 }
 
 static char *cell_text(const struct column *col, const char *cell, const struct table_options *o)
 {
 	uint64_t n;
 
-	if (!cell || (!*cell && !(col->flags & COLUMN_BELOW)))
+	if (!cell || !*cell)
 		return xstrdup("-"); /* never nothing, so that columns can be counted */
 	if (col->kind == COLUMN_BYTES && !o->raw && !o->bytes && !parse_u64(cell, &n))
 		return format_bytes(n);
-	return printable(cell, o->raw);
+	/* Raw text libsmartcols escapes itself, blanks included. */
+	return o->raw ? xstrdup(cell) : printable(cell, false);
 }
 
-static void print_raw(const struct table *t, const struct table_options *o, FILE *out,
-		      const size_t *shown, size_t n)
+/* A column that has COLUMN_BELOW is part of the one before it, unless the text is raw. */
+static bool is_below(const struct table *t, const struct table_options *o, const size_t *shown,
+		     size_t i)
 {
-	for (size_t i = 0; i < n && !o->no_headings; i++)
-		fprintf(out, "%s%c", t->columns[shown[i]].name, i + 1 < n ? ' ' : '\n');
-	for (size_t r = 0; r < t->n_rows; r++) {
-		for (size_t i = 0; i < n; i++) {
-			const char *cell = t->cells[r * t->n_columns + shown[i]];
-			char *s CLEANUP(free_string) = cell_text(&t->columns[shown[i]], cell, o);
+	return i && !o->raw && t->columns[shown[i]].flags & COLUMN_BELOW;
+}
 
-			fprintf(out, "%s%c", *s ? s : "-", i + 1 < n ? ' ' : '\n');
+static void add_columns(struct libscols_table *tb, const struct table *t,
+			const struct table_options *o, const size_t *shown, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct column *col = &t->columns[shown[i]];
+		bool lines = i + 1 < n && is_below(t, o, shown, i + 1);
+		struct libscols_column *cl;
+		int flags = 0;
+
+		if (is_below(t, o, shown, i))
+			continue;
+		if (col->kind != COLUMN_TEXT)
+			flags |= SCOLS_FL_RIGHT;
+		if (col->flags & COLUMN_CUT && screen.width)
+			flags |= SCOLS_FL_TRUNC;
+		if (col->flags & COLUMN_TREE && o->tree)
+			flags |= SCOLS_FL_TREE;
+		if (lines)
+			flags |= SCOLS_FL_WRAP;
+		cl = scols_table_new_column(tb, col->name, 0, flags);
+		if (cl && lines) {
+			scols_column_set_wrapfunc(cl, scols_wrapnl_chunksize,
+						  scols_wrapnl_nextchunk, NULL);
+			scols_column_set_safechars(cl, "\n");
 		}
 	}
 }
 
-/* How many columns the terminal has; 0 for a file or pipe, whose lines are never cut. */
-static size_t terminal_width(FILE *out)
+static void fill_line(struct libscols_line *line, const struct table *t,
+		      const struct table_options *o, const size_t *shown, size_t n,
+		      const struct row *row)
 {
-	struct winsize ws;
-
-	if (!isatty(fileno(out)) || ioctl(fileno(out), TIOCGWINSZ, &ws) < 0)
-		return 0;
-	return ws.ws_col;
-}
-
-static void print_cell(FILE *out, const char *s, bool right, bool last, size_t width, size_t room)
-{
-	size_t w = display_width(s);
-	int pad = w < width ? (int)(width - w) : 0;
-
-	if (right)
-		fprintf(out, "%*s", pad, "");
-	/* Bytes count as columns here: a cut in mid-character is worse than a short line. */
-	if (last && room && w > room && w == strlen(s))
-		fprintf(out, "%.*s", (int)room, s);
-	else
-		fputs(s, out);
-	if (!right && !last)
-		fprintf(out, "%*s", pad, "");
-}
-
-static void print_below(FILE *out, const struct column *col, const char *s, size_t indent)
-{
-	char name[NAME_SIZE];
-
-	if (!*s || !strcmp(s, "-"))
-		return;
-	lower_name(col, name);
-	fprintf(out, "\n%*s%s: %s", (int)indent, "", name, s);
-}
-
-static void print_aligned(const struct table *t, const struct table_options *o, FILE *out,
-			  const size_t *shown, size_t n)
-{
-	size_t width[TABLE_MAX_COLUMNS], term = terminal_width(out);
-	char **texts = xrealloc(NULL, (t->n_rows * n + 1) * sizeof(*texts));
-	size_t n_across = 0;
+	size_t out = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct column *col = &t->columns[shown[i]];
+		const char *cell = row->cells[shown[i]];
+		char *text = cell_text(col, cell, o);
 
-		width[i] = o->no_headings ? 0 : strlen(col->name);
-		if (!(col->flags & COLUMN_BELOW))
-			n_across = i + 1;
-		for (size_t r = 0; r < t->n_rows; r++) {
-			char *s = cell_text(col, t->cells[r * t->n_columns + shown[i]], o);
-			size_t w = display_width(s);
+		if (i + 1 < n && is_below(t, o, shown, i + 1) && row->cells[shown[i + 1]]) {
+			char *name CLEANUP(free_string) = lower_name(&t->columns[shown[i + 1]]);
+			char *below CLEANUP(free_string) =
+				cell_text(&t->columns[shown[i + 1]], row->cells[shown[i + 1]], o);
+			char *first CLEANUP(free_string) = text;
 
-			texts[r * n + i] = s;
-			if (w > width[i])
-				width[i] = w;
+			text = str("%s\n%s: %s", first, name, below);
 		}
-	}
-	for (size_t line = o->no_headings; line <= t->n_rows; line++) {
-		size_t used = 0;
-
-		for (size_t i = 0; i < n; i++) {
-			const struct column *col = &t->columns[shown[i]];
-			const char *s = line ? texts[(line - 1) * n + i] : col->name;
-			bool last = i + 1 >= n_across;
-
-			if (col->flags & COLUMN_BELOW) {
-				if (line)
-					print_below(out, col, s, width[0] + 2);
-				continue;
-			}
-			if (used)
-				fputs("  ", out);
-			print_cell(out, s, col->kind != COLUMN_TEXT, last, width[i],
-				   term > used ? term - used : 0);
-			used += width[i] + 2;
+		if (is_below(t, o, shown, i)) {
+			free(text);
+			continue;
 		}
-		putc('\n', out);
+		if (col->color && cell)
+			scols_cell_set_color(scols_line_get_cell(line, out), col->color(cell));
+		scols_line_refer_data(line, out++, text);
 	}
-	for (size_t i = 0; i < t->n_rows * n; i++)
-		free(texts[i]);
-	free(texts);
+}
+
+/* The lines in the rows' order, each linked below its parent in a tree. */
+static void add_lines(struct libscols_table *tb, const struct table *t,
+		      const struct table_options *o, const size_t *shown, size_t n)
+{
+	struct libscols_line **by_id = xrealloc(NULL, t->n_rows * sizeof(*by_id));
+
+	for (size_t r = 0; r < t->n_rows; r++) {
+		struct libscols_line *line = scols_table_new_line(tb, NULL);
+
+		if (!line)
+			out_of_memory();
+		by_id[t->rows[r].id] = line;
+		fill_line(line, t, o, shown, n, &t->rows[r]);
+	}
+	for (size_t r = 0; r < t->n_rows && o->tree; r++) {
+		if (t->rows[r].parent != TABLE_NO_PARENT)
+			scols_line_add_child(by_id[t->rows[r].parent], by_id[t->rows[r].id]);
+	}
+	free(by_id);
 }
 
 void table_print(const struct table *t, const struct table_options *o, FILE *out)
 {
+	struct libscols_table *tb = scols_new_table();
 	size_t shown[TABLE_MAX_COLUMNS];
 	size_t n = shown_columns(t, o, false, shown);
 
-	if (o->raw)
-		print_raw(t, o, out, shown, n);
-	else
-		print_aligned(t, o, out, shown, n);
+	if (!tb)
+		out_of_memory();
+	scols_table_set_stream(tb, out);
+	scols_table_enable_raw(tb, o->raw);
+	scols_table_enable_noheadings(tb, o->no_headings);
+	scols_table_enable_noencoding(tb, true); /* cell_text() has done it */
+	scols_table_enable_colors(tb, screen.colors && !o->raw);
+	if (!o->raw)
+		scols_table_set_column_separator(tb, "  ");
+	scols_table_set_termforce(tb,
+				  screen.width ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
+	if (screen.width)
+		scols_table_set_termwidth(tb, screen.width);
+	add_columns(tb, t, o, shown, n);
+	add_lines(tb, t, o, shown, n);
+	if (scols_print_table(tb) < 0)
+		out_of_memory();
+	scols_unref_table(tb);
+}
+
+void table_output(struct table *t, const struct table_options *o, const char *key)
+{
+	struct json_object *all;
+
+	table_sort(t, o);
+	if (!o->json) {
+		table_print(t, o, stdout);
+		return;
+	}
+	all = json_object_new_object();
+	json_object_object_add(all, key, table_json(t, o));
+	json_print(all);
 }
