@@ -12,7 +12,8 @@
 #include "object/engine.h"
 #include "file/obj.h"
 
-struct ipc_sink; /* look.h */
+struct ipc_sink;  /* look.h */
+struct ipc_facts; /* facts.h */
 
 enum ipc_left {
 	LEFT_GOES,   /* the waiter is freed */
@@ -107,6 +108,8 @@ struct ipc_type {
 	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* What a handle that only looks is shown; NULL: the size. */
 	void (*look)(struct ipc_obj *o, struct ipc_sink *to);
+	/* ipc_words(): what its size means. Of an inside that it has not seen. NULL: the number. */
+	int (*words)(const struct ipc_facts *f, char *ret, size_t size);
 	/* A handle of the object itself, or of its `changed`, was opened. */
 	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* ipc_flush(): NULL: there is nothing unfinished. Commits. */

@@ -5,8 +5,11 @@
  * beyond the end change), what they are elements of (`typecode`, see number.h), and a lock for
  * flock.
  */
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 
+#include "object/facts.h"
 #include "object/number.h"
 #include "object/fast.h"
 #include "object/type.h"
@@ -58,6 +61,16 @@ static int array_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : sem_check(o, &A(o)->lock, k);
 }
 
+static int array_words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	const char *typecode = f->get(f, "typecode");
+	uint64_t n = facts_count(f, "length");
+
+	if (!typecode || !f->get(f, "length"))
+		return snprintf(ret, size, "%s", "");
+	return snprintf(ret, size, "%" PRIu64 " item%s of %s", n, n == 1 ? "" : "s", typecode);
+}
+
 const struct ipc_type ipc_array_type = {
 	.id = IPC_ARRAY,
 	.name = "array",
@@ -70,6 +83,7 @@ const struct ipc_type ipc_array_type = {
 	.poll = array_poll,
 	.size = array_size,
 	.unhold = array_unhold,
+	.words = array_words,
 	.check = array_check,
 	.rest = fast_rest,
 	.entered = fast_entered,

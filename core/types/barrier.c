@@ -24,12 +24,15 @@
  * breaks it, for the handle had begun to wait. Once the round has ended there is nothing to break,
  * and the parked waiter goes.
  */
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 
 #include "file/list.h"
 #include "file/log.h"
 #include "object/answer.h"
 #include "object/command.h"
+#include "object/facts.h"
 #include "object/type.h"
 #include "object/waiter.h"
 
@@ -214,6 +217,17 @@ static void barrier_rest(struct ipc_obj *o)
 	set32(o, B(o)->was_reset, 0);
 }
 
+static int barrier_words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	uint64_t parties = facts_count(f, "parties");
+
+	if (facts_hold(f, "broken"))
+		return snprintf(ret, size, "broken");
+	if (!parties)
+		return snprintf(ret, size, "%" PRIu64 " waiting, no parties", f->size);
+	return snprintf(ret, size, "%" PRIu64 " of %" PRIu64 " waiting", f->size, parties);
+}
+
 const struct ipc_type ipc_barrier_type = {
 	.id = IPC_BARRIER,
 	.name = "barrier",
@@ -229,5 +243,6 @@ const struct ipc_type ipc_barrier_type = {
 	.next = barrier_next,
 	.left = barrier_left,
 	.rest = barrier_rest,
+	.words = barrier_words,
 	.check = barrier_check,
 };

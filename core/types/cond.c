@@ -27,7 +27,9 @@
  * With a lock in another object (struct ipc_lent, see lend.c) the waiter is granted when its
  * outcome is settled, and whoever drives it takes that lock back before it answers.
  */
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/file.h>
 
 #include "file/list.h"
@@ -35,6 +37,7 @@
 #include "object/answer.h"
 #include "object/command.h"
 #include "object/completion.h"
+#include "object/facts.h"
 #include "object/fast.h"
 #include "object/hold.h"
 #include "object/lend.h"
@@ -401,6 +404,11 @@ static int cond_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : sem_check(o, &c->lock, k);
 }
 
+static int cond_words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	return snprintf(ret, size, "%" PRIu64 " waiting", f->size);
+}
+
 const struct ipc_type ipc_cond_type = {
 	.id = IPC_COND,
 	.name = "cond",
@@ -419,6 +427,7 @@ const struct ipc_type ipc_cond_type = {
 	.unhold = cond_unhold,
 	.left = cond_left,
 	.regret = cond_regret,
+	.words = cond_words,
 	.check = cond_check,
 	.rest = fast_rest,
 	.entered = fast_entered,

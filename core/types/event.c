@@ -4,12 +4,14 @@
  * is cleared again at once: the change and the grants happen under one lock.
  */
 #include <poll.h>
+#include <stdio.h>
 
 #include "file/list.h"
 #include "file/log.h"
 #include "object/answer.h"
 #include "object/command.h"
 #include "object/count.h"
+#include "object/facts.h"
 #include "object/type.h"
 #include "object/waiter.h"
 
@@ -90,6 +92,11 @@ static int event_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : 0;
 }
 
+static int event_words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	return snprintf(ret, size, "%s", f->size ? "set" : "clear");
+}
+
 const struct ipc_type ipc_event_type = {
 	.id = IPC_EVENT,
 	.name = "event",
@@ -104,6 +111,7 @@ const struct ipc_type ipc_event_type = {
 	.pump = event_pump,
 	.poll = event_poll,
 	.size = event_size,
+	.words = event_words,
 	.check = event_check,
 	.entered = event_entered,
 	.leaving = event_leaving,

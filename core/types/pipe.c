@@ -15,10 +15,12 @@
  * answer and the queue then share that message (ipc_msg.refs).
  */
 #include <poll.h>
+#include <stdio.h>
 
 #include "file/list.h"
 #include "file/log.h"
 #include "object/answer.h"
+#include "object/facts.h"
 #include "object/look.h"
 #include "object/msg.h"
 #include "object/put.h"
@@ -319,6 +321,11 @@ static int pipe_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : 0;
 }
 
+static int words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	return words_amount(f->size, "byte", ret, size);
+}
+
 const struct ipc_type ipc_pipe_type = {
 	.id = IPC_PIPE,
 	.name = "pipe",
@@ -339,5 +346,6 @@ const struct ipc_type ipc_pipe_type = {
 	.back = pipe_back,
 	.next = queue_next,
 	.look = pipe_look,
+	.words = words,
 	.check = pipe_check,
 };

@@ -31,6 +31,7 @@
 #include "file/list.h"
 #include "file/log.h"
 #include "object/answer.h"
+#include "object/facts.h"
 #include "object/look.h"
 #include "object/msg.h"
 #include "object/put.h"
@@ -322,6 +323,16 @@ static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : 0;
 }
 
+static int queue_words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	uint64_t maxsize = facts_count(f, "maxsize");
+	char amount[48];
+
+	words_amount(f->size, "message", amount, sizeof(amount));
+	return snprintf(ret, size, "%s%s%s", amount, maxsize && f->size >= maxsize ? ", full" : "",
+			facts_hold(f, "closed") ? ", closed" : "");
+}
+
 const struct ipc_type ipc_queue_type = {
 	.id = IPC_QUEUE,
 	.name = "queue",
@@ -346,5 +357,6 @@ const struct ipc_type ipc_queue_type = {
 	.back = queue_back,
 	.next = queue_next,
 	.look = queue_look,
+	.words = queue_words,
 	.check = queue_check,
 };

@@ -253,6 +253,7 @@ const struct ipc_type ipc_rlock_type = {
 	.size = rlock_size,
 	.next = rlock_next,
 	.unhold = rlock_unhold,
+	.words = lock_words,
 	.check = rlock_check,
 	.rest = fast_rest,
 	.entered = fast_entered,

@@ -12,7 +12,9 @@
  * same struct is the lock of a condition, a value or an array (there taken by flock alone), and of
  * an rlock (rlock.c).
  */
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/file.h>
 
 #include "file/heap.h"
@@ -22,6 +24,7 @@
 #include "object/command.h"
 #include "object/completion.h"
 #include "object/count.h"
+#include "object/facts.h"
 #include "object/fast.h"
 #include "object/hold.h"
 #include "object/type.h"
@@ -406,6 +409,20 @@ static int lock_check(struct ipc_obj *o, struct ipc_check *k)
 	return sem_check(o, S(o), k);
 }
 
+static int words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	uint64_t bound = facts_count(f, "bound");
+
+	if (!bound)
+		return snprintf(ret, size, "%" PRIu64 " free", f->size);
+	return snprintf(ret, size, "%" PRIu64 " of %" PRIu64 " free", f->size, bound);
+}
+
+int lock_words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	return snprintf(ret, size, "%s", f->size ? "free" : "held");
+}
+
 const struct ipc_type ipc_sem_type = {
 	.id = IPC_SEM,
 	.name = "sem",
@@ -425,6 +442,7 @@ const struct ipc_type ipc_sem_type = {
 	.next = permit_next,
 	.unhold = unhold,
 	.regret = regret,
+	.words = words,
 	.check = check,
 	.scope = sem_scope,
 	.bytes = gives_tokens,
@@ -450,6 +468,7 @@ const struct ipc_type ipc_lock_type = {
 	.next = permit_next,
 	.unhold = unhold,
 	.regret = regret,
+	.words = lock_words,
 	.check = lock_check,
 	.scope = sem_scope,
 	.rest = fast_rest,

@@ -4,6 +4,7 @@
 #define IPC_SEM_H
 
 #include "object/engine.h"
+#include "object/facts.h"
 
 int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq, struct ipc_handle *hd,
 	      struct ipc_call *c, int how);
@@ -11,6 +12,7 @@ void sem_pump(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq);
 void sem_unhold(struct ipc_obj *o, struct ipc_sem *s, struct ipc_hold *hold);
 void sem_init_lock(struct ipc_sem *s); /* free, held by one at a time, returned at close */
 int lock_parse(const char *s, size_t len, struct ipc_cmd *ret);
+int lock_words(const struct ipc_facts *f, char *ret, size_t size);
 uint32_t sem_scope(const struct ipc_obj *o);
 int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
 /* Restore the holds of a WAITER_RETAKE that is granted: -ENOMEM. */

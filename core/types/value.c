@@ -19,6 +19,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "file/heap.h"
@@ -26,6 +27,7 @@
 #include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
+#include "object/facts.h"
 #include "object/look.h"
 #include "object/msg.h"
 #include "object/number.h"
@@ -387,6 +389,11 @@ static void value_rest(struct ipc_obj *o)
 	set64(o, V(o)->version, 0);
 }
 
+static int value_words(const struct ipc_facts *f, char *ret, size_t size)
+{
+	return words_amount(f->size, "byte", ret, size);
+}
+
 const struct ipc_type ipc_value_type = {
 	.id = IPC_VALUE,
 	.name = "value",
@@ -407,6 +414,7 @@ const struct ipc_type ipc_value_type = {
 	.opened = value_opened,
 	.unhold = value_unhold,
 	.look = value_look,
+	.words = value_words,
 	.check = value_check,
 	.rest = value_rest,
 	.entered = fast_entered,

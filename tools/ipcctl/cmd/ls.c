@@ -11,7 +11,7 @@
 #include "ipcctl.h"
 #include "mounts.h"
 #include "object.h"
-#include "repair/state.h"
+#include "state.h"
 
 enum {
 	LS_TYPE,
