@@ -8,8 +8,17 @@
 /* Lines of a queue. A pipe has two for each direction: WAITQ_GET + 2 * dir, WAITQ_PUT + 2 * dir. */
 enum { WAITQ_GET, WAITQ_PUT, WAITQ_JOIN };
 
+/* queue_get.c */
+int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
+/*
+ * Closed and drained: a read by this handle sees the end. Of a lease reader that is not queued: if
+ * it `waits`, it is told when all are.
+ */
+bool queue_ended(struct ipc_obj *o, const struct ipc_handle *hd, bool waits);
 /* Give messages to whoever waits for one, and the end to whom it has come. */
 void queue_grant(struct ipc_obj *o);
+/* Of queues and pipes: `next` in type.h. */
+uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd);
 
 /* queue_put.c */
 int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
@@ -26,9 +35,6 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 /* The same for one, in the very simplest case. */
 bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len);
 ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size); /* its length; -1 */
-
-/* Of queues and pipes: `next` in type.h. */
-uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd);
 
 /* The sides of a pipe: of mq.opens and handle.peer_opens. */
 enum { READER, WRITER };

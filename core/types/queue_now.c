@@ -87,13 +87,22 @@ static struct ipc_msg *last_of(struct ipc_obj *o, ref_t tail)
 								 NULL;
 }
 
+/* Notes of what each put and get changes. */
+static unsigned int note_queue(struct ipc_header *h, const struct ipc_mq *mq)
+{
+	unsigned int n = note_word(h, 0, &mq->head, *(ends_t *)&mq->head, 0);
+
+	n = note_word(h, n, &mq->count, mq->count, 1);
+	return note_word(h, n, &mq->bytes, mq->bytes, 0);
+}
+
 bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len)
 {
 	struct ipc_header *h = o->h;
 	struct ipc_queue *q = &h->b.queue;
 	struct ipc_mq *mq = &q->mq[0];
 	struct ipc_msg *m, *last = last_of(o, mq->tail);
-	unsigned int n = 0;
+	unsigned int n;
 	struct slab_step s;
 
 	if (q->closed || len > limit || len > HEAP_RUN_MOST - sizeof(*m) || !has_room(q, len) ||
@@ -108,10 +117,8 @@ bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len
 	m->attempts = 0;
 	if (len)
 		memcpy(m->data, data, len);
+	n = note_queue(h, mq);
 	n = note_word(h, n, &q->unfinished, q->unfinished, 0);
-	n = note_word(h, n, &mq->head, *(ends_t *)&mq->head, 0);
-	n = note_word(h, n, &mq->count, mq->count, 1);
-	n = note_word(h, n, &mq->bytes, mq->bytes, 0);
 	n = note_word(h, n, s.use, s.now, 0);
 	if (s.links)
 		n = note_word(h, n, s.links, s.link, 1);
@@ -135,7 +142,7 @@ ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size)
 	struct ipc_header *h = o->h;
 	struct ipc_mq *mq = &h->b.queue.mq[0];
 	ref_t head = mq->head, next;
-	unsigned int n = 0;
+	unsigned int n;
 	struct slab_step s;
 	struct ipc_msg *m;
 	size_t len;
@@ -150,9 +157,7 @@ ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size)
 	next = m->next;
 	heap_prefetch(o, head, next, false);
 	memcpy(buf, m->data, len);
-	n = note_word(h, n, &mq->head, *(ends_t *)&mq->head, 0);
-	n = note_word(h, n, &mq->count, mq->count, 1);
-	n = note_word(h, n, &mq->bytes, mq->bytes, 0);
+	n = note_queue(h, mq);
 	n = note_word(h, n, s.use, s.now, 0);
 	n = note_word(h, n, s.links, next, 1);
 	notes_count(h, n);
@@ -170,11 +175,37 @@ ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size)
 
 /* ---- many ---- */
 
+/*
+ * Fill new blocks, each of which leads to the next; returns how many bytes.
+ *
+ * Field by field: the first word is a link of the chain of free blocks, and has no record but for the
+ * last one. It must not be 0 for a moment, as it is while a whole struct is set.
+ */
+static uint64_t fill(struct ipc_obj *o, const ref_t *r, const struct iovec *msgs, unsigned int n)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		size_t len = msgs[i].iov_len;
+		struct ipc_msg *m = at(o, r[i], sizeof(*m) + len);
+
+		__atomic_store_n(&m->next, i + 1 < n ? r[i + 1] : 0, __ATOMIC_RELAXED);
+		m->more = 0;
+		m->len = (uint32_t)len;
+		m->refs = 1;
+		m->attempts = 0;
+		if (len)
+			memcpy(m->data, msgs[i].iov_base, len);
+		bytes += len;
+	}
+	return bytes;
+}
+
 unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
 			   unsigned int n)
 {
 	struct ipc_queue *q = Q(o);
-	uint64_t bytes = 0;
+	uint64_t bytes;
 	ref_t r[RUN];
 
 	if (n == 1 && queue_put_one(o, limit, msgs->iov_base, msgs->iov_len))
@@ -187,24 +218,7 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 		obj_rollback(o);
 		return 0;
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		size_t len = msgs[i].iov_len;
-		struct ipc_msg *m = at(o, r[i], sizeof(*m) + len);
-
-		/*
-		 * Field by field: the first word is a link of the chain of free blocks, and has no
-		 * record but for the last one. It must not be 0 for a moment, as it is while a whole
-		 * struct is set.
-		 */
-		__atomic_store_n(&m->next, i + 1 < n ? r[i + 1] : 0, __ATOMIC_RELAXED);
-		m->more = 0;
-		m->len = (uint32_t)len;
-		m->refs = 1;
-		m->attempts = 0;
-		if (len)
-			memcpy(m->data, msgs[i].iov_base, len);
-		bytes += len;
-	}
+	bytes = fill(o, r, msgs, n);
 	if (q->mq[0].tail)
 		set32(o, msg_at(o, q->mq[0].tail)->next, r[0]);
 	else
@@ -217,13 +231,69 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 	return n;
 }
 
-unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n)
+/* Messages that are taken at once, and what their queue begins with after them. */
+struct taken {
+	ref_t r[RUN], next;
+	size_t len[RUN];
+	uint64_t bytes;
+};
+
+/* Copy the first few of n messages; returns how many. Nothing has been changed yet. */
+static unsigned int copy_out(struct ipc_obj *o, const struct iovec *bufs, unsigned int n,
+			     struct taken *t)
+{
+	ref_t next = t->next;
+	unsigned int k, pages = 0;
+
+	/* Room for the undo records of freeing: a new page with each message is the worst. */
+	for (k = 0; k < n && next; k++) {
+		uint64_t off = (uint64_t)next * IPC_UNIT;
+		const struct ipc_msg *m = (struct ipc_msg *)(o->base + off);
+		size_t len;
+
+		if ((!k || heap_apart(t->r[k - 1], next)) &&
+		    (pages++ == GET_PAGES || !obj_has(o, off & ~(IPC_PAGE - 1ull), IPC_PAGE)))
+			break;
+		/* Once: what was checked must be what is used, whoever else writes here. */
+		len = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
+		if (m->more || m->refs != 1 || len > bufs[k].iov_len || len > HEAP_RUN_MOST ||
+		    len + sizeof(*m) > IPC_PAGE - off % IPC_PAGE)
+			break;
+		memcpy(bufs[k].iov_base, m->data, len);
+		t->len[k] = len;
+		t->bytes += len;
+		t->r[k] = next;
+		next = m->next;
+		heap_prefetch(o, t->r[k], next, false);
+	}
+	t->next = next;
+	return k;
+}
+
+/* The first k messages, which were copied, leave the queue. */
+static bool take_off(struct ipc_obj *o, const struct taken *t, unsigned int k)
 {
 	struct ipc_mq *q = &Q(o)->mq[0];
-	ref_t r[RUN], next = q->head;
-	unsigned int k = 0;
-	size_t len[RUN];
-	uint64_t bytes = 0;
+
+	log32(o, &q->head, t->next);
+	if (!t->next)
+		log32(o, &q->tail, 0);
+	log32(o, &q->count, q->count - k);
+	log64(o, &q->bytes, q->bytes - t->bytes);
+	if (heap_free_run(o, t->r, k) < k || o->damage) {
+		obj_rollback(o);
+		return false;
+	}
+	commit(o);
+	o->freed = true;
+	return true;
+}
+
+unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n)
+{
+	const struct ipc_mq *q = &Q(o)->mq[0];
+	struct taken t;
+	unsigned int k;
 	ssize_t one;
 
 	if (n == 1 && (one = queue_get_one(o, bufs->iov_base, bufs->iov_len)) >= 0) {
@@ -234,41 +304,12 @@ unsigned int queue_get_now(struct ipc_obj *o, struct iovec *bufs, unsigned int n
 		return 0;
 	if (n > RUN)
 		n = RUN;
-	if (n > q->count)
-		n = q->count;
-	/* Room for the undo records of freeing: a new page with each message is the worst. */
-	for (unsigned int pages = 0; k < n && next; k++) {
-		uint64_t off = (uint64_t)next * IPC_UNIT;
-		const struct ipc_msg *m = (struct ipc_msg *)(o->base + off);
-
-		if ((!k || heap_apart(r[k - 1], next)) &&
-		    (pages++ == GET_PAGES || !obj_has(o, off & ~(IPC_PAGE - 1ull), IPC_PAGE)))
-			break;
-		/* Once: what was checked must be what is used, whoever else writes here. */
-		len[k] = __atomic_load_n(&m->len, __ATOMIC_RELAXED);
-		if (m->more || m->refs != 1 || len[k] > bufs[k].iov_len || len[k] > HEAP_RUN_MOST ||
-		    len[k] + sizeof(*m) > IPC_PAGE - off % IPC_PAGE)
-			break;
-		memcpy(bufs[k].iov_base, m->data, len[k]);
-		bytes += len[k];
-		r[k] = next;
-		next = m->next;
-		heap_prefetch(o, r[k], next, false);
-	}
-	if (!k)
+	t.next = q->head;
+	t.bytes = 0;
+	k = copy_out(o, bufs, n < q->count ? n : q->count, &t);
+	if (!k || !take_off(o, &t, k))
 		return 0;
-	log32(o, &q->head, next);
-	if (!next)
-		log32(o, &q->tail, 0);
-	log32(o, &q->count, q->count - k);
-	log64(o, &q->bytes, q->bytes - bytes);
-	if (heap_free_run(o, r, k) < k || o->damage) {
-		obj_rollback(o);
-		return 0;
-	}
-	commit(o);
-	o->freed = true;
 	for (unsigned int i = 0; i < k; i++)
-		bufs[i].iov_len = len[i];
+		bufs[i].iov_len = t.len[i];
 	return k;
 }

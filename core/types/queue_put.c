@@ -48,11 +48,17 @@ static void put_message(struct ipc_obj *o, ref_t msg)
 	set64(o, Q(o)->unfinished, Q(o)->unfinished + 1);
 }
 
-/* The queue cannot take a message of `len` bytes now: let readers take what is there, or wait. */
-static int put_full(struct ipc_obj *o, struct ipc_call *c, uint32_t len)
+/* What was put so far is a change of its own. */
+static void so_far(struct ipc_obj *o, struct ipc_call *c)
 {
 	call_record(o, c, (int64_t)c->done, true);
 	commit(o);
+}
+
+/* The queue cannot take a message of `len` bytes now: let readers take what is there, or wait. */
+static int put_full(struct ipc_obj *o, struct ipc_call *c, uint32_t len)
+{
+	so_far(o, c);
 	if (waitq_first(o, WAITQ_GET) && Q(o)->mq[0].count) {
 		queue_grant(o);
 		if (queue_fits(o, WAITQ_PUT, len) && !others_first(o, c))
@@ -80,8 +86,7 @@ static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 	struct msg_walk w = { 0 };
 	ref_t last;
 
-	call_record(o, c, (int64_t)c->done, true);
-	commit(o);
+	so_far(o, c);
 	if (!hd->line) {
 		ref_t line = msg_new(o, &iov, 1, len);
 
@@ -115,16 +120,12 @@ static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		set32(o, hd->line, 0);
 		set32(o, hd->line_last, 0);
 	} else {
-		if (len > 60000) { /* several blocks: be able to go back to before them */
-			call_record(o, c, (int64_t)c->done, true);
-			commit(o);
-		}
+		if (len > 60000) /* several blocks: be able to go back to before them */
+			so_far(o, c);
 		msg = msg_new(o, &iov, 1, len);
 		if (!msg) {
-			if (len <= 60000) {
-				call_record(o, c, (int64_t)c->done, true);
-				commit(o);
-			}
+			if (len <= 60000)
+				so_far(o, c);
 			return -ENOMEM;
 		}
 	}
@@ -132,41 +133,41 @@ static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 	return 0;
 }
 
+/* The next line, or the beginning of one with which the write ends. IPC_AGAIN: and go on. */
+static int put_next(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	const char *p = c->data + c->done, *nl = memchr(p, '\n', c->len - c->done);
+	size_t n = nl ? (size_t)(nl - p) : c->len - c->done;
+	size_t whole = n + (hd->line ? msg_at(o, hd->line)->len : 0);
+	int r;
+
+	if (o->damage)
+		return -EIO;
+	if (too_large(o, c, whole)) {
+		if (!c->done)
+			line_forget(o, hd);
+		return put_end(o, c, -EMSGSIZE);
+	}
+	if (Q(o)->closed && nl)
+		return put_end(o, c, -EPIPE);
+	if (nl && (others_first(o, c) || !queue_fits(o, WAITQ_PUT, whole)))
+		return put_full(o, c, (uint32_t)whole);
+	r = nl ? put_line(o, hd, c, p, n) : line_add(o, hd, c, p, n);
+	if (r == -ENOMEM)
+		return put_grow(o, c, WAITQ_PUT, (uint32_t)whole);
+	c->done += n + !!nl;
+	if (log_room(o) < 110)
+		so_far(o, c);
+	return IPC_AGAIN;
+}
+
 static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	while (c->done < c->len) {
-		const char *p = c->data + c->done, *nl = memchr(p, '\n', c->len - c->done);
-		size_t n = nl ? (size_t)(nl - p) : c->len - c->done;
-		size_t whole = n + (hd->line ? msg_at(o, hd->line)->len : 0);
-		int r;
+		int r = put_next(o, hd, c);
 
-		if (o->damage)
-			return -EIO;
-		if (too_large(o, c, whole)) {
-			if (!c->done)
-				line_forget(o, hd);
-			return put_end(o, c, -EMSGSIZE);
-		}
-		if (Q(o)->closed && nl)
-			return put_end(o, c, -EPIPE);
-		if (nl && (others_first(o, c) || !queue_fits(o, WAITQ_PUT, whole))) {
-			r = put_full(o, c, (uint32_t)whole);
-			if (r != IPC_AGAIN)
-				return r;
-			continue;
-		}
-		r = nl ? put_line(o, hd, c, p, n) : line_add(o, hd, c, p, n);
-		if (r == -ENOMEM) {
-			r = put_grow(o, c, WAITQ_PUT, (uint32_t)whole);
-			if (r != IPC_AGAIN)
-				return r;
-			continue;
-		}
-		c->done += n + !!nl;
-		if (log_room(o) < 110) {
-			call_record(o, c, (int64_t)c->done, true);
-			commit(o);
-		}
+		if (r != IPC_AGAIN)
+			return r;
 	}
 	return put_end(o, c, 0);
 }
