@@ -6,16 +6,14 @@
 #include "client/client.h"
 #include "object/lend.h"
 
-#define FREE_BLOCKS 1024u /* of the largest order: 64 MiB */
+#define FREE_BLOCKS 64u /* of the largest order: 4 MiB */
 
-/*
- * Is there so much free memory that it should go back? More than the daemon leaves when it looks
- * at the object (which it does at the latest when we close it): a queue that is filled and drained
- * in turn would else give back and ask for the same pages again and again.
- */
+/* Is there so much free memory that some should go back, and does the daemon not know of it? */
 static inline bool much_free(const struct ipc_header *h)
 {
-	return h->free_top >= (__atomic_load_n(&h->memory_low, __ATOMIC_RELAXED) ? 1 : FREE_BLOCKS);
+	if (__atomic_load_n(&h->memory_low, __ATOMIC_RELAXED))
+		return h->free_top >= 1;
+	return h->free_top >= FREE_BLOCKS && !__atomic_load_n(&h->roomy, __ATOMIC_RELAXED);
 }
 
 /* Has anybody to be woken or told of a change, or is there memory to return? */

@@ -35,9 +35,14 @@ size_t heap_size(struct ipc_obj *o, ref_t r); /* size of the block in bytes */
 int heap_grow(struct ipc_obj *o, bool essential);
 bool heap_has_room(const struct ipc_obj *o, uint64_t bytes); /* for a message of that length */
 /*
- * Return memory to the system if much is free (`hard`: all that is possible). Only between changes.
+ * Give memory back to the system when much is free, or all that can be, when `hard`. Only between
+ * changes.
  */
 void heap_trim(struct ipc_obj *o, bool hard);
+/* The same, but what was needed since heap_idle_begin(), or since this was called last, stays. */
+void heap_trim_idle(struct ipc_obj *o);
+void heap_idle_begin(struct ipc_obj *o);
+bool heap_much_free(const struct ipc_obj *o);
 /*
  * Cut off what is free at the end: of a heap in which nothing is in use, all. Only between changes, and
  * when no other process uses the file.

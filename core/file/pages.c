@@ -44,6 +44,8 @@ static void count(struct ipc_obj *o, const uint32_t *head, uint32_t n)
 {
 	if (head == &o->h->free[TOP])
 		set32(o, o->h->free_top, o->h->free_top + n);
+	if (o->h->free_top < o->h->free_least)
+		__atomic_store_n(&o->h->free_least, o->h->free_top, __ATOMIC_RELAXED);
 }
 
 void pages_push(struct ipc_obj *o, uint32_t *head, uint32_t page)
@@ -283,19 +285,17 @@ int heap_grow(struct ipc_obj *o, bool essential)
 	return r;
 }
 
-static bool much_free(const struct ipc_obj *o)
+bool heap_much_free(const struct ipc_obj *o)
 {
 	return o->h->free_top >= MOST_BLOCKS && o->h->pages_held - o->h->pages_used >= MOST_PAGES;
 }
 
-void heap_trim(struct ipc_obj *o, bool hard)
+/* Down to so many free pages, and free blocks of the largest order. */
+static void give_back(struct ipc_obj *o, uint32_t pages, uint32_t blocks)
 {
 	struct ipc_header *h = o->h;
-	uint32_t blocks = hard ? 0 : KEEP_BLOCKS, pages = hard ? 0 : KEEP_PAGES;
 	int fd = -1;
 
-	if (o->damage || !o->env || o->env->dirfd == -1 || (!hard && !much_free(o)))
-		return;
 	while (h->free[TOP] && h->free_top > blocks && h->pages_held - h->pages_used > pages &&
 	       !o->damage) {
 		uint32_t page = __atomic_load_n(&h->free[TOP], __ATOMIC_RELAXED) - 1;
@@ -316,4 +316,35 @@ void heap_trim(struct ipc_obj *o, bool hard)
 		pages_account(o, -(int64_t)TOP_PAGES * IPC_PAGE, true);
 	}
 	pages_file_close(o, fd);
+}
+
+static bool can_give_back(const struct ipc_obj *o)
+{
+	return !o->damage && o->env && o->env->dirfd != -1;
+}
+
+void heap_trim(struct ipc_obj *o, bool hard)
+{
+	if (!can_give_back(o))
+		return;
+	if (hard)
+		give_back(o, 0, 0);
+	else if (heap_much_free(o))
+		give_back(o, KEEP_PAGES, KEEP_BLOCKS);
+}
+
+void heap_idle_begin(struct ipc_obj *o)
+{
+	__atomic_store_n(&o->h->free_least, o->h->free_top, __ATOMIC_RELAXED);
+}
+
+void heap_trim_idle(struct ipc_obj *o)
+{
+	uint32_t now = o->h->free_top, idle = o->h->free_least;
+
+	if (idle > now)
+		idle = now;
+	if (can_give_back(o) && heap_much_free(o) && idle > KEEP_BLOCKS)
+		give_back(o, KEEP_PAGES, now - idle + KEEP_BLOCKS);
+	heap_idle_begin(o);
 }

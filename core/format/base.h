@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define IPC_MAGIC       0x0073666370690a01ull /* "\1\nipcfs\0", little endian */
-#define IPC_VERSION     4u
+#define IPC_VERSION     5u
 #define IPC_PAGE        4096u
 #define IPC_SEGMENT     256u /* pages with one table */
 #define IPC_UNIT        16u  /* what a ref_t counts */

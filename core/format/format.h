@@ -111,7 +111,9 @@ struct ipc_header {
 	struct ipc_list rests;   /* [lock] waiters whose answer was read in part, kept for more */
 	struct ipc_list waitqs[IPC_WAITQS]; /* [lock] who waits for what: each type numbers its own */
 	uint32_t taken;                     /* [plain] about how many in .woken are FUTEX_TAKEN */
-	char pad_to_end[24];
+	uint32_t free_least; /* [plain] the least that free_top was: heap_trim_idle() */
+	uint32_t roomy;      /* [daemon] it has much free: fs/state/roomy.c */
+	char pad_to_end[16];
 };
 
 static_assert(offsetof(struct ipc_header, m) == 128, "format");

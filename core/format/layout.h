@@ -118,7 +118,7 @@
 	U(s, b.mount) F(s, completions) F(s, pages) F(s, pages_used) F(s, pages_held) F(s, free) \
 	F(s, free_top) F(s, holes) F(s, partial) F(s, trash) F(s, handles) F(s, holds) \
 	F(s, polls) F(s, granted) F(s, woken) F(s, to_wake) F(s, take) F(s, rests) \
-	F(s, waitqs) F(s, taken) F(s, pad_to_end)
+	F(s, waitqs) F(s, taken) F(s, free_least) F(s, roomy) F(s, pad_to_end)
 
 #define LAYOUT_STRUCTS(S) \
 	S(ipc_undo) S(ipc_page_state) S(ipc_list) S(ipc_link) S(ipc_msg) S(ipc_answer) \

@@ -11,7 +11,7 @@ static void object_goes(struct object *ob)
 {
 	stalled_forget(ob);
 	pollers_forget(ob);
-	memory_hungry(ob, false);
+	memory_forget(ob);
 }
 
 const struct state_observer observer = {

@@ -29,4 +29,11 @@ void memory_limit_changed(void);
  */
 bool memory_may_come(size_t bytes);
 
+/* ---- roomy.c ---- */
+
+/* After a change, locked: what is free goes back, or will when nobody needs it for some time. */
+void memory_trim(struct object *ob);
+/* It is about to be unmapped. */
+void memory_forget(struct object *ob);
+
 #endif

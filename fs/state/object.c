@@ -190,6 +190,7 @@ static void mapped(struct object *ob)
 	if (!(flags & NODE_MAPPED))
 		names_flags(&fs.mount, ob->node->ref, flags | NODE_MAPPED, 0);
 	ob->o.h->memory_low = fs.hungry != NULL;
+	ob->o.h->roomy = 0;
 	if (ob->adopted) /* it was away */
 		return;
 	damage_unmark(&ob->o); /* it is checked anew */

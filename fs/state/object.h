@@ -33,6 +33,9 @@ struct object {
 	/* memory.c: somebody waits for memory with it */
 	bool hungry;
 	struct object *hungry_next, *hungry_prev;
+	/* roomy.c: it has much free memory */
+	bool roomy;
+	struct object *roomy_next, *roomy_prev;
 	/* turn.c: to be looked at when the turn ends */
 	bool look;
 	struct object *look_next;

@@ -33,7 +33,6 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "file/heap.h"
 #include "file/list.h"
 #include "object/type.h"
 #include "object/waiter.h"
@@ -206,7 +205,7 @@ static void end_round(struct object *ob)
 		wake_late_pollers(ob);
 	if (o->h->polls.count)
 		wake_pollers(ob);
-	heap_trim(o, fs.hungry != NULL);
+	memory_trim(ob);
 	memory_hungry(ob, waits_for_memory(o) || o->starved);
 }
 

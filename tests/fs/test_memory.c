@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who waits for memory of the mount, and what becomes of objects meanwhile. */
+#include <sys/stat.h>
+
 #include "calls.h"
 
 #define BIG 900000
@@ -172,5 +174,58 @@ TEST(memory_others_are_still_served)
 	CHECK_STR(told(q_unlink(DIR_ROOT, "a.queue")), "ok");
 	CHECK_STR(told(n), "900001");
 	CHECK_STR(told(m), "900001");
+	daemon_end();
+}
+
+static long long held(uint64_t ino)
+{
+	struct stat st;
+
+	CHECK_INT(stat(engine_file(ino), &st), 0);
+	return (long long)st.st_blocks * 512;
+}
+
+static void fill_and_drain(const struct file *w, const struct file *r)
+{
+	enum { N = 8 };
+
+	for (int i = 0; i < N; i++)
+		CHECK_STR(told(q_write(w, big, sizeof(big))), "900001");
+	for (int i = 0; i < N; i++)
+		CHECK_INT(strlen(told(q_read_at(r, 1 << 20, 0))), BIG + 1);
+}
+
+/* What one has left free another may need, but nobody else does. */
+TEST(memory_stays_with_a_busy_queue)
+{
+	long long most = 4 << 20, busy;
+	struct file w, r;
+	uint64_t ino;
+
+	daemon_start_with(&(struct options){ .memory_limit = 64 << 20 });
+	memset(big, 'x', BIG);
+	big[BIG] = '\n';
+	ino = make("a.queue");
+	w = open_name("a.queue", BOTH);
+	fill_and_drain(&w, &w);
+	CHECK(held(ino) < most);
+	r = open_name("a.queue", BOTH);
+	for (int i = 0; i < 2; i++) /* (the last message stays in the reader's hand) */
+		fill_and_drain(&w, &r);
+	busy = held(ino);
+	CHECK(busy > 8 * BIG);
+	for (int i = 0; i < 3; i++) {
+		fill_and_drain(&w, &r);
+		CHECK_INT(held(ino), busy);
+	}
+	f_close(&r);
+	k_sync();
+	CHECK(held(ino) < most);
+	fill_and_drain(&w, &w);
+	CHECK(held(ino) < most);
+	r = open_name("a.queue", BOTH);
+	fill_and_drain(&w, &r);
+	while (held(ino) > most) /* after a second or two */
+		CHECK(size_of(ino) == 0);
 	daemon_end();
 }
