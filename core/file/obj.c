@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file/heap.h"
 #include "format/layout.h"
 #include "file/lock.h"
 #include "file/log.h"
@@ -147,7 +146,6 @@ int obj_make(struct ipc_env *env, int dirfd, const char *name, const struct ipc_
 		return r;
 	}
 	begin_header(o->h, first);
-	heap_begin(o, pages);
 	return 0;
 }
 
@@ -161,7 +159,6 @@ void obj_renew(struct ipc_obj *o, const struct ipc_header *first)
 	o->work = o->starved = false;
 	o->freed = true;
 	begin_header(o->h, first);
-	heap_begin(o, o->pages);
 }
 
 /*

@@ -69,12 +69,12 @@ int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
  * have in common. 0 or -errno.
  */
 int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first);
-/* The same, mapped, and with so many heap pages: for one that is about to be used. */
+/* The same, mapped, and with room for so many heap pages: heap_begin() is next. */
 int obj_make(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first,
 	     uint32_t pages, struct ipc_obj *ret);
 /*
  * A mapped file of this reserve that nobody else has becomes a new one. Nothing of what it held is left
- * in it. It has no holes.
+ * in it. It has no holes. heap_begin() is next here, too.
  */
 void obj_renew(struct ipc_obj *o, const struct ipc_header *first);
 /*

@@ -31,7 +31,6 @@
 #include "file/heap.h"
 #include "file/log.h"
 #include "object/answer.h"
-#include "object/completion.h"
 #include "object/msg.h"
 #include "object/type.h"
 
@@ -155,51 +154,4 @@ void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a
 		o->work = true;
 	}
 	answer_drop(o, a);
-}
-
-void answer_pass(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos)
-{
-	if (hd->flags & HANDLE_POSITION && pos < hd->hand.base)
-		answer_leave(o, hd, &hd->hand);
-	else
-		answer_drop(o, &hd->hand);
-}
-
-bool ipc_in_hand(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos, uint64_t *ret_off)
-{
-	struct ipc_answer *a = &hd->hand;
-
-	if (hd->flags & HANDLE_POSITION) {
-		if (a->kind == ANSWER_NONE || pos < a->base)
-			return false;
-		*ret_off = pos - a->base;
-		/* Types that answer once: the end, until somebody seeks to 0 and asks again. */
-		if (!ipc_is_stream(o->ops) || hd->kind == HANDLE_JOIN)
-			return pos != 0;
-		return *ret_off < a->len;
-	}
-	ipc_next_rest(o, hd);
-	*ret_off = a->off;
-	return answer_left(a) != 0;
-}
-
-uint64_t ipc_answer_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, uint64_t off)
-{
-	struct ipc_answer *a = &hd->hand;
-	uint64_t n = off < a->len ? a->len - off : 0;
-
-	n = n < c->max ? n : c->max;
-	/* Without a position, only this tells a resent one where its part began. */
-	if (!(hd->flags & HANDLE_POSITION))
-		call_record(o, c, (int64_t)off, true);
-	if (off + n > a->off) /* the furthest: see above */
-		set64(o, a->off, off + n);
-	commit(o);
-	return n;
-}
-
-void ipc_advance(struct ipc_obj *o, struct ipc_handle *hd, uint64_t n)
-{
-	set64(o, hd->hand.off, hd->hand.off + n);
-	commit(o);
 }

@@ -2,13 +2,11 @@
 /*
  * The operations of engine.h: each is one change of one object, done by its type's table.
  */
-#include <poll.h>
-
 #include "file/heap.h"
 #include "file/log.h"
 #include "object/answer.h"
 #include "object/completion.h"
-#include "object/look.h"
+#include "object/hand.h"
 #include "object/msg.h"
 #include "object/poll.h"
 #include "object/type.h"
@@ -88,7 +86,7 @@ static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 		return true;
 	}
 	if (hd->hand.kind != ANSWER_NONE && !keeps_last(hd, c))
-		answer_pass(o, hd, c->pos);
+		hand_pass(o, hd, c->pos);
 	return false;
 }
 
@@ -230,40 +228,6 @@ int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how)
 			call_record(o, c, 0, false);
 	} while (again(o, hd, c, TO_READ, &r));
 	return r;
-}
-
-unsigned int ipc_poll(struct ipc_obj *o, ref_t handle)
-{
-	return o->ops->poll ? o->ops->poll(o, handle_at(o, handle)) : 0;
-}
-
-int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd)
-{
-	unsigned int ready = ipc_poll(o, ref_of(o, hd));
-
-	ipc_next_rest(o, hd);
-	if (answer_left(&hd->hand))
-		return (int64_t)answer_left(&hd->hand);
-	if (!(ready & POLLIN))
-		return -1;
-	if (waiter_granted_standing(o, hd))
-		return (int64_t)waiter_at(o, hd->standing)->got.len;
-	return o->ops->next ? (int64_t)o->ops->next(o, hd) : 2;
-}
-
-bool ipc_is_jobserver(const struct ipc_obj *o)
-{
-	return o->ops->bytes && o->ops->bytes(o);
-}
-
-uint32_t ipc_scope(const struct ipc_obj *o)
-{
-	return o->ops->scope ? o->ops->scope(o) : SCOPE_HANDLE;
-}
-
-uint64_t ipc_size(struct ipc_obj *o)
-{
-	return o->ops->size ? o->ops->size(o) : 0;
 }
 
 void ipc_pump(struct ipc_obj *o)

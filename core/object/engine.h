@@ -217,7 +217,7 @@ bool ipc_is_blank(const struct ipc_obj *o, const struct ipc_defaults *d);
 /* ---- operations: enum ipc_outcome or -errno; committed ---- */
 
 /*
- * Take the next answer: it replaces the one in hand (answer_pass), and min(max, its length) bytes
+ * Take the next answer: it replaces the one in hand (hand_pass), and min(max, its length) bytes
  * of it count as read. With at_once: the rest of the one in hand, or the next; result: how many
  * bytes. -EPIPE: the end.
  */

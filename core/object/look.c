@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What an object shows to a handle that only looks: it takes nothing and never waits. */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 
+#include "object/answer.h"
+#include "object/hand.h"
 #include "object/look.h"
 #include "object/msg.h"
+#include "object/parked.h"
 #include "object/type.h"
+#include "object/waiter.h"
 
 uint64_t look_most(const struct ipc_obj *o)
 {
@@ -62,4 +67,18 @@ void ipc_look(struct ipc_obj *o, struct ipc_sink *to)
 	else
 		to->put(to, text,
 			(size_t)snprintf(text, sizeof(text), "%" PRIu64 "\n", ipc_size(o)));
+}
+
+int64_t ipc_next_length(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	unsigned int ready = ipc_poll(o, ref_of(o, hd));
+
+	ipc_next_rest(o, hd);
+	if (answer_left(&hd->hand))
+		return (int64_t)answer_left(&hd->hand);
+	if (!(ready & POLLIN))
+		return -1;
+	if (waiter_granted_standing(o, hd))
+		return (int64_t)waiter_at(o, hd->standing)->got.len;
+	return o->ops->next ? (int64_t)o->ops->next(o, hd) : 2;
 }

@@ -27,8 +27,6 @@
 #include "file/list.h"
 #include "file/log.h"
 #include "object/answer.h"
-#include "object/completion.h"
-#include "object/type.h"
 #include "object/waiter.h"
 
 int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg)
@@ -143,6 +141,15 @@ void waiter_done(struct ipc_obj *o, ref_t r)
 	heap_free(o, r);
 }
 
+void waiter_rests(struct ipc_obj *o, ref_t r)
+{
+	struct ipc_handle *hd = handle_at(o, waiter_at(o, r)->handle);
+
+	move(o, r, WAITER_REST);
+	set32(o, hd->waiters, hd->waiters - 1);
+	set32(o, hd->rests, hd->rests + 1);
+}
+
 void waiter_to_waitq(struct ipc_obj *o, ref_t r, unsigned int waitq, bool head)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -154,156 +161,6 @@ void waiter_to_waitq(struct ipc_obj *o, ref_t r, unsigned int waitq, bool head)
 		list_push_head(o, list_of(o, w), r);
 	else
 		list_push(o, list_of(o, w), r);
-}
-
-void waiter_park(struct ipc_obj *o, ref_t r)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	struct ipc_handle *hd = handle_at(o, w->handle);
-
-	set32(o, w->flags, w->flags | WAITER_PARKED);
-	set32(o, hd->parked, hd->parked + 1);
-	set64(o, w->unique, 0);
-	set64(o, w->deadline, IPC_NEVER);
-}
-
-ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int waitq)
-{
-	ref_t found = 0;
-
-	if (!handle_at(o, c->handle)->parked)
-		return 0;
-	LIST_EACH(o, &o->h->waitqs[waitq], r) {
-		struct ipc_waiter *w = waiter_at(o, r);
-
-		if (w->handle != c->handle || !(w->flags & WAITER_PARKED))
-			continue;
-		if (w->tid == c->tid)
-			return r;
-		if (!found)
-			found = r;
-	}
-	return found;
-}
-
-void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	struct ipc_handle *hd = handle_at(o, w->handle);
-	uint32_t was = w->flags;
-	uint32_t flags =
-		was & ~(WAITER_PARKED | WAITER_DIRECT | WAITER_WOKEN | WAITER_STANDS | WAITER_BUSY);
-
-	c->waiter = r;
-	if (c->stand && was & WAITER_STANDS)
-		return; /* and the clock of its time limit runs on */
-	flags |= c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT;
-	set32(o, w->flags, flags);
-	if (was & WAITER_PARKED)
-		set32(o, hd->parked, hd->parked - 1);
-	if (flags & WAITER_STANDS || was & WAITER_STANDS)
-		set32(o, hd->standing, c->stand ? r : 0);
-	set32(o, w->futex, 0);
-	set32(o, w->tid, c->tid);
-	set32(o, w->pid, c->pid);
-	set32(o, w->uid, c->uid);
-	set64(o, w->unique, c->unique);
-	set64(o, w->deadline, c->deadline ? c->deadline : IPC_NEVER);
-}
-
-int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
-{
-	ref_t r = hd->standing;
-	struct ipc_waiter *w = waiter_at(o, r);
-	int64_t result = w->result;
-
-	bool lent = w->flags & WAITER_LENT && !c->stand && c->deadline;
-
-	/* A lock that it lent is reacquired, as for any waiter whose caller waits. */
-	if (w->state != WAITER_GRANTED || lent) {
-		if (!c->deadline)
-			return -EAGAIN;
-		waiter_unpark(o, r, c);
-		return IPC_WAIT;
-	}
-	c->got = w->got; /* a number: it has no messages */
-	waiter_done(o, r);
-	if (result >= 0)
-		return 0;
-	call_record(o, c, result, false);
-	commit(o);
-	return (int)result;
-}
-
-void ipc_finish(struct ipc_obj *o, ref_t r, const struct ipc_call *c)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	struct ipc_handle *hd = handle_at(o, w->handle);
-	bool position = hd->flags & HANDLE_POSITION;
-	uint64_t used = w->got.len < c->max ? w->got.len : c->max;
-
-	if (w->state != WAITER_GRANTED)
-		return;
-	if (w->got.kind != ANSWER_NONE && (position || used < w->got.len)) {
-		set64(o, w->got.off, used);
-		set64(o, w->got.base, c->pos);
-		if (!position && answer_left(&hd->hand)) {
-			move(o, r, WAITER_REST);
-			set32(o, hd->waiters, hd->waiters - 1);
-			set32(o, hd->rests, hd->rests + 1);
-			commit(o);
-			return;
-		}
-		commit(o);
-		answer_pass(o, hd, c->pos);
-		answer_move(o, &hd->hand, &w->got);
-	} else {
-		answer_drop(o, &w->got);
-	}
-	waiter_done(o, r);
-	commit(o);
-}
-
-void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd)
-{
-	ref_t handle = ref_of(o, hd);
-
-	if (!hd->rests || answer_left(&hd->hand))
-		return;
-	answer_drop(o, &hd->hand);
-	LIST_EACH(o, &o->h->rests, r) {
-		struct ipc_waiter *w = waiter_at(o, r);
-
-		if (w->handle != handle)
-			continue;
-		answer_move(o, &hd->hand, &w->got);
-		waiter_done(o, r);
-		commit(o);
-		return;
-	}
-}
-
-bool ipc_leave(struct ipc_obj *o, ref_t r, int why, int64_t *ret)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	enum ipc_left left = o->ops->left ? o->ops->left(o, w, why) : LEFT_GOES;
-	struct ipc_call c = { .unique = w->unique, .handle = w->handle };
-
-	o->work = true;
-	if (left == LEFT_WAITS) {
-		set64(o, w->deadline, IPC_NEVER);
-		commit(o);
-		return false;
-	}
-	/* What went in stays in: a short count. */
-	*ret = w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why;
-	call_record(o, &c, *ret, false);
-	if (left == LEFT_PARKED)
-		waiter_park(o, r);
-	else
-		waiter_done(o, r);
-	commit(o);
-	return true;
 }
 
 ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique)
@@ -320,15 +177,6 @@ ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique)
 	return 0;
 }
 
-void ipc_finish_told(struct ipc_obj *o, ref_t r)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	struct ipc_call c = { .pos = w->got.base,
-			      .max = w->flags & WAITER_LENT ? SIZE_MAX : w->need };
-
-	ipc_finish(o, r, &c);
-}
-
 ref_t ipc_turn(struct ipc_obj *o)
 {
 	for (unsigned int i = 0; i < IPC_WAITQS; i++) {
@@ -341,55 +189,6 @@ ref_t ipc_turn(struct ipc_obj *o)
 	return 0;
 }
 
-/* End its wait: it is granted this error, which its caller is then told. Committed. */
-static void send_away(struct ipc_obj *o, ref_t r, int why)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	struct ipc_answer none = { 0 };
-
-	o->work = true;
-	set64(o, w->deadline, IPC_NEVER);
-	if (o->ops->left && o->ops->left(o, w, why) != LEFT_GOES) {
-		commit(o);
-	} else if (w->flags & WAITER_PARKED) {
-		waiter_done(o, r);
-		commit(o);
-	} else { /* What went in stays in: a short count. */
-		waiter_grant(o, r, w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why, &none);
-	}
-}
-
-void ipc_expire(struct ipc_obj *o, int64_t now)
-{
-	for (unsigned int i = IPC_WAITQS; i-- > 0;)
-		LIST_EACH(o, &o->h->waitqs[i], r)
-			if (waiter_at(o, r)->flags & WAITER_STANDS &&
-			    waiter_at(o, r)->deadline <= now)
-				send_away(o, r, -ETIMEDOUT);
-}
-
-static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
-{
-	int n = 0;
-
-	/*
-	 * Backwards: a condition's waiter moves to a later wait queue, and must not be met again.
-	 */
-	for (unsigned int i = IPC_WAITQS; i-- > 0;)
-		LIST_EACH(o, &o->h->waitqs[i], r) {
-			struct ipc_waiter *w = waiter_at(o, r);
-
-			if (pid && w->pid != pid && w->tid != pid)
-				continue;
-			if (direct && !(w->flags & WAITER_DIRECT))
-				continue;
-			n++;
-			send_away(o, r, -ECANCELED);
-		}
-	o->work = true;
-	return n;
-}
-
 void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid))
 {
 	for (unsigned int i = 0; i < IPC_WAITQS; i++)
@@ -400,16 +199,4 @@ void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid))
 				set32(o, w->pid, pid_of(w->tid));
 			commit(o);
 		}
-}
-
-int ipc_cancel(struct ipc_obj *o, uint32_t pid)
-{
-	return cancel(o, pid, false);
-}
-
-void ipc_cancel_direct(struct ipc_obj *o)
-{
-	cancel(o, 0, true);
-	/* A condition's waiter, if its lock is free; others learn that the mount is gone. */
-	ipc_pump(o);
 }

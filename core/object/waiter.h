@@ -23,24 +23,15 @@ static inline ref_t waitq_first(struct ipc_obj *o, unsigned int waitq)
 	return o->h->waitqs[waitq].head;
 }
 
+/* Its answer was used in part: the rest is for its handle's later reads. */
+void waiter_rests(struct ipc_obj *o, ref_t w);
 /* Move it to the tail or head of a wait queue (also one that was granted). */
 void waiter_to_waitq(struct ipc_obj *o, ref_t w, unsigned int waitq, bool head);
-/* The waiter in this wait queue that the caller's handle left behind when it was interrupted; 0. */
-ref_t waiter_parked(struct ipc_obj *o, const struct ipc_call *c, unsigned int waitq);
-void waiter_park(struct ipc_obj *o, ref_t w);
-/* The handle has a standing waiter, queued or granted: the call continues with that one. */
-int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
-static inline bool waiter_granted_standing(struct ipc_obj *o, const struct ipc_handle *hd)
-{
-	return hd->standing && AT(o, ipc_waiter, hd->standing)->state == WAITER_GRANTED;
-}
 /* Does one of the daemon's requests belong to it? */
 static inline bool waiter_is_request(const struct ipc_waiter *w)
 {
 	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED | WAITER_STANDS));
 }
-/* From now on it is the caller's: c->waiter. */
-void waiter_unpark(struct ipc_obj *o, ref_t w, struct ipc_call *c);
 /* The waiter is done (its turn came, and it acted): take it out and free it. */
 void waiter_done(struct ipc_obj *o, ref_t w);
 

@@ -33,6 +33,7 @@
 #include "object/answer.h"
 #include "object/command.h"
 #include "object/facts.h"
+#include "object/parked.h"
 #include "object/type.h"
 #include "object/waiter.h"
 

@@ -41,6 +41,7 @@
 #include "object/fast.h"
 #include "object/hold.h"
 #include "object/lend.h"
+#include "object/parked.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "types/sem.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The files of objects: what file/ cannot know of them, for it knows no types. */
+#include "file/heap.h"
 #include "object/type.h"
 
 #define RESERVE_SMALL (256ull << 20)
@@ -43,9 +44,11 @@ int ipc_make(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 
 	ipc_first(&h, id, t, reserve, defaults);
 	r = obj_make(env, dirfd, name, &h, pages, ret);
-	if (r == 0)
-		know_type(ret, t);
-	return r;
+	if (r < 0)
+		return r;
+	heap_begin(ret, pages);
+	know_type(ret, t);
+	return 0;
 }
 
 void ipc_renew(struct ipc_obj *o, uint64_t id, const struct ipc_type *t,
@@ -55,6 +58,7 @@ void ipc_renew(struct ipc_obj *o, uint64_t id, const struct ipc_type *t,
 
 	ipc_first(&h, id, t, (uint64_t)o->max_pages * IPC_PAGE, defaults);
 	obj_renew(o, &h);
+	heap_begin(o, o->pages);
 	know_type(o, t);
 }
 

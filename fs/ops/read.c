@@ -4,6 +4,7 @@
  */
 
 #include "object/answer.h"
+#include "object/hand.h"
 #include "object/waiter.h"
 #include "wait/ask.h"
 #include "ctl/plain.h"

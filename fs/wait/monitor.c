@@ -15,6 +15,7 @@
 #include "base/proc.h"
 #include "file/list.h"
 #include "object/hold.h"
+#include "object/parked.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "state/nodeid.h"

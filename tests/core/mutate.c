@@ -25,6 +25,7 @@
 #include "file/list.h"
 #include "file/log.h"
 #include "object/answer.h"
+#include "object/hand.h"
 #include "object/msg.h"
 #include "object/hold.h"
 #include "object/completion.h"

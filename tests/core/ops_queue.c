@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations of queues, without leases. */
 #include "object/answer.h"
+#include "object/hand.h"
 #include "ops.h"
 
 #define Q(s) (&(s)->o->h->b.queue)

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "object/answer.h"
+#include "object/hand.h"
 #include "test.h"
 
 #define Q(o) (&(o)->h->b.queue)

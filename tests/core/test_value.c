@@ -5,6 +5,7 @@
 #include <sys/file.h>
 
 #include "object/answer.h"
+#include "object/hand.h"
 #include "object/waiter.h"
 #include "object/number.h"
 #include "test.h"
