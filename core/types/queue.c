@@ -25,6 +25,7 @@
  * Putting: queue_put.c. Short messages of direct clients: queue_now.c. Leases: lease.c.
  */
 #include <poll.h>
+#include <stdio.h>
 
 #include "file/heap.h"
 #include "file/list.h"
