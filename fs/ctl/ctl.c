@@ -141,16 +141,14 @@ static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
 	}
 }
 
-/* What there is to show of the mount or of an object; a command shows nothing. */
-static int snapshot(struct object *ob, const struct ctl_file *c, char **ret_text, size_t *ret_len)
+/* What there is to show of the mount; a command shows nothing. */
+static int mount_snapshot(const struct ctl_file *c, char **ret_text, size_t *ret_len)
 {
 	FILE *f = open_memstream(ret_text, ret_len);
 
 	if (!f)
 		return -ENOMEM;
-	if (ob)
-		show_object(ob, c, f);
-	else if (c->show_mount)
+	if (c->show_mount)
 		c->show_mount(f);
 	return fclose(f) != 0 ? -ENOMEM : 0;
 }
@@ -170,21 +168,28 @@ int ctl_snapshot(struct request *rq, char **ret_text, size_t *ret_len)
 {
 	const struct ctl_file *c = ctl_of(&rq->t);
 	struct object *ob;
+	bool damaged;
+	FILE *f;
 	int r = 0;
 
 	if (c && !c->show && !c->show_all)
-		return snapshot(NULL, c, ret_text, ret_len);
+		return mount_snapshot(c, ret_text, ret_len);
 	r = enter_to_show(rq, &ob);
 	if (r < 0)
 		return r;
-	r = snapshot(ob, c, ret_text, ret_len);
-	if (ob->o.damage && r == 0) {
-		free(*ret_text);
-		r = -EIO;
-	}
+	f = open_memstream(ret_text, ret_len);
+	if (f)
+		show_object(ob, c, f);
+	damaged = ob->o.damage;
 	if (ob->node->ob) /* (and no image) */
 		object_unlock(ob);
-	return r;
+	if (f && c && c->show_found)
+		c->show_found(f);
+	if (!f || fclose(f) != 0)
+		return -ENOMEM;
+	if (damaged)
+		free(*ret_text);
+	return damaged ? -EIO : 0;
 }
 
 static int store_line(const struct ctl_file *c, struct object *ob, const char *s, size_t len,

@@ -42,6 +42,7 @@ struct ctl_file {
 	bool in_status; /* one word or number: can be shown without the lock */
 	bool unlocked;  /* `show` knows what to do without the lock */
 	void (*show)(struct object *ob, FILE *f);
+	void (*show_found)(FILE *f); /* the rest, when the object is no longer locked */
 	/* instead, if it is made of other rows of its table */
 	void (*show_all)(struct object *ob, const struct ctl_file *table, FILE *f);
 	/* One line of text, with the object locked. 0 or -errno */

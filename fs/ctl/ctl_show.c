@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The longer texts of .ctl files: who waits, who holds, what is in a queue. */
+/* The longer texts of .ctl files: what is in a queue, the status of an object and of the mount. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -70,101 +70,6 @@ void show_status(struct object *ob, const struct ctl_file *table, FILE *f)
 	}
 	fprintf(f, "waiters: %u\nholders: %u\nmemory: %" PRIu64 "\nhandles: %u\n", waiters_in(o),
 		length(o, &o->h->holds), object_memory(ob), length(o, &o->h->handles));
-}
-
-static const char *const op_names[OP_OPS] = {
-	[OP_NONE] = "none",
-	[OP_READ] = "read",
-	[OP_WRITE] = "write",
-	[OP_FLOCK] = "flock",
-	[OP_FLOCK_SHARED] = "flock-shared",
-	[OP_JOIN] = "join",
-	[OP_LEASE] = "lease",
-	[OP_STREAM] = "stream",
-	[OP_CHANGED] = "changed",
-};
-
-/* pid, start time, uid, operation, seconds, command */
-static void show_process(FILE *f, const char *path, uint32_t pid, uint32_t uid, const char *op,
-			 uint64_t since)
-{
-	char command[200];
-	double seconds = (double)(ipc_now() - since) / 1e9;
-
-	proc_command(pid, command, sizeof(command));
-	if (path)
-		fprintf(f, "%s\t", path);
-	fprintf(f, "%u\t%" PRIu64 "\t%u\t%s\t%.3f\t%s\n", pid, proc_start(pid), uid, op, seconds,
-		command);
-}
-
-static const char *op_name(uint32_t op)
-{
-	return op < OP_OPS ? op_names[op] : "?";
-}
-
-/*
- * The lists of a stalled object cannot be read: the process that keeps its lock is shown instead.
- */
-static void show_keeper(struct object *ob, const char *path, FILE *f)
-{
-	uint32_t pid = keeper_pid(ob);
-
-	show_process(f, path, pid, proc_uid(pid), "stalled", ob->kept_since);
-}
-
-uint32_t show_waiter_pid(const struct ipc_waiter *w)
-{
-	return w->pid ? w->pid : proc_pid(w->tid);
-}
-
-static void waiters_of(struct object *ob, const char *path, FILE *f)
-{
-	struct ipc_obj *o = &ob->o;
-
-	if (!o->locked) {
-		show_keeper(ob, path, f);
-		return;
-	}
-	for (unsigned int i = 0; i < IPC_WAITQS; i++)
-		LIST_EACH(o, &o->h->waitqs[i], r) {
-			struct ipc_waiter *w = waiter_at(o, r);
-
-			show_process(f, path, show_waiter_pid(w), w->uid, op_name(w->op), w->since);
-		}
-}
-
-static void holders_of(struct object *ob, const char *path, FILE *f)
-{
-	struct ipc_obj *o = &ob->o;
-
-	if (!o->locked) {
-		show_keeper(ob, path, f);
-		return;
-	}
-	LIST_EACH(o, &o->h->holds, r) {
-		struct ipc_hold *k = AT(o, ipc_hold, r);
-
-		show_process(f, path, k->pid, k->uid, op_name(k->op), k->since);
-	}
-	if (!o->ops->unlease)
-		return;
-	LIST_EACH(o, ipc_leased(o), r) {
-		struct ipc_lease *k = AT(o, ipc_lease, r);
-
-		show_process(f, path, k->pid, handle_at(o, k->handle)->uid, op_name(OP_LEASE),
-			     k->since);
-	}
-}
-
-void show_waiters(struct object *ob, FILE *f)
-{
-	waiters_of(ob, NULL, f);
-}
-
-void show_holders(struct object *ob, FILE *f)
-{
-	holders_of(ob, NULL, f);
 }
 
 struct file_sink {
@@ -242,26 +147,6 @@ void show_each(void (*fn)(struct object *ob, const char *path, void *arg), void 
 	struct each each = { fn, arg };
 
 	turn_each_active(show_one, &each);
-}
-
-static void each_waiters(struct object *ob, const char *path, void *arg)
-{
-	waiters_of(ob, path, arg);
-}
-
-static void each_holders(struct object *ob, const char *path, void *arg)
-{
-	holders_of(ob, path, arg);
-}
-
-void show_mount_waiters(FILE *f)
-{
-	show_each(each_waiters, f);
-}
-
-void show_mount_holders(FILE *f)
-{
-	show_each(each_holders, f);
 }
 
 struct counts {

@@ -7,6 +7,7 @@
 
 #include "base/proc.h"
 #include "ctl/show.h"
+#include "ctl/who.h"
 #include "file/list.h"
 #include "object/type.h"
 #include "object/waiter.h"
@@ -38,7 +39,7 @@ static void each_edges(struct object *ob, const char *path, void *arg)
 			if (all->n == EDGES_MOST)
 				return;
 			all->e[all->n++] = (struct edge){
-				.from = show_waiter_pid(waiter_at(o, r)),
+				.from = who_pid(waiter_at(o, r)),
 				.to = AT(o, ipc_hold, k)->pid,
 				.path = strdup(path),
 			};

@@ -14,6 +14,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/show.h"
+#include "ctl/who.h"
 #include "state/object.h"
 
 #define B(ob) ((ob)->o.h->b)
@@ -26,6 +27,12 @@
 #define SEEN(i, n, fn)                                                               \
 	{                                                                            \
 		.id = i, .name = n, .access = CTL_FACT, .unlocked = true, .show = fn \
+	}
+/* The same; and what it takes long to find out is looked for without the lock. */
+#define SOUGHT(i, n, fn)                                                              \
+	{                                                                             \
+		.id = i, .name = n, .access = CTL_FACT, .unlocked = true, .show = fn, \
+		.show_found = fn##_found                                              \
 	}
 /* Made of other rows. */
 #define ROWS(i, n, fn)                                                                   \
@@ -57,7 +64,7 @@
 /* Every table of a type begins with CTL_COMMON and ends with CTL_END. */
 #define CTL_COMMON                                                                         \
 	FACT(0, "type", show_type), ROWS(1, "status", show_status),                        \
-		SEEN(2, "waiters", show_waiters), SEEN(3, "holders", show_holders),        \
+		SEEN(2, "waiters", show_waiters), SOUGHT(3, "holders", show_holders),      \
 		{ .id = 4, .name = "cancel", .access = CTL_OWNER, .store = store_cancel }, \
 		LINK(5, "shm")
 #define CTL_TAKE SETTING(53, "take", show_take, store_take)

@@ -7,24 +7,18 @@
 #include <stdio.h>
 
 struct ctl_file;
-struct ipc_waiter;
 struct object;
 
 /* Who keeps the object's lock, and for how long already: "pid 12 (command) for 3.4 s". */
 void show_stalled(struct object *ob, FILE *f);
 void show_type(struct object *ob, FILE *f);
 void show_status(struct object *ob, const struct ctl_file *table, FILE *f);
-void show_waiters(struct object *ob, FILE *f);
-void show_holders(struct object *ob, FILE *f);
 void show_look(struct object *ob, FILE *f); /* what an object that is only looked at shows */
 void show_leased(struct object *ob, FILE *f);
 void show_dead(struct object *ob, FILE *f);
 void show_mount_status(FILE *f);
-void show_mount_waiters(FILE *f);
-void show_mount_holders(FILE *f);
 /* Objects that somebody has open, locked one after the other; those that are stalled, unlocked. */
 void show_each(void (*fn)(struct object *ob, const char *path, void *arg), void *arg);
-uint32_t show_waiter_pid(const struct ipc_waiter *w);
 
 /* ---- deadlocks.c ---- */
 

@@ -99,7 +99,7 @@ static struct ipc_opening opening_of(const struct request *rq, const struct targ
 	};
 
 	how.flags = handle_flags(t, o, how.kind, rq->flags);
-	if (o->ops->unhold) /* the process that its holds belong to */
+	if (o->ops->unhold || how.kind == HANDLE_LEASE) /* the process that its holds belong to */
 		how.pid = proc_pid(how.tid);
 	return how;
 }
