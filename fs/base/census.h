@@ -31,7 +31,7 @@ struct census_file {
 
 struct census {
 	dev_t dev;
-	uint64_t slept; /* ns that the machine was suspended since it booted */
+	uint64_t slept;                   /* ns that the machine was suspended since it booted */
 	struct census_process *processes; /* by pid; kernel threads are left out */
 	size_t n_processes;
 	struct census_file *files;

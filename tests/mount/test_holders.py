@@ -1,12 +1,13 @@
 """`holders` names who keeps what is held, also when the process that took it has ended."""
 
 import fcntl
+import json
 import os
 import subprocess
 
 import pytest
 
-from kit import IPCFS, children, eventually, fork, spawn
+from kit import IPCCTL, IPCFS, children, eventually, fork, run, spawn
 from kit.objects import parse_rows, read_all
 
 
@@ -175,3 +176,15 @@ def test_what_the_daemon_may_not_see_it_says(mount_with, tmp_path):
     row, = lock.holders()
     assert row.pid == shell.pid and "what it has open cannot be seen" in row.command
     shell.kill()
+
+
+def test_ipcctl_shows_the_remark(area, bash):
+    lock = area.make("a.lock")
+    shell = bash("exec 8<a.lock; flock 8; echo ready; read x")
+    text = run([IPCCTL, "holders", lock.path]).out
+    assert str(shell.pid) in text and "remark: taken by " in text
+    row, = json.loads(run([IPCCTL, "holders", "-J", lock.path]).out)["holders"]
+    assert row["pid"] == shell.pid and row["remark"].endswith("which has ended")
+    assert "\t" not in row["command"]
+    done = run([IPCCTL, "run", "-n", lock.path, "true"])
+    assert done.code == 1 and f"pid {shell.pid} (bash" in done.err and "; taken by" in done.err

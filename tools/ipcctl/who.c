@@ -21,6 +21,8 @@ const struct column who_columns[N_WHO] = {
 	[WHO_OPERATION] = { "OPERATION", COLUMN_TEXT, 0, "what it waits for, or how it holds" },
 	[WHO_SECONDS] = { "SECONDS", COLUMN_NUMBER, 0, "for how long" },
 	[WHO_COMMAND] = { "COMMAND", COLUMN_TEXT, COLUMN_CUT, "its command line" },
+	[WHO_REMARK] = { "REMARK", COLUMN_TEXT, COLUMN_BELOW,
+			 "who took it, if another process did" },
 };
 
 static char *user_name(const char *uid)
@@ -63,7 +65,7 @@ static void add_line(struct table *table, const struct target *t, char *line)
 
 		if (c == WHO_USER)
 			continue;
-		field = next_field(&line, c == WHO_COMMAND);
+		field = next_field(&line, c == WHO_REMARK);
 		if (!field)
 			break;
 		row[c] = c == WHO_OBJECT ? object_path(t, field) : xstrdup(field);

@@ -108,9 +108,10 @@ static void print_holder(char *const row[])
 	char *command CLEANUP(free_string) =
 		printable(row[WHO_COMMAND] ? row[WHO_COMMAND] : "?", false);
 
-	fprintf(stderr, "  pid %s (%s), user %s, for %s s\n", row[WHO_PID] ? row[WHO_PID] : "?",
+	fprintf(stderr, "  pid %s (%s), user %s, for %s s%s%s\n", row[WHO_PID] ? row[WHO_PID] : "?",
 		command, row[WHO_USER] ? row[WHO_USER] : "?",
-		row[WHO_SECONDS] ? row[WHO_SECONDS] : "?");
+		row[WHO_SECONDS] ? row[WHO_SECONDS] : "?", row[WHO_REMARK] ? "; " : "",
+		row[WHO_REMARK] ? row[WHO_REMARK] : "");
 }
 
 /* A semaphore may have no permits at all, unlike a lock, which is free from the start. */
