@@ -17,8 +17,7 @@
 
 #include "file/statedir.h"
 #include "state/blank.h"
-#include "state/memory.h"
-#include "state/store.h"
+#include "state/files.h"
 
 #define FIRST_PAGES 3u /* of the heap: its table, handles, and whatever comes first */
 
@@ -93,7 +92,7 @@ static int make_files(struct object *ob)
 		r = ipc_make(&fs.env, fs.objects_fd, state_engine(n->id).s, n->id, n->ops, reserve,
 			     &d, FIRST_PAGES, &ob->o);
 	if (r < 0 && node_is(n, TYPE_MEMORY))
-		store_remove_data(n->id);
+		files_remove_data(n->id);
 	return r == -EDQUOT ? -ENOSPC : r;
 }
 
@@ -132,6 +131,6 @@ void blank_sweep(void)
 	if (!id)
 		return;
 	if (n && node_is_blank(n))
-		object_remove_files(id, n->ops);
+		files_remove(id, n->ops);
 	names_making(&fs.mount, 0);
 }

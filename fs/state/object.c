@@ -27,6 +27,7 @@
 #include "object/type.h"
 #include "state/alias.h"
 #include "state/blank.h"
+#include "state/files.h"
 #include "state/object.h"
 #include "state/store.h"
 
@@ -122,11 +123,11 @@ static void let_files_go(struct object *ob)
 	const struct node *n = ob->node;
 
 	if (node_is(n, TYPE_MEMORY))
-		store_remove_data(n->id);
+		files_remove_data(n->id);
 	if (!(node_block(n)->flags & NODE_SHARED) && ready_put(&ob->o))
 		return;
 	obj_unmap(&ob->o);
-	store_remove_file(n->id);
+	files_remove_engine(n->id);
 }
 
 static void become_blank(struct object *ob)
@@ -166,7 +167,7 @@ void object_remove(struct object *ob)
 	leave_lists(ob);
 	let_files_go(ob);
 	free(ob);
-	store_forget(n);
+	tree_remove(n);
 }
 
 /*

@@ -18,8 +18,7 @@
 #include "file/heap.h"
 #include "file/statedir.h"
 #include "state/blank.h"
-#include "state/memory.h"
-#include "state/store.h"
+#include "state/files.h"
 
 #define READY_MOST  64u
 #define READY_PAGES 4u /* of the heap: its table, and what some handles and waiters need */
@@ -63,7 +62,7 @@ bool ready_put(struct ipc_obj *o)
 		return false;
 	if (renameat(fs.objects_fd, name.s, fs.objects_fd, state_ready(i).s) < 0)
 		return false;
-	memory_account(&fs.env, -(int64_t)heap_held(o), true);
+	fs.env.account(&fs.env, -(int64_t)heap_held(o), true);
 	ready[i] = *o;
 	ready[i].user = NULL;
 	o->base = NULL;
@@ -95,7 +94,7 @@ int ready_take(uint64_t id, const struct ipc_type *t, uint64_t reserve,
 	if (i == READY_MOST)
 		return -ENOENT;
 	bytes = (int64_t)(1 + ready[i].pages) * IPC_PAGE;
-	r = memory_account(&fs.env, bytes, false);
+	r = fs.env.account(&fs.env, bytes, false);
 	if (r < 0)
 		return r;
 	if (!ready[i].base) /* (to find room for it) */
@@ -108,7 +107,7 @@ int ready_take(uint64_t id, const struct ipc_type *t, uint64_t reserve,
 		r = -ENOENT;
 	}
 	if (r < 0) {
-		memory_account(&fs.env, -bytes, true);
+		fs.env.account(&fs.env, -bytes, true);
 		return r;
 	}
 	*ret = ready[i];
@@ -119,7 +118,7 @@ int ready_take(uint64_t id, const struct ipc_type *t, uint64_t reserve,
 bool ready_bus_error(uintptr_t page)
 {
 	for (unsigned int i = 0; i < READY_MOST; i++)
-		if (store_bus_page(&ready[i], page)) {
+		if (files_zero_page(&ready[i], page)) {
 			ready[i].damage = "its file was truncated";
 			return true;
 		}

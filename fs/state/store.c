@@ -18,7 +18,9 @@
 #include "base/log.h"
 #include "file/statedir.h"
 #include "object/type.h"
+#include "state/alias.h"
 #include "state/blank.h"
+#include "state/files.h"
 #include "state/fs.h"
 #include "state/memory.h"
 #include "state/object.h"
@@ -82,12 +84,18 @@ uint64_t store_recount(void)
 	return sum;
 }
 
-int store_load(const struct state_observer *above, bool check, const char **ret_why)
+static int load_names(bool check)
 {
-	int fd = state_open_files(ret_why), r;
+	int r = tree_load(check);
 
-	if (fd < 0)
-		return fd;
+	if (r < 0)
+		return r;
+	alias_load();
+	return fs.mount.damage ? -EIO : 0;
+}
+
+static void set_up(const struct state_observer *above)
+{
 	fs.above = above;
 	fs.env = (struct ipc_env){
 		.dirfd = fs.objects_fd,
@@ -97,6 +105,15 @@ int store_load(const struct state_observer *above, bool check, const char **ret_
 		.damaged = above->damaged,
 	};
 	fs.mount_env = (struct ipc_env){ .dirfd = fs.objects_fd, .alone = true };
+}
+
+int store_load(const struct state_observer *above, bool check, const char **ret_why)
+{
+	int fd = state_open_files(ret_why), r;
+
+	if (fd < 0)
+		return fd;
+	set_up(above);
 	r = ipc_map(&fs.mount_env, fd, &fs.mount);
 	close(fd);
 	if (r < 0)
@@ -107,7 +124,7 @@ int store_load(const struct state_observer *above, bool check, const char **ret_
 	if (r == 0) {
 		names_restarted(&fs.mount);
 		apply_limits();
-		r = tree_load(check);
+		r = load_names(check);
 	}
 	if (r < 0)
 		return state_refuse_mount_file(r, fs.mount.damage, ret_why);
@@ -119,45 +136,11 @@ int store_load(const struct state_observer *above, bool check, const char **ret_
 
 /* ---- the files of an object ---- */
 
-static void remove_file(const char *name)
-{
-	struct stat st;
-
-	if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		memory_account(&fs.env, -(int64_t)st.st_blocks * 512, true);
-	unlinkat(fs.objects_fd, name, 0);
-}
-
-void store_remove_file(uint64_t id)
-{
-	remove_file(state_engine(id).s);
-}
-
-void store_remove_data(uint64_t id)
-{
-	remove_file(state_data(id).s);
-}
-
-void object_remove_files(uint64_t id, const struct ipc_type *t)
-{
-	if (!t)
-		return;
-	store_remove_file(id);
-	if (t->traits & TYPE_MEMORY)
-		store_remove_data(id);
-}
-
-void store_forget(struct node *n)
-{
-	names_remove(&fs.mount, n->ref, false, 0);
-	tree_forget(n);
-}
-
 void store_remove(struct node *n)
 {
 	if (!node_is_blank(n))
-		object_remove_files(n->id, n->ops);
-	store_forget(n);
+		files_remove(n->id, n->ops);
+	tree_remove(n);
 }
 
 static void set_mode(const struct ipc_node *b, const char *name)
@@ -208,33 +191,18 @@ void store_sweep(void)
 	tree_each_listed(sweep, NULL);
 }
 
-/*
- * SIGBUS: an engine file was cut short while it is mapped (by who may write it), or its disk fails.
- * Zeros take the place of the page, and the object is damaged; nothing else stops. The address says
- * whose page it is, for nothing in a file leads out of its own mapping.
- */
-static bool contains(const struct ipc_obj *o, uintptr_t page)
-{
-	return o->base && page >= (uintptr_t)o->base && page - (uintptr_t)o->base < o->map_len;
-}
-
-bool store_bus_page(const struct ipc_obj *o, uintptr_t page)
-{
-	return contains(o, page) &&
-	       mmap((void *)page, IPC_PAGE, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
-}
-
+/* What cannot be read any more is zeros, and the object is damaged; nothing else stops: files.c. */
 void store_bus_error(int sig, siginfo_t *si, void *context)
 {
 	uintptr_t page = (uintptr_t)si->si_addr & ~(uintptr_t)(IPC_PAGE - 1);
 	struct object *ob;
 
 	(void)context;
-	if (contains(&fs.mount, page)) /* the next worker will look whether it can go on with it */
+	if (files_contain(&fs.mount,
+			  page)) /* the next worker will look whether it can go on with it */
 		log_line(LOG_ERR, "%s/mount was truncated, or its disk is failing", fs.opt.state);
 	DL_FOREACH2(fs.lru, ob, lru_next) {
-		if (!store_bus_page(&ob->o, page))
+		if (!files_zero_page(&ob->o, page))
 			continue;
 		obj_damage(&ob->o, "its file was truncated");
 		return;
@@ -255,6 +223,8 @@ void store_unload(void)
 	ready_drop();
 	memory_end();
 	tree_unload();
+	alias_unload();
+	writers_unload();
 	if (fs.mount.locked)
 		obj_unlock(&fs.mount);
 	obj_unmap(&fs.mount);

@@ -26,15 +26,8 @@ struct state_observer {
  */
 int store_load(const struct state_observer *above, bool check, const char **ret_why);
 void store_unload(void);
-/* For it: the page is in this file. There are zeros in its place. */
-bool store_bus_page(const struct ipc_obj *o, uintptr_t page);
 void store_bus_error(int sig, siginfo_t *si, void *context);
-/* t NULL: a directory, without any. */
-void object_remove_files(uint64_t id, const struct ipc_type *t);
-void store_remove_file(uint64_t id);
-void store_remove_data(uint64_t id);
 void store_remove(struct node *n); /* a node without a name, that is not mapped: with its files */
-void store_forget(struct node *n); /* the same, when they are gone */
 uint64_t store_recount(void);
 void store_chmod(struct node *n); /* the engine file's mode follows the object's, if it is shared */
 /* Somebody will open the engine file by itself. -ENOSPC: it has none yet. */

@@ -17,7 +17,6 @@
 #include "base/alloc.h"
 #include "object/engine.h"
 #include "object/type.h"
-#include "state/alias.h"
 #include "state/object.h"
 #include "state/tree.h"
 
@@ -93,6 +92,12 @@ void tree_forget(struct node *n)
 	unlist(n);
 	HASH_DELETE(by_id, fs.by_id, n);
 	free(n);
+}
+
+void tree_remove(struct node *n)
+{
+	names_remove(&fs.mount, n->ref, false, 0);
+	tree_forget(n);
 }
 
 void tree_trim(void)
@@ -228,8 +233,6 @@ int tree_load(bool check)
 	fs.root = tree_by_id(IPC_ROOT_ID);
 	if (!fs.root || fs.root->type != IPC_DIR)
 		obj_damage(m, "there is no root");
-	else
-		alias_load();
 	return m->damage ? -EIO : 0;
 }
 
@@ -240,6 +243,4 @@ void tree_unload(void)
 	HASH_ITER(by_id, fs.by_id, n, tmp)
 		tree_forget(n);
 	fs.root = NULL;
-	alias_unload();
-	writers_unload();
 }

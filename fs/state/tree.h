@@ -69,6 +69,8 @@ struct node *tree_at(ref_t ref);
 bool tree_contains(const struct node *dir, const struct node *n); /* at any depth, or is it */
 /* It is no longer needed for what it was needed for. */
 void tree_idle(struct node *n);
+/* It has no name, and its files are gone: so is its record, and what is known of it. */
+void tree_remove(struct node *n);
 /* Its record is gone. */
 void tree_forget(struct node *n);
 void tree_trim(void); /* between turns: drop what nobody needs */
