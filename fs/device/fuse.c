@@ -18,6 +18,18 @@ static const struct handlers *to; /* … by these */
 
 /* ---- the message ---- */
 
+static const enum request_kind kinds[] = {
+	[FUSE_OPEN] = ASKS_OPEN,     [FUSE_READ] = ASKS_READ,       [FUSE_WRITE] = ASKS_WRITE,
+	[FUSE_SETLK] = ASKS_FLOCK,   [FUSE_SETLKW] = ASKS_FLOCK,    [FUSE_IOCTL] = ASKS_IOCTL,
+	[FUSE_CREATE] = ASKS_CREATE, [FUSE_SETATTR] = ASKS_ATTR,    [FUSE_FALLOCATE] = ASKS_SPACE,
+	[FUSE_FLUSH] = ASKS_FLUSH,   [FUSE_RELEASE] = ASKS_RELEASE,
+};
+
+static enum request_kind kind_of(uint32_t opcode)
+{
+	return opcode < sizeof(kinds) / sizeof(kinds[0]) ? kinds[opcode] : ASKS_OTHER;
+}
+
 static void read_header(const void *msg, size_t n, bool again, const struct aside *as)
 {
 	const struct fuse_in_header *h = msg;
@@ -28,10 +40,12 @@ static void read_header(const void *msg, size_t n, bool again, const struct asid
 			.tid = h->pid,
 			.uid = h->uid,
 			.gid = h->gid },
-		.opcode = h->opcode,
+		.kind = kind_of(h->opcode),
 		.ino = h->nodeid,
 		.aside = *as,
 	};
+	now.aside.number = h->unique;
+	now.aside.kind = now.kind;
 	if (h->opcode == FUSE_POLL && n >= sizeof(*h) + sizeof(struct fuse_poll_in))
 		now.poll_kh = ((const struct fuse_poll_in *)(h + 1))->kh;
 	if (h->opcode == FUSE_WRITE && n >= sizeof(*h) + sizeof(struct fuse_write_in))

@@ -42,10 +42,21 @@ static int send_answer(fuse_req_t req, const struct reply *r)
 	return r->ob->o.damage ? fuse_reply_err(req, EIO) : fuse_reply_buf(req, buffer, n);
 }
 
+#ifndef FOPEN_NOFLUSH
+#define FOPEN_NOFLUSH (1 << 5)
+#endif
+
+static uint32_t fopen_flags(const struct reply *r)
+{
+	return (r->open_flags & OPEN_UNCACHED ? FOPEN_DIRECT_IO : 0) |
+	       (r->open_flags & OPEN_STREAM ? FOPEN_STREAM : 0) |
+	       (r->open_flags & OPEN_NO_FLUSH ? FOPEN_NOFLUSH : 0);
+}
+
 /* fuse_reply_open() and fuse_reply_create() of libfuse 3.14 cannot say FOPEN_STREAM. */
 static int send_open(fuse_req_t req, const struct reply *r)
 {
-	struct fuse_open_out out = { .fh = r->fh, .open_flags = r->open_flags };
+	struct fuse_open_out out = { .fh = r->fh, .open_flags = fopen_flags(r) };
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
@@ -79,7 +90,7 @@ static int send_create(fuse_req_t req, const struct reply *r)
 		.entry = { .nodeid = r->entry.ino,
 			   .entry_valid = (uint64_t)r->entry.entry_timeout,
 			   .attr = attr_of(&r->entry.attr) },
-		.open = { .fh = r->fh, .open_flags = r->open_flags },
+		.open = { .fh = r->fh, .open_flags = fopen_flags(r) },
 	};
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
@@ -197,9 +208,4 @@ bool request_in_group(const struct request *rq, gid_t group)
 		if (groups[i] == group)
 			return true;
 	return false;
-}
-
-bool request_is_close(uint32_t opcode)
-{
-	return opcode == FUSE_FLUSH || opcode == FUSE_RELEASE;
 }

@@ -25,6 +25,13 @@ struct entry {
 	double entry_timeout, attr_timeout; /* how long (s) the kernel may keep them */
 };
 
+/* How the kernel is to treat an open file. */
+enum {
+	OPEN_UNCACHED = 1, /* every read and write is a request, and no page is kept */
+	OPEN_STREAM = 2,   /* it has no position */
+	OPEN_NO_FLUSH = 4, /* no FLUSH at each close */
+};
+
 enum reply_kind {
 	REPLY_DONE,    /* it is done; there is nothing to say */
 	REPLY_NOTHING, /* FORGET: the kernel wants no reply */
@@ -52,7 +59,7 @@ struct reply {
 	const struct ipc_answer *answer;
 	size_t off;
 	uint64_t fh;
-	uint32_t open_flags; /* FOPEN_* */
+	uint32_t open_flags; /* OPEN_* */
 	union {
 		struct entry entry;
 		struct statvfs statfs;

@@ -24,8 +24,25 @@
 
 enum outcome { DONE, WAIT, STALLED };
 
+/* What is asked for, as far as it matters to others than the handler of it. */
+enum request_kind {
+	ASKS_OTHER,
+	ASKS_OPEN,
+	ASKS_READ,
+	ASKS_WRITE,
+	ASKS_FLOCK,
+	ASKS_IOCTL,
+	ASKS_CREATE,
+	ASKS_ATTR, /* to set attributes */
+	ASKS_SPACE,
+	ASKS_FLUSH,   /* a descriptor is closed */
+	ASKS_RELEASE, /* the last one of a handle was: nobody waits for the reply */
+};
+
 /* How a request is put aside. Kept with it, and there again when it is next handled. */
 struct aside {
+	uint64_t number; /* by which reply_to() knows it */
+	enum request_kind kind;
 	struct object *ob; /* it has to wait for this one; NULL */
 	bool later;        /* for something other than the lock: without a limit */
 	bool looks;        /* when its time is up it is handled without the lock: … */
@@ -34,6 +51,9 @@ struct aside {
 	bool killed;       /* FLUSH: its process was ending by a signal, … */
 	uint32_t closer;   /* … and is this one; 0: not known */
 	bool judged;       /* RELEASE: `killed` says so of who wrote the unfinished line */
+	bool limited;      /* how long it may wait has been decided: aside_limit.c */
+	int64_t until;     /* … CLOCK_MONOTONIC ns, IPC_NEVER … */
+	int late;          /* … and which error it gets then */
 };
 
 /* What is to be set. */
@@ -51,7 +71,7 @@ enum {
 struct request {
 	struct asker *asker;
 	struct caller by;
-	uint32_t opcode;
+	enum request_kind kind;
 	uint64_t ino; /* the nodeid; of a name: its directory's */
 	uint64_t fh;  /* of an open file */
 	int flags;    /* the open file's, as open(2)'s */
@@ -85,6 +105,11 @@ struct request {
 	struct reply reply;
 	bool settle_first; /* settle what it changed before the reply */
 };
+
+static inline bool request_is_close(enum request_kind kind)
+{
+	return kind == ASKS_FLUSH || kind == ASKS_RELEASE;
+}
 
 /* ---- for handlers: what it comes to ---- */
 
@@ -123,7 +148,6 @@ static inline enum outcome done_buffer(struct request *rq, ssize_t n)
 /* ---- reply.c ---- */
 
 bool request_in_group(const struct request *rq, gid_t group); /* is it one of the caller's? */
-bool request_is_close(uint32_t opcode);                       /* a FLUSH or RELEASE */
 bool asker_interrupted(struct asker *a);                      /* by a signal */
 
 /* ---- again.c: was it handled before? ---- */

@@ -17,7 +17,6 @@
  * line of the process that closes.
  */
 #include <fcntl.h>
-#include <linux/fuse.h>
 
 #include "base/proc.h"
 #include "object/lend.h"
@@ -152,7 +151,7 @@ void close_unfetched(uint64_t unique)
 	struct node *n, *tmp;
 
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct request close = { .opcode = FUSE_RELEASE };
+		struct request close = { .kind = ASKS_RELEASE };
 		struct ipc_handle *hd;
 		ref_t r;
 

@@ -5,6 +5,7 @@
 #include "device/transport.h"
 #include "ops/dir.h"
 #include "ops/io.h"
+#include "wait/aside.h"
 #include "wait/park.h"
 #include "wait/poll.h"
 #include "wait/turn.h"
@@ -42,6 +43,7 @@ static void end(struct request *rq, enum outcome outcome)
 			park(rq);
 		break;
 	case STALLED:
+		aside_limit(rq);
 		reply_drop(rq->asker);
 		break;
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening. */
 #include <fcntl.h>
-#include <linux/fuse.h>
 
 #include "wait/ask.h"
 #include "base/proc.h"
@@ -21,10 +20,6 @@
  * a message.
  */
 #define OPENED_TO_EXECUTE 0x20
-
-#ifndef FOPEN_NOFLUSH
-#define FOPEN_NOFLUSH (1 << 5)
-#endif
 
 /* For arrays and values, looking and reading are the same. */
 static bool only_looks(const struct object *ob, uint32_t kind, int flags)
@@ -75,13 +70,13 @@ static bool may_leave_a_line(const struct object *ob, uint32_t flags)
 
 static uint32_t open_flags(const struct ipc_obj *o, const struct ipc_handle *hd)
 {
-	uint32_t f = FOPEN_DIRECT_IO;
+	uint32_t f = OPEN_UNCACHED;
 
 	if (!(hd->flags & HANDLE_FLUSHED))
-		f |= FOPEN_NOFLUSH;
+		f |= OPEN_NO_FLUSH;
 	if (ipc_is(o, TYPE_MEMORY) && hd->kind == HANDLE_OBJECT)
 		return f;
-	return hd->flags & (HANDLE_POSITION | HANDLE_LIB) ? f : f | FOPEN_STREAM;
+	return hd->flags & (HANDLE_POSITION | HANDLE_LIB) ? f : f | OPEN_STREAM;
 }
 
 static struct ipc_opening opening_of(const struct request *rq, const struct target *t,
@@ -172,7 +167,7 @@ static int open_target(struct request *rq)
 	if (!is_plain(&rq->t, rq->flags))
 		return open_object(rq);
 	rp->fh = plain_next();
-	rp->open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH;
+	rp->open_flags = OPEN_UNCACHED | OPEN_NO_FLUSH;
 	return (rq->flags & O_ACCMODE) == O_WRONLY ? 0 : plain_open(rq, rp->fh);
 }
 

@@ -24,6 +24,16 @@
 #include "state/store.h"
 #include "wait/unfinished.h"
 
+static void fuse_log_line(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = 0;
+	if (*line)
+		log_line(level < FUSE_LOG_DEBUG ? (int)level : LOG_DEBUG, "%s", line);
+}
+
 static int fail(const char *what, const char *why)
 {
 	fprintf(stderr, "ipcfs: %s: %s\n", what, why);
@@ -160,6 +170,7 @@ int main(int argc, char **argv)
 	struct worker_shared *sh = NULL;
 	int r;
 
+	fuse_set_log_func(fuse_log_line);
 	resume_init(argv);
 	if (resume_take(&res, &sh) < 0) {
 		log_line(LOG_ERR, "cannot take over the mount from another version of ipcfs");

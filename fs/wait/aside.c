@@ -2,7 +2,7 @@
 /*
  * Requests that are put aside: their object is stalled (door.c).
  *
- * They are kept as the kernel sent them, and handled again, in their order, when the lock can be had.
+ * They are kept as they came, and handled again, in their order, when the lock can be had.
  * One that is put aside has changed nothing yet, or left a completion record: it is handled as one that
  * the kernel sends again after a restart. A signal ends its wait; so do its time limits
  * (aside_limit.c). A restart forgets it, and the kernel sends it again.
@@ -14,7 +14,6 @@
  * A close() does not wait for long, either: when it has waited long enough it is told that it is done, and stays
  * in the list to be done.
  */
-#include <linux/fuse.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -27,7 +26,6 @@
 
 struct kept { /* a request that is put aside */
 	struct kept *next, *prev;
-	struct aside_limit limit;
 	struct aside as;
 	size_t len;
 	_Alignas(8) char msg[];
@@ -50,11 +48,7 @@ void aside_closer(struct request *rq, uint32_t *ret_pid, bool *ret_killed)
 /* k: in no list. */
 static void keep(struct kept *k, const struct aside *as)
 {
-	bool counts = k->as.later && !as->later;
-
 	k->as = *as;
-	if (counts) /* the first time: its limit counts from now */
-		aside_limit(as->ob, k->msg, k->len, as->looks, &k->limit);
 	DL_APPEND(as->ob->aside, k);
 }
 
@@ -63,20 +57,13 @@ void aside_keep(const void *msg, size_t len, const struct aside *as)
 	struct kept *k = must_alloc(sizeof(*k) + len);
 
 	k->len = len;
-	k->limit.deadline = IPC_NEVER;
-	k->as.later = true;
 	memcpy(k->msg, msg, len);
 	keep(k, as);
 }
 
-static const struct fuse_in_header *header_of(const struct kept *k)
-{
-	return (const void *)k->msg;
-}
-
 static bool is_of(const struct kept *k, uint64_t unique)
 {
-	return unique_of(header_of(k)->unique) == unique_of(unique);
+	return unique_of(k->as.number) == unique_of(unique);
 }
 
 /* The kept request of this number; NULL. */
@@ -102,7 +89,7 @@ bool aside_has(uint64_t unique)
 static void tell(const struct kept *k, int error)
 {
 	if (!k->as.told)
-		reply_to(header_of(k)->unique, error, NULL, 0);
+		reply_to(k->as.number, error, NULL, 0);
 }
 
 static void answer(struct kept *k, int error)
@@ -134,18 +121,17 @@ static void forsake(struct object *ob, const struct deferred *d)
  */
 static void give_up(struct kept *k, int error)
 {
-	const struct fuse_in_header *h = header_of(k);
+	uint64_t number = k->as.number;
 
-	if (!request_is_close(h->opcode)) {
-		if (unique_is_resent(h->unique))
-			object_defer(k->as.ob,
-				     &(struct deferred){ .run = forsake,
-							 .unique = unique_of(h->unique) });
+	if (!request_is_close(k->as.kind)) {
+		if (unique_is_resent(number))
+			object_defer(k->as.ob, &(struct deferred){ .run = forsake,
+								   .unique = unique_of(number) });
 		answer(k, error);
 		return;
 	}
-	k->limit.deadline = IPC_NEVER;
-	if (h->opcode == FUSE_RELEASE)
+	k->as.until = IPC_NEVER;
+	if (k->as.kind == ASKS_RELEASE)
 		return;
 	tell(k, error);
 	k->as.told = true;
@@ -156,7 +142,7 @@ bool aside_interrupted(uint64_t unique)
 	struct kept *k = find(unique);
 
 	if (k && k->as.looks) /* poll(2) knows no EINTR: it gets its answer now */
-		k->limit.deadline = 0;
+		k->as.until = 0;
 	else if (k)
 		give_up(k, EINTR);
 	return k != NULL;
@@ -195,13 +181,13 @@ static void expire(struct object *ob, aside_handler again)
 	struct kept *k, *tmp;
 
 	DL_FOREACH_SAFE(ob->aside, k, tmp) {
-		if (!ob->refuses && k->limit.deadline > now)
+		if (!ob->refuses && k->as.until > now)
 			continue;
 		if (k->as.looks) {
 			DL_DELETE(ob->aside, k);
 			handle(k, again, true);
 		} else {
-			give_up(k, ob->refuses ? EIO : k->limit.error);
+			give_up(k, ob->refuses ? EIO : k->as.late);
 		}
 	}
 }

@@ -14,7 +14,7 @@ void aside_closer(struct request *rq, uint32_t *ret_pid, bool *ret_killed);
 
 /* ---- for the loop thread ---- */
 
-/* Keep a request that is put aside. */
+/* Keep a request that is put aside, as it came. */
 void aside_keep(const void *msg, size_t len, const struct aside *as);
 /* Handle one that was. true: it is put aside again. */
 typedef bool (*aside_handler)(void *msg, size_t len, struct aside *as);
@@ -26,14 +26,10 @@ void aside_end_all(int error);
 
 /* ---- aside_limit.c ---- */
 
-struct aside_limit {
-	int64_t deadline; /* CLOCK_MONOTONIC ns, IPC_NEVER */
-	int error;        /* what it gets then */
-	int64_t least;    /* the caller's own time limits do not end it earlier */
-};
-
-/* How long this request may wait for the object's lock. looks: it is read-only. */
-void aside_limit(const struct object *ob, const void *msg, size_t len, bool looks,
-		 struct aside_limit *ret);
+/*
+ * The request is put aside: until when it may wait for the lock, and what it gets then. Decided once,
+ * when it first waits for that.
+ */
+void aside_limit(struct request *rq);
 
 #endif

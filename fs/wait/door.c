@@ -174,7 +174,7 @@ int object_enter(struct object *ob, struct request *rq)
 	if (!rq)
 		return lock(ob);
 	/* (A close is not refused, but done when it can be.) */
-	if (ob->refuses && !request_is_close(rq->opcode)) {
+	if (ob->refuses && !request_is_close(rq->kind)) {
 		r = lock(ob);
 		return r == -EBUSY ? -EIO : r;
 	}
