@@ -316,6 +316,16 @@ void names_flags(struct ipc_obj *m, ref_t r, uint32_t flags, uint64_t making)
 	commit(m);
 }
 
+/* From 1 to NAMES_GEN_MOST, and around. */
+static uint32_t next_gen(struct ipc_obj *m)
+{
+	uint32_t gen = M(m)->next_gen & NAMES_GEN_MOST;
+
+	gen = gen ? gen : 1;
+	set32(m, M(m)->next_gen, gen + 1);
+	return gen;
+}
+
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret)
 {
 	ref_t r;
@@ -327,10 +337,9 @@ int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid,
 	*alias_at(m, r) = (struct ipc_alias){
 		.nodeid = nodeid,
 		.timeout = timeout,
-		.gen = M(m)->next_gen,
+		.gen = next_gen(m),
 		.tid = tid,
 	};
-	set32(m, M(m)->next_gen, M(m)->next_gen + 1);
 	list_push(m, &M(m)->aliases, r);
 	*ret = r;
 	return names_commit(m);
@@ -351,9 +360,8 @@ void names_forget_aliases(struct ipc_obj *m)
 
 uint32_t names_next_gen(struct ipc_obj *m)
 {
-	uint32_t gen = M(m)->next_gen;
+	uint32_t gen = next_gen(m);
 
-	set32(m, M(m)->next_gen, gen + 1 ? gen + 1 : 1);
 	commit(m);
 	return gen;
 }

@@ -115,6 +115,11 @@ void alias_remove(struct ipc_obj *m, ref_t alias);
 /* A mount begins. */
 void names_forget_aliases(struct ipc_obj *m);
 
+/*
+ * The generation of a new handle or alias. Never 0, which is none; and small enough for what the kernel
+ * is told, where the bit above it says which kind of number that is (fs/state/nodeid.h).
+ */
+#define NAMES_GEN_MOST 0x7fffffffu
 uint32_t names_next_gen(struct ipc_obj *m);
 
 #endif

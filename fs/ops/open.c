@@ -112,7 +112,7 @@ static int make_handle(struct request *rq)
 			how->flags |= HANDLE_LOOK;
 		if (may_leave_a_line(ob, how->flags))
 			how->flags |= HANDLE_FLUSHED;
-		how->gen = names_next_gen(&fs.mount) & FH_GEN;
+		how->gen = names_next_gen(&fs.mount);
 		r = ipc_open(&ob->o, how, &handle);
 		if (r == 0 && writes_may_wait(&rq->t, (int)how->oflags))
 			writer_add(rq->t.nodeid);

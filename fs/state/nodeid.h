@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "names/names.h"
 #include "object/engine.h"
 
 /* ---- inode numbers: what the kernel calls a file ---- */
@@ -15,7 +16,6 @@
  */
 #define NODEID_ALIAS    (1ull << 63)
 #define FH_PLAIN        (1ull << 63) /* in an open file's: it has no record (plain.c) */
-#define FH_GEN          0x7fffffffu  /* of a handle's generation */
 #define NODEID(id, sub) ((uint64_t)(sub) << 40 | (id))
 
 /* Of one that is not an alias. */
@@ -31,7 +31,7 @@ static inline unsigned int nodeid_sub(uint64_t nodeid)
 
 static inline uint64_t nodeid_alias(uint32_t gen, ref_t alias)
 {
-	return NODEID_ALIAS | (uint64_t)(gen & 0x7fffffff) << 32 | alias;
+	return NODEID_ALIAS | (uint64_t)(gen & NAMES_GEN_MOST) << 32 | alias;
 }
 
 enum sub {
@@ -51,7 +51,7 @@ enum sub {
  */
 static inline uint64_t fh_of(uint32_t gen, ref_t handle)
 {
-	return (uint64_t)(gen & FH_GEN) << 32 | handle;
+	return (uint64_t)(gen & NAMES_GEN_MOST) << 32 | handle;
 }
 
 static inline ref_t fh_ref(uint64_t fh)

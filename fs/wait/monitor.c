@@ -133,7 +133,7 @@ static int companion_make(struct object *lock, const struct ipc_call *c, uint64_
 		.uid = c->uid,
 		.timeout = -1,
 		.nodeid = id,
-		.gen = names_next_gen(&fs.mount) & FH_GEN,
+		.gen = names_next_gen(&fs.mount),
 		.companion = back,
 		.opener = opener,
 	};

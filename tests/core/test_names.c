@@ -202,11 +202,18 @@ TEST(names_come_and_go)
 TEST(generations_never_zero)
 {
 	struct ipc_obj *m = obj_new(IPC_MOUNT);
+	ref_t alias;
 
 	CHECK_INT(names_next_gen(m), 1);
 	CHECK_INT(names_next_gen(m), 2);
-	M(m)->next_gen = UINT32_MAX;
-	CHECK_INT(names_next_gen(m), UINT32_MAX);
+	M(m)->next_gen = NAMES_GEN_MOST;
+	CHECK_INT(names_next_gen(m), NAMES_GEN_MOST);
+	CHECK_INT(names_next_gen(m), 1);
+	M(m)->next_gen = NAMES_GEN_MOST + 1; /* as an earlier version may have left it */
+	CHECK_INT(names_next_gen(m), 1);
+	M(m)->next_gen = NAMES_GEN_MOST;
+	CHECK_INT(alias_add(m, 1, 0, 0, &alias), 0);
+	CHECK_INT(alias_at(m, alias)->gen, NAMES_GEN_MOST);
 	CHECK_INT(names_next_gen(m), 1);
 }
 

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The harness itself, and what every request goes through. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "calls.h"
+#include "file/statedir.h"
+#include "format/format.h"
 
 TEST(daemon_ends_well)
 {
@@ -64,5 +70,29 @@ TEST(daemon_restart_asks_for_requests)
 	}
 	CHECK_STR(f_put(&w, "x\n"), "2");
 	CHECK_STR(told(n), "x\n");
+	daemon_end();
+}
+
+/* After 2^31 files were opened. */
+TEST(daemon_generations_go_round)
+{
+	struct ipc_header *h;
+	struct file w, r;
+	int fd;
+
+	daemon_start();
+	make("a.queue");
+	fd = open(state_path(STATE_MOUNT), O_RDWR | O_CLOEXEC);
+	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(h != MAP_FAILED);
+	close(fd);
+	h->b.mount.next_gen = 0x7fffffff;
+	w = open_name("a.queue", WO);
+	r = open_name("a.queue", RO);
+	CHECK_STR(f_put(&w, "one\n"), "4");
+	CHECK_STR(f_get(&r), "one\n");
+	f_close(&w);
+	f_close(&r);
+	munmap(h, IPC_PAGE);
 	daemon_end();
 }
