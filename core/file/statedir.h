@@ -13,8 +13,11 @@
 #ifndef IPC_STATEDIR_H
 #define IPC_STATEDIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define STATE_SHM     "/dev/shm" /* where state directories are, unless somebody says otherwise */
@@ -52,6 +55,16 @@ static inline struct state_name state_ready(unsigned int n)
 
 	snprintf(name.s, sizeof(name.s), "ready-%u", n);
 	return name;
+}
+
+/* Whose file in STATE_OBJECTS is this: engine file, or (data) memory? false: it is no object's. */
+static inline bool state_is_of(const char *file, uint64_t *ret_id, bool *ret_data)
+{
+	uint64_t id = strtoull(file, NULL, 10);
+
+	*ret_id = id;
+	*ret_data = strcmp(file, state_data(id).s) == 0;
+	return *ret_data || strcmp(file, state_engine(id).s) == 0;
 }
 
 /*

@@ -141,7 +141,8 @@ void memory_begin(void)
 		want = disk / 16;
 	want = want < STEP ? STEP : want > SPARE_MOST ? SPARE_MOST : want / STEP * STEP;
 	full = false;
-	spare.fd = openat(fs.state_fd, "spare", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	spare.fd =
+		openat(fs.state_fd, STATE_SPARE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	spare.want = (int64_t)want;
 	spare.size = spare.fd < 0 || fstat(spare.fd, &st) < 0 ? 0 : (int64_t)st.st_size;
 	spare_fill();
@@ -266,15 +267,13 @@ static uint64_t can_go(ref_t r)
 	const struct node *n = tree_known(id);
 	uint64_t held = 0, few = 17 * (uint64_t)IPC_PAGE;
 	struct stat st;
-	char name[24];
 
 	if (!t || !(t->traits & TYPE_LARGE))
 		return 0;
 	if (n && node_mapped(n)) {
 		held = n->ob->o.damage ? 0 : heap_held(&n->ob->o);
 	} else if (!(node_at(&fs.mount, r)->flags & NODE_BLANK)) {
-		snprintf(name, sizeof(name), "%llu", (unsigned long long)id);
-		if (fstatat(fs.objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (fstatat(fs.objects_fd, state_engine(id).s, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			held = (uint64_t)st.st_blocks * 512;
 	}
 	return held > few ? held - few : 0;

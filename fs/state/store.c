@@ -55,11 +55,11 @@ static void apply_limits(void)
 /* The object that a file in there belongs to; 0: none that has a name. */
 static uint64_t owner(const char *file)
 {
-	char *end;
-	uint64_t id = strtoull(file, &end, 10);
+	uint64_t id;
+	bool data;
 	ref_t ref;
 
-	if (end == file || (*end && strcmp(end, STATE_DATA) != 0))
+	if (!state_is_of(file, &id, &data))
 		return 0;
 	ref = names_by_id(&fs.mount, id);
 	return ref && !(node_at(&fs.mount, ref)->flags & NODE_BLANK) ? id : 0;

@@ -116,8 +116,9 @@ size_t state_files(struct state *s, uint64_t **ret)
 	*ret = NULL;
 	while (dir && (e = readdir(dir))) {
 		uint64_t id;
+		bool data;
 
-		if (parse_u64(e->d_name, &id) < 0)
+		if (!state_is_of(e->d_name, &id, &data) || data)
 			continue;
 		*ret = xrealloc(*ret, (n + 1) * sizeof(**ret));
 		(*ret)[n++] = id;
