@@ -38,21 +38,16 @@ static bool slab_page(struct ipc_obj *o, unsigned int cls, uint32_t *ret_page)
 	return false;
 }
 
-/* Up to n blocks of one page; how many. */
-static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, unsigned int n)
+/*
+ * Up to n free blocks of a page, from its chain and then from what was never carved; how many. *s is
+ * its state without them, *ret_link where the last of the chain leads on.
+ */
+static unsigned int slab_pick(struct ipc_obj *o, unsigned int cls, ref_t base, ref_t *ret,
+			      unsigned int n, struct ipc_page_state *s, uint32_t **ret_link)
 {
-	unsigned int got = 0, first, carved, used;
-	struct ipc_page_state now;
-	uint32_t page, *link = NULL;
-	ref_t base;
+	unsigned int got = 0, first = s->u.first, carved = s->u.carved, used = s->u.used;
+	uint32_t *link;
 
-	if (!slab_page(o, cls, &page))
-		return 0;
-	now = state_now(o, page);
-	base = page_ref(o, page);
-	first = now.u.first;
-	carved = now.u.carved;
-	used = now.u.used;
 	for (; got < n && used < per_page[cls]; got++, used++) {
 		ref_t next;
 
@@ -60,7 +55,7 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 			if (first > IPC_PAGE / IPC_UNIT)
 				break;
 			ret[got] = base + first - 1;
-			link = (uint32_t *)(o->base + (uint64_t)ret[got] * IPC_UNIT);
+			*ret_link = link = slab_link(o, ret[got]);
 			next = __atomic_load_n(link, __ATOMIC_RELAXED);
 			first = next ? next - base + 1 : 0;
 			heap_prefetch(o, ret[got], next, true);
@@ -70,7 +65,24 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 			break;
 		}
 	}
-	if (!got || first > IPC_PAGE / IPC_UNIT) {
+	if (first > IPC_PAGE / IPC_UNIT)
+		return 0;
+	s->u.word = use_word(PAGE_SLAB, cls, first, carved, used);
+	return got;
+}
+
+/* Up to n blocks of one page; how many. */
+static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, unsigned int n)
+{
+	struct ipc_page_state s;
+	uint32_t page, *link = NULL;
+	unsigned int got;
+
+	if (!slab_page(o, cls, &page))
+		return 0;
+	s = state_now(o, page);
+	got = slab_pick(o, cls, page_ref(o, page), ret, n, &s, &link);
+	if (!got) {
 		obj_damage(o, "a page's free blocks are not where they should be");
 		return 0;
 	}
@@ -80,8 +92,8 @@ static unsigned int slab_alloc(struct ipc_obj *o, unsigned int cls, ref_t *ret, 
 	 */
 	if (link && !log_set(o, link, *link, 1))
 		return 0;
-	log64(o, &state(o, page)->u.word, use_word(PAGE_SLAB, cls, first, carved, used));
-	if (used == per_page[cls])
+	log64(o, &state(o, page)->u.word, s.u.word);
+	if (s.u.used == per_page[cls])
 		pages_remove(o, &o->h->partial[cls], page);
 	return got;
 }
@@ -212,115 +224,4 @@ size_t heap_size(struct ipc_obj *o, ref_t r)
 uint64_t heap_held(const struct ipc_obj *o)
 {
 	return ((uint64_t)o->h->pages_held + 1) * IPC_PAGE;
-}
-
-/* ---- check ---- */
-
-static int check_list(struct ipc_obj *o, uint32_t head, unsigned int kind, unsigned int size,
-		      uint32_t *left)
-{
-	uint32_t prev = 0;
-
-	for (uint32_t p = head; p;) {
-		struct ipc_page_state *s;
-
-		if ((*left)-- == 0)
-			return -EIO;
-		s = state(o, p - 1);
-		if (s->u.kind != kind || s->u.size != size || s->l.prev != prev)
-			return -EIO;
-		prev = p;
-		p = s->l.next;
-	}
-	return 0;
-}
-
-/* Are the free blocks of a slab page all in its chain, and nothing else? */
-static bool check_chain(struct ipc_obj *o, uint32_t page, const struct ipc_page_state *s)
-{
-	unsigned int size = class_size[s->u.size], n = 0, unit;
-
-	for (uint32_t first = s->u.first; first; n++) {
-		ref_t next;
-
-		unit = first - 1;
-		if (unit >= IPC_PAGE / IPC_UNIT || unit * IPC_UNIT % size ||
-		    unit * IPC_UNIT / size >= s->u.carved || n >= s->u.carved)
-			return false;
-		next = *(ref_t *)(o->base + ((uint64_t)page_ref(o, page) + unit) * IPC_UNIT);
-		first = next ? next - page_ref(o, page) + 1 : 0;
-	}
-	return n + s->u.used == s->u.carved;
-}
-
-/*
- * Every page belongs to exactly one block; every list holds what it should; the counts are right.
- */
-int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
-{
-	struct ipc_header *h = o->h;
-	uint32_t used = 0, held = 0, listed = 0, left, page = 0;
-	uint32_t pages = __atomic_load_n(&h->pages, __ATOMIC_RELAXED);
-
-	*ret_blocks = 0;
-	if (!obj_has_pages(o, pages))
-		return -EIO;
-	while (page < pages) {
-		struct ipc_page_state now = state_now(o, page);
-		const struct ipc_page_state *s = &now;
-		unsigned int n = 1;
-
-		switch (s->u.kind) {
-		case PAGE_FREE:
-		case PAGE_HOLE:
-		case PAGE_BLOCK:
-			if (s->u.size >= IPC_ORDERS)
-				return -EIO;
-			n = 1u << s->u.size;
-			if (page % n || page + n > pages)
-				return -EIO;
-			if (s->u.kind == PAGE_BLOCK) {
-				used += n;
-				++*ret_blocks;
-			} else {
-				listed++;
-			}
-			if (s->u.kind == PAGE_HOLE && n != TOP_PAGES)
-				return -EIO;
-			break;
-		case PAGE_SLAB:
-			if (s->u.size >= IPC_CLASSES || s->u.used > s->u.carved ||
-			    s->u.carved > per_page[s->u.size] || !check_chain(o, page, s))
-				return -EIO;
-			used++;
-			*ret_blocks += s->u.used;
-			listed += s->u.used < per_page[s->u.size];
-			break;
-		case PAGE_TABLE:
-			if (page % IPC_SEGMENT)
-				return -EIO;
-			break;
-		default:
-			return -EIO;
-		}
-		if (s->u.kind != PAGE_HOLE)
-			held += n;
-		page += n;
-	}
-	if (used != h->pages_used || held != h->pages_held)
-		return -EIO;
-	left = listed;
-	for (unsigned int k = 0; k < IPC_ORDERS; k++) {
-		uint32_t before = left;
-
-		if (check_list(o, h->free[k], PAGE_FREE, k, &left) < 0 ||
-		    (k == TOP && before - left != h->free_top))
-			return -EIO;
-	}
-	if (check_list(o, h->holes, PAGE_HOLE, TOP, &left) < 0)
-		return -EIO;
-	for (unsigned int c = 0; c < IPC_CLASSES; c++)
-		if (check_list(o, h->partial[c], PAGE_SLAB, c, &left) < 0)
-			return -EIO;
-	return left ? -EIO : 0;
 }

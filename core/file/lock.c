@@ -138,18 +138,27 @@ bool ipc_may_spin(void)
 	return n > 1;
 }
 
+/* Wait for a release. true: none came in time. */
+static bool sleep_on(uint32_t *word, uint32_t v, uint64_t ns)
+{
+	struct timespec ts = { 0, (long)ns };
+
+	if (!(v & LOCK_SLEEPERS) && !swap(word, v, v | LOCK_SLEEPERS))
+		return false;
+	return syscall(SYS_futex, word, FUTEX_WAIT, v | LOCK_SLEEPERS, &ts, NULL, 0) < 0 &&
+	       errno == ETIMEDOUT;
+}
+
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 {
-	uint64_t start = 0, slice = FIRST_SLICE, spent;
+	uint64_t start = 0, slice = FIRST_SLICE, left, spent;
 	uint32_t tid = ipc_tid();
-	bool late;
 
 	if (spin(word, tid))
 		return 0;
 	for (;;) {
 		uint32_t v = __atomic_load_n(word, __ATOMIC_RELAXED);
-		struct timespec ts = { 0, (long)slice };
-		bool dead = false;
+		bool dead;
 
 		if (__atomic_load_n(word + 1, __ATOMIC_RELAXED))
 			return -EIO;
@@ -158,29 +167,20 @@ int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns)
 		if (!start)
 			start = ipc_now();
 		spent = ipc_now() - start;
-		late = timeout_ns >= 0 && spent >= (uint64_t)timeout_ns;
+		left = timeout_ns < 0               ? UINT64_MAX :
+		       spent < (uint64_t)timeout_ns ? (uint64_t)timeout_ns - spent :
+						      0;
 		/*
 		 * Opening a file in /proc is expensive, above all if a thousand threads do it at
 		 * once.
 		 */
-		if (v) {
-			dead = is_dead(v & LOCK_TID, late || slice >= CLOSE_SLICE);
-			if (dead && swap(word, v, tid | LOCK_SLEEPERS))
-				return -EOWNERDEAD;
-		}
+		dead = v && is_dead(v & LOCK_TID, !left || slice >= CLOSE_SLICE);
+		if (dead && swap(word, v, tid | LOCK_SLEEPERS))
+			return -EOWNERDEAD;
 		/* (A hostile process may rewrite it all the time.) */
-		if (late)
+		if (!left)
 			return -EBUSY;
-		if (!v || dead)
-			continue;
-		if (timeout_ns >= 0) {
-			if ((uint64_t)timeout_ns - spent < slice)
-				ts.tv_nsec = (long)((uint64_t)timeout_ns - spent);
-		}
-		if (!(v & LOCK_SLEEPERS) && !swap(word, v, v | LOCK_SLEEPERS))
-			continue;
-		if (syscall(SYS_futex, word, FUTEX_WAIT, v | LOCK_SLEEPERS, &ts, NULL, 0) < 0 &&
-		    errno == ETIMEDOUT)
+		if (v && !dead && sleep_on(word, v, left < slice ? left : slice))
 			slice = slice < LAST_SLICE ? slice * 2 : LAST_SLICE;
 	}
 }

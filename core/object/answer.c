@@ -67,33 +67,15 @@ static size_t copy_text(const char *text, size_t len, size_t *off, char *buf, si
 	return n;
 }
 
-size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
-		   size_t size)
+/* Its messages, which begin at `off`. */
+static size_t copy_messages(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
+			    size_t size)
 {
 	bool newline = a->kind == ANSWER_LINES || a->kind == ANSWER_LEASE;
 	struct msg_walk w = { 0 };
-	char text[32];
 	size_t done = 0, skip = a->skip;
 	ref_t msg = a->first;
-	/* Once: another process may write it, and what was checked must be what is used. */
-	uint64_t len_all = __atomic_load_n(&a->len, __ATOMIC_RELAXED);
 
-	if (off >= len_all)
-		return 0;
-	if (size > len_all - off)
-		size = len_all - off;
-	if (a->kind == ANSWER_NUMBER) {
-		int n = snprintf(text, sizeof(text), "%lld\n", (long long)a->number);
-
-		return copy_text(text, (size_t)n, &off, buf, size);
-	}
-	if (a->kind == ANSWER_TOKEN)
-		return copy_text("+", 1, &off, buf, size);
-	if (a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW) {
-		int n = snprintf(text, sizeof(text), "%lld\t", (long long)a->number);
-
-		done = copy_text(text, (size_t)n, &off, buf, size);
-	}
 	for (uint32_t i = 0; i < a->count && done < size && !o->damage; i++) {
 		struct ipc_msg *m = msg_at(o, msg);
 		size_t len = m->len > skip ? m->len - skip : 0;
@@ -112,6 +94,32 @@ size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, ch
 		msg = m->next;
 	}
 	return done;
+}
+
+size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
+		   size_t size)
+{
+	/* Once: another process may write it, and what was checked must be what is used. */
+	uint64_t len_all = __atomic_load_n(&a->len, __ATOMIC_RELAXED);
+	char text[32];
+	size_t done = 0;
+	int n;
+
+	if (off >= len_all)
+		return 0;
+	if (size > len_all - off)
+		size = len_all - off;
+	if (a->kind == ANSWER_NUMBER) {
+		n = snprintf(text, sizeof(text), "%lld\n", (long long)a->number);
+		return copy_text(text, (size_t)n, &off, buf, size);
+	}
+	if (a->kind == ANSWER_TOKEN)
+		return copy_text("+", 1, &off, buf, size);
+	if (a->kind == ANSWER_LEASE || a->kind == ANSWER_LEASE_RAW) {
+		n = snprintf(text, sizeof(text), "%lld\t", (long long)a->number);
+		done = copy_text(text, (size_t)n, &off, buf, size);
+	}
+	return done + copy_messages(o, a, off, buf + done, size - done);
 }
 
 void answer_move(struct ipc_obj *o, struct ipc_answer *to, const struct ipc_answer *from)

@@ -14,22 +14,28 @@
 #include "object/waiter.h"
 #include "object/wake.h"
 
-int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle)
+/* The block of a new one; the heap grows if it must. */
+static int handle_alloc(struct ipc_obj *o, ref_t *ret)
 {
-	struct ipc_handle *hd;
-	ref_t r;
+	int e;
 
-	for (;;) {
-		int e;
-
-		r = heap_alloc(o, sizeof(struct ipc_handle));
-		if (r)
-			break;
+	while (!(*ret = heap_alloc(o, sizeof(struct ipc_handle)))) {
 		obj_rollback(o);
 		e = heap_grow(o, true);
 		if (e < 0)
 			return e == -ENOMEM ? -ENOSPC : e;
 	}
+	return 0;
+}
+
+int ipc_open(struct ipc_obj *o, const struct ipc_opening *how, ref_t *ret_handle)
+{
+	struct ipc_handle *hd;
+	ref_t r;
+	int e = handle_alloc(o, &r);
+
+	if (e < 0)
+		return e;
 	hd = handle_at(o, r);
 	*hd = (struct ipc_handle){
 		.gen = how->gen,

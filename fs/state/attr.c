@@ -30,6 +30,29 @@ static uint64_t object_size(struct node *n)
 	return ob && !ob->o.damage ? ipc_size(&ob->o) : 0;
 }
 
+/* Of an object's file, or an end of a two-way pipe. */
+static void object_attr(const struct target *t, struct stat *st)
+{
+	struct node *n = t->node;
+
+	st->st_mode = S_IFREG | (st->st_mode & (n->type == IPC_TWOWAY ? 0666 : 07777));
+	st->st_size = (off_t)object_size(n);
+	/* An end of a two-way pipe shows what is to be read there. */
+	if (node_mapped(n) && !n->ob->o.damage && n->type == IPC_TWOWAY)
+		st->st_size = (off_t)ipc_end_size(&n->ob->o, t->sub == SUB_END_B);
+	/* A program that asks for the size first would not even try to read one of size 0. */
+	if (t->timeout >= 0 && !st->st_size && !node_is(n, TYPE_MEMORY))
+		st->st_size = CTL_SIZE;
+	if (node_mapped(n))
+		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
+	/*
+	 * What is in an engine file may be anything; the kernel would fail the whole directory for
+	 * it.
+	 */
+	if (st->st_size < 0)
+		st->st_size = INT64_MAX;
+}
+
 void target_attr(const struct target *t, struct stat *st)
 {
 	struct node *n = t->node;
@@ -48,28 +71,11 @@ void target_attr(const struct target *t, struct stat *st)
 	set_time(&st->st_ctim, b->ctime);
 	if (t->sub >= SUB_CTL) {
 		fs.above->ctl_attr(t, st);
-		return;
-	}
-	if (t->sub == SUB_SELF && node_is_dir(n)) {
+	} else if (t->sub == SUB_SELF && node_is_dir(n)) {
 		st->st_mode |= S_IFDIR;
 		st->st_nlink = node_has_name(n) ? 2 + node_subdirs(n) : 0;
 		st->st_size = node_entries(n);
-		return;
+	} else {
+		object_attr(t, st);
 	}
-	st->st_mode = S_IFREG | (st->st_mode & (n->type == IPC_TWOWAY ? 0666 : 07777));
-	st->st_size = (off_t)object_size(n);
-	/* An end of a two-way pipe shows what is to be read there. */
-	if (node_mapped(n) && !n->ob->o.damage && n->type == IPC_TWOWAY)
-		st->st_size = (off_t)ipc_end_size(&n->ob->o, t->sub == SUB_END_B);
-	/* A program that asks for the size first would not even try to read one of size 0. */
-	if (t->timeout >= 0 && !st->st_size && !node_is(n, TYPE_MEMORY))
-		st->st_size = CTL_SIZE;
-	if (node_mapped(n))
-		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
-	/*
-	 * What is in an engine file may be anything; the kernel would fail the whole directory for
-	 * it.
-	 */
-	if (st->st_size < 0)
-		st->st_size = INT64_MAX;
 }

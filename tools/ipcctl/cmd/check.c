@@ -12,6 +12,27 @@
 #include "ipcctl.h"
 #include "object.h"
 
+/* Asks the daemon for the object's status, and says what is wrong. */
+static void check_object(int at, const char *name, const char *path, struct check_result *ret)
+{
+	char *status CLEANUP(free_string) = str("%s.ctl/status", name);
+	char *text CLEANUP(free_string) = printable(path, false);
+	struct facts facts CLEANUP(facts_free) = { .n = 0 };
+	int r = facts_read(at, status, &facts);
+
+	if (r == -ENOENT)
+		return; /* removed meanwhile */
+	ret->objects++;
+	if (r < 0) {
+		ret->damaged++;
+		printf("%s: %s\n", text,
+		       r == -EIO ? "damaged; the daemon's log says why" : strerror(-r));
+	} else if (facts_get(&facts, "stalled")) {
+		ret->stalled++;
+		printf("%s: stalled: %s\n", text, facts_get(&facts, "stalled"));
+	}
+}
+
 /* Checks every object below this folder of a mount. */
 static int check_folder(int at, const char *name, const char *shown, struct check_result *ret)
 {
@@ -28,35 +49,14 @@ static int check_folder(int at, const char *name, const char *shown, struct chec
 	}
 	while ((errno = 0, e = readdir(dir))) {
 		char *path CLEANUP(free_string) = str("%s/%s", shown, e->d_name);
-		char *status CLEANUP(free_string) = str("%s.ctl/status", e->d_name);
-		char *text CLEANUP(free_string) = printable(path, false);
-		struct buf b CLEANUP(buf_free) = { .data = NULL };
-		struct facts facts CLEANUP(facts_free) = { .n = 0 };
-		int r;
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
 		    ends_with(e->d_name, ".ctl"))
 			continue;
-		if (!type_of(e->d_name)) {
-			if (e->d_type == DT_DIR)
-				check_folder(fd, e->d_name, path, ret);
-			continue;
-		}
-		r = read_file_at(fd, status, 0, 1 << 20, &b);
-		if (r == -ENOENT)
-			continue; /* removed meanwhile */
-		ret->objects++;
-		if (r < 0) {
-			ret->damaged++;
-			printf("%s: %s\n", text,
-			       r == -EIO ? "damaged; the daemon's log says why" : strerror(-r));
-			continue;
-		}
-		facts_parse(&facts, buf_steal(&b));
-		if (!facts_get(&facts, "stalled"))
-			continue;
-		ret->stalled++;
-		printf("%s: stalled: %s\n", text, facts_get(&facts, "stalled"));
+		if (type_of(e->d_name))
+			check_object(fd, e->d_name, path, ret);
+		else if (e->d_type == DT_DIR)
+			check_folder(fd, e->d_name, path, ret);
 	}
 	closedir(dir);
 	return 0;

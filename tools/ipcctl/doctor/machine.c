@@ -88,27 +88,16 @@ static void check_logout(struct table *t)
 			NULL);
 }
 
-static void check_shm(struct table *t)
+static void judge_shm(struct table *t, const struct statfs *fs)
 {
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	uint64_t total = (uint64_t)fs->f_blocks * fs->f_bsize;
+	uint64_t left = (uint64_t)fs->f_bavail * fs->f_bsize;
 	char *quarter CLEANUP(free_string) = format_bytes(memory / 4);
-	char *size CLEANUP(free_string) = NULL;
-	char *available CLEANUP(free_string) = NULL;
-	struct statfs fs;
-	uint64_t total, left;
+	char *size CLEANUP(free_string) = format_bytes(total);
+	char *available CLEANUP(free_string) = format_bytes(left);
 
-	if (statfs(STATE_SHM, &fs) < 0) {
-		finding(t, VERDICT_FAIL, STATE_SHM, xstrdup(strerror(errno)),
-			xstrdup("mount -t tmpfs "
-				"-o mode=1777 tmpfs " STATE_SHM
-				" (as root), or mount ipcfs with -o state=DIR"));
-		return;
-	}
-	total = (uint64_t)fs.f_blocks * fs.f_bsize;
-	left = (uint64_t)fs.f_bavail * fs.f_bsize;
-	size = format_bytes(total);
-	available = format_bytes(left);
-	if ((unsigned long)fs.f_type != TMPFS_MAGIC)
+	if ((unsigned long)fs->f_type != TMPFS_MAGIC)
 		finding(t, VERDICT_WARN, STATE_SHM,
 			xstrdup("is not a tmpfs: objects are slow and wear out the "
 				"disk"),
@@ -133,6 +122,20 @@ static void check_shm(struct table *t)
 			str("%s free of %s; ipcfs uses at most %s by default", available, size,
 			    quarter),
 			NULL);
+}
+
+static void check_shm(struct table *t)
+{
+	struct statfs fs;
+
+	if (statfs(STATE_SHM, &fs) < 0) {
+		finding(t, VERDICT_FAIL, STATE_SHM, xstrdup(strerror(errno)),
+			xstrdup("mount -t tmpfs "
+				"-o mode=1777 tmpfs " STATE_SHM
+				" (as root), or mount ipcfs with -o state=DIR"));
+		return;
+	}
+	judge_shm(t, &fs);
 }
 
 static void check_files(struct table *t)
