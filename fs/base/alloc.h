@@ -25,4 +25,13 @@ static inline void *must_alloc(size_t size)
 	return p;
 }
 
+/* Room for one more, at the end of an array whose room is a power of two: array[n - 1]. */
+#define MORE(array, n)                                                                   \
+	do {                                                                             \
+		if (((n) & ((n)-1)) == 0 &&                                              \
+		    !((array) = realloc((array), ((n) ? (n)*2 : 1) * sizeof(*(array))))) \
+			abort();                                                         \
+		(n)++;                                                                   \
+	} while (0)
+
 #endif

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,22 +27,6 @@ struct census_mount {
 	int id;
 	bool ours;
 };
-
-/* One more at the end of an array, zeroed. */
-static void *more(void **array, size_t *n, size_t size)
-{
-	char *end;
-
-	if ((*n & (*n - 1)) == 0) { /* the room is a power of two */
-		*array = realloc(*array, (*n ? *n * 2 : 1) * size);
-		if (!*array)
-			abort(); /* alloc.h */
-	}
-	end = (char *)*array + (*n)++ * size;
-	return memset(end, 0, size);
-}
-
-#define MORE(array, n) more((void **)&(array), &(n), sizeof(*(array)))
 
 static ssize_t read_at(int dir, const char *path, char *buf, size_t size)
 {
@@ -82,6 +67,51 @@ static bool read_process(int dir, struct census_process *p)
 	return !(flags & PF_KTHREAD);
 }
 
+/* ---- waiting for a child ---- */
+
+/*
+ * Does the thread sleep until a child ends? *ret: which one; 0: whichever. Where the kernel does not
+ * tell which (that takes the right to trace it), any.
+ */
+static bool waits_for_child(int task, const char *tid, uint32_t *ret)
+{
+	unsigned long long call, first, second;
+	char path[64], buf[256];
+
+	*ret = 0;
+	snprintf(path, sizeof(path), "%.16s/syscall", tid);
+	if (read_at(task, path, buf, sizeof(buf)) > 0 &&
+	    sscanf(buf, "%llu %llx %llx", &call, &first, &second) == 3) {
+		if (call == SYS_wait4 && (int32_t)first > 0)
+			*ret = (uint32_t)first;
+		if (call == SYS_waitid && first == P_PID)
+			*ret = (uint32_t)second;
+		return call == SYS_wait4 || call == SYS_waitid;
+	}
+	snprintf(path, sizeof(path), "%.16s/wchan", tid);
+	return read_at(task, path, buf, sizeof(buf)) > 0 && strcmp(buf, "do_wait") == 0;
+}
+
+uint32_t census_waits_for_child(uint32_t pid, uint32_t *ret_child)
+{
+	struct dirent *e;
+	char path[32];
+	uint32_t n = 0, child;
+	DIR *task;
+
+	*ret_child = 0;
+	snprintf(path, sizeof(path), "/proc/%u/task", pid);
+	task = opendir(path);
+	while (task && (e = readdir(task)))
+		if (isdigit((unsigned char)e->d_name[0]) &&
+		    waits_for_child(dirfd(task), e->d_name, &child)) {
+			*ret_child = n++ ? 0 : child;
+		}
+	if (task)
+		closedir(task);
+	return n;
+}
+
 /* ---- their files ---- */
 
 /* Of a mount that the process sees: is it one of this filesystem? */
@@ -107,14 +137,12 @@ static bool mount_is_of(const struct census *c, int dir, int id)
 
 static bool is_ours(struct census *c, int dir, int id)
 {
-	struct census_mount *m;
-
 	for (size_t i = 0; i < c->n_mounts; i++)
 		if (c->mounts[i].id == id)
 			return c->mounts[i].ours;
-	m = MORE(c->mounts, c->n_mounts);
-	*m = (struct census_mount){ id, mount_is_of(c, dir, id) };
-	return m->ours;
+	MORE(c->mounts, c->n_mounts);
+	c->mounts[c->n_mounts - 1] = (struct census_mount){ id, mount_is_of(c, dir, id) };
+	return c->mounts[c->n_mounts - 1].ours;
 }
 
 /*
@@ -154,7 +182,6 @@ static bool look_at_file(struct census *c, uint32_t pid, int dir, const char *fd
 {
 	char path[32], link[16], info[1024];
 	const char *mount, *flags, *ino;
-	struct census_file *f;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "fd/%.16s", fd);
@@ -171,8 +198,8 @@ static bool look_at_file(struct census *c, uint32_t pid, int dir, const char *fd
 	if (!mount || !flags || !is_ours(c, dir, (int)strtol(mount, NULL, 10)))
 		return true;
 	snprintf(path, sizeof(path), "fd/%.16s", fd);
-	f = MORE(c->files, c->n_files);
-	*f = (struct census_file){
+	MORE(c->files, c->n_files);
+	c->files[c->n_files - 1] = (struct census_file){
 		.pid = pid,
 		.fd = atoi(fd),
 		.nodeid = nodeid_of(dir, path),
@@ -210,7 +237,8 @@ static void look_at(struct census *c, int proc, const char *name)
 		return;
 	if (read_process(dir, &p)) {
 		p.closed = !look_at_files(c, p.pid, dir);
-		*(struct census_process *)MORE(c->processes, c->n_processes) = p;
+		MORE(c->processes, c->n_processes);
+		c->processes[c->n_processes - 1] = p;
 	}
 	close(dir);
 }

@@ -50,6 +50,8 @@ const struct census_process *census_find(const struct census *c, uint32_t pid); 
  * number. (When the machine slept is not known; one that may have been there was.)
  */
 const struct census_process *census_find_since(const struct census *c, uint32_t pid, uint64_t when);
+/* How many of its threads sleep until a child ends. *ret: which child; 0: any. */
+uint32_t census_waits_for_child(uint32_t pid, uint32_t *ret_child);
 /* Are both descriptors one open file? Also true if the kernel does not tell. */
 bool census_same(const struct census_file *a, const struct census_file *b);
 /* An order in which descriptors of one open file are adjacent. */

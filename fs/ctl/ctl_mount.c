@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/proc.h"
+#include "ctl/graph.h"
 #include "ctl/rows.h"
 #include "object/text.h"
 #include "state/fs.h"

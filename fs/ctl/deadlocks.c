@@ -1,133 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * .ctl/deadlocks: processes that wait for each other in a circle, each for what the next one holds.
+ * .ctl/deadlocks: processes that wait for each other in a circle, each for what the next one holds or
+ * for its end; and those who wait for what nobody is there to do.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/proc.h"
-#include "ctl/show.h"
-#include "ctl/who.h"
-#include "file/list.h"
-#include "object/type.h"
-#include "object/waiter.h"
-#include "state/object.h"
+#include "ctl/graph.h"
+#include "object/engine.h"
 
-#define EDGES_MOST 4096
-
-struct edge { /* process `from` waits for what `to` holds */
-	uint32_t from, to;
-	uint32_t seen;   /* the walk that came here last, … */
-	uint32_t before; /* … and by which edge; EDGES_MOST: it is the first */
-	char *path;
-};
-
-struct edges {
-	struct edge *e;
-	size_t n;
-};
-
-static void each_edges(struct object *ob, const char *path, void *arg)
+void show_escaped(FILE *f, const char *s)
 {
-	struct ipc_obj *o = &ob->o;
-	struct edges *all = arg;
-
-	if (!o->locked) /* nobody can tell */
-		return;
-	LIST_EACH(o, &o->h->waitqs[o->ops->lock_waitq], r)
-		LIST_EACH(o, &o->h->holds, k) {
-			if (all->n == EDGES_MOST)
-				return;
-			all->e[all->n++] = (struct edge){
-				.from = who_pid(waiter_at(o, r)),
-				.to = AT(o, ipc_hold, k)->pid,
-				.path = strdup(path),
-			};
-		}
-}
-
-static int by_from(const void *a, const void *b)
-{
-	const struct edge *x = a, *y = b;
-
-	return (x->from > y->from) - (x->from < y->from);
-}
-
-/* The first of the edges from `pid`, which are adjacent. */
-static size_t first_from(const struct edges *all, uint32_t pid)
-{
-	size_t low = 0, high = all->n;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (all->e[mid].from < pid)
-			low = mid + 1;
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == '\\' || *s == 127)
+			fprintf(f, "\\%03o", (unsigned char)*s);
 		else
-			high = mid;
-	}
-	return low;
+			fputc(*s, f);
 }
 
-/* The path that led to edge `last`, from its start. */
-static void show_way(const struct edges *all, uint32_t last, FILE *f)
+static void show_who(FILE *f, uint32_t pid)
 {
-	const struct edge *e = &all->e[last];
 	char command[100];
 
-	if (e->before != EDGES_MOST) {
-		show_way(all, e->before, f);
-		fputs(", ", f);
-	}
-	proc_command(e->from, command, sizeof(command));
-	fprintf(f, "%u (%s) waits for %s held by %u", e->from, command, e->path, e->to);
+	proc_command(pid, command, sizeof(command));
+	fprintf(f, "%u (%s)", pid, command);
 }
 
-/*
- * Breadth-first search from `start`; a path back to `start` is a cycle. Each cycle is reported
- * once, by its smallest pid.
- */
-static void find_cycle(struct edges *all, uint32_t start, uint32_t walk, uint32_t *queue, FILE *f)
+struct to {
+	struct graph *g;
+	FILE *f;
+};
+
+static void show_cycle(void *arg, const struct knot_step *steps, size_t n)
 {
-	uint32_t at = start, before = EDGES_MOST;
-	size_t done = 0, n = 0;
+	const struct to *to = arg;
+	const struct graph *g = to->g;
+	FILE *f = to->f;
 
-	for (;;) {
-		for (size_t i = first_from(all, at); i < all->n && all->e[i].from == at; i++) {
-			struct edge *e = &all->e[i];
+	for (size_t i = 0; i < n; i++) {
+		uint32_t wait = g->of_wait[steps[i].wait],
+			 pid = g->knots.processes[steps[i].to].pid;
+		const struct graph_wait *w = wait ? &g->waits[wait - 1] : NULL;
 
-			if (e->seen == walk || e->to < start)
-				continue;
-			e->seen = walk;
-			e->before = before;
-			if (e->to == start) {
-				show_way(all, (uint32_t)i, f);
-				fputc('\n', f);
-				return;
-			}
-			queue[n++] = (uint32_t)i;
+		fputs(i ? ", " : "", f);
+		show_who(f, g->knots.processes[steps[i].from].pid);
+		if (!w) {
+			fprintf(f, " waits for its child %u", pid);
+			continue;
 		}
-		if (done == n)
-			return;
-		before = queue[done++];
-		at = all->e[before].to;
+		fputs(" waits for ", f);
+		show_escaped(f, g->held.paths[w->object]);
+		if (w->deadline != IPC_NEVER)
+			fprintf(f, " (for %.3f s more)",
+				(double)(w->deadline - (int64_t)ipc_now()) / 1e9);
+		fprintf(f, " held by %u", pid);
 	}
+	fputc('\n', f);
+}
+
+static void show_nobody(FILE *f, const struct graph *g, const struct graph_wait *w)
+{
+	const struct graph_object *o = &g->objects[w->object];
+
+	show_who(f, w->pid);
+	fputs(" waits for nobody: ", f);
+	show_escaped(f, g->held.paths[w->object]);
+	if (w->kind == WAIT_HELD) {
+		fputs(" was taken for good, and nobody holds it\n", f);
+		return;
+	}
+	if (w->kind == WAIT_PARTIES && !o->parties)
+		fprintf(f, " has no parties yet");
+	else if (w->kind == WAIT_PARTIES)
+		fprintf(f, " cannot fill (%llu of %llu have come)", (unsigned long long)o->arrived,
+			(unsigned long long)o->parties);
+	else
+		fputs(w->kind == WAIT_ROOM ? " is full" : " is not finished", f);
+	if (!graph_all_wait_there(g, w))
+		fputs(", and all others who have it open wait, too\n", f);
+	else if (w->kind == WAIT_PARTIES)
+		fputs(", and nobody else has it open\n", f);
+	else
+		fputs(", and nobody has it open to read\n", f);
 }
 
 void show_deadlocks(FILE *f)
 {
-	struct edges all = { calloc(EDGES_MOST, sizeof(struct edge)), 0 };
-	uint32_t *queue = calloc(EDGES_MOST, sizeof(*queue)), walk = 0;
+	struct graph g;
 
-	if (all.e && queue) {
-		show_each(each_edges, &all);
-		qsort(all.e, all.n, sizeof(*all.e), by_from);
-		for (size_t i = 0; i < all.n; i++)
-			if (!i || all.e[i].from != all.e[i - 1].from)
-				find_cycle(&all, all.e[i].from, ++walk, queue, f);
-	}
-	for (size_t i = 0; i < all.n; i++)
-		free(all.e[i].path);
-	free(all.e);
-	free(queue);
+	graph_make(&g);
+	knots_each_cycle(&g.knots, show_cycle, &(struct to){ &g, f });
+	for (size_t i = 0; i < g.n_waits; i++)
+		if (graph_waits_for_nobody(&g, &g.waits[i]))
+			show_nobody(f, &g, &g.waits[i]);
+	graph_free(&g);
 }

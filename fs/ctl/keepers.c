@@ -21,23 +21,13 @@
 #include "state/nodeid.h"
 #include "state/object.h"
 
-/* Room for one more, at the end of an array whose room is a power of two. */
-#define MORE(array, n)                                                                 \
-	do {                                                                           \
-		if (((n) & ((n)-1)) == 0 &&                                            \
-		    !((array) = realloc(array, ((n) ? (n)*2 : 1) * sizeof(*(array))))) \
-			abort(); /* base/alloc.h */                                    \
-		(n)++;                                                                 \
-	} while (0)
-
 void keepers_begin(struct keepers *k)
 {
 	dev_t dev;
 
 	*k = (struct keepers){ 0 };
 	k->blind = !fs.opt.mountpoint || !mount_is_ours(fs.opt.mountpoint, &dev);
-	if (!k->blind)
-		census_begin(&k->census, dev);
+	census_begin(&k->census, k->blind ? 0 : dev);
 }
 
 /* ---- handles ---- */
@@ -74,6 +64,8 @@ void keepers_collect(struct keepers *k, struct object *ob)
 			.nodeid = companion ? 0 : hd->nodeid,
 			.mode = hd->oflags & O_ACCMODE,
 			.opener = hd->opener,
+			.kind = hd->kind,
+			.flags = hd->flags,
 			.since = hd->since,
 		};
 		k->objects[object].n++;
@@ -157,7 +149,7 @@ void keepers_look(struct keepers *k)
 {
 	struct census *c = &k->census;
 
-	if (k->blind || k->all)
+	if (k->all)
 		return;
 	census_all(c);
 	k->all = true;

@@ -23,6 +23,7 @@ struct kept_handle {
 	uint64_t nodeid; /* as which inode; 0: any of that node (a condition's, for its lock) */
 	uint32_t mode;   /* of open(2): O_ACCMODE */
 	uint32_t opener; /* 0: not known */
+	uint32_t kind, flags; /* the handle\'s own */
 	uint64_t since;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The longer texts of .ctl files: ctl_show.c, deadlocks.c. */
+/* The longer texts of .ctl files: ctl_show.c. */
 #ifndef IPCFS_SHOW_H
 #define IPCFS_SHOW_H
 
@@ -19,9 +19,5 @@ void show_dead(struct object *ob, FILE *f);
 void show_mount_status(FILE *f);
 /* Objects that somebody has open, locked one after the other; those that are stalled, unlocked. */
 void show_each(void (*fn)(struct object *ob, const char *path, void *arg), void *arg);
-
-/* ---- deadlocks.c ---- */
-
-void show_deadlocks(FILE *f);
 
 #endif

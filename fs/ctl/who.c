@@ -13,7 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/proc.h"
-#include "ctl/keepers.h"
+#include "ctl/held.h"
 #include "ctl/show.h"
 #include "ctl/who.h"
 #include "file/list.h"
@@ -105,100 +105,46 @@ void show_mount_waiters(FILE *f)
 
 /* ---- holders ---- */
 
-/* What is held, or (no handle) a text that is ready. */
-struct held {
-	size_t handle;
-	uint32_t taker, uid, op;
-	uint64_t since;
-	size_t object; /* which of `paths` */
+/* A stalled object's holder is a line that is ready. */
+struct line {
+	size_t before; /* this one of what is held */
 	char *text;
 };
 
 /* What is collected of one object or of all. */
 static struct found {
-	struct keepers keepers;
-	struct held *held;
-	char **paths;
-	size_t n, room, objects;
+	struct held_all all;
+	struct line *lines;
+	size_t n_lines;
 	bool begun;
 } found;
 
-static struct held *add(struct found *all)
+static void collect_stalled(struct object *ob, const char *path)
 {
-	if (all->n == all->room) {
-		all->room = all->room ? all->room * 2 : 16;
-		all->held = realloc(all->held, all->room * sizeof(*all->held));
-		if (!all->held)
-			abort(); /* base/alloc.h */
-	}
-	return memset(&all->held[all->n++], 0, sizeof(*all->held));
-}
-
-static void collect_stalled(struct object *ob, const char *path, struct found *all)
-{
-	struct held *h = add(all);
+	struct line *l;
 	size_t len;
-	FILE *f = open_memstream(&h->text, &len);
+	FILE *f;
 
+	MORE(found.lines, found.n_lines);
+	l = &found.lines[found.n_lines - 1];
+	l->before = found.all.n;
+	f = open_memstream(&l->text, &len);
 	if (!f)
 		abort(); /* base/alloc.h */
 	show_keeper(ob, path, f);
 	fclose(f);
 }
 
-static void collect_held(struct object *ob, struct found *all)
-{
-	struct ipc_obj *o = &ob->o;
-
-	LIST_EACH(o, &o->h->holds, r) {
-		const struct ipc_hold *k = AT(o, ipc_hold, r);
-
-		*add(all) = (struct held){
-			.handle = keepers_handle(&all->keepers, k->handle),
-			.taker = k->pid,
-			.uid = k->uid,
-			.op = k->op,
-			.since = k->since,
-			.object = all->objects,
-		};
-	}
-	if (!o->ops->unlease)
-		return;
-	LIST_EACH(o, ipc_leased(o), r) {
-		const struct ipc_lease *k = AT(o, ipc_lease, r);
-
-		*add(all) = (struct held){
-			.handle = keepers_handle(&all->keepers, k->handle),
-			.taker = k->pid,
-			.uid = handle_at(o, k->handle)->uid,
-			.op = OP_LEASE,
-			.since = k->since,
-			.object = all->objects,
-		};
-	}
-}
-
 static void collect(struct object *ob, const char *path, void *arg)
 {
-	struct found *all = arg;
-
-	if (!all->begun) {
-		keepers_begin(&all->keepers);
-		all->begun = true;
-	}
-	if (!ob->o.locked) {
-		collect_stalled(ob, path, all);
-		return;
-	}
-	if (!ob->o.h->holds.count && !(ob->o.ops->unlease && ipc_leased(&ob->o)->count))
-		return;
-	keepers_collect(&all->keepers, ob);
-	all->paths = realloc(all->paths, (all->objects + 1) * sizeof(*all->paths));
-	if (!all->paths)
-		abort(); /* base/alloc.h */
-	all->paths[all->objects] = path ? strdup(path) : NULL;
-	collect_held(ob, all);
-	all->objects++;
+	(void)arg;
+	if (!found.begun)
+		keepers_begin(&found.all.keepers);
+	found.begun = true;
+	if (!ob->o.locked)
+		collect_stalled(ob, path);
+	else if (held_any(ob))
+		held_collect(&found.all, ob, path);
 }
 
 /* Why the process of this line is named, and not, or not for sure, the one that took it. */
@@ -231,7 +177,7 @@ static void show_unseen(FILE *f, const struct keepers *k, const struct held *h, 
 	}
 }
 
-static void show_kept(FILE *f, struct found *all, const struct held *h, const char *path)
+static void show_kept(FILE *f, struct held_all *all, const struct held *h, const char *path)
 {
 	struct keepers *k = &all->keepers;
 	struct kept kept;
@@ -255,13 +201,11 @@ static void show_kept(FILE *f, struct found *all, const struct held *h, const ch
 	free(kept.pids);
 }
 
-static void show_held(FILE *f, struct found *all, const struct held *h)
+static void show_held(FILE *f, struct held_all *all, const struct held *h)
 {
-	const char *path = h->text ? NULL : all->paths[h->object];
+	const char *path = all->paths[h->object];
 
-	if (h->text) {
-		fputs(h->text, f);
-	} else if (keepers_has(&all->keepers, h->handle, h->taker, h->since)) {
+	if (keepers_has(&all->keepers, h->handle, h->taker, h->since)) {
 		show_process(f, path, h->taker, h->uid, who_op(h->op), h->since);
 		fputc('\n', f);
 	} else {
@@ -271,26 +215,29 @@ static void show_held(FILE *f, struct found *all, const struct held *h)
 
 void show_holders_found(FILE *f)
 {
-	for (size_t i = 0; i < found.n; i++) {
-		show_held(f, &found, &found.held[i]);
-		free(found.held[i].text);
+	size_t line = 0;
+
+	for (size_t i = 0; i <= found.all.n; i++) {
+		for (; line < found.n_lines && found.lines[line].before == i; line++) {
+			fputs(found.lines[line].text, f);
+			free(found.lines[line].text);
+		}
+		if (i < found.all.n)
+			show_held(f, &found.all, &found.all.held[i]);
 	}
-	for (size_t i = 0; i < found.objects; i++)
-		free(found.paths[i]);
-	free(found.paths);
-	free(found.held);
-	keepers_free(&found.keepers);
+	free(found.lines);
+	held_free(&found.all);
 	found = (struct found){ 0 };
 }
 
 void show_holders(struct object *ob, FILE *f)
 {
 	(void)f;
-	collect(ob, NULL, &found);
+	collect(ob, NULL, NULL);
 }
 
 void show_mount_holders(FILE *f)
 {
-	show_each(collect, &found);
+	show_each(collect, NULL);
 	show_holders_found(f);
 }
