@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 #include "object/count.h"
+#include "object/stats.h"
 #include "object/type.h"
 
 /* ---- messages ---- */
@@ -174,8 +175,10 @@ int ipcfs_acquire(ipcfs_obj *o, int64_t timeout_ns)
 		return r;
 	if (o->permits) {
 		if (direct_current(o) &&
-		    (count_take(o->permits) || (timeout_ns && direct_permit_soon(o))))
+		    (count_take(o->permits) || (timeout_ns && direct_permit_soon(o)))) {
+			stat_fast(&o->map.h->b.sem.taken, 1);
 			return 0;
+		}
 	} else if (o->fast && direct_take(o, timeout_ns != 0)) {
 		return 0;
 	}
@@ -207,8 +210,10 @@ int ipcfs_release(ipcfs_obj *o, unsigned int n)
 	int r;
 
 	if (o->permits && n && client_enter(o, O_WRONLY) == 0 && direct_current(o) &&
-	    count_give(o->permits, n))
+	    count_give(o->permits, n)) {
+		stat_fast(&o->map.h->b.sem.given, n);
 		return 0;
+	}
 	if (o->fast && (n == 1 || !is_permits(o->type)) && client_enter(o, O_WRONLY) == 0 &&
 	    direct_release(o))
 		return 0;
@@ -244,8 +249,12 @@ static bool understands(const struct ipcfs_obj *o, enum ipc_verb verb)
 /* By the fast count. false: in the usual way. */
 static bool set_now(struct ipcfs_obj *o, uint64_t n)
 {
-	return o->event && client_enter(o, O_WRONLY) == 0 && direct_current(o) &&
-	       count_set(o->event, n);
+	if (!o->event || client_enter(o, O_WRONLY) < 0 || !direct_current(o) ||
+	    !count_set(o->event, n))
+		return false;
+	if (n)
+		stat_fast(&o->map.h->b.event.sets, 1);
+	return true;
 }
 
 int ipcfs_set(ipcfs_obj *o)

@@ -9,6 +9,7 @@
 #include "object/count.h"
 #include "object/fast.h"
 #include "file/lock.h"
+#include "object/stats.h"
 #include "object/type.h"
 
 #define ROUNDS       400 /* of looking out for what goes round: some 0.2 ms */
@@ -155,6 +156,7 @@ bool direct_take(struct ipcfs_obj *c, bool waits)
 		return false;
 	}
 	__atomic_store_n(&c->fast->fast_tid, ipc_tid(), __ATOMIC_RELAXED);
+	stat_fast(&c->fast->taken, 1);
 	return true;
 }
 

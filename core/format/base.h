@@ -47,6 +47,20 @@ struct ipc_undo {
 	uint64_t old;
 };
 
+/*
+ * What has happened to an object since it was made. What its body says anyway is not counted here as
+ * well: ipc_stats() (object/stats.h) adds both up.
+ */
+struct ipc_stats {
+	uint64_t puts, gets; /* [lock] less what the type counts in its body */
+	uint64_t others;     /* [lock] pipe: bytes put; cond, value, array: locks taken */
+	uint64_t waits;      /* [lock] how often somebody had to wait, */
+	uint64_t wakes;      /* [lock] got what he waited for, or his turn, */
+	uint64_t timeouts;   /* [lock] waited until his time limit had passed, */
+	uint64_t cancels;    /* [lock] or was sent away with -ECANCELED */
+	uint64_t most;       /* [plain] messages, or bytes of a pipe, that there were at once */
+};
+
 /* One heap page, seen from outside. Two words, each stored as a whole. */
 struct ipc_page_state {
 	union {

@@ -7,12 +7,17 @@
 
 /* Messages in order: a queue has one, a pipe one for each direction. */
 struct ipc_mq {
-	ref_t head, tail;          /* [lock] */
-	uint32_t count;            /* [atomic] messages */
-	uint32_t skip;             /* [lock] bytes of the first that were read (byte pipes) */
-	uint64_t bytes;            /* [atomic] */
-	uint32_t readers, writers; /* [lock] open handles (pipes) */
-	uint32_t opens[2];         /* [lock] how often one was opened to read, to write (pipes) */
+	ref_t head, tail; /* [lock] */
+	uint32_t count;   /* [atomic] messages */
+	uint32_t skip;    /* [lock] bytes of the first that were read (byte pipes) */
+	uint64_t bytes;   /* [atomic] */
+	union {
+		struct {                           /* pipes */
+			uint32_t readers, writers; /* [lock] open handles */
+			uint32_t opens[2]; /* [lock] how often one was opened to read, to write */
+		};
+		uint32_t most; /* [plain] queue: messages that there were at once */
+	};
 };
 
 enum ipc_framing { FRAMING_LINE, FRAMING_RECORD, FRAMING_BYTES };
@@ -28,18 +33,24 @@ struct ipc_queue {                  /* queue: mq[0]; pipe: mq[0], and mq[1] for 
 	struct ipc_list leased, dead; /* [lock] struct ipc_lease */
 };
 
-struct ipc_sem {            /* sem, lock, rlock; the lock of cond, value and array */
-	uint64_t value;     /* [atomic] permits free; lock, rlock: 1 free, 0 held */
-	uint64_t bound;     /* [lock] 0: none */
-	uint32_t undo;      /* [lock] */
-	uint32_t scope;     /* [lock] enum ipc_scope */
-	uint32_t shared;    /* [lock] holders of a shared lock */
-	ref_t owner;        /* [lock] rlock: the handle that holds it */
+struct ipc_sem {        /* sem, lock, rlock; the lock of cond, value and array */
+	uint64_t value; /* [atomic] permits free; lock, rlock: 1 free, 0 held */
+	uint64_t bound; /* [lock] 0: none */
+	uint32_t undo;  /* [lock] */
+	uint32_t scope; /* [lock] enum ipc_scope */
+	union {
+		struct {                 /* locks */
+			uint32_t shared; /* [lock] holders of a shared lock */
+			ref_t owner;     /* [lock] rlock: the handle that holds it */
+		};
+		uint64_t given; /* [plain] sem: permits, since it was last at rest */
+	};
 	uint64_t fast;      /* [atomic] fast.h; sem: count.h */
 	uint32_t fast_tid;  /* [plain] which thread took it by the fast word */
 	uint32_t direct;    /* [lock] there was a direct client: the fast word is of use */
 	ref_t spare;        /* [lock] block of the hold that the fast word may need; 0 */
 	uint32_t jobserver; /* [lock] sem: each byte read or written is a permit */
+	uint64_t taken;     /* [plain] how often, since it was last at rest */
 };
 
 enum ipc_scope {                /* with what a permit, lock or level returns at the latest */
@@ -52,6 +63,7 @@ enum ipc_scope {                /* with what a permit, lock or level returns at 
 struct ipc_event {
 	uint64_t set;  /* [atomic] */
 	uint64_t fast; /* [atomic] count.h */
+	uint64_t sets; /* [plain] how often it was set, since it was last at rest */
 };
 
 struct ipc_cond {
@@ -89,5 +101,6 @@ struct ipc_array {
 
 static_assert(sizeof(struct ipc_mq) == 40, "format");
 static_assert(offsetof(struct ipc_queue, mq[1]) == 64, "format");
+static_assert(sizeof(struct ipc_sem) == 64, "format");
 
 #endif

@@ -113,6 +113,7 @@ struct ipc_header {
 	uint32_t taken;                     /* [plain] about how many in .woken are FUTEX_TAKEN */
 	uint32_t free_least; /* [plain] the least that free_top was: heap_trim_idle() */
 	uint32_t roomy;      /* [daemon] it has much free: fs/state/roomy.c */
+	struct ipc_stats stats;
 	char pad_to_end[16];
 };
 

@@ -19,6 +19,10 @@
 #define LAYOUT_ipc_undo(s, F, U, E) \
 	F(s, where) F(s, old)
 
+#define LAYOUT_ipc_stats(s, F, U, E) \
+	F(s, puts) F(s, gets) F(s, others) F(s, waits) F(s, wakes) F(s, timeouts) \
+	F(s, cancels) F(s, most)
+
 #define LAYOUT_ipc_page_state(s, F, U, E) \
 	F(s, u) U(s, u.word) U(s, u.first) U(s, u.carved) U(s, u.used) U(s, u.kind) \
 	U(s, u.size) F(s, l) U(s, l.word) U(s, l.next) U(s, l.prev)
@@ -59,18 +63,19 @@
 
 #define LAYOUT_ipc_mq(s, F, U, E) \
 	F(s, head) F(s, tail) F(s, count) F(s, skip) F(s, bytes) F(s, readers) \
-	F(s, writers) F(s, opens)
+	F(s, writers) F(s, opens) U(s, most)
 
 #define LAYOUT_ipc_queue(s, F, U, E) \
 	F(s, maxsize) F(s, maxbytes) F(s, unfinished) F(s, mq) F(s, framing) F(s, closed) \
 	F(s, next_id) F(s, max_attempts) F(s, leased) F(s, dead)
 
 #define LAYOUT_ipc_sem(s, F, U, E) \
-	F(s, value) F(s, bound) F(s, undo) F(s, scope) F(s, shared) F(s, owner) F(s, fast) \
-	F(s, fast_tid) F(s, direct) F(s, spare) F(s, jobserver)
+	F(s, value) F(s, bound) F(s, undo) F(s, scope) F(s, shared) F(s, owner) \
+	U(s, given) F(s, fast) F(s, fast_tid) F(s, direct) F(s, spare) F(s, jobserver) \
+	F(s, taken)
 
 #define LAYOUT_ipc_event(s, F, U, E) \
-	F(s, set) F(s, fast)
+	F(s, set) F(s, fast) F(s, sets)
 
 #define LAYOUT_ipc_cond(s, F, U, E) \
 	F(s, lock) F(s, lock_id) F(s, to_notify) F(s, waiting)
@@ -98,7 +103,7 @@
 	F(s, level) F(s, entries) F(s, subdirs)
 
 #define LAYOUT_ipc_node(s, F, U, E) \
-	F(s, link) F(s, id) F(s, parent) F(s, cookie) F(s, order) F(s, same) F(s, dir) \
+	F(s, link) F(s, id) F(s, parent) F(s, cookie) F(s, order) F(s, same) F(s, dir) U(s, stats) \
 	F(s, type) F(s, mode) F(s, uid) F(s, gid) F(s, flags) F(s, atime) F(s, mtime) \
 	F(s, ctime) F(s, size) F(s, active) F(s, name_len) F(s, height) E(s, name)
 
@@ -118,10 +123,10 @@
 	U(s, b.mount) F(s, completions) F(s, pages) F(s, pages_used) F(s, pages_held) F(s, free) \
 	F(s, free_top) F(s, holes) F(s, partial) F(s, trash) F(s, handles) F(s, holds) \
 	F(s, polls) F(s, granted) F(s, woken) F(s, to_wake) F(s, take) F(s, rests) \
-	F(s, waitqs) F(s, taken) F(s, free_least) F(s, roomy) F(s, pad_to_end)
+	F(s, waitqs) F(s, taken) F(s, free_least) F(s, roomy) F(s, stats) F(s, pad_to_end)
 
 #define LAYOUT_STRUCTS(S) \
-	S(ipc_undo) S(ipc_page_state) S(ipc_list) S(ipc_link) S(ipc_msg) S(ipc_answer) \
+	S(ipc_undo) S(ipc_stats) S(ipc_page_state) S(ipc_list) S(ipc_link) S(ipc_msg) S(ipc_answer) \
 	S(ipc_handle) S(ipc_waiter) S(ipc_hold) S(ipc_lease) S(ipc_mq) S(ipc_queue) \
 	S(ipc_sem) S(ipc_event) S(ipc_cond) S(ipc_barrier) S(ipc_value) S(ipc_array) \
 	S(ipc_mount) S(ipc_bucket) S(ipc_dir) \

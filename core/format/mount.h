@@ -55,13 +55,16 @@ struct ipc_dir {
  * of 4, come its links in the levels 1 to height - 1 of its directory.
  */
 struct ipc_node {
-	struct ipc_link link;        /* [lock] mount.active */
-	uint64_t id;                 /* [once] also the name of its engine file, and st_ino */
-	uint64_t parent;             /* [lock] 0: removed, but still open */
-	uint64_t cookie;             /* [once] place in its directory */
-	struct ipc_link order;       /* [lock] its directory's level 0 */
-	ref_t same[CHAINS];          /* [lock] the next in its bucket */
-	ref_t dir;                   /* [once] struct ipc_dir; 0: no directory */
+	struct ipc_link link;  /* [lock] mount.active */
+	uint64_t id;           /* [once] also the name of its engine file, and st_ino */
+	uint64_t parent;       /* [lock] 0: removed, but still open */
+	uint64_t cookie;       /* [once] place in its directory */
+	struct ipc_link order; /* [lock] its directory's level 0 */
+	ref_t same[CHAINS];    /* [lock] the next in its bucket */
+	union {
+		ref_t dir;   /* [once] of a directory: struct ipc_dir */
+		ref_t stats; /* [lock] of a blank object: struct ipc_stats, unless all are 0 */
+	};
 	uint32_t type;               /* [once] enum ipc_type_id */
 	uint32_t mode;               /* [lock] permission bits, MODE_* */
 	uint32_t uid, gid;           /* [lock] */

@@ -57,11 +57,12 @@ static int check_node(struct walk *w, ref_t r)
 		return bad(w, "an id that has not been assigned yet");
 	if (names_by_id(w->m, n->id) != r)
 		return bad(w, "two nodes have one id");
-	if (directory != (n->dir != 0) || (root && (!directory || n->parent)))
+	if ((directory && !n->dir) || (root && (!directory || n->parent)))
 		return bad(w, "a directory that is none");
-	if (directory && block(w, n->dir, sizeof(struct ipc_dir)) < 0)
+	if (directory ? block(w, n->dir, sizeof(struct ipc_dir)) < 0 :
+			n->stats && block(w, n->stats, sizeof(struct ipc_stats)) < 0)
 		return -EIO;
-	w->k->blocks += 1 + directory;
+	w->k->blocks += 1 + (n->dir != 0);
 	w->nodes++;
 	w->objects += !directory;
 	w->names += n->parent != 0;
@@ -167,7 +168,7 @@ static int bucket_names(struct walk *w, uint32_t bucket)
 	     r = node_at(w->m, r)->same[CHAIN_ID]) {
 		if (check_name(w, r) < 0)
 			return -EIO;
-		if (node_at(w->m, r)->dir &&
+		if (node_at(w->m, r)->type == IPC_DIR &&
 		    check_level(w, r, 0, &dir_at(w->m, node_at(w->m, r))->entries) < 0)
 			return -EIO;
 	}
@@ -228,7 +229,7 @@ static ref_t next_in_tree(struct ipc_obj *m, ref_t r)
 {
 	ref_t next = 0;
 
-	if (node_at(m, r)->dir)
+	if (node_at(m, r)->type == IPC_DIR)
 		next = names_next(m, r, 0);
 	while (!next && !m->damage && node_at(m, r)->parent) {
 		ref_t dir = names_by_id(m, node_at(m, r)->parent);

@@ -326,6 +326,47 @@ static uint32_t next_gen(struct ipc_obj *m)
 	return gen;
 }
 
+const struct ipc_stats *names_stats(struct ipc_obj *m, ref_t r)
+{
+	const struct ipc_node *node = node_at(m, r);
+
+	return node->type != IPC_DIR && node->stats ? AT(m, ipc_stats, node->stats) : NULL;
+}
+
+static int keep_stats(struct ipc_obj *m, ref_t r, const struct ipc_stats *s)
+{
+	static const struct ipc_stats none;
+	const size_t size = sizeof(*s);
+	ref_t stats = node_at(m, r)->stats;
+	int e = 0;
+
+	if (!stats && !memcmp(s, &none, sizeof(none)))
+		return 0;
+	if (!stats) {
+		e = names_alloc(m, &size, 1, true, &stats);
+		if (e < 0)
+			return e;
+		*AT(m, ipc_stats, stats) = *s;
+		set32(m, node_at(m, r)->stats, stats);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(*s) / sizeof(uint64_t); i++)
+		set64_at(m, &((uint64_t *)AT(m, ipc_stats, stats))[i], ((const uint64_t *)s)[i]);
+	return 0;
+}
+
+int names_blank(struct ipc_obj *m, ref_t r, uint32_t flags, uint64_t making,
+		const struct ipc_stats *s)
+{
+	int e = keep_stats(m, r, s);
+
+	if (e < 0)
+		return e;
+	set32(m, node_at(m, r)->flags, flags | NODE_BLANK);
+	set64(m, M(m)->making, making);
+	return names_commit(m);
+}
+
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret)
 {
 	ref_t r;

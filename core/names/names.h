@@ -109,6 +109,14 @@ void names_making(struct ipc_obj *m, uint64_t id);
 /* The node's flags; making: as names_making(), in the same change. */
 void names_flags(struct ipc_obj *m, ref_t node, uint32_t flags, uint64_t making);
 
+/*
+ * What had happened to an object when it was last blank: NULL: nothing. And to say what has: it becomes
+ * blank in the same change, as by names_flags(). -ENOSPC, -EIO: nothing has changed.
+ */
+const struct ipc_stats *names_stats(struct ipc_obj *m, ref_t node);
+int names_blank(struct ipc_obj *m, ref_t node, uint32_t flags, uint64_t making,
+		const struct ipc_stats *s);
+
 /* For this thread to open. */
 int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret);
 void alias_remove(struct ipc_obj *m, ref_t alias);

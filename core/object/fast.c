@@ -5,6 +5,7 @@
 #include "file/log.h"
 #include "object/damage.h"
 #include "object/fast.h"
+#include "object/stats.h"
 #include "object/type.h"
 
 static_assert(offsetof(struct ipc_cond, lock) == 0 && offsetof(struct ipc_value, lock) == 0 &&
@@ -107,6 +108,10 @@ void fast_rest(struct ipc_obj *o)
 {
 	ref_t r = S(o)->spare;
 
+	if (ipc_is(o, TYPE_INNER_LOCK))
+		STAT_FOLD(o, S(o)->taken, others);
+	else
+		STAT_FOLD(o, S(o)->taken, gets);
 	set32(o, S(o)->direct, 0);
 	set32(o, S(o)->fast_tid, 0);
 	set32(o, S(o)->spare, 0);

@@ -7,6 +7,7 @@
 #include "file/log.h"
 #include "object/completion.h"
 #include "object/parked.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 
@@ -24,6 +25,7 @@ bool ipc_leave(struct ipc_obj *o, ref_t r, int why, int64_t *ret)
 	}
 	/* What went in stays in: a short count. */
 	*ret = w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why;
+	stats_ended(o, why);
 	call_record(o, &c, *ret, false);
 	if (left == LEFT_PARKED)
 		waiter_park(o, r);

@@ -28,6 +28,7 @@
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/poll.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 
@@ -286,6 +287,7 @@ int ipc_clock(struct ipc_obj *o, struct ipc_call *c, unsigned int dir, int64_t l
 	} else if (!*clock || ran_out(*clock)) {
 		set64(o, *clock, 0);
 		r = -ETIMEDOUT;
+		stats_ended(o, r);
 		call_record(o, c, r, false);
 	}
 	commit(o);

@@ -12,8 +12,9 @@
 #include "object/engine.h"
 #include "file/obj.h"
 
-struct ipc_sink;  /* look.h */
-struct ipc_facts; /* facts.h */
+struct ipc_sink;   /* look.h */
+struct ipc_facts;  /* facts.h */
+struct ipc_counts; /* stats.h */
 
 enum ipc_left {
 	LEFT_GOES,   /* the waiter is freed */
@@ -138,6 +139,11 @@ struct ipc_type {
 	 * -ENOMEM, only if begun.
 	 */
 	int (*back)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun);
+	/*
+	 * ipc_counts(): what it counts in its body, and what it does not have. In the body it is less
+	 * what `rest` has moved to header.stats.
+	 */
+	void (*counts)(const struct ipc_obj *o, struct ipc_counts *c);
 	int (*check)(struct ipc_obj *o, struct ipc_check *k);
 	/* The effect of ctl/scope: enum ipc_scope. NULL: SCOPE_HANDLE. */
 	uint32_t (*scope)(const struct ipc_obj *o);

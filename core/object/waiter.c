@@ -27,6 +27,7 @@
 #include "file/list.h"
 #include "file/log.h"
 #include "object/answer.h"
+#include "object/stats.h"
 #include "object/waiter.h"
 
 int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64_t arg)
@@ -59,6 +60,7 @@ int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64
 	};
 	list_push(o, &o->h->waitqs[waitq], r);
 	set32(o, hd->waiters, hd->waiters + 1);
+	STAT_ADD(o, waits, 1);
 	if (c->stand)
 		set32(o, hd->standing, r);
 	c->waiter = r;
@@ -109,6 +111,7 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 		answer_move(o, &w->got, got);
 	set64(o, w->got.base, pos);
 	move(o, r, WAITER_GRANTED);
+	stats_ended(o, result);
 	wake_later(o, w);
 	commit(o);
 }
@@ -120,6 +123,7 @@ void waiter_turn(struct ipc_obj *o, ref_t r)
 	if (w->state != WAITER_WAITING)
 		return;
 	set32(o, w->state, WAITER_TURN);
+	stats_ended(o, 0);
 	wake_later(o, w);
 	commit(o);
 }

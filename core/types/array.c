@@ -12,6 +12,7 @@
 #include "object/facts.h"
 #include "object/number.h"
 #include "object/fast.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "types/sem.h"
 
@@ -45,6 +46,12 @@ static unsigned int array_poll(struct ipc_obj *o, struct ipc_handle *hd)
 static uint64_t array_size(struct ipc_obj *o)
 {
 	return __atomic_load_n(&A(o)->length, __ATOMIC_RELAXED);
+}
+
+static void array_counts(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	lock_counts_inner(o, c);
+	c->puts = c->gets = STATS_NONE;
 }
 
 static void array_unhold(struct ipc_obj *o, struct ipc_hold *hold)
@@ -84,6 +91,7 @@ const struct ipc_type ipc_array_type = {
 	.size = array_size,
 	.unhold = array_unhold,
 	.words = array_words,
+	.counts = array_counts,
 	.check = array_check,
 	.rest = fast_rest,
 	.entered = fast_entered,

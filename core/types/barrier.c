@@ -34,6 +34,7 @@
 #include "object/command.h"
 #include "object/facts.h"
 #include "object/parked.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 
@@ -44,6 +45,8 @@ static void end_round(struct ipc_obj *o, bool was_reset)
 {
 	struct ipc_barrier *b = B(o);
 
+	if (!was_reset)
+		STAT_ADD(o, puts, 1);
 	set64(o, b->round, b->round + 1);
 	set64(o, b->arrived, 0);
 	set64(o, b->index, 0);
@@ -82,6 +85,7 @@ static void barrier_pump(struct ipc_obj *o)
 		} else if (w->arg != b->round) {
 			answer_number(&got, (int64_t)b->index);
 			set64(o, b->index, b->index + 1);
+			STAT_ADD(o, gets, 1);
 			waiter_grant(o, r, (int64_t)got.len, &got);
 		}
 	}
@@ -110,6 +114,7 @@ static int barrier_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_cal
 		return -ECANCELED;
 	if (b->parties && b->arrived + 1 >= b->parties) {
 		answer_number(&c->got, (int64_t)b->arrived);
+		STAT_ADD(o, gets, 1);
 		end_round(o, false);
 	} else {
 		r = waiter_add(o, c, WAITQ, b->round);

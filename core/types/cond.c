@@ -42,6 +42,7 @@
 #include "object/hold.h"
 #include "object/lend.h"
 #include "object/parked.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "types/sem.h"
@@ -66,6 +67,7 @@ static void mark_notified(struct ipc_obj *o, struct ipc_waiter *w)
 	set32(o, w->flags, w->flags | WAITER_NOTIFIED);
 	set64(o, C(o)->waiting, C(o)->waiting - 1);
 	set64(o, C(o)->to_notify, C(o)->to_notify - 1);
+	STAT_ADD(o, puts, 1);
 }
 
 /* The outcome of a waiter that is not parked is settled: on to its lock, or let go. Committed. */
@@ -370,6 +372,13 @@ static uint64_t cond_size(struct ipc_obj *o)
 	return __atomic_load_n(&C(o)->waiting, __ATOMIC_RELAXED);
 }
 
+/* Notifies that a waiter got; the lock's. */
+static void cond_counts(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	lock_counts_inner(o, c);
+	c->gets = STATS_NONE;
+}
+
 static void cond_unhold(struct ipc_obj *o, struct ipc_hold *hold)
 {
 	sem_unhold(o, &C(o)->lock, hold);
@@ -429,6 +438,7 @@ const struct ipc_type ipc_cond_type = {
 	.left = cond_left,
 	.regret = cond_regret,
 	.words = cond_words,
+	.counts = cond_counts,
 	.check = cond_check,
 	.rest = fast_rest,
 	.entered = fast_entered,

@@ -12,6 +12,7 @@
 #include "object/command.h"
 #include "object/count.h"
 #include "object/facts.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 
@@ -46,6 +47,8 @@ static int event_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	if (cmd->verb != CMD_SET && cmd->verb != CMD_CLEAR)
 		return -EINVAL;
 	set64(o, E(o)->set, cmd->verb == CMD_SET);
+	if (cmd->verb == CMD_SET)
+		set64(o, E(o)->sets, E(o)->sets + 1);
 	return 0;
 }
 
@@ -85,6 +88,17 @@ static void event_leaving(struct ipc_obj *o)
 		count_leaving(o, &E(o)->fast, E(o)->set, 0, wanted);
 }
 
+static void event_counts(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	c->puts += __atomic_load_n(&E(o)->sets, __ATOMIC_RELAXED);
+	c->gets = STATS_NONE;
+}
+
+static void event_rest(struct ipc_obj *o)
+{
+	STAT_FOLD(o, E(o)->sets, puts);
+}
+
 static int event_check(struct ipc_obj *o, struct ipc_check *k)
 {
 	if (E(o)->set > 1)
@@ -112,6 +126,8 @@ const struct ipc_type ipc_event_type = {
 	.poll = event_poll,
 	.size = event_size,
 	.words = event_words,
+	.rest = event_rest,
+	.counts = event_counts,
 	.check = event_check,
 	.entered = event_entered,
 	.leaving = event_leaving,

@@ -69,7 +69,7 @@ static void die(struct ipc_obj *o, ref_t r)
 
 	list_push(o, &q->dead, r);
 	if (q->unfinished)
-		set64(o, q->unfinished, q->unfinished - 1);
+		queue_finished(o, 1);
 }
 
 /* Back to the tail, or to the dead letters. */
@@ -86,6 +86,7 @@ static void give_back(struct ipc_obj *o, ref_t r)
 		return;
 	}
 	mq_push(o, &q->mq[0], msg);
+	queue_came_back(o, 1);
 	heap_free(o, r);
 }
 
@@ -164,7 +165,7 @@ int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n)
 {
 	if (n > Q(o)->unfinished)
 		return -ERANGE;
-	set64(o, Q(o)->unfinished, Q(o)->unfinished - n);
+	queue_finished(o, n);
 	return finish(o, unique, 0);
 }
 
@@ -179,7 +180,7 @@ int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id)
 	msg = AT(o, ipc_lease, r)->msg;
 	unlease(o, r);
 	if (q->unfinished)
-		set64(o, q->unfinished, q->unfinished - 1);
+		queue_finished(o, 1);
 	heap_free(o, r);
 	msg_put(o, msg);
 	return finish(o, unique, 0);
@@ -205,7 +206,8 @@ static void bury(struct ipc_obj *o, ref_t r, bool revive)
 	if (revive) {
 		msg_attempt(o, msg, 0);
 		mq_push(o, &q->mq[0], msg);
-		set64(o, q->unfinished, q->unfinished + 1);
+		queue_finished(o, (uint64_t)-1);
+		queue_came_back(o, 1);
 		heap_free(o, r);
 	} else {
 		heap_free(o, r);

@@ -24,6 +24,7 @@
 #include "object/look.h"
 #include "object/msg.h"
 #include "object/put.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "types/check.h"
@@ -140,6 +141,7 @@ static void take(struct ipc_obj *o, struct ipc_handle *hd, size_t max, struct ip
 		take_bytes(o, q, max, ret);
 	else
 		take_record(o, q, ret);
+	STAT_ADD(o, gets, 1);
 	/* Data is as good as a peer: who has read some sees the end after it. */
 	set32(o, hd->peer_opens[READER], q->opens[WRITER] - 1);
 	o->freed = true;
@@ -297,6 +299,14 @@ uint64_t ipc_end_size(struct ipc_obj *o, bool b)
 	return __atomic_load_n(&P(o)->mq[!b].bytes, __ATOMIC_RELAXED);
 }
 
+/* Each write and each read is counted; bytes that were read, by what is there. */
+static void pipe_counts(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	c->bytes_put = o->h->stats.others;
+	c->bytes_got = c->bytes_put - P(o)->mq[0].bytes - P(o)->mq[1].bytes;
+	c->most = o->h->stats.most;
+}
+
 static void pipe_rest(struct ipc_obj *o)
 {
 	for (unsigned int i = 0; i < 2; i++)
@@ -347,5 +357,6 @@ const struct ipc_type ipc_pipe_type = {
 	.next = queue_next,
 	.look = pipe_look,
 	.words = words,
+	.counts = pipe_counts,
 	.check = pipe_check,
 };

@@ -4,6 +4,7 @@
 #include "object/completion.h"
 #include "object/msg.h"
 #include "object/put.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "types/queue.h"
@@ -91,6 +92,19 @@ static bool is_short(struct ipc_obj *o, size_t len)
 	return len <= 4096 && (!P(o)->maxbytes || len <= P(o)->maxbytes);
 }
 
+/* So many bytes went in, the first of this write or others. */
+static void counted(struct ipc_obj *o, const struct ipc_call *c, size_t n)
+{
+	struct ipc_stats *s = &o->h->stats;
+	uint64_t bytes = P(o)->mq[0].bytes + P(o)->mq[1].bytes;
+
+	STAT_ADD(o, others, n);
+	if (!c->done)
+		STAT_ADD(o, puts, 1);
+	if (bytes > s->most)
+		__atomic_store_n(&s->most, bytes, __ATOMIC_RELAXED);
+}
+
 int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	/* (Where bytes are to go in whole, long ones do so as a record.) */
@@ -127,6 +141,7 @@ int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 				return r;
 			continue;
 		}
+		counted(o, c, (size_t)r);
 		c->done += (size_t)r;
 		set32(o, hd->peer_opens[WRITER],
 		      q->readers ? q->opens[READER] - 1 : hd->peer_opens[WRITER]);

@@ -23,6 +23,7 @@
  *
  * Here: the table of operations, and what closing and looking are. Taking and granting: queue_get.c.
  * Putting: queue_put.c. Short messages of direct clients: queue_now.c. Leases: lease.c.
+ * Counting: queue_count.c.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -83,6 +84,7 @@ static int queue_back(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answe
 		}
 	}
 	mq_return(o, &Q(o)->mq[0], first, count);
+	queue_came_back(o, count);
 	set32(o, a->count, 0);
 	return 0;
 }
@@ -192,5 +194,7 @@ const struct ipc_type ipc_queue_type = {
 	.next = queue_next,
 	.look = queue_look,
 	.words = queue_words,
+	.rest = queue_rest,
+	.counts = queue_counts,
 	.check = queue_check,
 };

@@ -5,6 +5,8 @@
 
 #include "object/engine.h"
 
+struct ipc_counts; /* stats.h */
+
 /* Lines of a queue. A pipe has two for each direction: WAITQ_GET + 2 * dir, WAITQ_PUT + 2 * dir. */
 enum { WAITQ_GET, WAITQ_PUT, WAITQ_JOIN };
 
@@ -19,6 +21,22 @@ bool queue_ended(struct ipc_obj *o, const struct ipc_handle *hd, bool waits);
 void queue_grant(struct ipc_obj *o);
 /* Of queues and pipes: `next` in type.h. */
 uint64_t queue_next(struct ipc_obj *o, struct ipc_handle *hd);
+
+/* queue_count.c */
+void queue_counts(const struct ipc_obj *o, struct ipc_counts *c);
+void queue_rest(struct ipc_obj *o);
+/* Messages come back that were taken: they are put no more often by that. */
+void queue_came_back(struct ipc_obj *o, uint64_t n);
+/* So many are unfinished no more. */
+void queue_finished(struct ipc_obj *o, uint64_t n);
+/* There may be more messages at once than there ever were. Outside the log: a maximum. */
+static inline void queue_most(struct ipc_obj *o)
+{
+	struct ipc_mq *q = &o->h->b.queue.mq[0];
+
+	if (__builtin_expect(q->count > q->most, 0))
+		__atomic_store_n(&q->most, q->count, __ATOMIC_RELAXED);
+}
 
 /* queue_put.c */
 int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);

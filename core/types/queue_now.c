@@ -132,6 +132,7 @@ bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len
 	STORE(&q->unfinished, q->unfinished + 1);
 	STORE(&mq->count, mq->count + 1);
 	STORE(&mq->bytes, mq->bytes + len);
+	queue_most(o);
 	commit(o);
 	heap_prefetch(o, s.block, s.link, true);
 	return true;
@@ -227,6 +228,7 @@ unsigned int queue_put_now(struct ipc_obj *o, size_t limit, const struct iovec *
 	log32(o, &q->mq[0].count, q->mq[0].count + n);
 	log64(o, &q->mq[0].bytes, q->mq[0].bytes + bytes);
 	log64(o, &q->unfinished, q->unfinished + n);
+	queue_most(o);
 	commit(o);
 	return n;
 }

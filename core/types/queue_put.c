@@ -45,6 +45,7 @@ static bool too_large(struct ipc_obj *o, struct ipc_call *c, uint64_t len)
 static void put_message(struct ipc_obj *o, ref_t msg)
 {
 	mq_push(o, &Q(o)->mq[0], msg);
+	queue_most(o);
 	set64(o, Q(o)->unfinished, Q(o)->unfinished + 1);
 }
 

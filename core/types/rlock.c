@@ -62,6 +62,7 @@ static void own(struct ipc_obj *o, ref_t handle)
 {
 	set64(o, S(o)->value, 0);
 	set32(o, S(o)->owner, handle);
+	set64(o, S(o)->taken, S(o)->taken + 1);
 }
 
 static void set_free(struct ipc_obj *o)
@@ -254,6 +255,7 @@ const struct ipc_type ipc_rlock_type = {
 	.next = rlock_next,
 	.unhold = rlock_unhold,
 	.words = lock_words,
+	.counts = lock_counts,
 	.check = rlock_check,
 	.rest = fast_rest,
 	.entered = fast_entered,

@@ -27,6 +27,7 @@
 #include "object/facts.h"
 #include "object/fast.h"
 #include "object/hold.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "types/check.h"
@@ -74,6 +75,7 @@ static void take(struct ipc_obj *o, struct ipc_sem *s, bool shared)
 		set32(o, s->shared, s->shared + 1);
 	if (s->value)
 		set64(o, s->value, s->value - 1);
+	set64(o, s->taken, s->taken + 1);
 }
 
 /* Permits come back. More than the bound allows are lost: somebody gave them in another way. */
@@ -260,6 +262,7 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		if (log_room(o) > 60)
 			continue;
 		put_back(o, s, left);
+		set64(o, s->given, s->given + left);
 		n -= left;
 		c->done += left;
 		left = 0;
@@ -267,6 +270,7 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		commit(o);
 	}
 	put_back(o, s, n);
+	set64(o, s->given, s->given + n);
 	return 0;
 }
 
@@ -332,6 +336,29 @@ static void permits_leaving(struct ipc_obj *o)
 		count_leaving(o, &S(o)->fast, S(o)->value, S(o)->bound, false);
 }
 
+static void permits_counts(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	c->puts += __atomic_load_n(&S(o)->given, __ATOMIC_RELAXED);
+	c->gets += __atomic_load_n(&S(o)->taken, __ATOMIC_RELAXED);
+}
+
+static void permits_rest(struct ipc_obj *o)
+{
+	STAT_FOLD(o, S(o)->given, puts);
+	STAT_FOLD(o, S(o)->taken, gets);
+}
+
+void lock_counts(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	c->puts = STATS_NONE;
+	c->gets += __atomic_load_n(&S(o)->taken, __ATOMIC_RELAXED);
+}
+
+void lock_counts_inner(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	c->locks = o->h->stats.others + __atomic_load_n(&S(o)->taken, __ATOMIC_RELAXED);
+}
+
 static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
 {
 	sem_unhold(o, S(o), hold);
@@ -358,9 +385,9 @@ static void regret(struct ipc_obj *o, struct ipc_waiter *w)
 		put_back(o, S(o), 1);
 }
 
-/* What holds of permits and locks alike. *ret_held: how many are held. */
+/* What holds of permits and locks alike. expected: shared holders. *ret_held: how many are held. */
 static int check_permits(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k,
-			 uint64_t *ret_held)
+			 uint64_t expected, uint64_t *ret_held)
 {
 	uint64_t shared = 0, held = 0;
 
@@ -376,7 +403,7 @@ static int check_permits(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check 
 	}
 	if (s->bound && s->value > s->bound)
 		k->why = "more free permits than the bound";
-	else if (shared != s->shared)
+	else if (shared != expected)
 		k->why = "wrong count of shared holders";
 	else if (s->undo > 1 || s->scope >= SCOPES || s->jobserver > 1)
 		k->why = "unknown setting";
@@ -388,7 +415,7 @@ int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k)
 {
 	uint64_t held;
 
-	if (check_permits(o, s, k, &held) < 0)
+	if (check_permits(o, s, k, s->shared, &held) < 0)
 		return -EIO;
 	if (s->value && held)
 		k->why = "free and held at once";
@@ -401,7 +428,7 @@ static int check(struct ipc_obj *o, struct ipc_check *k)
 {
 	uint64_t held;
 
-	return check_permits(o, S(o), k, &held);
+	return check_permits(o, S(o), k, 0, &held);
 }
 
 static int lock_check(struct ipc_obj *o, struct ipc_check *k)
@@ -443,6 +470,8 @@ const struct ipc_type ipc_sem_type = {
 	.unhold = unhold,
 	.regret = regret,
 	.words = words,
+	.rest = permits_rest,
+	.counts = permits_counts,
 	.check = check,
 	.scope = sem_scope,
 	.bytes = gives_tokens,
@@ -469,6 +498,7 @@ const struct ipc_type ipc_lock_type = {
 	.unhold = unhold,
 	.regret = regret,
 	.words = lock_words,
+	.counts = lock_counts,
 	.check = lock_check,
 	.scope = sem_scope,
 	.rest = fast_rest,

@@ -33,6 +33,7 @@
 #include "object/number.h"
 #include "object/command.h"
 #include "object/fast.h"
+#include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "types/check.h"
@@ -88,12 +89,15 @@ static int show(struct ipc_obj *o, struct ipc_answer *a)
 
 static int value_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	if (hd->kind != HANDLE_CHANGED)
-		return show(o, &c->got);
-	c->op = OP_CHANGED;
-	if (hd->seen == V(o)->version)
+	bool changed = hd->kind == HANDLE_CHANGED;
+
+	if (changed)
+		c->op = OP_CHANGED;
+	if (changed && hd->seen == V(o)->version)
 		return waiter_add(o, c, WAITQ_CHANGED, 0);
-	set64(o, hd->seen, V(o)->version);
+	if (changed)
+		set64(o, hd->seen, V(o)->version);
+	STAT_ADD(o, gets, 1);
 	return show(o, &c->got);
 }
 
@@ -324,6 +328,7 @@ static void value_pump(struct ipc_obj *o)
 				return;
 		}
 		set64(o, hd->seen, V(o)->version);
+		STAT_ADD(o, gets, 1);
 		waiter_grant(o, r, (int64_t)got.len, &got);
 	}
 	sem_pump(o, &V(o)->lock, WAITQ_LOCK);
@@ -346,6 +351,13 @@ static uint64_t value_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, 
 static uint64_t value_size(struct ipc_obj *o)
 {
 	return __atomic_load_n(&V(o)->length, __ATOMIC_RELAXED);
+}
+
+/* Changes and reads; the lock's. */
+static void value_counts(const struct ipc_obj *o, struct ipc_counts *c)
+{
+	lock_counts_inner(o, c);
+	c->puts += V(o)->version;
 }
 
 static void value_unhold(struct ipc_obj *o, struct ipc_hold *hold)
@@ -386,7 +398,7 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 static void value_rest(struct ipc_obj *o)
 {
 	fast_rest(o);
-	set64(o, V(o)->version, 0);
+	STAT_FOLD(o, V(o)->version, puts);
 }
 
 static int value_words(const struct ipc_facts *f, char *ret, size_t size)
@@ -415,6 +427,7 @@ const struct ipc_type ipc_value_type = {
 	.unhold = value_unhold,
 	.look = value_look,
 	.words = value_words,
+	.counts = value_counts,
 	.check = value_check,
 	.rest = value_rest,
 	.entered = fast_entered,

@@ -66,7 +66,7 @@
 	FACT(0, "type", show_type), ROWS(1, "status", show_status),                        \
 		SEEN(2, "waiters", show_waiters), SOUGHT(3, "holders", show_holders),      \
 		{ .id = 4, .name = "cancel", .access = CTL_OWNER, .store = store_cancel }, \
-		LINK(5, "shm")
+		LINK(5, "shm"), LIST(90, "stats", show_stats)
 #define CTL_TAKE SETTING(53, "take", show_take, store_take)
 #define CTL_END              \
 	{                    \

@@ -13,7 +13,8 @@ struct object;
 void show_stalled(struct object *ob, FILE *f);
 void show_type(struct object *ob, FILE *f);
 void show_status(struct object *ob, const struct ctl_file *table, FILE *f);
-void show_look(struct object *ob, FILE *f); /* what an object that is only looked at shows */
+void show_look(struct object *ob, FILE *f);  /* what an object that is only looked at shows */
+void show_stats(struct object *ob, FILE *f); /* ctl_stats.c */
 void show_leased(struct object *ob, FILE *f);
 void show_dead(struct object *ob, FILE *f);
 void show_mount_status(FILE *f);

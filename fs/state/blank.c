@@ -58,6 +58,15 @@ void blank_new(const struct ipc_type *t, struct ipc_new_node *ret)
 	ret->size = ipc_size(&o);
 }
 
+/* What had happened to it before. */
+static void recall_stats(const struct node *n, struct ipc_header *h)
+{
+	const struct ipc_stats *s = names_stats(&fs.mount, n->ref);
+
+	if (s)
+		h->stats = *s;
+}
+
 struct object *blank_image(struct node *n)
 {
 	static struct object image;
@@ -65,6 +74,7 @@ struct object *blank_image(struct node *n)
 
 	image = (struct object){ .node = n, .data_fd = -1, .adopted = true };
 	make_image(n->id, n->ops, &d, &image.o);
+	recall_stats(n, image.o.h);
 	return &image;
 }
 
@@ -109,6 +119,7 @@ int blank_end(struct object *ob)
 	}
 	ob->o.user = ob;
 	ob->o.h->epoch = mount_body()->epoch;
+	recall_stats(n, ob->o.h);
 	ob->o.h->memory_low = fs.hungry != NULL;
 	ob->adopted = true;
 	names_flags(&fs.mount, n->ref, (node_block(n)->flags & ~NODE_BLANK) | NODE_MAPPED, 0);

@@ -130,17 +130,20 @@ static void let_files_go(struct object *ob)
 	files_remove_engine(n->id);
 }
 
-static void become_blank(struct object *ob)
+/* false: there is no memory to note in its node what has happened to it. */
+static bool become_blank(struct object *ob)
 {
 	struct node *n = ob->node;
 	struct ipc_node *b = node_block(n);
 
 	b->size = ipc_size(&ob->o);
-	names_flags(&fs.mount, n->ref, (b->flags | NODE_BLANK) & ~NODE_MAPPED, n->id);
+	if (names_blank(&fs.mount, n->ref, b->flags & ~NODE_MAPPED, n->id, &ob->o.h->stats) < 0)
+		return false;
 	leave_lists(ob);
 	let_files_go(ob);
 	names_making(&fs.mount, 0);
 	free(ob);
+	return true;
 }
 
 bool object_rest(struct object *ob)
@@ -155,9 +158,7 @@ bool object_rest(struct object *ob)
 	if (!blank)
 		heap_shrink(&ob->o);
 	object_unlock(ob);
-	if (blank)
-		become_blank(ob);
-	return blank;
+	return blank && become_blank(ob);
 }
 
 void object_remove(struct object *ob)

@@ -8,6 +8,7 @@
 #include "names/names.h"
 #include "object/answer.h"
 #include "object/msg.h"
+#include "object/stats.h"
 #include "object/waiter.h"
 #include "test.h"
 
@@ -71,9 +72,11 @@ static void waiters(FILE *f, struct ipc_obj *o, const char *name, struct ipc_lis
 
 static void messages(FILE *f, struct ipc_obj *o, struct ipc_mq *q)
 {
-	fprintf(f, "mq count=%u bytes=%llu skip=%u readers=%u writers=%u opens=%u,%u ", q->count,
-		(unsigned long long)q->bytes, q->skip, q->readers, q->writers, q->opens[0],
-		q->opens[1]);
+	fprintf(f, "mq count=%u bytes=%llu skip=%u ", q->count, (unsigned long long)q->bytes,
+		q->skip);
+	if (o->type == IPC_PIPE)
+		fprintf(f, "readers=%u writers=%u opens=%u,%u ", q->readers, q->writers,
+			q->opens[0], q->opens[1]);
 	for (ref_t r = q->head; r; r = msg_at(o, r)->next)
 		message(f, o, r);
 	fputc('\n', f);
@@ -99,8 +102,13 @@ static void node(FILE *f, struct ipc_obj *o, ref_t r)
 		(unsigned long long)n->id, (unsigned long long)n->parent,
 		(unsigned long long)n->cookie, n->type, n->mode, n->uid, n->gid, n->active, n->name,
 		names_find(o, n->parent, n->name, n->name_len) == r);
-	if (!n->dir)
+	if (n->type != IPC_DIR) {
+		if (n->stats)
+			fprintf(f, " puts=%llu gets=%llu\n",
+				(unsigned long long)names_stats(o, r)->puts,
+				(unsigned long long)names_stats(o, r)->gets);
 		return;
+	}
 	fprintf(f, " entries=%u subdirs=%u:", AT(o, ipc_dir, n->dir)->entries,
 		AT(o, ipc_dir, n->dir)->subdirs);
 	for (ref_t e = 0; (e = names_next(o, r, e));)
@@ -203,6 +211,20 @@ static void handles(FILE *f, struct ipc_obj *o)
 	}
 }
 
+/* (How often somebody had to wait, or was woken, may be more after a death.) */
+static void counts(FILE *f, struct ipc_obj *o)
+{
+	struct ipc_counts c;
+
+	ipc_counts(o, &c);
+	fprintf(f,
+		"puts=%lld gets=%lld bytes=%lld,%lld locks=%lld waits=%llu wakes=%llu timeouts=%llu cancels=%llu\n",
+		(long long)c.puts, (long long)c.gets, (long long)c.bytes_put,
+		(long long)c.bytes_got, (long long)c.locks, (unsigned long long)c.waits,
+		(unsigned long long)c.wakes, (unsigned long long)c.timeouts,
+		(unsigned long long)c.cancels);
+}
+
 char *obj_dump(struct ipc_obj *o)
 {
 	char *text = NULL, name[24];
@@ -210,6 +232,7 @@ char *obj_dump(struct ipc_obj *o)
 	FILE *f = open_memstream(&text, &len);
 
 	body(f, o);
+	counts(f, o);
 	handles(f, o);
 	waiters(f, o, "granted", &o->h->granted);
 	waiters(f, o, "woken", &o->h->woken);

@@ -297,3 +297,47 @@ TEST(blank_gets_no_memory)
 	CHECK_STR(say("b.queue", "x\n"), "2");
 	daemon_end();
 }
+
+/* What has happened to it is known, whatever becomes of its file and of the daemon. */
+TEST(blank_objects_remember_their_counters)
+{
+	static const char stats[] = "puts: 3\ngets: 3\nhigh_water: 2\nwaits: 0\nwakeups: 0\n"
+				    "timeouts: 0\ncancels: 0\nlongest_wait: 0.000\n";
+	struct file f;
+	uint64_t ino;
+
+	turn_idle_most = 0;
+	daemon_start();
+	ino = make("q.queue");
+	CHECK(strstr(show("q.queue.ctl/stats"), "puts: 0\ngets: 0\n"));
+	CHECK_INT(files_of(ino), 0);
+	f = open_name("q.queue", BOTH);
+	CHECK_STR(f_put(&f, "a\nb\n"), "4");
+	CHECK_STR(f_get(&f), "a\n");
+	CHECK_STR(f_get(&f), "b\n");
+	CHECK_STR(f_put(&f, "c\n"), "2");
+	CHECK_STR(f_get(&f), "c\n");
+	CHECK_STR(say("q.queue.ctl/done", "3"), "1");
+	f_close(&f);
+	CHECK_INT(files_of(ino), 0);
+	CHECK_STR(show("q.queue.ctl/stats"), stats);
+	daemon_kill_and_restart();
+	turn_idle_most = 0;
+	CHECK_STR(show("q.queue.ctl/stats"), stats);
+	/* In use again; and under another name. */
+	f = open_name("q.queue", BOTH);
+	CHECK_STR(show("q.queue.ctl/stats"), stats);
+	CHECK_STR(f_put(&f, "d\n"), "2");
+	CHECK_STR(f_get(&f), "d\n");
+	CHECK_STR(say("q.queue.ctl/done", "1"), "1");
+	f_close(&f);
+	CHECK_INT(files_of(ino), 0);
+	CHECK_STR(told(q_rename(DIR_ROOT, "q.queue", DIR_ROOT, "r.queue")), "ok");
+	CHECK(strstr(show("r.queue.ctl/stats"), "puts: 4\ngets: 4\n"));
+	/* A new one of the same name is another one. */
+	CHECK_STR(told(q_unlink(DIR_ROOT, "r.queue")), "ok");
+	make("r.queue");
+	CHECK(strstr(show("r.queue.ctl/stats"), "puts: 0\ngets: 0\n"));
+	turn_idle_most = 64;
+	daemon_end();
+}

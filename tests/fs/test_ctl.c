@@ -12,7 +12,7 @@
 #include "state/target.h"
 #include "state/tree.h"
 
-#define COMMON "type:0 status:1 waiters:2 holders:3 cancel:4 shm:5 "
+#define COMMON "type:0 status:1 waiters:2 holders:3 cancel:4 shm:5 stats:90 "
 #define LOCK   COMMON "value:28 bound:30 undo:31 scope:32 take:53 "
 
 static const struct {

@@ -9,7 +9,7 @@ import pytest
 
 from kit import eventually, fork, parse_rows, raises, read_all, run, sh, start_time, unchanged, write_once
 
-COMMON = {"type", "status", "waiters", "holders", "cancel", "shm", "take"}
+COMMON = {"type", "status", "waiters", "holders", "cancel", "shm", "take", "stats"}
 FILES = {
     "queue": {"maxsize", "maxbytes", "framing", "closed", "size", "bytes", "unfinished", "done", "join", "peek",
               "drain", "stream", "lease", "ack", "nack", "leased", "max_attempts", "dead", "revive", "discard"},

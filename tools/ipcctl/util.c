@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "util.h"
 
-#include "guard.h"
-
 #include <ctype.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -112,7 +110,6 @@ int read_file_at(int dirfd, const char *path, int extra_flags, size_t limit, str
 	for (;;) {
 		ssize_t n = read(fd, chunk, sizeof(chunk));
 
-		guard_progress();
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

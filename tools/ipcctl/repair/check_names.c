@@ -70,6 +70,8 @@ static void keep(struct reading *rd, ref_t r)
 		.ctime = n->ctime,
 		.name = xstrdup(n->name),
 	};
+	if (n->type != IPC_DIR && is_block(rd->m, n->stats, sizeof(struct ipc_stats)))
+		s->items[s->n - 1].stats = *AT(rd->m, ipc_stats, n->stats);
 }
 
 /* A directory's entries: another way to them. */
@@ -193,6 +195,8 @@ static int add_as(struct ipc_obj *m, const struct item *it, uint64_t parent, con
 		node_at(m, r)->atime = it->atime;
 		node_at(m, r)->mtime = it->mtime;
 		node_at(m, r)->ctime = it->ctime;
+		if (it->flags & NODE_BLANK)
+			e = names_blank(m, r, it->flags, 0, &it->stats);
 	}
 	return e;
 }

@@ -14,7 +14,8 @@ struct item { /* a node of the namespace */
 	int64_t atime, mtime, ctime;
 	ref_t ref;
 	char *name;
-	bool added; /* check_names.c: the new namespace has it */
+	bool added;             /* check_names.c: the new namespace has it */
+	struct ipc_stats stats; /* of a blank object: what has happened to it */
 };
 
 struct state {
