@@ -2,28 +2,29 @@
 /*
  * Answers: what a read gives, as text, before and after it has been given.
  *
- * An answer is a number, or messages. It is kept with its handle after it was read (the "answer in
- * hand") because programs read it in pieces, seek back over what they did not use, and because a
- * daemon that dies between the taking and the reply must be able to give the same one again. Its
+ * An answer is a number, or messages. It stays with its handle after it has been read (the "answer
+ * in hand"), because programs read in pieces and seek back over what they did not use, and because
+ * a daemon that dies between taking and replying must be able to give the same answer again. Its
  * text is made from these fields whenever it is needed, so a restarted daemon makes the same text.
  *
- * A message is taken when its last byte was given out. Until then it is only in hand: when the
- * handle closes, by whatever death, the message goes back whole, to the head of its queue or pipe
- * (answer_leave). The rules in full:
+ * A message counts as taken once its last byte has been given out. Until then it is only in hand:
+ * when the handle closes, however it dies, the message goes back whole, to the head of its queue or
+ * pipe (answer_leave). The rules in full:
  *
- *	- A newline that was added to a line is none of its bytes.
- *	- `off` says how far it was given out: the end of the furthest part that any read had. So who
- *	  has seen all of it and seeks back has taken it. A reply that a dead daemon may have sent
- *	  counts as given out: its request comes again, or else it arrived.
+ *	- A newline that was added to a line does not count as one of its bytes.
+ *	- `off` is how far the answer was given out: the furthest point that any read reached. So a
+ *	  reader that has seen all of it and seeks back has taken it. A reply that a dead daemon may
+ *	  have sent counts as given out: either its request comes again, or the reply arrived.
  *	- An answer of several messages (stream, drain) always fits into the read that it answers, as
  *	  do the bytes of a byte pipe. They are taken with that read.
- *	- A read at a position behind the message passes over what is left of it: taken. One at a
- *	  position before it begins anew: it goes back, and comes again if nobody else is waiting.
- *	- Going back is an attempt, where max_attempts counts them; the last one makes a dead letter.
+ *	- A read at a position past the message skips what is left of it: taken. A read at an earlier
+ *	  position starts over: the message goes back, and comes again if nobody else is waiting.
+ *	- Going back counts as an attempt if max_attempts is set; after the last, the message becomes a
+ *	  dead letter.
  *	- What goes back was counted when it was put: it may exceed maxsize and maxbytes, goes into a
- *	  closed queue too, and is unfinished as before.
+ *	  closed queue too, and is still unfinished.
  *
- * What several handles give back comes out in the order in which they close, the last one first.
+ * When several handles give messages back, those of the handle that closes last come out first.
  */
 #include <stdio.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static size_t copy_text(const char *text, size_t len, size_t *off, char *buf, si
 	return n;
 }
 
-/* Its messages, which begin at `off`. */
+/* Copy the bytes of its messages from `off` on. */
 static size_t copy_messages(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
 			    size_t size)
 {
@@ -99,7 +100,9 @@ static size_t copy_messages(struct ipc_obj *o, const struct ipc_answer *a, size_
 size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, char *buf,
 		   size_t size)
 {
-	/* Once: another process may write it, and what was checked must be what is used. */
+	/*
+	 * Read once: another process may change it, and the value checked must be the value used.
+	 */
 	uint64_t len_all = __atomic_load_n(&a->len, __ATOMIC_RELAXED);
 	char text[32];
 	size_t done = 0;
@@ -154,7 +157,7 @@ void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a
 	bool message = a->kind == ANSWER_LINES || a->kind == ANSWER_RAW, begun = true;
 
 	if (message && o->ops->back && answer_left(a) > (a->kind == ANSWER_LINES)) {
-		/* Without memory for a dead letter it goes back alive. */
+		/* If there is no memory for a dead letter, the message goes back instead. */
 		while (o->ops->back(o, hd, a, begun) == -ENOMEM && begun) {
 			obj_rollback(o);
 			begun = heap_grow(o, true) == 0;

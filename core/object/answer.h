@@ -22,8 +22,8 @@ size_t answer_copy(struct ipc_obj *o, const struct ipc_answer *a, size_t off, ch
 /* Drop the answer's messages. Commits. */
 void answer_drop(struct ipc_obj *o, struct ipc_answer *a);
 /*
- * It is no longer kept for its handle: messages that were not given out completely go back to where
- * they were taken from. Commits, possibly in steps; after a death it may be repeated.
+ * The handle no longer keeps it: messages that were not completely given out go back to where they
+ * came from. Commits, possibly in steps; may be repeated after a death.
  */
 void answer_leave(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a);
 /* How much is left of the answer in hand, for a read of a stream. */

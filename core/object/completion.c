@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Completion records: what a request came to, for the next daemon, to which the same request may be
- * resent. The header has room for the last request, and for the last before each of the last few restarts.
+ * Completion records: the result of a request, for the next daemon, to which the kernel may resend
+ * it. The header has room for the last request, and for the last one before each of the last few
+ * restarts.
  */
 #include <string.h>
 
@@ -48,7 +49,7 @@ void ipc_restarted(struct ipc_obj *o)
 	ipc_wake_again(o);
 	if (!last.unique || !memcmp(&last, &o->h->completions[0], sizeof(last)))
 		return;
-	/* A partial record that has become a whole one replaces it. */
+	/* A partial record is replaced when its request completes. */
 	if (last.unique != o->h->completions[0].unique)
 		for (unsigned int i = IPC_COMPLETIONS - 1; i; i--)
 			completion_set(o, &o->h->completions[i], &o->h->completions[i - 1]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Completion records: what requests came to, for a daemon to which they are resent. */
+/* Completion records: results of requests, for a daemon to which they are resent. */
 #ifndef IPC_COMPLETION_H
 #define IPC_COMPLETION_H
 
@@ -10,12 +10,12 @@ void call_record(struct ipc_obj *o, struct ipc_call *c, int64_t result, bool par
 /* The requests of an earlier mount are never resent, but their numbers may be reused. Commits. */
 void ipc_completions_forget(struct ipc_obj *o);
 /*
- * A restarted daemon maps the object: call this before any operation. The header has room for one
- * completion record, because the daemon replies before it changes the object again; but after a
- * restart others may be served before that request is resent, so its record is kept. Committed.
+ * A restarted daemon has mapped the object; call this before any operation. One record would do
+ * while the daemon runs, because it replies before it changes the object again. After a restart,
+ * others may be served before that request is resent, so its record is put aside here. Committed.
  */
 void ipc_restarted(struct ipc_obj *o);
-/* The result, before the restart, of a request that is resent. false: none is known. */
+/* The result that a resent request had before the restart. false: none is known. */
 bool ipc_completion_find(struct ipc_obj *o, uint64_t unique, ref_t handle, int64_t *ret_result,
 			 bool *ret_partial);
 

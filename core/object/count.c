@@ -38,7 +38,7 @@ void count_leaving(struct ipc_obj *o, uint64_t *p, uint64_t value, uint64_t boun
 {
 	uint64_t room = bound ? bound - value : COUNT_MOST;
 
-	/* (What is not committed is not true yet.) */
+	/* (Uncommitted values do not count.) */
 	if (o->damage || damage_marked(o) || o->h->log_len || value > COUNT_MOST ||
 	    bound > COUNT_MOST || room > COUNT_MOST)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fast count: how many permits of a semaphore are free, or whether an event is set, in a word that
- * direct clients change with one instruction, without the object's own lock.
+ * The fast count: the number of free permits of a semaphore, or whether an event is set, in a word
+ * that direct clients change with one instruction, without the object's lock.
  *
  *	            obj_unlock, when nobody waits, polls or holds
  *	  COUNT_OFF --------------------------------------------> COUNT_ON, count, room --.
@@ -13,12 +13,13 @@
  *	   count noted <------------------- COUNT_FROZEN, count <------'
  *	                                                        obj_lock
  *
- * While the word is COUNT_ON it is the truth, and what the object says besides is old. Whoever takes
- * the object's lock, for whatever reason, first brings that up to date (count_entered), so that nobody
- * else has to know of the word. Each step can be repeated: who dies in between leaves the count in the
- * word. A permit that is taken in this way is nobody's: without `undo` it stays taken.
+ * While the word is COUNT_ON, it is authoritative and the object's own field is stale. Whoever
+ * takes the object's lock, for whatever reason, first brings the field up to date (count_entered),
+ * so nothing else needs to know about the word. Each step can be repeated: a process that dies
+ * halfway leaves the count in the word. A permit taken in this way belongs to nobody: without
+ * `undo` it stays taken.
  *
- * The room below the bound is in the word as well, so that a single comparison is enough to give.
+ * The word also has the room left below the bound, so giving needs only one comparison.
  */
 #ifndef IPC_COUNT_H
 #define IPC_COUNT_H
@@ -88,7 +89,7 @@ static inline bool count_set(uint64_t *p, uint64_t n)
 	return word >= COUNT_ON;
 }
 
-/* Is it more than 0, as far as the word tells? */
+/* Is it more than 0, according to the word? */
 static inline bool count_some(const uint64_t *p)
 {
 	uint64_t word = __atomic_load_n(p, __ATOMIC_ACQUIRE);
@@ -96,7 +97,7 @@ static inline bool count_some(const uint64_t *p)
 	return word & COUNT_SHOWN && count_of(word);
 }
 
-/* What it is, without the lock; value: where the object has it. */
+/* The current count, read without the lock. value: the object's own field. */
 static inline uint64_t count_now(const uint64_t *p, const uint64_t *value)
 {
 	uint64_t word = __atomic_load_n(p, __ATOMIC_ACQUIRE);
@@ -107,13 +108,13 @@ static inline uint64_t count_now(const uint64_t *p, const uint64_t *value)
 /* After obj_lock(): *value is up to date again. */
 void count_entered(struct ipc_obj *o, uint64_t *p, uint64_t *value);
 /*
- * Before obj_unlock(), if others may change it from now on (or, shown, look at it). bound: the most
- * that it may become; 0: none.
+ * Before obj_unlock(), if others may change it from now on (or, shown, only read it). bound: its
+ * maximum; 0: none.
  */
 void count_leaving(struct ipc_obj *o, uint64_t *p, uint64_t value, uint64_t bound, bool shown);
 /* Does anybody wait, or want to be told of a change? */
 bool count_wanted(const struct ipc_header *h);
-/* From now on nobody changes it without the lock. What it was. */
+/* Nobody can change it without the lock from now on. Returns its value. */
 uint64_t count_freeze(uint64_t *p);
 
 #endif

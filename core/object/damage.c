@@ -16,7 +16,7 @@
 
 static void wake(struct ipc_obj *o, uint64_t off)
 {
-	/* (No memory there any more: EFAULT.) */
+	/* (EFAULT: there is no memory there any more.) */
 	syscall(SYS_futex, o->base + off, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
@@ -25,7 +25,7 @@ void damage_mark(struct ipc_obj *o)
 	if (damage_marked(o))
 		return;
 	__atomic_store_n(&o->h->m.damaged, 1, __ATOMIC_SEQ_CST);
-	/* Who takes the lock by the fast word would not meet the mark. */
+	/* Those who take the lock by the fast word would not see the mark. */
 	if (o->ops->count.at)
 		count_freeze((uint64_t *)(void *)(o->base + o->ops->count.at));
 	else if (o->ops->leaving)
@@ -40,8 +40,8 @@ void damage_unmark(struct ipc_obj *o)
 }
 
 /*
- * Could there be waiters in this page? Their blocks fill whole pages, as the segment's table tells;
- * where that is no table any more, anywhere.
+ * Could there be waiters in this page? The segment's table says which pages have blocks of their
+ * size. If it is not a table any more, they could be anywhere.
  */
 static bool may_hold_waiters(struct ipc_obj *o, uint32_t page)
 {
@@ -55,7 +55,7 @@ void damage_wake(struct ipc_obj *o, int fd)
 	size_t step = heap_run_size(sizeof(struct ipc_waiter));
 	off_t off = (off_t)o->heap_off, end;
 
-	/* Only where there is memory: the kernel would make some for a hole, to look at it. */
+	/* Only where there is memory: looking at a hole would make the kernel fill it. */
 	while ((off = lseek(fd, off, SEEK_DATA)) >= 0 && (end = lseek(fd, off, SEEK_HOLE)) > off) {
 		for (off -= off % IPC_PAGE; off < end; off += IPC_PAGE) {
 			uint64_t page = ((uint64_t)off - o->heap_off) / IPC_PAGE;

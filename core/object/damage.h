@@ -2,9 +2,10 @@
 /*
  * A damaged file, and the other processes that have it mapped.
  *
- * The process that finds it damaged (obj_damage) marks it, in the word next to its lock: from then
- * on every obj_lock() fails, even one that waits. The daemon checks again when it maps the file
- * anew: if it is sound then (the change was undone, or it was repaired), the mark goes.
+ * The process that finds the damage (obj_damage) marks the file, in the word next to its lock. From
+ * then on every obj_lock() fails, even one that is already waiting. When the daemon maps the file
+ * again, it checks again, and removes the mark if the file is sound (because the change was undone,
+ * or the file was repaired).
  */
 #ifndef IPC_DAMAGE_H
 #define IPC_DAMAGE_H
@@ -19,7 +20,7 @@ static inline bool damage_marked(const struct ipc_obj *o)
 }
 
 /*
- * Wake all direct clients that sleep on it, so that they see the mark. `fd` is the file; no list in
+ * Wake all direct clients that sleep on it, so that they see the mark. `fd` is the file. No list in
  * it is trusted.
  */
 void damage_wake(struct ipc_obj *o, int fd);

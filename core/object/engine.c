@@ -15,7 +15,7 @@
 
 /* ---- steps ---- */
 
-enum direction { TO_READ, TO_WRITE, NEITHER }; /* of the handle, for who polls it */
+enum direction { TO_READ, TO_WRITE, NEITHER }; /* of the operation, for whoever polls the handle */
 
 static void acted(struct ipc_obj *o, const struct ipc_call *c, enum direction dir, int r)
 {
@@ -107,7 +107,7 @@ static int hand_out(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 	return IPC_DONE;
 }
 
-/* It is for a reply, and may be asked for again: it stays in hand. */
+/* The answer is for a reply and may be asked for again, so it stays in hand. */
 static int hand_keep(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	c->got.off = c->got.len < c->max ? c->got.len : c->max;
@@ -164,13 +164,13 @@ bool ipc_take_given(struct ipc_obj *o, struct ipc_call *c, struct ipc_waiter *w,
 
 /* ---- the others ---- */
 
-/* Its writer was sent away while it had its turn, but not the lock (to get more memory). */
+/* Its writer was sent away during its turn, while the lock was released to get more memory. */
 static bool sent_away(struct ipc_obj *o, const struct ipc_call *c)
 {
 	return c->waiter && waiter_at(o, c->waiter)->state == WAITER_GRANTED;
 }
 
-/* What went in stays in. */
+/* Bytes that are already in stay in. */
 static int put_ended(struct ipc_obj *o, struct ipc_call *c)
 {
 	int64_t result = waiter_at(o, c->waiter)->result;

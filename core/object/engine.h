@@ -2,11 +2,11 @@
 /*
  * The engine, as the daemon, the library and the tests use it.
  *
- * With names.h (the namespace) and the headers of single modules this is all of it: take an
- * object's lock (obj_lock), call, ipc_pump(), take care of what was granted, unlock (obj_unlock).
- * Nothing here blocks, logs or knows FUSE. An operation that cannot be done now leaves a waiter and
- * returns IPC_WAIT; whoever makes it possible grants it, and the waiter's owner picks the answer up
- * with ipc_finish().
+ * Along with names.h (the namespace) and the headers of a few modules, this is all of it: take an
+ * object's lock (obj_lock), make calls, ipc_pump(), deal with whatever was granted, and unlock
+ * (obj_unlock). Nothing here blocks, logs or knows about FUSE. An operation that cannot be done yet
+ * leaves a waiter and returns IPC_WAIT; whoever makes it possible grants it, and the waiter's owner
+ * collects the answer with ipc_finish().
  */
 #ifndef IPC_ENGINE_H
 #define IPC_ENGINE_H
@@ -17,13 +17,13 @@
 #include "file/obj.h"
 
 /*
- * The result of an operation, or of a step of one; or -errno: it was refused, and has changed
- * nothing but what call->done says.
+ * The result of an operation, or of one step. Otherwise -errno: it was refused, and nothing changed
+ * except what call->done says.
  */
 enum ipc_outcome {
 	IPC_DONE,      /* call->result; for a read call->got */
 	IPC_WAIT,      /* it waits: call->waiter is in a wait queue */
-	IPC_AGAIN,     /* of a step: what was in its way is gone, so start over */
+	IPC_AGAIN,     /* of a step: the obstacle is gone, so start over */
 	IPC_ELSEWHERE, /* nothing has changed, and it cannot be done here: of libipcfs, but
 				 * through the mount */
 };
@@ -51,8 +51,8 @@ struct ipc_call {
 	size_t max;       /* read: how many bytes of the answer the caller can use */
 	uint64_t pos;     /* read: the position, for handles that have one; give: bytes of
 					 * this write's earlier commands, in the upper half of a
-					 * completion record that is partial (in the lower: how far this command
-					 * came) */
+					 * completion record that is partial (in the lower: how far
+					 * this command came) */
 	const char *data; /* write */
 	size_t len;
 	size_t done;          /* write: bytes that are already in */
@@ -63,7 +63,8 @@ struct ipc_call {
 	bool atomic;          /* write to a byte pipe: all of it or nothing, as of a record */
 	bool more;            /* give: this write has more commands */
 	bool whole;           /* give: -ERANGE unless what it makes of a value is a whole number of
-					 * 64 bits (what is behind its point is cut off): got.number */
+					 * 64 bits (what is behind its point is cut off): got.number
+					 * */
 	/*
 	 * Read, give: the caller has its answer as soon as the call returns (libipcfs), so it is
 	 * not kept for a reply. The bytes of a read go into `buf` (NULL: only its number is
@@ -207,8 +208,8 @@ void ipc_first(struct ipc_header *ret, uint64_t id, const struct ipc_type *t, ui
 	       const struct ipc_defaults *defaults);
 
 /*
- * Nobody has it open: what only handles remember is forgotten. Requests that come again must not be on
- * their way any more. Committed.
+ * Nobody has it open: what only handles remember is forgotten. Requests that come again must not be
+ * on their way any more. Committed.
  */
 void ipc_rest(struct ipc_obj *o);
 /* After that: is it as it was created, with these defaults? */
@@ -276,7 +277,9 @@ void ipc_forsake(struct ipc_obj *o, ref_t w);
 ref_t ipc_find_waiter(struct ipc_obj *o, uint64_t unique);
 /* A put that has its turn; 0: none. (Direct clients look after their own.) */
 ref_t ipc_turn(struct ipc_obj *o);
-/* What is queued for its handle's next read, and whose time limit has passed, ends with -ETIMEDOUT. */
+/*
+ * What is queued for its handle's next read, and whose time limit has passed, ends with -ETIMEDOUT.
+ */
 void ipc_expire(struct ipc_obj *o, int64_t now);
 /* The earliest time limit after `now` of an operation that does not wait; IPC_NEVER. */
 int64_t ipc_next_limit(struct ipc_obj *o, int64_t now);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of an object from outside: see facts.h. */
+/* See facts.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

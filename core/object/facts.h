@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of an object from outside, and what its type makes of it in words. */
+/* What is known about an object from outside, and how its type puts that into words. */
 #ifndef IPC_FACTS_H
 #define IPC_FACTS_H
 
@@ -16,8 +16,8 @@ struct ipc_facts {
 };
 
 /*
- * What the size means: "3 messages, full", "2 of 4 free", "held". As snprintf(). If nothing but the
- * size is known, that has to do.
+ * What the size means: "3 messages, full", "2 of 4 free", "held". Like snprintf(). Makes do with
+ * the size if nothing else is known.
  */
 int ipc_words(const struct ipc_type *type, const struct ipc_facts *f, char *ret, size_t size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiters that leave without what they waited for: interrupted, too late, cancelled. What a condition
- * or barrier makes of it (struct ipc_type, left) may be to wait on.
+ * Waiters that leave without what they waited for: interrupted, timed out or cancelled. A type may
+ * decide that the waiter stays after all (struct ipc_type, left), as conditions and barriers do.
  */
 #include "file/list.h"
 #include "file/log.h"
@@ -23,7 +23,7 @@ bool ipc_leave(struct ipc_obj *o, ref_t r, int why, int64_t *ret)
 		commit(o);
 		return false;
 	}
-	/* What went in stays in: a short count. */
+	/* Bytes that are already in stay in: a short count. */
 	*ret = w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why;
 	stats_ended(o, why);
 	call_record(o, &c, *ret, false);
@@ -35,7 +35,7 @@ bool ipc_leave(struct ipc_obj *o, ref_t r, int why, int64_t *ret)
 	return true;
 }
 
-/* End its wait: it is granted this error, which its caller is then told. Committed. */
+/* End its wait by granting it this error, which its caller is then told. Committed. */
 static void send_away(struct ipc_obj *o, ref_t r, int why)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -48,7 +48,7 @@ static void send_away(struct ipc_obj *o, ref_t r, int why)
 	} else if (w->flags & WAITER_PARKED) {
 		waiter_done(o, r);
 		commit(o);
-	} else { /* What went in stays in: a short count. */
+	} else { /* as above, a short count */
 		waiter_grant(o, r, w->op == OP_WRITE && w->arg ? (int64_t)w->arg : why, &none);
 	}
 }
@@ -67,7 +67,7 @@ static int cancel(struct ipc_obj *o, uint32_t pid, bool direct)
 	int n = 0;
 
 	/*
-	 * Backwards: a condition's waiter moves to a later wait queue, and must not be met again.
+	 * Backwards, because a condition's waiter moves to a later queue and must not be met twice.
 	 */
 	for (unsigned int i = IPC_WAITQS; i-- > 0;)
 		LIST_EACH(o, &o->h->waitqs[i], r) {
@@ -92,6 +92,6 @@ int ipc_cancel(struct ipc_obj *o, uint32_t pid)
 void ipc_cancel_direct(struct ipc_obj *o)
 {
 	cancel(o, 0, true);
-	/* A condition's waiter, if its lock is free; others learn that the mount is gone. */
+	/* Grants a condition's waiter if its lock is free; others learn that the mount is gone. */
 	ipc_pump(o);
 }

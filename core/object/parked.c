@@ -46,7 +46,7 @@ void waiter_unpark(struct ipc_obj *o, ref_t r, struct ipc_call *c)
 
 	c->waiter = r;
 	if (c->stand && was & WAITER_STANDS)
-		return; /* and the clock of its time limit runs on */
+		return; /* its time limit keeps running */
 	flags |= c->stand ? WAITER_STANDS : c->unique ? 0 : WAITER_DIRECT;
 	set32(o, w->flags, flags);
 	if (was & WAITER_PARKED)
@@ -69,7 +69,7 @@ int waiter_again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 
 	bool lent = w->flags & WAITER_LENT && !c->stand && c->deadline;
 
-	/* A lock that it lent is reacquired, as for any waiter whose caller waits. */
+	/* If it lent a lock, that is reacquired as for any waiter whose caller waits. */
 	if (w->state != WAITER_GRANTED || lent) {
 		if (!c->deadline)
 			return -EAGAIN;

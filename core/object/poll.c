@@ -2,13 +2,13 @@
 /*
  * poll(2), select(2) and epoll(7): what is ready, and who is told of it when.
  *
- * When the kernel has asked, the poller is in header.polls until its handle closes. When there is
- * more than it was told of, it is notified, once, and asks again. A notification wakes it whatever
- * it already knows, so it gets one only for what is news to it. What it was told of (poll_told,
- * poll_level) is reduced as that is used up, so that it is news when it comes again.
+ * Once the kernel has asked, the poller stays in header.polls until its handle closes. When there
+ * is more than it was told of, it is notified once, and asks again. A notification always wakes it,
+ * so it gets one only for what is news to it. What it was told of (poll_told, poll_level) is
+ * reduced as things are used up, so that they are news when they come back.
  *
- * What is for one (a message, a permit, room for a message: struct ipc_type, units) is told to one
- * poller for each unit, in the order in which they asked:
+ * What only one caller can use (a message, a permit, room for a message: struct ipc_type, units) is
+ * told to one poller for each unit, in the order in which they asked:
  *
  * 	asked ----------- notified ----------> WOKEN, SENT -- asks --> WOKEN, DELIVERED -- asks --.
  * 	  ^ ^                                      |                         |                     |
@@ -50,7 +50,7 @@ static bool ran_out(int64_t clock)
 	return clock && clock <= (int64_t)ipc_now();
 }
 
-/* There is something only for this handle. */
+/* What is ready only for this handle. */
 static unsigned int own(struct ipc_handle *hd)
 {
 	bool in = answer_left(&hd->hand) || hd->rests || hd->flags & HANDLE_LOOK;
@@ -93,7 +93,7 @@ static void tell(struct ipc_obj *o, struct ipc_handle *hd, unsigned int ready)
 	}
 }
 
-/* What it was told of, and is gone now, is news when it comes again. */
+/* Things that it was told of and that are gone now are news when they come back. */
 static void lower(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	set32(o, hd->poll_told, hd->poll_told & ipc_ready(o, hd));

@@ -3,8 +3,8 @@
  * What queues and pipes share: how a write() that does not fit waits.
  *
  * A put is a series of small changes, each of which moves whole messages in and records how far the
- * write() has come: in the waiter if there is one, in the header otherwise. So after a daemon has
- * died in the middle, the next one continues after the last of them.
+ * write() has got: in the waiter if there is one, otherwise in the header. So if a daemon dies in
+ * the middle, the next one continues after the last change.
  */
 #include "file/heap.h"
 #include "file/log.h"

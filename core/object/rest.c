@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An object that nobody has open, and that may lie so for long.
+ * An object that nobody has open, and that may stay so for long.
  *
- * What only handles remember goes. One that is then as it was created is *blank*: it needs no engine
- * file, for that could be made anew at any time.
+ * State that matters only to handles is dropped. If the object is then as it was created, it is
+ * *blank*: it needs no engine file, since one can be made again at any time.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be asked of any object: its type answers, or it is what most types would say. */
+/* Questions that any object answers: its type does, or there is a default. */
 #include "object/type.h"
 
 unsigned int ipc_poll(struct ipc_obj *o, ref_t handle)

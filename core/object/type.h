@@ -22,9 +22,9 @@ enum ipc_left {
 	LEFT_WAITS,  /* its caller is not told yet: it goes on waiting, now without a deadline */
 };
 
-/* What others need to know about a type, so that nobody has to ask which type it is. */
+/* What others need to know about a type, so that nobody has to ask which one it is. */
 enum {
-	TYPE_LARGE = 1 << 0,    /* its heap holds what users put, however much that is */
+	TYPE_LARGE = 1 << 0,    /* its heap holds what users put, which may be a lot */
 	TYPE_MESSAGES = 1 << 1, /* libipcfs puts and gets whole messages, whatever the framing */
 	TYPE_LINES = 1 << 3,    /* a handle may have an unfinished line, which a close completes */
 	TYPE_JOIN = 1 << 4,     /* counts what is unfinished: done, join */
@@ -86,11 +86,11 @@ struct ipc_type {
 		    const struct ipc_cmd *cmd);
 	/* Put the bytes of a write(). Commits as it goes; call->done says how far it got. */
 	int (*put)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
-	/* The short way: ipc_put_now(), ipc_get_now(). Committed. NULL: there is none. */
+	/* The fast path: ipc_put_now(), ipc_get_now(). Committed. NULL: there is none. */
 	unsigned int (*put_now)(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
 				unsigned int n);
 	unsigned int (*get_now)(struct ipc_obj *o, struct iovec *bufs, unsigned int n);
-	/* The same for one, in the very simplest case: false, -1: it is none. */
+	/* The same for one message, in the simplest case only. false, -1: this is not that case. */
 	bool (*put_one)(struct ipc_obj *o, size_t limit, const void *data, size_t len);
 	ssize_t (*get_one)(struct ipc_obj *o, void *buf, size_t size);
 	int (*flock)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how);
@@ -99,9 +99,9 @@ struct ipc_type {
 	/* POLLIN, POLLOUT, POLLHUP and POLLERR as they are for this handle now. */
 	unsigned int (*poll)(struct ipc_obj *o, struct ipc_handle *hd);
 	/*
-	 * How many callers can use what poll reports for reading (out: for writing): each unit
-	 * serves one. 0: it serves everybody. *ret: how much there is, in any unit; when it grows,
-	 * that is news.
+	 * How many callers can use what poll reports for reading (out: for writing); each unit
+	 * serves one. 0: it serves everybody. *ret: how much there is, in any unit; pollers are
+	 * told when it grows.
 	 */
 	uint64_t (*units)(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret);
 	uint64_t (*size)(struct ipc_obj *o);
@@ -109,7 +109,7 @@ struct ipc_type {
 	uint64_t (*next)(struct ipc_obj *o, struct ipc_handle *hd);
 	/* What a handle that only looks is shown; NULL: the size. */
 	void (*look)(struct ipc_obj *o, struct ipc_sink *to);
-	/* ipc_words(): what its size means. Of an inside that it has not seen. NULL: the number. */
+	/* ipc_words(), for an object that is seen only from outside. NULL: the size as a number. */
 	int (*words)(const struct ipc_facts *f, char *ret, size_t size);
 	/* A handle of the object itself, or of its `changed`, was opened. */
 	void (*opened)(struct ipc_obj *o, struct ipc_handle *hd);
@@ -120,11 +120,11 @@ struct ipc_type {
 	/* The handle is about to go; its holds, leases and waiters are already gone. */
 	void (*closed)(struct ipc_obj *o, struct ipc_handle *hd);
 	/*
-	 * Nobody has it open: forget what is there to be compared with what handles remember. Part of
-	 * the change under way. NULL: nothing.
+	 * Nobody has it open: forget what exists only to be compared with what handles remember.
+	 * Part of the change under way. NULL: nothing.
 	 */
 	void (*rest)(struct ipc_obj *o);
-	/* A hold ends (unlock, close, death): give back what it stands for. */
+	/* A hold ends (by unlock, close or death): give back what it stands for. */
 	void (*unhold)(struct ipc_obj *o, struct ipc_hold *hold);
 	/*
 	 * A waiter is about to leave without having been granted. why: -EINTR, -ETIMEDOUT,
@@ -147,9 +147,12 @@ struct ipc_type {
 	int (*check)(struct ipc_obj *o, struct ipc_check *k);
 	/* The effect of ctl/scope: enum ipc_scope. NULL: SCOPE_HANDLE. */
 	uint32_t (*scope)(const struct ipc_obj *o);
-	/* Each byte written, or read, is one permit. NULL: never. */
+	/* Is each byte written or read a permit? NULL: never. */
 	bool (*bytes)(const struct ipc_obj *o);
-	/* The object's lock was taken; is about to be released. See fast.h. NULL: nothing to do. */
+	/*
+	 * The object's lock has been taken; is about to be released. See fast.h. NULL: nothing to
+	 * do.
+	 */
 	void (*entered)(struct ipc_obj *o);
 	void (*leaving)(struct ipc_obj *o);
 };
@@ -160,9 +163,9 @@ static inline bool ipc_is(const struct ipc_obj *o, uint32_t trait)
 }
 
 /*
- * The short way of what is done most: put or take the first few of n short messages in one change, if
- * that is possible without waiting and without anything special. How many; 0: in the usual way. Of
- * `bufs` the lengths are set.
+ * The fast path for the commonest operations: put or take the first few of n short messages in one
+ * change, provided that takes no waiting and nothing else is special. Returns how many; 0: go the
+ * usual way. Sets the lengths in `bufs`.
  */
 static inline unsigned int ipc_put_now(struct ipc_obj *o, size_t limit, const struct iovec *msgs,
 				       unsigned int n)

@@ -9,9 +9,9 @@
  * 	                        v     |
  * 	                        TURN (first in queue) - acts itself --> (gone, waiter_done)
  *
- * A direct waiter whose answer is only a number takes that without the lock, and leaves the waiter
- * to whoever has it next (ipc_take_given, ipc_reap): a thousand that are woken at once would else
- * queue again, for the lock.
+ * A direct waiter whose answer is only a number takes it without the lock, and leaves the waiter to
+ * be freed by whoever has the lock next (ipc_take_given, ipc_reap). Otherwise a thousand waiters
+ * woken at once would queue again, for the lock.
  *
  * A wait queue is served strictly from its head. Takers are granted: whoever makes the answer
  * possible moves it into the waiter. Putters get their turn instead, because only they have their
@@ -101,7 +101,9 @@ void waiter_grant(struct ipc_obj *o, ref_t r, int64_t result, const struct ipc_a
 
 	uint64_t pos = w->got.base;
 
-	/* Otherwise, granting to the head of a wait queue would find it there again. */
+	/*
+	 * Otherwise, whoever grants the head of a wait queue would find it there again and again.
+	 */
 	if (w->state != WAITER_WAITING && w->state != WAITER_TURN) {
 		obj_damage(o, "a queued waiter is not waiting");
 		return;

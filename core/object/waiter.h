@@ -23,7 +23,7 @@ static inline ref_t waitq_first(struct ipc_obj *o, unsigned int waitq)
 	return o->h->waitqs[waitq].head;
 }
 
-/* Its answer was used in part: the rest is for its handle's later reads. */
+/* Part of its answer was used; the rest is for later reads of its handle. */
 void waiter_rests(struct ipc_obj *o, ref_t w);
 /* Move it to the tail or head of a wait queue (also one that was granted). */
 void waiter_to_waitq(struct ipc_obj *o, ref_t w, unsigned int waitq, bool head);

@@ -13,7 +13,7 @@
 #include "object/answer.h"
 #include "object/waiter.h"
 
-/* Nothing will become of it any more but that its owner takes it, and there is nothing to copy. */
+/* All that is left is for its owner to take the answer, and there is nothing to copy. */
 static bool is_given(const struct ipc_waiter *w)
 {
 	return w->state == WAITER_GRANTED && w->op != OP_WRITE &&
@@ -21,7 +21,7 @@ static bool is_given(const struct ipc_waiter *w)
 	       !(w->flags & (WAITER_LENT | WAITER_RETAKE));
 }
 
-/* true: its futex call is to be made. */
+/* true: it needs a futex call. */
 static bool must_wake(struct ipc_waiter *w)
 {
 	uint32_t go = is_given(w) ? FUTEX_GIVEN : FUTEX_GO;
@@ -36,7 +36,9 @@ static bool must_wake(struct ipc_waiter *w)
 			return false;
 	while (!__atomic_compare_exchange_n(&w->futex, &was, go, false, __ATOMIC_RELEASE,
 					    __ATOMIC_RELAXED));
-	/* Spinning it will see it. It was told to go already: somebody died before the call. */
+	/*
+	 * If it spins, it will see it. If it was already told to go, somebody died before the call.
+	 */
 	return was != FUTEX_SPINS;
 }
 
@@ -49,7 +51,7 @@ void ipc_reap(struct ipc_obj *o)
 {
 	uint32_t taken = __atomic_load_n(&o->h->taken, __ATOMIC_RELAXED);
 
-	/* Not a walk along all of them for each. */
+	/* Do not walk the whole list for each one. */
 	if (!taken || taken < o->h->woken.count / 2)
 		return;
 	__atomic_store_n(&o->h->taken, 0, __ATOMIC_RELAXED);
@@ -84,7 +86,10 @@ bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 void ipc_wake_send(const struct ipc_wakes *wakes)
 {
 	for (unsigned int i = 0; i < wakes->n; i++)
-		/* One, its owner: for more, the kernel would look at all that sleep in the same chain. */
+		/*
+		 * Only one can sleep there. If asked for more, the kernel would search its whole
+		 * hash chain.
+		 */
 		syscall(SYS_futex, wakes->futex[i], FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 

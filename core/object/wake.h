@@ -20,17 +20,20 @@ struct ipc_wakes {
  */
 bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret);
 void ipc_wake_send(const struct ipc_wakes *wakes);
-/* It goes while its owner may sleep: a later one in its place must be the only one that sleeps there. */
+/*
+ * It goes while its owner may sleep: nobody may still sleep here when a later waiter takes its
+ * place.
+ */
 void ipc_wake_gone(struct ipc_waiter *w);
 /*
- * Somebody died who may have collected wake-ups without sending them: the next ipc_wake() collects them
- * again.
+ * Somebody died who may have collected wake-ups without sending them; the next ipc_wake() collects
+ * them again.
  */
 void ipc_wake_again(struct ipc_obj *o);
 
-/* Its owner has taken it (ipc_take_given), and the waiter is nobody's. */
+/* Its owner has taken the answer (ipc_take_given), and the waiter belongs to nobody. */
 bool ipc_is_taken(const struct ipc_waiter *w);
-/* Free those waiters, if they are many among the woken ones. Committed. */
+/* Free such waiters if many of the woken ones are. Committed. */
 void ipc_reap(struct ipc_obj *o);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * array: plain memory. Its bytes are the file STATE/objects/ID.data, which the daemon reads,
- * writes and lets others map; the engine keeps their number (`length`, which truncate and writes
- * beyond the end change), what they are elements of (`typecode`, see number.h), and a lock for
- * flock.
+ * array: plain memory. Its bytes are in the file STATE/objects/ID.data, which the daemon reads and
+ * writes and which others may map. The engine keeps the number of bytes (`length`, changed by
+ * truncate and by writes past the end), the type of the elements (`typecode`, see number.h), and a
+ * lock for flock.
  */
 #include <inttypes.h>
 #include <poll.h>

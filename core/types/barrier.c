@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * barrier: readers wait until as many have come as there are parties.
+ * barrier: readers wait until all parties have arrived.
  *
- * Time is cut into rounds. `round` counts those that have ended, and a waiter carries the number
- * of the round that it came in. The round that fills has `arrived` waiters; it ends when
+ * Arrivals form rounds. `round` counts the rounds that have ended, and each waiter records the
+ * number of the round in which it arrived. The current round has `arrived` waiters. It ends in one
+ * of two ways:
  *
- *	it opens	the last one arrives (it does not wait), or `parties` is lowered to those who
- *			wait. Its waiters get their index in order of arrival: `index` counts those
- *			that were handed out; each is one change with its grant.
- *	it is reset	its waiters get ECANCELED
+ *	it opens	The last party arrives (and does not wait), or `parties` is lowered to the
+ *			number waiting. Waiters get their index in order of arrival; `index` counts
+ *			the indices handed out so far. Each index is one change with its grant.
+ *	it is reset	Its waiters get ECANCELED.
  *
- * and it is broken, without ending, when it is aborted, when a waiter's time limit passes, or when
- * a waiter's handle closes: arrived is 0 then, its waiters get ECANCELED, and so does everyone who
- * comes later, until the reset.
+ * A round breaks, without ending, when it is aborted, when a waiter's time limit passes, or when a
+ * waiter's handle closes. Then `arrived` becomes 0, the waiters get ECANCELED, and so does everyone
+ * who arrives before the next reset.
  *
- * So a waiter's outcome can be told from its round alone, and pump() may be stopped by a crash
- * after any grant. Before a second round ends, the one before it is dealt with to the end: each
- * operation that may end one pumps first.
+ * A waiter's outcome therefore follows from its round alone, and a crash may stop pump() after any
+ * grant. A round is always settled before the next one can end: each operation that may end a round
+ * pumps first.
  *
- * A waiter that a signal interrupts is parked: it stands outside, neither arrived nor breaking
- * anything, and its next read arrives anew. One whose caller must not wait has arrived like any
- * other (WAITER_STANDS). If its handle closes while the same round fills, that
- * breaks it, for the handle had begun to wait. Once the round has ended there is nothing to break,
- * and the parked waiter goes.
+ * A waiter interrupted by a signal is parked: it no longer counts as arrived, breaks nothing, and
+ * arrives afresh with its next read. A waiter whose caller must not wait (WAITER_STANDS) has
+ * arrived like any other. If its handle closes during the same round, the round breaks, because
+ * the handle had started to wait. After the round has ended there is nothing left to break, and
+ * the waiter simply goes.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -61,7 +62,7 @@ static void break_it(struct ipc_obj *o)
 	o->work = true;
 }
 
-/* Its outcome is settled: only pump() has not told it yet. */
+/* Its outcome is settled, but pump() has not delivered it yet. */
 static bool settled(struct ipc_obj *o, const struct ipc_waiter *w)
 {
 	return w->arg != B(o)->round || B(o)->broken;
@@ -215,7 +216,7 @@ static int barrier_check(struct ipc_obj *o, struct ipc_check *k)
 	return k->why ? -EIO : 0;
 }
 
-/* Nobody has come in any round. */
+/* As if nobody had ever arrived. */
 static void barrier_rest(struct ipc_obj *o)
 {
 	set64(o, B(o)->round, 0);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checking an object: all that its fields promise each other. Trusts nothing it reads: every walk
- * is bounded, every reference is checked before it is followed (at() in obj.h).
+ * Checking an object: everything that its fields promise about each other. It trusts nothing that
+ * it reads: every walk is bounded, and every reference is checked before it is followed (at() in
+ * obj.h).
  *
- * The last test is the strongest: each block that can be reached is in use, and there are no
- * others. So nothing leaks, and nothing is in two places.
+ * The last test is the strongest: every block that can be reached is in use, and no other block is.
+ * So nothing leaks, and nothing is in two places.
  */
 #include <string.h>
 
@@ -32,7 +33,9 @@ int check_block(struct ipc_obj *o, ref_t r, size_t size, struct ipc_check *k)
 		return bad(k, "reference out of range");
 	if (heap_size(o, r) < size)
 		return bad(k, "reference to a block that is too small or free");
-	/* One or two refer to each, but to texts that many handles show: and those count as well. */
+	/*
+	 * One or two refer to each, except for texts that many handles show; those are counted too.
+	 */
 	if (k->steps++ > 8 * k->used)
 		return bad(k, "too many references");
 	k->blocks++;
@@ -87,7 +90,7 @@ int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	uint64_t blocks = k->blocks;
 	unsigned int refs;
 
-	/* No message is met more often than those who can refer to it: a few for each block. */
+	/* A message is met at most once for each possible reference to it: a few for each block. */
 	if (k->met++ > 4 * (uint64_t)o->h->pages_used * (IPC_PAGE / 32))
 		return bad(k, "too many references to messages");
 	if (check_msg(o, msg, k) < 0)
@@ -97,7 +100,7 @@ int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 		return bad(k, "message without references");
 	if (refs == 1)
 		return 0;
-	/* It will be met once for each reference, so each time counts for a part of it. */
+	/* It is met once for each reference, so each meeting counts as a fraction of it. */
 	k->shares++;
 	if (refs > SHARERS_MAX) {
 		k->uncounted = true;
@@ -181,7 +184,7 @@ static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check
 	return 0;
 }
 
-/* It is queued for its handle, which knows it. */
+/* It is queued for its handle, which refers to it. */
 static bool stands(struct ipc_obj *o, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -226,7 +229,7 @@ static int check_handles(struct ipc_obj *o, struct ipc_check *k)
 	return 0;
 }
 
-/* Long messages that wait to be freed. They lose their segments from the front. */
+/* Long messages that are waiting to be freed, segment by segment from the front. */
 static int check_trash(struct ipc_obj *o, uint64_t blocks, struct ipc_check *k)
 {
 	for (ref_t r = o->h->trash; r; r = msg_at(o, r)->next)
@@ -266,7 +269,7 @@ int ipc_check(struct ipc_obj *o, struct ipc_check *ret)
 		bad(&k, "wrong count of references to a message");
 	k.blocks += k.parts / SHARE;
 	/*
-	 * Messages with very many references are counted too often: then the sum is only a bound.
+	 * Messages with very many references are counted too often; the sum is then only a bound.
 	 */
 	if (!k.why && (k.uncounted ? k.blocks < blocks : k.blocks != blocks))
 		bad(&k,

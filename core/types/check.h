@@ -5,7 +5,7 @@
 
 #include "object/engine.h"
 
-/* A message that answers may also refer to. */
+/* A message that answers may refer to as well. */
 int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k);
 int check_mq(struct ipc_obj *o, struct ipc_mq *q, struct ipc_check *k);
 int check_leases(struct ipc_obj *o, struct ipc_list *l, bool leased, struct ipc_check *k);

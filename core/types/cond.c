@@ -2,9 +2,9 @@
 /*
  * cond: a monitor on one handle. flock takes its lock, read waits, write notifies.
  *
- * A reader stands in WAIT until it has its notify. One that had the lock gave it up in the same
- * change (WAITER_RELOCK) and then stands in LOCK, with those who flock, until it has it back; its
- * outcome is settled by then, and only its answer is late:
+ * A reader stays in WAIT until it is notified. If it held the lock, it gave it up in the same
+ * change (WAITER_RELOCK), and then stays in LOCK, among those who flock, until it has the lock
+ * back. By then its outcome is settled; only its answer is late:
  *
  *	read --> WAIT -- notify ---------------> LOCK (NOTIFIED) ---------\
  *	           |  -- time limit, cancel ---> LOCK (result < 0) --------+--> granted
@@ -15,17 +15,17 @@
  *	         WAIT, PARKED <--------------------'      read again: on from where it stood
  *	                                                  LOCK_UN, close: its notify goes to the next
  *
- * A parked waiter stands in WAIT whatever its outcome: it gets notifies in its turn, but never the
- * lock, and so is in nobody's way. A waiter without an outcome (neither NOTIFIED nor result < 0)
- * counts in `waiting`, which is the size column.
+ * A parked waiter stays in WAIT whatever its outcome. It is notified in its turn but never gets the
+ * lock, so it is in nobody's way. Waiters without an outcome (neither NOTIFIED nor result < 0)
+ * count in `waiting`, which is the size that ls shows.
  *
- * A notify is handed out in two steps, because it may be for any number of waiters: the write adds
- * to `to_notify`, and pump() gives the waiters at the head of WAIT theirs, one change each. After
- * the write it is certain who they are, although a crash can come in between: so a waiter among
- * them that leaves before it was told leaves as one that was (settle()).
+ * A notify may be for any number of waiters, so it is handed out in two steps: the write adds to
+ * `to_notify`, and pump() then notifies the waiters at the head of WAIT, one change each. Who they
+ * are is settled by the write, even if a crash comes in between: one of them that leaves before
+ * pump() gets to it leaves as a waiter that was notified (settle()).
  *
- * With a lock in another object (struct ipc_lent, see lend.c) the waiter is granted when its
- * outcome is settled, and whoever drives it takes that lock back before it answers.
+ * If the lock is in another object (struct ipc_lent, see lend.c), the waiter is granted as soon as
+ * its outcome is settled, and whoever drives it reacquires that lock before answering.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -70,7 +70,7 @@ static void mark_notified(struct ipc_obj *o, struct ipc_waiter *w)
 	STAT_ADD(o, puts, 1);
 }
 
-/* The outcome of a waiter that is not parked is settled: on to its lock, or let go. Committed. */
+/* A waiter that is not parked has its outcome: move it on to its lock, or grant it. Committed. */
 static void move_on(struct ipc_obj *o, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -89,7 +89,7 @@ static void move_on(struct ipc_obj *o, ref_t r)
 		waiter_grant(o, r, (int64_t)got.len, &got);
 }
 
-/* If a notify is on its way to this waiter, it has it. */
+/* If a notify is on its way to this waiter, deliver it now. */
 static void settle(struct ipc_obj *o, struct ipc_waiter *w)
 {
 	uint64_t before = 0;
@@ -106,7 +106,7 @@ static void settle(struct ipc_obj *o, struct ipc_waiter *w)
 		mark_notified(o, w);
 }
 
-/* A waiter goes without answer: what it got is for the next, if one waits. */
+/* A waiter goes without an answer: its notify passes to the next, if there is one. */
 static void give_up(struct ipc_obj *o, struct ipc_waiter *w)
 {
 	struct ipc_cond *c = C(o);
@@ -134,7 +134,7 @@ static bool lock_free(struct ipc_obj *o)
 	return C(o)->lock.value && !waitq_first(o, WAITQ_LOCK);
 }
 
-/* The outcome is settled and the lock is to be had: answer at once. */
+/* The outcome is settled and the lock is available: answer at once. */
 static int complete(struct ipc_obj *o, struct ipc_call *c, ref_t r, bool relock)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -155,7 +155,7 @@ static int complete(struct ipc_obj *o, struct ipc_call *c, ref_t r, bool relock)
 	return (int)result;
 }
 
-/* What its caller's process has another object's lock with, and gives up now. */
+/* The handle with which its caller's process holds another object's lock, which it gives up now. */
 static void remember_lent(struct ipc_obj *o, struct ipc_waiter *w, const struct ipc_call *c)
 {
 	if (!c->lent.handle)
@@ -165,7 +165,7 @@ static void remember_lent(struct ipc_obj *o, struct ipc_waiter *w, const struct 
 	set32(o, w->need, c->lent.gen);
 }
 
-/* Go on with the wait that a signal interrupted. */
+/* Resume a wait that a signal interrupted. */
 static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc_hold *hold)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -268,12 +268,12 @@ static int cond_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 	(void)call;
 	if (cmd->verb != CMD_NOTIFY || cmd->n < 0)
 		return -EINVAL;
-	/* Who does not wait yet is not meant. */
+	/* Those who do not wait yet are not notified. */
 	set64(o, c->to_notify, c->to_notify + ((uint64_t)cmd->n < most ? (uint64_t)cmd->n : most));
 	return 0;
 }
 
-/* A wait of this handle's that a signal has interrupted, or that stands in the wait queue; 0. */
+/* This handle's waiter that has no caller: interrupted by a signal, or standing. 0: none. */
 static ref_t without_caller(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	struct ipc_call c = { .handle = ref_of(o, hd) };
@@ -289,7 +289,7 @@ static int cond_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 {
 	ref_t r;
 
-	/* Who unlocks waits no longer: the waits that have no caller now are given up. */
+	/* A caller that unlocks is done waiting: give up its waits that have no caller. */
 	while (how == LOCK_UN && !o->damage && (r = without_caller(o, hd))) {
 		settle(o, waiter_at(o, r));
 		give_up(o, waiter_at(o, r));
@@ -357,7 +357,7 @@ static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
 
 	if (waiter_granted_standing(o, hd))
 		return waiter_at(o, hd->standing)->flags & WAITER_BUSY ? POLLOUT : POLLIN | POLLOUT;
-	/* No other handle's read would return at once: a notify is for who waits already. */
+	/* No other handle's read would return at once: only those already waiting are notified. */
 	if (!r)
 		return POLLOUT;
 	w = waiter_at(o, r);
@@ -384,7 +384,7 @@ static void cond_unhold(struct ipc_obj *o, struct ipc_hold *hold)
 	sem_unhold(o, &C(o)->lock, hold);
 }
 
-/* A direct client died with a notify that it had not seen: it is for the next. */
+/* A direct client died before it saw its notify: pass it to the next. */
 static void cond_regret(struct ipc_obj *o, struct ipc_waiter *w)
 {
 	if (w->op == OP_READ)

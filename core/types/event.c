@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * event: set or clear. Readers wait until it is set; setting it lets all of them go, also when it
- * is cleared again at once: the change and the grants happen under one lock.
+ * event: set or clear. Readers wait until it is set. Setting it releases all of them even if it is
+ * cleared again immediately, because the change and the grants happen under one lock.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -79,7 +79,7 @@ static void event_entered(struct ipc_obj *o)
 	count_entered(o, &E(o)->fast, &E(o)->set);
 }
 
-/* Who wants to be told of a change has to be; but what is set lets everybody go. */
+/* Waiters and pollers must hear of a change, but once it is set nobody is left to wait. */
 static void event_leaving(struct ipc_obj *o)
 {
 	bool wanted = count_wanted(o->h);

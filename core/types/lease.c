@@ -2,8 +2,9 @@
 /*
  * Leases and dead letters of a queue: see the picture in queue.c.
  *
- * A lease belongs to the handle that read it and returns with it, by whatever death. Its block
- * becomes the dead letter's when the last attempt has failed, so that giving up needs no memory.
+ * A lease belongs to the handle that read it and is returned when that handle goes, however it
+ * dies. When the last attempt fails, the lease's block becomes the dead letter, so giving up on a
+ * message needs no memory.
  */
 #include "file/heap.h"
 #include "file/list.h"
@@ -101,7 +102,9 @@ void lease_return_all(struct ipc_obj *o, ref_t handle)
 	}
 }
 
-/* Does it wait, and for the end if there is nothing else? Who was just told of it does as well. */
+/*
+ * Does it wait for a message or, failing that, for the end? (So does one that was just told of it.)
+ */
 static bool waits(struct ipc_obj *o, ref_t handle)
 {
 	uint32_t n = handle_at(o, handle)->waiters;
@@ -196,7 +199,7 @@ int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id)
 	return finish(o, unique, 0);
 }
 
-/* One dead letter leaves: back into the queue, or for good. Committed. */
+/* Remove one dead letter: back into the queue, or for good. Committed. */
 static void bury(struct ipc_obj *o, ref_t r, bool revive)
 {
 	struct ipc_queue *q = Q(o);
@@ -230,7 +233,7 @@ static int dead(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all, bool 
 	r = find(o, &Q(o)->dead, id);
 	if (!r)
 		return -EINVAL;
-	/* The completion record and the change are one, so that nothing is revived twice. */
+	/* The completion record is part of the change, so that nothing is revived twice. */
 	call_record(o, &c, 0, false);
 	bury(o, r, revive);
 	o->work = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of objects: what file/ cannot know of them, for it knows no types. */
+/* Objects' files: the part that depends on the type, which file/ knows nothing about. */
 #include "file/heap.h"
 #include "object/type.h"
 

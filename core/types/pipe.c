@@ -5,14 +5,14 @@
  * A one-way pipe uses mq[0]. A two-way pipe has an end a, which writes mq[0] and reads mq[1], and
  * an end b, which does the reverse.
  *
- * The end of file comes when nothing is left, no writer is open, and this reader has had a peer
- * since it opened; until then it waits. EPIPE comes the same way round. "Has had a peer" is told
- * from counters: mq.opens[] counts how often the other side was opened, and a handle remembers
- * that count from its own opening (less one if a peer was there already).
+ * A reader sees end of file when the pipe is empty, no writer has it open, and this reader has had
+ * a peer since it opened; until then it waits. EPIPE is the mirror image for writers. Counters tell
+ * whether a handle "has had a peer": mq.opens[] counts how often each side was opened, and a handle
+ * remembers the other side's count as of its own opening (less one if a peer was already there).
  *
- * Bytes are kept as messages too, and a write is added to the last one where its block has room.
- * A reader that takes only part of the first message leaves it in place and moves `skip` on; its
- * answer and the queue then share that message (ipc_msg.refs).
+ * Bytes are kept as messages too. A write is appended to the last message while its block has room.
+ * A reader that takes only part of the first message leaves it in place and advances `skip`; its
+ * answer and the pipe then share that message (ipc_msg.refs).
  */
 #include <poll.h>
 #include <stdio.h>
@@ -75,7 +75,7 @@ static void closed(struct ipc_obj *o, struct ipc_handle *hd)
 	set32(o, hd->flags, hd->flags | HANDLE_COUNTED_OUT);
 }
 
-/* No writer will write what this reader waits for. */
+/* No writer is left, nor will one come, for this reader to wait for. */
 static bool at_end(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	struct ipc_mq *q = ipc_reads_from(o, hd);
@@ -142,7 +142,7 @@ static void take(struct ipc_obj *o, struct ipc_handle *hd, size_t max, struct ip
 	else
 		take_record(o, q, ret);
 	STAT_ADD(o, gets, 1);
-	/* Data is as good as a peer: who has read some sees the end after it. */
+	/* Data counts as a peer: a reader that got some sees the end after it. */
 	set32(o, hd->peer_opens[READER], q->opens[WRITER] - 1);
 	o->freed = true;
 }
@@ -192,8 +192,8 @@ static void pipe_pump(struct ipc_obj *o)
 }
 
 /*
- * Byte readers have begun the first message, so that nothing can stand before it: this one comes
- * behind it, and from its own beginning.
+ * Byte readers have already taken part of the first message, so nothing can go in front of it: this
+ * one goes behind it, whole.
  */
 static void back_behind(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
 {
@@ -208,8 +208,9 @@ static void back_behind(struct ipc_obj *o, struct ipc_mq *q, ref_t msg)
 }
 
 /*
- * A record is in hand whole. Bytes may share their last message with the pipe: then that is still
- * the first one, unless others have read on from there, and what they have passed is lost.
+ * A record in hand is whole. Bytes in hand may share their last message with the pipe. That message
+ * is then still the pipe's first, unless others have read on from there; what they have read past
+ * is lost.
  */
 static int pipe_back(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_answer *a, bool begun)
 {

@@ -31,7 +31,7 @@ bool pipe_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need)
 	return !P(o)->maxbytes || !q->count || q->bytes + need <= P(o)->maxbytes;
 }
 
-/* How much of `len` bytes goes in now: a FIFO's writer waits only when nothing fits. */
+/* How many of `len` bytes fit now. As with a FIFO, a writer waits only if none do. */
 static size_t room(struct ipc_obj *o, struct ipc_mq *q, size_t len)
 {
 	uint64_t most = P(o)->maxbytes;
@@ -41,7 +41,7 @@ static size_t room(struct ipc_obj *o, struct ipc_mq *q, size_t len)
 	return q->bytes < most ? (size_t)(most - q->bytes) : 0;
 }
 
-/* One change, so what is short goes in whole, also where memory is low or the caller dies. */
+/* One change: a short write goes in whole even if memory is low or the caller dies. */
 static int put_bytes(struct ipc_obj *o, struct ipc_mq *q, const char *data, size_t len)
 {
 	size_t filled = q->tail && len <= 2048 ? msg_fill(o, q->tail, data, len) : 0;
@@ -70,7 +70,7 @@ static int put_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_call *c)
 	return (int)c->len;
 }
 
-/* What the pipe cannot take now: let readers take what is there, or wait. */
+/* The pipe is full: let readers take what is there, or wait. */
 static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uint32_t need)
 {
 	unsigned int dir = pipe_dir(o, q);
@@ -86,7 +86,7 @@ static int put_full(struct ipc_obj *o, struct ipc_call *c, struct ipc_mq *q, uin
 	return put_wait(o, c, WAITQ_PUT + 2 * dir, need, false);
 }
 
-/* As in a FIFO: what is no longer than PIPE_BUF goes in whole, if it ever can. */
+/* As with a FIFO, a write of up to PIPE_BUF bytes goes in whole, if it ever can. */
 static bool is_short(struct ipc_obj *o, size_t len)
 {
 	return len <= 4096 && (!P(o)->maxbytes || len <= P(o)->maxbytes);
@@ -107,7 +107,7 @@ static void counted(struct ipc_obj *o, const struct ipc_call *c, size_t n)
 
 int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	/* (Where bytes are to go in whole, long ones do so as a record.) */
+	/* (A long write that must go in whole is put as a record.) */
 	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES && (!c->atomic || is_short(o, c->len));
 	struct ipc_mq *q = ipc_writes_to(o, hd);
 	unsigned int waitq = WAITQ_PUT + 2 * pipe_dir(o, q);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The types that there are: one line each. */
+/* All types, one line each. */
 #include <string.h>
 
 #include "object/type.h"
@@ -14,7 +14,7 @@ static const struct ipc_type *const types[] = {
 	[IPC_LOCK] = &ipc_lock_type,       [IPC_RLOCK] = &ipc_rlock_type,
 	[IPC_COND] = &ipc_cond_type,       [IPC_BARRIER] = &ipc_barrier_type,
 	[IPC_VALUE] = &ipc_value_type,     [IPC_ARRAY] = &ipc_array_type,
-#ifdef IPC_COUNTER /* tests/fs/counter.c, and in no other program */
+#ifdef IPC_COUNTER /* tests/fs/counter.c; in no other program */
 	[IPC_COUNTER] = &ipc_counter_type,
 #endif
 	[IPC_MOUNT] = &ipc_mount_type,

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rlock: a lock that the handle that has it may take again.
+ * rlock: a lock that its owner, a handle, may take again.
  *
  * Free: value 1, owner 0. Held: value 0, owner is the handle, and its holds say how deep: `count`
- * levels by OP_READ, and one by OP_FLOCK, which is never counted twice. The depth is their sum;
- * with the last level that goes the lock is free.
+ * levels by OP_READ, and at most one by OP_FLOCK. The depth is their sum. When the last level goes,
+ * the lock is free.
  *
  *	        read, flock                   read (depth + 1), flock (+ 1 once)
  *	free ---------------> held (depth 1) <-----------------------------> held (depth n)
  *	    <---------------                  write, LOCK_UN
  *	     the last level
  *
- * Ownership is the handle's, so whoever shares the handle shares the levels; a waiter of the handle
- * that gets the lock takes the others of the same handle along, wherever they are in the wait queue.
+ * The handle is the owner, so whoever shares the handle shares the levels. When one of its waiters
+ * gets the lock, so do all its others, wherever they are in the wait queue.
  *
- * With `undo` 0 the levels that a handle took by reading stay taken when it closes: value 0, owner
- * 0, and nobody may release it. Setting `undo` to 1 frees it.
+ * With `undo` 0, levels taken by reading stay taken when the handle closes: value 0, owner 0, and
+ * nobody may release it. Setting `undo` to 1 frees it.
  */
 #include <poll.h>
 #include <sys/file.h>
@@ -52,7 +52,7 @@ static uint64_t depth_of(struct ipc_obj *o, ref_t handle)
 	return n;
 }
 
-/* Nobody has it, and nobody who came earlier waits; or this handle has it. */
+/* It is free and nobody else is waiting, or this handle has it. */
 static bool mine(struct ipc_obj *o, ref_t handle)
 {
 	return (S(o)->value && !waitq_first(o, WAITQ)) || (!S(o)->value && S(o)->owner == handle);
@@ -111,7 +111,7 @@ static int rlock_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call
 	return hold_add(o, c, OP_FLOCK, 1);
 }
 
-/* Release levels: those taken by reading first. */
+/* Release levels, those taken by reading first. */
 static int rlock_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		      const struct ipc_cmd *cmd)
 {
@@ -140,7 +140,9 @@ static int rlock_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	return 0;
 }
 
-/* Grant this waiter: its handle has the lock, or may have it. Committed. -ENOMEM: nothing done. */
+/*
+ * Grant this waiter: its handle has the lock or may take it. Committed. -ENOMEM: nothing was done.
+ */
 static int grant(struct ipc_obj *o, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -161,7 +163,7 @@ static int grant(struct ipc_obj *o, ref_t r)
 	return 0;
 }
 
-/* All of the owner's waiters; false: one of them has to wait for memory. */
+/* Grant all of the owner's waiters. false: one of them must wait for memory. */
 static bool grant_owner(struct ipc_obj *o)
 {
 	LIST_EACH(o, &o->h->waitqs[WAITQ], r) {
@@ -206,7 +208,7 @@ static uint64_t rlock_size(struct ipc_obj *o)
 	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
 }
 
-/* The caller drops the hold: when no other is left, the lock is free. */
+/* The caller drops the hold; when none is left, the lock is free. */
 static void rlock_unhold(struct ipc_obj *o, struct ipc_hold *hold)
 {
 	if (S(o)->owner != hold->handle || depth_of(o, hold->handle) > hold->count)

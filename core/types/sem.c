@@ -2,15 +2,16 @@
 /*
  * sem and lock: permits. A lock is a semaphore with value 1 and bound 1, which may also be shared.
  *
- * value counts the free permits. Who takes one and must give it back when it goes (flock always;
- * read with `undo`) has a hold (struct ipc_hold); a permit taken without a hold stays taken.
+ * `value` counts the free permits. A taker that must give its permit back when it goes (flock
+ * always does; read does with `undo`) has a hold (struct ipc_hold). A permit taken without a hold
+ * stays taken.
  *
  *	lock:	free (value 1) -- EX --> held (value 0, one hold)
  *		free           -- SH --> shared (value 0, shared = n, n holds by OP_FLOCK_SHARED)
  *
- * All waiters are in one wait queue, exclusive and shared, reads and flocks, in order of arrival. The
- * same struct is the lock of a condition, a value or an array (there taken by flock alone), and of
- * an rlock (rlock.c).
+ * All waiters, exclusive and shared, reads and flocks, share one wait queue in order of arrival.
+ * The same struct serves as the lock of a condition, a value or an array (taken there only by
+ * flock), and of an rlock (rlock.c).
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -46,7 +47,7 @@ static bool has_undo(const struct ipc_sem *s)
 	return s->undo || s->jobserver;
 }
 
-/* What a read of this handle gives. (libipcfs has calls for permits, and wants no bytes.) */
+/* What a read through this handle gives. (libipcfs takes permits by calls, and wants no bytes.) */
 static void answer_permit(struct ipc_obj *o, const struct ipc_sem *s, ref_t handle,
 			  struct ipc_answer *a)
 {
@@ -78,7 +79,7 @@ static void take(struct ipc_obj *o, struct ipc_sem *s, bool shared)
 	set64(o, s->taken, s->taken + 1);
 }
 
-/* Permits come back. More than the bound allows are lost: somebody gave them in another way. */
+/* Permits come back. Any above the bound are dropped: somebody already gave them by other means. */
 static void put_back(struct ipc_obj *o, struct ipc_sem *s, uint64_t n)
 {
 	uint64_t v = s->value + n;
@@ -130,12 +131,12 @@ int sem_flock(struct ipc_obj *o, struct ipc_sem *s, unsigned int waitq, struct i
 	if (hold) {
 		if (hold->op == c->op)
 			return 0;
-		if (shared) { /* in one change, so that nobody comes in between */
+		if (shared) { /* in one change, so that nobody gets in between */
 			set32(o, hold->op, OP_FLOCK_SHARED);
 			set32(o, s->shared, s->shared + 1);
 			return 0;
 		}
-		/* As flock(2): gives up the one lock and then asks for the other. */
+		/* As with flock(2): gives up the old lock, then asks for the new one. */
 		unlock(o, s, hold);
 		if (waitq_first(o, waitq))
 			o->ops->pump(o);
@@ -217,7 +218,7 @@ int lock_parse(const char *s, size_t len, struct ipc_cmd *ret)
 	return command_count(s, text_is(s, len, "release") ? 0 : len, CMD_ADD, ret);
 }
 
-/* A release: of this handle's own if it has one, else of somebody's. */
+/* Release this handle's own hold if it has one, otherwise somebody else's. */
 static int release_lock(struct ipc_obj *o, struct ipc_call *c)
 {
 	struct ipc_hold *hold = hold_find(o, c->handle, OP_NONE);
@@ -235,7 +236,7 @@ static int release_lock(struct ipc_obj *o, struct ipc_call *c)
 	return 0;
 }
 
-/* What the caller took by reading, and gives back now. A job may write where another read. */
+/* What the caller took by reading and now gives back. One job may write where another read. */
 static struct ipc_hold *taken(struct ipc_obj *o, const struct ipc_call *c)
 {
 	return S(o)->jobserver ? hold_of_process(o, c->pid, OP_READ) :
@@ -255,7 +256,7 @@ static int give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 	n = (uint64_t)cmd->n - c->done;
 	if (n > INT64_MAX - s->value || (s->bound && s->value + n > s->bound))
 		return -ERANGE;
-	/* Holds of many processes (that share a descriptor) may be too much for one change. */
+	/* The holds of many processes that share a descriptor may be too many for one change. */
 	while (n > left && (hold = taken(o, c))) {
 		left += hold_reduce(o, hold,
 				    n - left > UINT32_MAX ? UINT32_MAX : (uint32_t)(n - left));
@@ -328,7 +329,7 @@ static void permits_entered(struct ipc_obj *o)
 	count_entered(o, &S(o)->fast, &S(o)->value);
 }
 
-/* Only while a permit that is taken is nobody's. (A hold may be of what was taken by reading.) */
+/* Only while taken permits belong to nobody. (A hold may stand for what was taken by reading.) */
 static void permits_leaving(struct ipc_obj *o)
 {
 	if (!has_undo(S(o)) && S(o)->scope == SCOPE_HANDLE && !o->h->holds.count &&
@@ -366,7 +367,7 @@ static void unhold(struct ipc_obj *o, struct ipc_hold *hold)
 
 uint32_t sem_scope(const struct ipc_obj *o)
 {
-	/* The jobs share descriptors, so that a close says nothing of one job. */
+	/* Jobs share descriptors, so a close says nothing about any one of them. */
 	return S(o)->jobserver ? SCOPE_PROCESS : S(o)->scope;
 }
 
@@ -376,8 +377,8 @@ static bool gives_tokens(const struct ipc_obj *o)
 }
 
 /*
- * A permit that a dead direct client was given: its hold returns it; without undo it was not
- * taken.
+ * A direct client died with a permit that it had been granted: its hold returns the permit. Without
+ * undo the permit was never taken.
  */
 static void regret(struct ipc_obj *o, struct ipc_waiter *w)
 {
@@ -385,7 +386,9 @@ static void regret(struct ipc_obj *o, struct ipc_waiter *w)
 		put_back(o, S(o), 1);
 }
 
-/* What holds of permits and locks alike. expected: shared holders. *ret_held: how many are held. */
+/*
+ * What is true of permits and locks alike. expected: shared holders. *ret_held: how many are held.
+ */
 static int check_permits(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k,
 			 uint64_t expected, uint64_t *ret_held)
 {

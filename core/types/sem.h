@@ -20,7 +20,7 @@ void lock_counts(const struct ipc_obj *o, struct ipc_counts *c);
 void lock_counts_inner(const struct ipc_obj *o, struct ipc_counts *c);
 uint32_t sem_scope(const struct ipc_obj *o);
 int sem_check(struct ipc_obj *o, struct ipc_sem *s, struct ipc_check *k);
-/* Restore the holds of a WAITER_RETAKE that is granted: -ENOMEM. */
+/* Restore the holds of a WAITER_RETAKE that is being granted. -ENOMEM. */
 int sem_retake(struct ipc_obj *o, const struct ipc_waiter *w);
 
 #endif

@@ -2,20 +2,20 @@
 /*
  * value: a text of up to 4096 bytes that is read and changed as a whole.
  *
- * The text is one message, and a change makes a new one: answers that show the old text keep it
- * (ipc_msg.refs). `version` counts the changes; writing the same text again is none. 0 as text
- * means that it was never set; it is made the empty message when an answer needs one.
+ * The text is one message, and a change makes a new one; answers that show the old text keep it
+ * alive (ipc_msg.refs). `version` counts the changes; writing the same text again is not a change.
+ * A `text` of 0 means that it was never set; an empty message is made when an answer needs one.
  *
- * With a typecode (number.h) the text is always as that type prints it, so equal numbers are equal
- * texts. Only a character may be empty then.
+ * With a typecode (number.h) the text is always in the form in which that type prints it, so equal
+ * numbers have equal texts. Only a character may then be empty.
  *
- * A write through a handle that can also read puts what it made into the handle as the answer in
- * hand, at the position where the write left it: so a read there gives it, whatever others have
- * written since. It is one change with the write, and survives with it. (A handle of libipcfs has
- * no position: the next read gives it.)
+ * A write through a handle that can also read leaves its result in that handle as the answer in
+ * hand, at the position where the write ended. So a read there returns it, whatever others have
+ * written since. Both are one change. (Handles of libipcfs have no position: their next read
+ * returns it.)
  *
- * A handle of `changed` remembers the version that it saw last (ipc_handle.seen), at first the one
- * at its open; its reader waits in CHANGED for another. The lock is flock's alone (sem.c).
+ * A handle of `changed` remembers the version that it saw last (ipc_handle.seen), initially the one
+ * at its open; its reader waits in CHANGED for a different one. The lock is only for flock (sem.c).
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -114,7 +114,7 @@ static void value_opened(struct ipc_obj *o, struct ipc_handle *hd)
 
 /* ---- changing it ---- */
 
-/* As this type prints it, into buf[IPC_VALUE_MAX]. */
+/* The text as this type prints it, into buf[IPC_VALUE_MAX]. */
 static int normal(uint32_t code, const char *text, size_t len, char *buf, size_t *ret_len)
 {
 	uint64_t item = 0;
@@ -140,7 +140,7 @@ static bool is_zero(const char *text, size_t len)
 	return number_real(text, len, &x) == 0 && x == 0;
 }
 
-/* Is `old` what the value is? */
+/* Is `old` the current value? */
 static bool same(struct ipc_obj *o, const char *old, size_t old_len, const char *now, size_t len)
 {
 	char buf[IPC_VALUE_MAX];
@@ -171,7 +171,7 @@ static int added(struct ipc_obj *o, const struct ipc_cmd *cmd, const char *now, 
 	return r;
 }
 
-/* What the command makes of the value: 0 or -errno. */
+/* The new text that the command makes of the value. 0 or -errno. */
 static int made(struct ipc_obj *o, const struct ipc_cmd *cmd, char *buf, size_t *ret_len)
 {
 	char now[IPC_VALUE_MAX];
@@ -191,7 +191,7 @@ static int made(struct ipc_obj *o, const struct ipc_cmd *cmd, char *buf, size_t 
 	}
 }
 
-/* Set the text, and show it to the handle (NULL: to nobody) at this position. */
+/* Set the text, and put it into the handle's hand (NULL: nobody's) at this position. */
 static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, const char *text,
 		    size_t len)
 {
@@ -219,7 +219,7 @@ static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, con
 	}
 	if (old)
 		msg_put(o, old);
-	if (before.count) /* it is the answer of a read of this value: one message */
+	if (before.count) /* the answer to a read of this value: one message */
 		msg_put(o, before.first);
 	return 0;
 }
@@ -341,7 +341,7 @@ static unsigned int value_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	return POLLIN | POLLOUT;
 }
 
-/* `changed` is for everybody, and each change is news. */
+/* Everybody with `changed` open hears of each change. */
 static uint64_t value_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
 {
 	*ret = !out && hd->kind == HANDLE_CHANGED ? V(o)->version : 0;
