@@ -15,8 +15,35 @@
 #include "util.h"
 
 static const struct command *const commands[] = {
-	&cmd_ls,  &cmd_show,    &cmd_holders, &cmd_waiters, &cmd_create,
-	&cmd_run, &cmd_restart, &cmd_check,   &cmd_doctor,
+	/* to look */
+	&cmd_ls,
+	&cmd_show,
+	&cmd_holders,
+	&cmd_waiters,
+	&cmd_peek,
+	&cmd_stats,
+	/* to use */
+	&cmd_put,
+	&cmd_get,
+	&cmd_drain,
+	&cmd_run,
+	&cmd_acquire,
+	&cmd_wait,
+	&cmd_set,
+	&cmd_clear,
+	&cmd_notify,
+	&cmd_cancel,
+	&cmd_close,
+	/* to manage */
+	&cmd_create,
+	&cmd_limits,
+	&cmd_mv,
+	&cmd_rm,
+	/* the mount */
+	&cmd_bench,
+	&cmd_check,
+	&cmd_doctor,
+	&cmd_restart,
 };
 
 void print_version(FILE *out)
@@ -93,5 +120,7 @@ int main(int argc, char **argv)
 	}
 	/* getopt_long names argv[0] when it complains. */
 	argv[1] = str("ipcctl %s", cmd->name);
+	if (cmd->guard)
+		guard_start(cmd->guard);
 	return finish(cmd->run(cmd, argc - 1, argv + 1));
 }

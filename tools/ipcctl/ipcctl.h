@@ -6,10 +6,16 @@
 #ifndef IPCCTL_H
 #define IPCCTL_H
 
+#include "guard.h"
 #include "print/table.h"
 
 enum {
 	EXIT_USAGE = 2,
+	EXIT_WOULD_WAIT = 3,   /* -n: it would have had to wait */
+	EXIT_TIME = 4,         /* -t: not within the time limit */
+	EXIT_END = 5,          /* closed, or nobody is at the other end */
+	EXIT_CANCELED = 6,     /* the wait was cancelled, the barrier is broken */
+	EXIT_NO_ANSWER = 7,    /* the daemon is stopped: guard.h */
 	EXIT_RUN_FAILED = 125, /* run: the next three as timeout(1), env(1), nohup(1) */
 	EXIT_NO_EXEC = 126,
 	EXIT_NO_COMMAND = 127,
@@ -35,11 +41,14 @@ struct command {
 	size_t n_columns;
 	int usage_status;   /* exit status for a wrong command line */
 	bool options_first; /* what follows the first operand is not ours */
+	enum guard guard;   /* how it is kept from hanging: guard.h */
 	int (*run)(const struct command *cmd, int argc, char **argv); /* the exit status */
 };
 
-extern const struct command cmd_ls, cmd_show, cmd_holders, cmd_waiters, cmd_create, cmd_run,
-	cmd_doctor, cmd_restart, cmd_check;
+extern const struct command cmd_acquire, cmd_bench, cmd_cancel, cmd_check, cmd_clear, cmd_close,
+	cmd_create, cmd_doctor, cmd_drain, cmd_get, cmd_holders, cmd_limits, cmd_load, cmd_ls,
+	cmd_mv, cmd_notify, cmd_peek, cmd_put, cmd_restart, cmd_rm, cmd_run, cmd_save, cmd_set,
+	cmd_show, cmd_stats, cmd_wait, cmd_waiters;
 
 /* Options common to all commands that print a table. */
 #define TABLE_OPTIONS                                                                            \

@@ -201,3 +201,25 @@ void target_complain(const char *path, int error)
 	else
 		complain(path, "%s", strerror(-error));
 }
+
+static bool writable(int dirfd, const char *path)
+{
+	struct stat st;
+
+	return !fstatat(dirfd, path, &st, 0) && S_ISREG(st.st_mode) && (st.st_mode & 0222);
+}
+
+bool target_is_setting(const struct target *t, const char *key)
+{
+	char *limit CLEANUP(free_string) = NULL;
+
+	if (strchr(key, '/'))
+		return false;
+	if (t->kind == TARGET_OBJECT)
+		return writable(t->ctl, key);
+	if (!ends_with(key, "_limit"))
+		return false;
+	/* The root's status has `memory_limit` for what limits/memory sets. */
+	limit = str("limits/%.*s", (int)(strlen(key) - strlen("_limit")), key);
+	return writable(t->ctl, limit);
+}

@@ -55,6 +55,12 @@ void target_close(struct target *t);
 /* Says on standard error why target_open() failed. */
 void target_complain(const char *path, int error);
 
+/*
+ * Is this key of its status a setting? By the mode of its file, so this program need not know every
+ * setting. The status of a mount has `memory_limit` for what limits/memory sets.
+ */
+bool target_is_setting(const struct target *t, const char *key);
+
 /* The columns of `waiters` and `holders`, in the files' order; USER is ours. */
 enum {
 	WHO_OBJECT,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "util.h"
 
+#include "guard.h"
+
 #include <ctype.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -110,6 +112,7 @@ int read_file_at(int dirfd, const char *path, int extra_flags, size_t limit, str
 	for (;;) {
 		ssize_t n = read(fd, chunk, sizeof(chunk));
 
+		guard_progress();
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

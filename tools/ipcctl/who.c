@@ -154,6 +154,7 @@ const struct command cmd_holders = {
 	.columns = who_columns,
 	.n_columns = N_WHO,
 	.usage_status = EXIT_USAGE,
+	.guard = GUARD_OUTPUT,
 	.run = run_who,
 };
 
@@ -166,5 +167,6 @@ const struct command cmd_waiters = {
 	.columns = who_columns,
 	.n_columns = N_WHO,
 	.usage_status = EXIT_USAGE,
+	.guard = GUARD_OUTPUT,
 	.run = run_who,
 };

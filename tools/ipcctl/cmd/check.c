@@ -82,6 +82,7 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 		}
 		r = check_folder(AT_FDCWD, argv[optind], argv[optind], &result);
 	} else {
+		guard_wait(-1); /* a large one takes long */
 		r = check_state(argv[optind], repair, &result);
 	}
 	if (r < 0 && r != -EIO)
@@ -109,5 +110,6 @@ const struct command cmd_check = {
 		   "Damaged files are kept as objects/ID.damaged.\n",
 	.options = check_options,
 	.usage_status = EXIT_USAGE,
+	.guard = GUARD_OUTPUT,
 	.run = run_check,
 };

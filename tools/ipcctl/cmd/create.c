@@ -5,13 +5,13 @@
  * The settings are made one by one through NAME.ctl/, so another process may see the object before
  * the last one; but if one is refused, nothing remains.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "ipcctl.h"
 #include "object.h"
+#include "verb.h"
 
 struct new_object {
 	char *name; /* without the trailing slash */
@@ -52,22 +52,6 @@ static void unmake(const struct new_object *o)
 		complain(o->name, "cannot be removed again: %s", strerror(errno));
 }
 
-static int write_line(const char *path, const char *text)
-{
-	int fd CLEANUP(close_fd) = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	char *line CLEANUP(free_string) = str("%s\n", text);
-	size_t len = strlen(line);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	/* In one write: two would be two settings. */
-	n = write(fd, line, len);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EIO;
-}
-
 static int set(const struct new_object *o, const char *key, const char *value)
 {
 	char *path CLEANUP(free_string) = NULL;
@@ -75,34 +59,12 @@ static int set(const struct new_object *o, const char *key, const char *value)
 
 	if (strcmp(key, "value") || !(o->type->traits & TYPE_SETTABLE)) {
 		path = str("%s.ctl/%s", o->name, key);
-		return write_line(path, value);
+		return write_text(path, value);
 	}
 	/* A new semaphore has 0 permits, and giving 0 is an error. */
 	if (o->type->verbs & VERB(CMD_ADD) && !parse_u64(value, &n) && !n)
 		return 0;
-	return write_line(o->name, value);
-}
-
-/* "; there are: bound, scope, undo": the names that would have been right. */
-static char *known_settings(const struct new_object *o)
-{
-	char *ctl CLEANUP(free_string) = str("%s.ctl", o->name);
-	struct buf b CLEANUP(buf_free) = { .data = NULL };
-	DIR *dir = opendir(ctl);
-	struct dirent *e;
-
-	while (dir && (e = readdir(dir))) {
-		struct stat st;
-
-		if (!strcmp(e->d_name, "cancel") || fstatat(dirfd(dir), e->d_name, &st, 0) < 0 ||
-		    !S_ISREG(st.st_mode) || !(st.st_mode & 0222))
-			continue;
-		buf_puts(&b, b.len ? ", " : "; there are: ");
-		buf_puts(&b, e->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	return buf_steal(&b);
+	return write_text(o->name, value);
 }
 
 static void complain_setting(const struct new_object *o, const char *pair, int error)
@@ -112,7 +74,7 @@ static void complain_setting(const struct new_object *o, const char *pair, int e
 
 	switch (error) {
 	case -ENOENT:
-		known = known_settings(o);
+		known = known_settings(o->name);
 		complain(what, "no such setting%s; nothing was created", known);
 		break;
 	case -EACCES:
@@ -248,5 +210,6 @@ const struct command cmd_create = {
 		   "  ipcctl create gpu.sem value=3 bound=3\n",
 	.options = create_options,
 	.usage_status = EXIT_USAGE,
+	.guard = GUARD_OUTPUT,
 	.run = run_create,
 };

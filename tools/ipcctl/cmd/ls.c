@@ -105,8 +105,8 @@ static void add_object(struct listing *l, int dirfd, const char *name, const cha
 	char **row;
 	int r;
 
-	if (l->types && !in_list(l->types, type->name, strlen(type->name)) &&
-	    !in_list(l->types, type->suffix, strlen(type->suffix)))
+	guard_progress();
+	if (l->types && !in_list(l->types, type->name, strlen(type->name)))
 		return;
 	r = facts_read(dirfd, status, &facts);
 	if (r == -ENOENT && faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW))
@@ -325,5 +325,6 @@ const struct command cmd_ls = {
 	.columns = ls_columns,
 	.n_columns = N_LS,
 	.usage_status = EXIT_USAGE,
+	.guard = GUARD_OUTPUT,
 	.run = run_ls,
 };

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* ipcctl show: all about one object, or about a mount. */
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "ipcctl.h"
 #include "object.h"
@@ -14,29 +12,6 @@ static const struct column show_columns[N_SHOW] = {
 	[SHOW_VALUE] = { "VALUE", COLUMN_TEXT, COLUMN_CUT, "its current value" },
 	[SHOW_KIND] = { "KIND", COLUMN_TEXT, 0, "setting (writing changes it) or fact" },
 };
-
-static bool writable(int dirfd, const char *path)
-{
-	struct stat st;
-
-	return !fstatat(dirfd, path, &st, 0) && S_ISREG(st.st_mode) && (st.st_mode & 0222);
-}
-
-/* By the mode of its file, so this program need not know every setting. */
-static bool is_setting(const struct target *t, const char *key)
-{
-	char *limit CLEANUP(free_string) = NULL;
-
-	if (strchr(key, '/'))
-		return false;
-	if (t->kind == TARGET_OBJECT)
-		return writable(t->ctl, key);
-	if (!ends_with(key, "_limit"))
-		return false;
-	/* The root's status has `memory_limit` for what limits/memory sets. */
-	limit = str("limits/%.*s", (int)(strlen(key) - strlen("_limit")), key);
-	return writable(t->ctl, limit);
-}
 
 static bool is_bytes(const char *key)
 {
@@ -72,7 +47,8 @@ static void print_facts(const struct target *t, const struct facts *facts,
 
 		row[SHOW_KEY] = xstrdup(facts->list[i].key);
 		row[SHOW_VALUE] = value_cell(&facts->list[i], o);
-		row[SHOW_KIND] = xstrdup(is_setting(t, facts->list[i].key) ? "setting" : "fact");
+		row[SHOW_KIND] =
+			xstrdup(target_is_setting(t, facts->list[i].key) ? "setting" : "fact");
 	}
 	table_print(&table, o, stdout);
 }
@@ -106,7 +82,7 @@ static void print_json(const struct target *t, const struct facts *facts,
 		const struct fact *f = &facts->list[i];
 
 		json_object_object_add(status, f->key, json_value(f->value));
-		if (is_setting(t, f->key))
+		if (target_is_setting(t, f->key))
 			json_object_array_add(settings, json_text(f->key));
 	}
 	json_object_object_add(all, "name", json_text(t->name));
@@ -176,5 +152,6 @@ const struct command cmd_show = {
 	.columns = show_columns,
 	.n_columns = N_SHOW,
 	.usage_status = EXIT_USAGE,
+	.guard = GUARD_OUTPUT,
 	.run = run_show,
 };
