@@ -176,3 +176,33 @@ def test_doctor_says_the_cure_below(tmp_path):
     found, cure = done.out.splitlines()[line:line + 2]
     assert cure.strip() == f"cure: ipcfs {tmp_path}"
     assert cure.index("cure") == found.index(str(tmp_path))
+
+
+def test_show_fits_one_screen(area):
+    q = area.make("q.queue")
+    readers = [spawn(["cat", q.path]) for _ in range(30)]
+    q.await_waiters(30)
+    lines = on_terminal(80, "show", q.path).splitlines()
+    assert len(lines) < 24, "and the prompt"
+    assert lines[0].split() == ["FACT", "VALUE", "SETTING", "VALUE"]
+    shown = sum("cat " in line for line in lines)
+    assert 3 <= shown < 30
+    assert lines[-1] == f"and {30 - shown} more"
+    assert ipcctl("show", q.path).count("cat ") == 30, "not off the terminal"
+    for reader in readers:
+        reader.kill()
+
+
+@pytest.mark.limit(120)
+def test_ten_thousand_objects(mount):
+    for folder in range(10):
+        os.mkdir(mount.path(f"d{folder}"))
+        for n in range(1000):
+            with open(mount.path(f"d{folder}/{n}.queue"), "x"):
+                pass
+    mount.obj("d7/77.queue").put(b"x\n")
+    for args, lines in ([], 10001), (["--tree"], 10012):
+        assert len(ipcctl("ls", *args, mount.dir, timeout=100).splitlines()) == lines
+    assert len(json.loads(ipcctl("ls", "--json", "-x", "name", mount.dir, timeout=100))["objects"]) == 10000
+    assert len(on_terminal(80, "ls", mount.dir).splitlines()) == 10001
+    assert len(on_terminal(80, "show", mount.dir).splitlines()) < 24

@@ -16,9 +16,9 @@
 
 enum frame { FRAME_LINE, FRAME_NULL, FRAME_NETSTRING, FRAME_RECORD };
 
-#define FRAME_OPTION                                                               \
-	{                                                                          \
-		'f', "framing", "HOW", "line (default), null, netstring or record" \
+#define FRAME_OPTION                                                                   \
+	{                                                                              \
+		'f', "framing", "FRAMING", "line (default), null, netstring or record" \
 	}
 
 int frame_parse(const char *name, enum frame *ret);

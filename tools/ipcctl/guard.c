@@ -29,11 +29,18 @@ static void on_continue(int sig)
 	continued = true;
 }
 
+static int64_t patience = ANSWER_LIMIT;
+
+void guard_patience(int64_t ns)
+{
+	patience = ns;
+}
+
 static int64_t later(int64_t limit_ns)
 {
 	int64_t t;
 
-	return limit_ns < 0 || __builtin_add_overflow(now_ns() + ANSWER_LIMIT, limit_ns, &t) ?
+	return limit_ns < 0 || __builtin_add_overflow(now_ns() + patience, limit_ns, &t) ?
 		       INT64_MAX :
 		       t;
 }

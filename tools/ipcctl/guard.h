@@ -23,6 +23,8 @@ enum guard {
 	GUARD_ONLY,   /* it keeps its standard output, for a program that it runs */
 };
 
+/* How long the daemon has to answer, if not ANSWER_LIMIT; before guard_start(). */
+void guard_patience(int64_t ns);
 /* From here on this is the child. */
 void guard_start(enum guard how);
 /* Something was done; each file that util.h reads says so by itself. */

@@ -109,6 +109,9 @@ int main(int argc, char **argv)
 		print_help(stdout);
 		return finish(EXIT_SUCCESS);
 	}
+	if (!strcmp(first, "--complete"))
+		return finish(
+			print_completions(commands, ARRAY_SIZE(commands), argc - 2, argv + 2));
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

@@ -55,7 +55,7 @@ extern const struct command cmd_acquire, cmd_bench, cmd_cancel, cmd_check, cmd_c
 	{ 'J', "json", NULL, "JSON, with every column" },                                        \
 		{ 'r', "raw", NULL, "one blank between columns, nothing rounded, for scripts" }, \
 		{ 'b', "bytes", NULL, "sizes in bytes" },                                        \
-		{ 'o', "output", "LIST", "print these columns, separated by commas" },           \
+		{ 'o', "output", "COLUMNS", "print these columns, separated by commas" },        \
 		{ 'x', "sort", "COLUMN", "sort by this column; -COLUMN reverses" },              \
 	{                                                                                        \
 		OPT_NO_HEADINGS, "noheadings", NULL, "print no headings"                         \
@@ -70,5 +70,11 @@ void usage_error(const struct command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 void print_command_help(const struct command *cmd, FILE *out);
 void print_version(FILE *out);
+/*
+ * For the shells (tools/completions): what the last of these words may become, one a line, with a
+ * tab and a description behind it. `:command` and `:file` ask the shell for its own.
+ */
+int print_completions(const struct command *const *commands, size_t n_commands, int n_words,
+		      char **words);
 
 #endif

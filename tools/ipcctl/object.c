@@ -4,6 +4,7 @@
 #include "object/text.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -222,4 +223,56 @@ bool target_is_setting(const struct target *t, const char *key)
 	/* The root's status has `memory_limit` for what limits/memory sets. */
 	limit = str("limits/%.*s", (int)(strlen(key) - strlen("_limit")), key);
 	return writable(t->ctl, limit);
+}
+
+static int read_limits(const struct target *t, struct facts *ret)
+{
+	int fd = openat(t->ctl, "limits", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct buf lines = { .data = NULL };
+	struct dirent *e;
+
+	if (!dir)
+		return -errno;
+	while ((e = readdir(dir))) {
+		struct buf b CLEANUP(buf_free) = { .data = NULL };
+		char *line CLEANUP(free_string) = NULL;
+
+		if (e->d_name[0] == '.' || read_file_at(fd, e->d_name, 0, STATUS_LIMIT, &b) < 0)
+			continue;
+		line = str("%s: %s%s", e->d_name, b.data, ends_with(b.data, "\n") ? "" : "\n");
+		buf_puts(&lines, line);
+	}
+	closedir(dir);
+	facts_parse(ret, buf_steal(&lines));
+	return 0;
+}
+
+int settings_read(const struct target *t, struct facts *ret)
+{
+	size_t n = 0;
+	int r;
+
+	if (t->kind != TARGET_OBJECT)
+		return read_limits(t, ret);
+	r = facts_read(t->ctl, "status", ret);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ret->n; i++) {
+		if (target_is_setting(t, ret->list[i].key))
+			ret->list[n++] = ret->list[i];
+	}
+	ret->n = n;
+	return 0;
+}
+
+char *settings_names(const struct facts *settings)
+{
+	struct buf b CLEANUP(buf_free) = { .data = NULL };
+
+	for (size_t i = 0; i < settings->n; i++) {
+		buf_puts(&b, i ? ", " : "");
+		buf_puts(&b, settings->list[i].key);
+	}
+	return buf_steal(&b);
 }

@@ -60,6 +60,10 @@ void target_complain(const char *path, int error);
  * setting. The status of a mount has `memory_limit` for what limits/memory sets.
  */
 bool target_is_setting(const struct target *t, const char *key);
+/* The settings alone, with their values; of a mount the files in .ctl/limits. */
+int settings_read(const struct target *t, struct facts *ret);
+/* "maxsize, framing, ...": the settings that an object has, for messages. */
+char *settings_names(const struct facts *settings);
 
 /* The columns of `waiters` and `holders`, in the files' order; USER is ours. */
 enum {

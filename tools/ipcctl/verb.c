@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "verb.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "object.h"
 
@@ -98,26 +96,4 @@ int write_text(const char *path, const char *text)
 	if (n < 0)
 		return -errno;
 	return (size_t)n == len ? 0 : -EIO;
-}
-
-/* "; there are: bound, scope, undo": the names that would have been right. */
-char *known_settings(const char *name)
-{
-	char *ctl CLEANUP(free_string) = str("%s.ctl", name);
-	struct buf b CLEANUP(buf_free) = { .data = NULL };
-	DIR *dir = opendir(ctl);
-	struct dirent *e;
-
-	while (dir && (e = readdir(dir))) {
-		struct stat st;
-
-		if (!strcmp(e->d_name, "cancel") || fstatat(dirfd(dir), e->d_name, &st, 0) < 0 ||
-		    !S_ISREG(st.st_mode) || !(st.st_mode & 0222))
-			continue;
-		buf_puts(&b, b.len ? ", " : "; there are: ");
-		buf_puts(&b, e->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	return buf_steal(&b);
 }

@@ -31,7 +31,5 @@ int verb_status(const char *path, int error);
 
 /* Writes TEXT and a newline to a file in one write. */
 int write_text(const char *path, const char *text);
-/* "; there are: bound, scope, undo": the settings that an object has. */
-char *known_settings(const char *name);
 
 #endif

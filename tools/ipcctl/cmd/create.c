@@ -70,12 +70,16 @@ static int set(const struct new_object *o, const char *key, const char *value)
 static void complain_setting(const struct new_object *o, const char *pair, int error)
 {
 	char *what CLEANUP(free_string) = str("%s: %s", o->name, pair);
+	struct target t CLEANUP(target_close) = TARGET_INIT;
+	struct facts settings CLEANUP(facts_free) = { .n = 0 };
 	char *known CLEANUP(free_string) = NULL;
 
 	switch (error) {
 	case -ENOENT:
-		known = known_settings(o->name);
-		complain(what, "no such setting%s; nothing was created", known);
+		if (!target_open(o->name, &t))
+			settings_read(&t, &settings);
+		known = settings_names(&settings);
+		complain(what, "no such setting; there are: %s; nothing was created", known);
 		break;
 	case -EACCES:
 	case -EPERM:

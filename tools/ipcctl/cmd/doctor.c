@@ -81,7 +81,7 @@ static int run_doctor(const struct command *cmd, int argc, char **argv)
 static const struct opt doctor_options[] = {
 	{ 'J', "json", NULL, "JSON" },
 	{ 'r', "raw", NULL, "one blank between columns, for scripts" },
-	{ 'o', "output", "LIST", "print these columns, separated by commas" },
+	{ 'o', "output", "COLUMNS", "print these columns, separated by commas" },
 	{ 0, NULL, NULL, NULL },
 };
 

@@ -3,8 +3,6 @@
  * ipcctl limits: the settings of an object or a mount, to look at and to change. All or none: if one
  * is refused, those before it get their old values back.
  */
-#include <dirent.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "object.h"
@@ -17,52 +15,6 @@ static const struct column limits_columns[N_LIMITS] = {
 	[LIMITS_VALUE] = { "VALUE", COLUMN_TEXT, COLUMN_CUT, "its value" },
 };
 
-/* The settings of a mount are the files in .ctl/limits. */
-static int read_mount(const struct target *t, struct table *table)
-{
-	int fd = openat(t->ctl, "limits", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-
-	if (!dir)
-		return -errno;
-	while ((e = readdir(dir))) {
-		struct buf b CLEANUP(buf_free) = { .data = NULL };
-		char **row;
-
-		if (e->d_name[0] == '.' || read_file_at(fd, e->d_name, 0, 4096, &b) < 0)
-			continue;
-		b.data[strcspn(b.data, "\n")] = '\0';
-		row = table_add(table);
-		row[LIMITS_KEY] = xstrdup(e->d_name);
-		row[LIMITS_VALUE] = buf_steal(&b);
-	}
-	closedir(dir);
-	return 0;
-}
-
-static int read_object(const struct target *t, struct table *table)
-{
-	struct facts facts CLEANUP(facts_free) = { .n = 0 };
-	int r = facts_read(t->ctl, "status", &facts);
-
-	for (size_t i = 0; r >= 0 && i < facts.n; i++) {
-		char **row;
-
-		if (!target_is_setting(t, facts.list[i].key))
-			continue;
-		row = table_add(table);
-		row[LIMITS_KEY] = xstrdup(facts.list[i].key);
-		row[LIMITS_VALUE] = xstrdup(facts.list[i].value);
-	}
-	return r;
-}
-
-static int read_settings(const struct target *t, struct table *table)
-{
-	return t->kind == TARGET_OBJECT ? read_object(t, table) : read_mount(t, table);
-}
-
 static int write_setting(const struct target *t, const char *key, const char *value)
 {
 	const char *folder = t->kind == TARGET_OBJECT ? "" : "limits/";
@@ -74,27 +26,7 @@ static int write_setting(const struct target *t, const char *key, const char *va
 	return r;
 }
 
-static const char *old_value(const struct table *table, const char *key)
-{
-	for (size_t r = 0; r < table->n_rows; r++) {
-		if (!strcmp(table->rows[r].cells[LIMITS_KEY], key))
-			return table->rows[r].cells[LIMITS_VALUE];
-	}
-	return NULL;
-}
-
-static void complain_setting(const char *path, const char *key, const struct table *table)
-{
-	struct buf b CLEANUP(buf_free) = { .data = NULL };
-
-	for (size_t r = 0; r < table->n_rows; r++) {
-		buf_puts(&b, r ? ", " : "");
-		buf_puts(&b, table->rows[r].cells[LIMITS_KEY]);
-	}
-	complain(path, "no setting %s; there are: %s", key, b.data ? b.data : "none");
-}
-
-static int change(const struct target *t, const char *path, const struct table *old, char **pairs,
+static int change(const struct target *t, const char *path, const struct facts *old, char **pairs,
 		  int n)
 {
 	int r = 0, i;
@@ -104,8 +36,10 @@ static int change(const struct target *t, const char *path, const struct table *
 		char *value = strchr(key, '=');
 
 		*value++ = '\0';
-		if (!old_value(old, key)) {
-			complain_setting(path, key, old);
+		if (!facts_get(old, key)) {
+			char *names CLEANUP(free_string) = settings_names(old);
+
+			complain(path, "no setting %s; there are: %s", key, names);
 			r = -ENOENT;
 			break;
 		}
@@ -120,7 +54,7 @@ static int change(const struct target *t, const char *path, const struct table *
 		char *key CLEANUP(free_string) = xstrdup(pairs[i]);
 
 		*strchr(key, '=') = '\0';
-		write_setting(t, key, old_value(old, key));
+		write_setting(t, key, facts_get(old, key));
 	}
 	return r;
 }
@@ -131,6 +65,7 @@ static int run_limits(const struct command *cmd, int argc, char **argv)
 						   .n_columns = N_LIMITS };
 	struct target t CLEANUP(target_close) = TARGET_INIT;
 	struct table_options options = { .json = false };
+	struct facts settings CLEANUP(facts_free) = { .n = 0 };
 	const char *path;
 	int c, r;
 
@@ -145,12 +80,19 @@ static int run_limits(const struct command *cmd, int argc, char **argv)
 	}
 	r = target_open(path, &t);
 	if (r >= 0)
-		r = read_settings(&t, &table);
+		r = settings_read(&t, &settings);
 	if (r < 0)
 		return verb_status(path, r);
 	if (optind < argc)
-		return change(&t, path, &table, argv + optind, argc - optind) < 0 ? EXIT_FAILURE :
-										    EXIT_SUCCESS;
+		return change(&t, path, &settings, argv + optind, argc - optind) < 0 ?
+			       EXIT_FAILURE :
+			       EXIT_SUCCESS;
+	for (size_t i = 0; i < settings.n; i++) {
+		char **row = table_add(&table);
+
+		row[LIMITS_KEY] = xstrdup(settings.list[i].key);
+		row[LIMITS_VALUE] = xstrdup(settings.list[i].value);
+	}
 	table_output(&table, &options, "settings");
 	return EXIT_SUCCESS;
 }

@@ -310,8 +310,8 @@ static int run_ls(const struct command *cmd, int argc, char **argv)
 
 static const struct opt ls_options[] = {
 	{ 'T', "tree", NULL, "a tree of directories and objects" },
-	{ 't', "type", "LIST", "only these types: queue,sem" },
-	{ 's', "state", "LIST", "only if a word of STATE is one of these: held,closed" },
+	{ 't', "type", "TYPES", "only these types: queue,sem" },
+	{ 's', "state", "STATES", "only if a word of STATE is one of these: held,closed" },
 	TABLE_OPTIONS,
 	{ 0, NULL, NULL, NULL },
 };

@@ -4,6 +4,7 @@
 
 #include "ipcctl.h"
 #include "object.h"
+#include "print/screen.h"
 
 enum { SHOW_KEY, SHOW_VALUE, SHOW_KIND, N_SHOW };
 
@@ -11,6 +12,15 @@ static const struct column show_columns[N_SHOW] = {
 	[SHOW_KEY] = { "KEY", COLUMN_TEXT, 0, "its name, as in NAME.ctl/" },
 	[SHOW_VALUE] = { "VALUE", COLUMN_TEXT, COLUMN_CUT, "its current value" },
 	[SHOW_KIND] = { "KIND", COLUMN_TEXT, 0, "setting (writing changes it) or fact" },
+};
+
+enum { BESIDE_FACT, BESIDE_FACT_VALUE, BESIDE_SETTING, BESIDE_SETTING_VALUE, N_BESIDE };
+
+static const struct column beside_columns[N_BESIDE] = {
+	[BESIDE_FACT] = { "FACT", COLUMN_TEXT, 0, "" },
+	[BESIDE_FACT_VALUE] = { "VALUE", COLUMN_TEXT, COLUMN_CUT, "" },
+	[BESIDE_SETTING] = { "SETTING", COLUMN_TEXT, 0, "" },
+	[BESIDE_SETTING_VALUE] = { "VALUE", COLUMN_TEXT, COLUMN_CUT, "" },
 };
 
 static bool is_bytes(const char *key)
@@ -53,11 +63,42 @@ static void print_facts(const struct target *t, const struct facts *facts,
 	table_print(&table, o, stdout);
 }
 
-/* Every line of an object's list names the same object, so text leaves it out. */
-static void print_who(const struct target *t, const char *title, const struct table *who,
-		      const struct table_options *o)
+/* For one screen: facts on the left and settings on the right. How many lines. */
+static size_t print_beside(const struct target *t, const struct facts *facts,
+			   const struct table_options *o)
+{
+	struct table table CLEANUP(table_free) = { .columns = beside_columns,
+						   .n_columns = N_BESIDE };
+	size_t n[2] = { 0, 0 };
+
+	for (size_t i = 0; i < facts->n; i++) {
+		bool right = target_is_setting(t, facts->list[i].key);
+		size_t r = n[right]++;
+		char **row = r < table.n_rows ? table.rows[r].cells : table_add(&table);
+
+		row[right ? BESIDE_SETTING : BESIDE_FACT] = xstrdup(facts->list[i].key);
+		row[right ? BESIDE_SETTING_VALUE : BESIDE_FACT_VALUE] =
+			value_cell(&facts->list[i], o);
+	}
+	for (size_t r = 0; r < table.n_rows; r++) {
+		for (size_t c = 0; c < N_BESIDE; c++) {
+			if (!table.rows[r].cells[c])
+				table.rows[r].cells[c] = xstrdup(" ");
+		}
+	}
+	table_print(&table, o, stdout);
+	return table.n_rows + !o->no_headings;
+}
+
+/*
+ * Every line of an object's list names the same object, so text leaves it out. `room`: lines that
+ * are left on the screen; 0: all.
+ */
+static void print_who(const struct target *t, const char *title, struct table *who,
+		      const struct table_options *o, size_t room)
 {
 	struct table_options options = *o;
+	size_t left_out = 0;
 
 	for (size_t c = 0; c < N_WHO; c++) {
 		if (who_columns[c].flags & COLUMN_EXTRA ||
@@ -67,8 +108,27 @@ static void print_who(const struct target *t, const char *title, const struct ta
 	}
 	if (!who->n_rows)
 		return;
+	for (; room && who->n_rows > room; left_out++)
+		table_drop(who);
 	printf("\n%s:\n", title);
 	table_print(who, &options, stdout);
+	if (left_out)
+		printf("and %zu more\n", left_out);
+}
+
+/* Half of what is left of the screen for each list that has lines, but never less than 3 lines. */
+static void print_one_screen(const struct target *t, const struct facts *facts,
+			     struct table *waiters, struct table *holders,
+			     const struct table_options *o)
+{
+	const size_t around = 5; /* an empty line, title, headings, "and more", and the prompt */
+	size_t used = print_beside(t, facts, o);
+	size_t lists = !!waiters->n_rows + !!holders->n_rows, room;
+
+	room = screen.height > used ? (screen.height - used) / (lists ? lists : 1) : 0;
+	room = room > around + 3 ? room - around : 3;
+	print_who(t, "Waiters", waiters, o, room);
+	print_who(t, "Holders", holders, o, room);
 }
 
 static void print_json(const struct target *t, const struct facts *facts,
@@ -118,9 +178,13 @@ static int show(const char *path, const struct table_options *o)
 		print_json(&t, &facts, &waiters, &holders);
 		return 0;
 	}
+	if (screen.height && !o->raw) {
+		print_one_screen(&t, &facts, &waiters, &holders, o);
+		return 0;
+	}
 	print_facts(&t, &facts, o);
-	print_who(&t, "Waiters", &waiters, o);
-	print_who(&t, "Holders", &holders, o);
+	print_who(&t, "Waiters", &waiters, o, 0);
+	print_who(&t, "Holders", &holders, o, 0);
 	return 0;
 }
 

@@ -21,9 +21,11 @@ void screen_init(void)
 	if (!screen.terminal)
 		return;
 	columns = getenv("COLUMNS");
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) && ws.ws_col)
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) && ws.ws_col) {
 		screen.width = ws.ws_col;
-	else if (columns && !parse_u64(columns, &n) && n < 10000)
+		screen.height = ws.ws_row;
+	} else if (columns && !parse_u64(columns, &n) && n < 10000) {
 		screen.width = n;
+	}
 	screen.colors = !(no_color && *no_color) && term && strcmp(term, "dumb");
 }

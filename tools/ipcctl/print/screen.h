@@ -8,8 +8,9 @@
 
 struct screen {
 	bool terminal;
-	size_t width; /* of the terminal; 0: unknown, nothing is cut */
-	bool colors;  /* a terminal that has them, and NO_COLOR is not set */
+	size_t width;  /* of the terminal; 0: unknown, nothing is cut */
+	size_t height; /* its lines; 0: unknown */
+	bool colors;   /* a terminal that has them, and NO_COLOR is not set */
 };
 
 extern struct screen screen;
