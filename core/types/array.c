@@ -14,26 +14,15 @@
 #include "object/fast.h"
 #include "object/stats.h"
 #include "object/type.h"
-#include "types/sem.h"
+#include "types/permit.h"
 
 #define A(o)       (&(o)->h->b.array)
 #define WAITQ_LOCK 0
 
 static void array_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
-	(void)d;
-	sem_init_lock(&h->b.array.lock);
+	permit_init_lock(h, d);
 	h->b.array.typecode = 'B';
-}
-
-static int array_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
-{
-	return sem_flock(o, &A(o)->lock, WAITQ_LOCK, hd, c, how);
-}
-
-static void array_pump(struct ipc_obj *o)
-{
-	sem_pump(o, &A(o)->lock, WAITQ_LOCK);
 }
 
 static unsigned int array_poll(struct ipc_obj *o, struct ipc_handle *hd)
@@ -50,13 +39,8 @@ static uint64_t array_size(struct ipc_obj *o)
 
 static void array_counts(const struct ipc_obj *o, struct ipc_counts *c)
 {
-	lock_counts_inner(o, c);
+	permit_counts_inner(o, c);
 	c->puts = c->gets = STATS_NONE;
-}
-
-static void array_unhold(struct ipc_obj *o, struct ipc_hold *hold)
-{
-	sem_unhold(o, &A(o)->lock, hold);
 }
 
 static int array_check(struct ipc_obj *o, struct ipc_check *k)
@@ -65,7 +49,7 @@ static int array_check(struct ipc_obj *o, struct ipc_check *k)
 		k->why = "unknown type code";
 	else if (A(o)->length > INT64_MAX)
 		k->why = "longer than a file can be";
-	return k->why ? -EIO : sem_check(o, &A(o)->lock, k);
+	return k->why ? -EIO : permit_check_lock(o, k);
 }
 
 static int array_words(const struct ipc_facts *f, char *ret, size_t size)
@@ -85,11 +69,11 @@ const struct ipc_type ipc_array_type = {
 	.traits = TYPE_MEMORY | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
 	.lock_waitq = WAITQ_LOCK,
 	.init = array_init,
-	.flock = array_flock,
-	.pump = array_pump,
+	.flock = permit_flock,
+	.pump = permit_pump,
 	.poll = array_poll,
 	.size = array_size,
-	.unhold = array_unhold,
+	.unhold = permit_unhold,
 	.words = array_words,
 	.counts = array_counts,
 	.check = array_check,

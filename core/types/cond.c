@@ -22,7 +22,7 @@
  * A notify may be for any number of waiters, so it is handed out in two steps: the write adds to
  * `to_notify`, and pump() then notifies the waiters at the head of WAIT, one change each. Who they
  * are is settled by the write, even if a crash comes in between: one of them that leaves before
- * pump() gets to it leaves as a waiter that was notified (settle()).
+ * pump() gets to it leaves as a waiter that was notified (cond_settle()).
  *
  * If the lock is in another object (struct ipc_lent, see lend.c), the waiter is granted as soon as
  * its outcome is settled, and whoever drives it reacquires that lock before answering.
@@ -40,91 +40,18 @@
 #include "object/facts.h"
 #include "object/fast.h"
 #include "object/hold.h"
-#include "object/lend.h"
 #include "object/parked.h"
 #include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
-#include "types/sem.h"
-
-#define C(o) (&(o)->h->b.cond)
-enum { WAITQ_WAIT, WAITQ_LOCK };
-
-static void cond_init(struct ipc_header *h, const struct ipc_defaults *d)
-{
-	(void)d;
-	sem_init_lock(&h->b.cond.lock);
-}
-
-static bool settled(const struct ipc_waiter *w)
-{
-	return w->flags & WAITER_NOTIFIED || w->result < 0;
-}
-
-/* It has its notify. */
-static void mark_notified(struct ipc_obj *o, struct ipc_waiter *w)
-{
-	set32(o, w->flags, w->flags | WAITER_NOTIFIED);
-	set64(o, C(o)->waiting, C(o)->waiting - 1);
-	set64(o, C(o)->to_notify, C(o)->to_notify - 1);
-	STAT_ADD(o, puts, 1);
-}
-
-/* A waiter that is not parked has its outcome: move it on to its lock, or grant it. Committed. */
-static void move_on(struct ipc_obj *o, ref_t r)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	struct ipc_answer got;
-
-	if (w->flags & WAITER_RELOCK) {
-		if (w->waitq != WAITQ_LOCK)
-			waiter_to_waitq(o, r, WAITQ_LOCK, false);
-		commit(o);
-		return;
-	}
-	answer_number(&got, 1);
-	if (w->result < 0)
-		waiter_grant(o, r, w->result, NULL);
-	else
-		waiter_grant(o, r, (int64_t)got.len, &got);
-}
-
-/* If a notify is on its way to this waiter, deliver it now. */
-static void settle(struct ipc_obj *o, struct ipc_waiter *w)
-{
-	uint64_t before = 0;
-	ref_t self = ref_of(o, w);
-
-	if (settled(w) || !C(o)->to_notify)
-		return;
-	LIST_EACH(o, &o->h->waitqs[WAITQ_WAIT], r) {
-		if (r == self)
-			break;
-		before += !settled(waiter_at(o, r));
-	}
-	if (before < C(o)->to_notify)
-		mark_notified(o, w);
-}
-
-/* A waiter goes without an answer: its notify passes to the next, if there is one. */
-static void give_up(struct ipc_obj *o, struct ipc_waiter *w)
-{
-	struct ipc_cond *c = C(o);
-
-	if (w->flags & WAITER_NOTIFIED) {
-		if (c->to_notify < c->waiting)
-			set64(o, c->to_notify, c->to_notify + 1);
-	} else if (!settled(w)) {
-		set64(o, c->waiting, c->waiting - 1);
-	}
-	o->work = true;
-}
+#include "types/cond_waiter.h"
+#include "types/permit.h"
 
 /* ---- reading ---- */
 
 static void unlock(struct ipc_obj *o, struct ipc_hold *hold)
 {
-	sem_unhold(o, &C(o)->lock, hold);
+	permit_unhold(o, hold);
 	hold_drop(o, hold);
 	o->work = true;
 }
@@ -171,8 +98,8 @@ static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc
 	struct ipc_waiter *w = waiter_at(o, r);
 	bool relock = w->flags & WAITER_RELOCK && !hold;
 
-	settle(o, w);
-	if (!settled(w)) {
+	cond_settle(o, w);
+	if (!cond_settled(w)) {
 		if (c->deadline == 0)
 			return -EAGAIN;
 		waiter_unpark(o, r, c);
@@ -185,7 +112,7 @@ static int read_again(struct ipc_obj *o, struct ipc_call *c, ref_t r, struct ipc
 	}
 	if (w->flags & WAITER_LENT) { /* granted: the other lock is not our business */
 		waiter_unpark(o, r, c);
-		move_on(o, r);
+		cond_move_on(o, r);
 		return IPC_WAIT;
 	}
 	if (!relock || lock_free(o))
@@ -222,30 +149,6 @@ static int cond_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 	}
 	remember_lent(o, w, c);
 	return IPC_WAIT;
-}
-
-bool ipc_cond_lent(struct ipc_obj *o, ref_t r, struct ipc_lent *ret)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-
-	if (!(w->flags & WAITER_LENT))
-		return false;
-	*ret = (struct ipc_lent){ .handle = w->hold, .gen = w->need };
-	return true;
-}
-
-void ipc_cond_park(struct ipc_obj *o, ref_t r)
-{
-	struct ipc_waiter *w = waiter_at(o, r);
-	struct ipc_answer none = { 0 };
-
-	if (w->state != WAITER_GRANTED)
-		return;
-	answer_move(o, &w->got, &none); /* a number: it has no messages */
-	set64(o, w->result, w->result < 0 ? w->result : 0);
-	waiter_to_waitq(o, r, WAITQ_WAIT, true);
-	waiter_park(o, r);
-	commit(o);
 }
 
 /* ---- the rest ---- */
@@ -291,12 +194,12 @@ static int cond_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 
 	/* A caller that unlocks is done waiting: give up its waits that have no caller. */
 	while (how == LOCK_UN && !o->damage && (r = without_caller(o, hd))) {
-		settle(o, waiter_at(o, r));
-		give_up(o, waiter_at(o, r));
+		cond_settle(o, waiter_at(o, r));
+		cond_give_up(o, waiter_at(o, r));
 		waiter_done(o, r);
 		commit(o);
 	}
-	return sem_flock(o, &C(o)->lock, WAITQ_LOCK, hd, c, how);
+	return permit_flock(o, hd, c, how);
 }
 
 static void cond_pump(struct ipc_obj *o)
@@ -306,15 +209,15 @@ static void cond_pump(struct ipc_obj *o)
 
 		if (!C(o)->to_notify)
 			break;
-		if (settled(w))
+		if (cond_settled(w))
 			continue;
-		mark_notified(o, w);
+		cond_notified(o, w);
 		if (w->flags & WAITER_PARKED)
 			commit(o);
 		else
-			move_on(o, r);
+			cond_move_on(o, r);
 	}
-	sem_pump(o, &C(o)->lock, WAITQ_LOCK);
+	permit_pump(o);
 }
 
 static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
@@ -323,9 +226,9 @@ static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
 
 	if (w->op != OP_READ)
 		return LEFT_GOES;
-	settle(o, w);
+	cond_settle(o, w);
 	if (why == -EBADF) {
-		give_up(o, w);
+		cond_give_up(o, w);
 		return LEFT_GOES;
 	}
 	if (why == -EINTR) {
@@ -333,21 +236,15 @@ static enum ipc_left cond_left(struct ipc_obj *o, struct ipc_waiter *w, int why)
 			waiter_to_waitq(o, r, WAITQ_WAIT, true);
 		return LEFT_PARKED;
 	}
-	if (!settled(w)) {
+	if (!cond_settled(w)) {
 		set64(o, C(o)->waiting, C(o)->waiting - 1);
 		if (!(w->flags & (WAITER_RELOCK | WAITER_LENT | WAITER_PARKED)))
 			return LEFT_GOES;
 		set64(o, w->result, why);
 	}
 	if (!(w->flags & WAITER_PARKED))
-		move_on(o, r);
+		cond_move_on(o, r);
 	return LEFT_WAITS;
-}
-
-void ipc_cond_busy(struct ipc_obj *o, struct ipc_waiter *w, bool busy)
-{
-	set32(o, w->flags, busy ? w->flags | WAITER_BUSY : w->flags & ~WAITER_BUSY);
-	commit(o);
 }
 
 static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
@@ -361,7 +258,7 @@ static unsigned int cond_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	if (!r)
 		return POLLOUT;
 	w = waiter_at(o, r);
-	if (settled(w) &&
+	if (cond_settled(w) &&
 	    (!(w->flags & WAITER_RELOCK) || lock_free(o) || hold_find(o, ref_of(o, hd), OP_FLOCK)))
 		return POLLIN | POLLOUT;
 	return POLLOUT;
@@ -375,20 +272,15 @@ static uint64_t cond_size(struct ipc_obj *o)
 /* Notifies that a waiter got; the lock's. */
 static void cond_counts(const struct ipc_obj *o, struct ipc_counts *c)
 {
-	lock_counts_inner(o, c);
+	permit_counts_inner(o, c);
 	c->gets = STATS_NONE;
-}
-
-static void cond_unhold(struct ipc_obj *o, struct ipc_hold *hold)
-{
-	sem_unhold(o, &C(o)->lock, hold);
 }
 
 /* A direct client died before it saw its notify: pass it to the next. */
 static void cond_regret(struct ipc_obj *o, struct ipc_waiter *w)
 {
 	if (w->op == OP_READ)
-		give_up(o, w);
+		cond_give_up(o, w);
 }
 
 static int cond_check(struct ipc_obj *o, struct ipc_check *k)
@@ -399,19 +291,19 @@ static int cond_check(struct ipc_obj *o, struct ipc_check *k)
 	LIST_EACH(o, &o->h->waitqs[WAITQ_WAIT], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
-		waiting += !settled(w);
-		if (w->op != OP_READ || (settled(w) && !(w->flags & WAITER_PARKED)))
+		waiting += !cond_settled(w);
+		if (w->op != OP_READ || (cond_settled(w) && !(w->flags & WAITER_PARKED)))
 			k->why = "a waiter that has been notified waits for a notification";
 	}
 	LIST_EACH(o, &o->h->waitqs[WAITQ_LOCK], r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
-		if (w->flags & WAITER_PARKED || (w->op == OP_READ && !settled(w)))
+		if (w->flags & WAITER_PARKED || (w->op == OP_READ && !cond_settled(w)))
 			k->why = "a waiter that has not been notified waits for the lock";
 	}
 	if (waiting != c->waiting || c->to_notify > waiting)
 		k->why = "wrong count of waiters";
-	return k->why ? -EIO : sem_check(o, &c->lock, k);
+	return k->why ? -EIO : permit_check_lock(o, k);
 }
 
 static int cond_words(const struct ipc_facts *f, char *ret, size_t size)
@@ -426,7 +318,7 @@ const struct ipc_type ipc_cond_type = {
 	.traits = TYPE_WAITED_FOR | TYPE_INNER_LOCK | TYPE_MONITOR | TYPE_STANDS | TYPE_PID,
 	.verbs = VERB(CMD_NOTIFY),
 	.lock_waitq = WAITQ_LOCK,
-	.init = cond_init,
+	.init = permit_init_lock,
 	.read = cond_read,
 	.parse = cond_parse,
 	.give = cond_give,
@@ -434,7 +326,7 @@ const struct ipc_type ipc_cond_type = {
 	.pump = cond_pump,
 	.poll = cond_poll,
 	.size = cond_size,
-	.unhold = cond_unhold,
+	.unhold = permit_unhold,
 	.left = cond_left,
 	.regret = cond_regret,
 	.words = cond_words,

@@ -28,16 +28,11 @@
 #include "object/hold.h"
 #include "object/type.h"
 #include "object/waiter.h"
-#include "types/sem.h"
+#include "types/lock.h"
+#include "types/permit.h"
 
 #define S(o)  (&(o)->h->b.sem)
 #define WAITQ 0
-
-static void rlock_init(struct ipc_header *h, const struct ipc_defaults *d)
-{
-	(void)d;
-	sem_init_lock(&h->b.sem);
-}
 
 static uint64_t depth_of(struct ipc_obj *o, ref_t handle)
 {
@@ -152,7 +147,7 @@ static int grant(struct ipc_obj *o, ref_t r)
 	own(o, w->handle);
 	answer_number(&got, (int64_t)depth_of(o, w->handle) + 1);
 	if (w->flags & WAITER_RETAKE)
-		e = sem_retake(o, w);
+		e = permit_retake(o, w);
 	else if (w->op == OP_READ || !hold_find(o, w->handle, OP_FLOCK))
 		e = hold_add_for(o, w, w->op, 1);
 	if (e < 0) {
@@ -203,11 +198,6 @@ static uint64_t rlock_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, 
 	return S(o)->owner == ref_of(o, hd) ? 0 : *ret;
 }
 
-static uint64_t rlock_size(struct ipc_obj *o)
-{
-	return fast_held(S(o)) ? 0 : __atomic_load_n(&S(o)->value, __ATOMIC_RELAXED);
-}
-
 /* The caller drops the hold; when none is left, the lock is free. */
 static void rlock_unhold(struct ipc_obj *o, struct ipc_hold *hold)
 {
@@ -235,7 +225,7 @@ static int rlock_check(struct ipc_obj *o, struct ipc_check *k)
 	}
 	if (s->value > 1 || (s->value && s->owner) || (s->owner && !o->h->holds.count))
 		k->why = "owner and value disagree";
-	return k->why ? -EIO : sem_check(o, s, k);
+	return k->why ? -EIO : permit_check_lock(o, k);
 }
 
 const struct ipc_type ipc_rlock_type = {
@@ -244,8 +234,8 @@ const struct ipc_type ipc_rlock_type = {
 	.suffix = ".rlock",
 	.traits = TYPE_LOCK | TYPE_OWNED | TYPE_PID,
 	.verbs = VERB(CMD_ADD),
-	.init = rlock_init,
-	.scope = sem_scope,
+	.init = permit_init_lock,
+	.scope = permit_scope,
 	.read = rlock_read,
 	.parse = lock_parse,
 	.give = rlock_give,
@@ -253,7 +243,7 @@ const struct ipc_type ipc_rlock_type = {
 	.pump = rlock_pump,
 	.poll = rlock_poll,
 	.units = rlock_units,
-	.size = rlock_size,
+	.size = lock_size,
 	.next = rlock_next,
 	.unhold = rlock_unhold,
 	.words = lock_words,

@@ -15,7 +15,7 @@
  * returns it.)
  *
  * A handle of `changed` remembers the version that it saw last (ipc_handle.seen), initially the one
- * at its open; its reader waits in CHANGED for a different one. The lock is only for flock (sem.c).
+ * at its open; its reader waits in CHANGED for a different one. The lock is only for flock (permit.c).
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -31,24 +31,18 @@
 #include "object/look.h"
 #include "object/msg.h"
 #include "object/number.h"
-#include "object/command.h"
 #include "object/fast.h"
 #include "object/stats.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "types/check.h"
-#include "types/sem.h"
+#include "types/permit.h"
+#include "types/value_text.h"
 
 #define V(o)       (&(o)->h->b.value)
 #define SHARES_MAX 60000u /* ipc_msg.refs has 16 bits */
 
 enum { WAITQ_CHANGED, WAITQ_LOCK };
-
-static void value_init(struct ipc_header *h, const struct ipc_defaults *d)
-{
-	(void)d;
-	sem_init_lock(&h->b.value.lock);
-}
 
 static ref_t text_new(struct ipc_obj *o, const char *text, size_t len)
 {
@@ -114,83 +108,6 @@ static void value_opened(struct ipc_obj *o, struct ipc_handle *hd)
 
 /* ---- changing it ---- */
 
-/* The text as this type prints it, into buf[IPC_VALUE_MAX]. */
-static int normal(uint32_t code, const char *text, size_t len, char *buf, size_t *ret_len)
-{
-	uint64_t item = 0;
-	int r = 0;
-
-	if (code) {
-		r = number_parse(code, text, len, &item);
-		if (r == 0)
-			*ret_len = number_print(code, &item, buf);
-		return r;
-	}
-	if (len > IPC_VALUE_MAX)
-		return -EMSGSIZE;
-	memcpy(buf, text, len);
-	*ret_len = len;
-	return 0;
-}
-
-static bool is_zero(const char *text, size_t len)
-{
-	double x;
-
-	return number_real(text, len, &x) == 0 && x == 0;
-}
-
-/* Is `old` the current value? */
-static bool same(struct ipc_obj *o, const char *old, size_t old_len, const char *now, size_t len)
-{
-	char buf[IPC_VALUE_MAX];
-	size_t n;
-
-	if (!len)
-		return !old_len || is_zero(old, old_len);
-	return normal(V(o)->typecode, old, old_len, buf, &n) == 0 && n == len &&
-	       !memcmp(buf, now, len);
-}
-
-static int added(struct ipc_obj *o, const struct ipc_cmd *cmd, const char *now, size_t len,
-		 char *buf, size_t *ret_len)
-{
-	const char *other = cmd->text;
-	size_t other_len = cmd->text_len;
-	char n_text[NUMBER_TEXT_MAX];
-	bool negate = other && cmd->n < 0;
-	int r;
-
-	if (!other) {
-		other_len = number_print('q', &cmd->n, n_text);
-		other = n_text;
-	}
-	r = number_add(V(o)->typecode, now, len, other, other_len, negate, buf);
-	if (r == 0)
-		*ret_len = strlen(buf);
-	return r;
-}
-
-/* The new text that the command makes of the value. 0 or -errno. */
-static int made(struct ipc_obj *o, const struct ipc_cmd *cmd, char *buf, size_t *ret_len)
-{
-	char now[IPC_VALUE_MAX];
-	size_t len = ipc_value_text(o, now, sizeof(now));
-
-	switch (cmd->verb) {
-	case CMD_PLUS:
-		return added(o, cmd, now, len, buf, ret_len);
-	case CMD_CAS:
-		if (!same(o, cmd->old, cmd->old_len, now, len))
-			return -EAGAIN;
-		/* fall through */
-	case CMD_TEXT:
-		return normal(V(o)->typecode, cmd->text, cmd->text_len, buf, ret_len);
-	default:
-		return -EINVAL;
-	}
-}
-
 /* Set the text, and put it into the handle's hand (NULL: nobody's) at this position. */
 static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, const char *text,
 		    size_t len)
@@ -224,53 +141,13 @@ static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, con
 	return 0;
 }
 
-/* "+=N", "-=N" */
-static int parse_plus(const char *s, size_t len, struct ipc_cmd *ret)
-{
-	*ret = (struct ipc_cmd){
-		.verb = CMD_PLUS, .n = s[0] == '-' ? -1 : 1, .text = s + 2, .text_len = len - 2
-	};
-	text_trim(&ret->text, &ret->text_len);
-	return ret->text_len ? 0 : -EINVAL;
-}
-
-/* "cas OLD NEW" */
-static int parse_cas(const char *s, size_t len, struct ipc_cmd *ret)
-{
-	const char *p = s + 4, *end = s + len, *q;
-
-	while (p < end && *p == ' ')
-		p++;
-	q = memchr(p, ' ', (size_t)(end - p));
-	if (!q)
-		return -EINVAL;
-	ret->verb = CMD_CAS;
-	ret->old = p;
-	ret->old_len = (size_t)(q - p);
-	while (q < end && *q == ' ')
-		q++;
-	ret->text = q;
-	ret->text_len = (size_t)(end - q);
-	return ret->text_len && !memchr(q, ' ', ret->text_len) ? 0 : -EINVAL;
-}
-
-static int value_parse(const char *s, size_t len, struct ipc_cmd *ret)
-{
-	if (len >= 2 && s[1] == '=' && (s[0] == '+' || s[0] == '-'))
-		return parse_plus(s, len, ret);
-	if (len > 4 && !memcmp(s, "cas ", 4))
-		return parse_cas(s, len, ret);
-	ret->verb = CMD_TEXT;
-	return text_is(s, len, "cas") ? -EINVAL : 0;
-}
-
 static int value_give(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
 		      const struct ipc_cmd *cmd)
 {
 	bool reads = !c->at_once && hd->kind == HANDLE_OBJECT && (hd->oflags & O_ACCMODE) == O_RDWR;
-	char buf[IPC_VALUE_MAX];
-	size_t len = 0;
-	int r = made(o, cmd, buf, &len);
+	char now[IPC_VALUE_MAX], buf[IPC_VALUE_MAX];
+	size_t now_len = ipc_value_text(o, now, sizeof(now)), len = 0;
+	int r = value_made(V(o)->typecode, cmd, now, now_len, buf, &len);
 
 	if (r == 0 && c->whole)
 		r = number_int64(buf, len, &c->got.number);
@@ -289,7 +166,7 @@ int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code)
 		return -EINVAL;
 	if (!len && number)
 		now[len++] = '0';
-	r = len ? normal(code, now, len, buf, &len) : 0;
+	r = len ? value_normal(code, now, len, buf, &len) : 0;
 	while (r == 0) {
 		set32(o, V(o)->typecode, code);
 		r = set_text(o, NULL, 0, buf, len);
@@ -307,11 +184,6 @@ int ipc_value_typecode(struct ipc_obj *o, uint64_t unique, uint32_t code)
 }
 
 /* ---- the rest ---- */
-
-static int value_flock(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how)
-{
-	return sem_flock(o, &V(o)->lock, WAITQ_LOCK, hd, c, how);
-}
 
 static void value_pump(struct ipc_obj *o)
 {
@@ -331,7 +203,7 @@ static void value_pump(struct ipc_obj *o)
 		STAT_ADD(o, gets, 1);
 		waiter_grant(o, r, (int64_t)got.len, &got);
 	}
-	sem_pump(o, &V(o)->lock, WAITQ_LOCK);
+	permit_pump(o);
 }
 
 static unsigned int value_poll(struct ipc_obj *o, struct ipc_handle *hd)
@@ -356,13 +228,8 @@ static uint64_t value_size(struct ipc_obj *o)
 /* Changes and reads; the lock's. */
 static void value_counts(const struct ipc_obj *o, struct ipc_counts *c)
 {
-	lock_counts_inner(o, c);
+	permit_counts_inner(o, c);
 	c->puts += V(o)->version;
-}
-
-static void value_unhold(struct ipc_obj *o, struct ipc_hold *hold)
-{
-	sem_unhold(o, &V(o)->lock, hold);
 }
 
 static void value_look(struct ipc_obj *o, struct ipc_sink *to)
@@ -390,9 +257,10 @@ static int value_check(struct ipc_obj *o, struct ipc_check *k)
 	if (v->typecode && !number_size(v->typecode))
 		k->why = "unknown type code";
 	else if (v->typecode && len &&
-		 (normal(v->typecode, text, len, buf, &n) < 0 || n != len || memcmp(buf, text, n)))
+		 (value_normal(v->typecode, text, len, buf, &n) < 0 || n != len ||
+		  memcmp(buf, text, n)))
 		k->why = "text does not match the type";
-	return k->why ? -EIO : sem_check(o, &V(o)->lock, k);
+	return k->why ? -EIO : permit_check_lock(o, k);
 }
 
 static void value_rest(struct ipc_obj *o)
@@ -413,18 +281,18 @@ const struct ipc_type ipc_value_type = {
 	.traits = TYPE_TEXT | TYPE_SETTABLE | TYPE_LASTING | TYPE_INNER_LOCK | TYPE_PID,
 	.verbs = VERB(CMD_TEXT) | VERB(CMD_PLUS) | VERB(CMD_CAS),
 	.lock_waitq = WAITQ_LOCK,
-	.init = value_init,
+	.init = permit_init_lock,
 	.read = value_read,
 	.parse = value_parse,
 	.give = value_give,
-	.flock = value_flock,
+	.flock = permit_flock,
 	.pump = value_pump,
 	.poll = value_poll,
 	.units = value_units,
 	.size = value_size,
 	.next = value_next,
 	.opened = value_opened,
-	.unhold = value_unhold,
+	.unhold = permit_unhold,
 	.look = value_look,
 	.words = value_words,
 	.counts = value_counts,
