@@ -66,6 +66,7 @@ const struct ctl_file ctl_mount[] = {
 	PRIVATE(46, "waiters", show_mount_waiters),
 	PRIVATE(47, "holders", show_mount_holders),
 	PRIVATE(48, "deadlocks", show_deadlocks),
+	PRIVATE(80, "graph", show_graph),
 	{ .id = 49, .name = "limits", .access = CTL_DIRECTORY },
 	A_LIMIT(50, memory),
 	A_LIMIT(51, objects),

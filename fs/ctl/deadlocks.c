@@ -58,30 +58,38 @@ static void show_cycle(void *arg, const struct knot_step *steps, size_t n)
 	fputc('\n', f);
 }
 
-static void show_nobody(FILE *f, const struct graph *g, const struct graph_wait *w)
+/* Behind "PATH ". */
+void show_why_nobody(FILE *f, const struct graph *g, const struct graph_wait *w)
 {
 	const struct graph_object *o = &g->objects[w->object];
 
-	show_who(f, w->pid);
-	fputs(" waits for nobody: ", f);
-	show_escaped(f, g->held.paths[w->object]);
 	if (w->kind == WAIT_HELD) {
-		fputs(" was taken for good, and nobody holds it\n", f);
+		fputs("was taken for good, and nobody holds it", f);
 		return;
 	}
 	if (w->kind == WAIT_PARTIES && !o->parties)
-		fprintf(f, " has no parties yet");
+		fputs("has no parties yet", f);
 	else if (w->kind == WAIT_PARTIES)
-		fprintf(f, " cannot fill (%llu of %llu have come)", (unsigned long long)o->arrived,
+		fprintf(f, "cannot fill (%llu of %llu have come)", (unsigned long long)o->arrived,
 			(unsigned long long)o->parties);
 	else
-		fputs(w->kind == WAIT_ROOM ? " is full" : " is not finished", f);
+		fputs(w->kind == WAIT_ROOM ? "is full" : "is not finished", f);
 	if (!graph_all_wait_there(g, w))
-		fputs(", and all others who have it open wait, too\n", f);
+		fputs(", and all others who have it open wait, too", f);
 	else if (w->kind == WAIT_PARTIES)
-		fputs(", and nobody else has it open\n", f);
+		fputs(", and nobody else has it open", f);
 	else
-		fputs(", and nobody has it open to read\n", f);
+		fputs(", and nobody has it open to read", f);
+}
+
+static void show_nobody(FILE *f, const struct graph *g, const struct graph_wait *w)
+{
+	show_who(f, w->pid);
+	fputs(" waits for nobody: ", f);
+	show_escaped(f, g->held.paths[w->object]);
+	fputc(' ', f);
+	show_why_nobody(f, g, w);
+	fputc('\n', f);
 }
 
 void show_deadlocks(FILE *f)

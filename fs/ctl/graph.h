@@ -81,7 +81,9 @@ bool graph_waits_for_nobody(const struct graph *g, const struct graph_wait *w);
 /* Does everybody who has the object open wait for it? (Otherwise some wait for something else.) */
 bool graph_all_wait_there(const struct graph *g, const struct graph_wait *w);
 
-void show_deadlocks(FILE *f);
+void show_deadlocks(FILE *f); /* deadlocks.c */
+void show_graph(FILE *f);     /* graph_rows.c */
+void show_why_nobody(FILE *f, const struct graph *g, const struct graph_wait *w);
 void show_escaped(FILE *f, const char *s); /* what would end a line or field is \ooo */
 
 #endif
