@@ -96,7 +96,7 @@ void show_deadlocks(FILE *f)
 {
 	struct graph g;
 
-	graph_make(&g);
+	graph_make(&g, false);
 	knots_each_cycle(&g.knots, show_cycle, &(struct to){ &g, f });
 	for (size_t i = 0; i < g.n_waits; i++)
 		if (graph_waits_for_nobody(&g, &g.waits[i]))

@@ -179,6 +179,24 @@ static void add_parents(struct graph *g, uint32_t pid)
 	}
 }
 
+/* What a holder itself waits for the end of, and so on. */
+static void add_below(struct graph *g, uint32_t pid)
+{
+	struct graph_parent parent = { .pid = pid };
+	uint32_t child;
+
+	if (is_parent(g, pid))
+		return;
+	parent.threads = census_waits_for_child(pid, &child);
+	if (!parent.threads)
+		return;
+	add_children(g, &parent, child);
+	MORE(g->parents, g->n_parents);
+	g->parents[g->n_parents - 1] = parent;
+	for (size_t i = 0; i < parent.n; i++)
+		add_below(g, parent.children[i]);
+}
+
 /* ---- the knots ---- */
 
 static void note(uint32_t **array, size_t *n, size_t at, uint32_t what)
@@ -337,9 +355,12 @@ static void look(struct graph *g)
 		add_parents(g, g->waits[i].pid);
 }
 
-void graph_make(struct graph *g)
+void graph_make(struct graph *g, bool below)
 {
 	look(g);
+	for (size_t i = 0; i < g->held.n && below; i++)
+		for (size_t k = 0; k < g->kept[i].n; k++)
+			add_below(g, g->kept[i].pids[k]);
 	make_knots(g, false);
 	make_hope(g);
 }

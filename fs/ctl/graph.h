@@ -70,7 +70,8 @@ struct graph {
 	size_t n_of_wait, n_of_giver;
 };
 
-void graph_make(struct graph *g);
+/* below: with the children for whose end those wait who hold something. */
+void graph_make(struct graph *g, bool below);
 /*
  * The same for `knots` alone, and only as far as it is sure: with every thread, and all permits that
  * there are.

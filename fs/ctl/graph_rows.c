@@ -119,7 +119,7 @@ void show_graph(FILE *f)
 	struct graph g;
 	size_t w = 0;
 
-	graph_make(&g);
+	graph_make(&g, true);
 	show_processes(f, &g);
 	for (size_t i = 0; i < g.n_objects; i++) {
 		show_object(f, &g, i);

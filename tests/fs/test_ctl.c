@@ -35,8 +35,9 @@ static const struct {
 	{ &ipc_array_type, COMMON "lock:37 typecode:40 length:41 items:42 data:43 take:53 " },
 };
 
-static const char mount[] = "status:44 version:45 waiters:46 holders:47 deadlocks:48 graph:80 limits:49 "
-			    "memory:50 objects:51 message:52 ";
+static const char mount[] =
+	"status:44 version:45 waiters:46 holders:47 deadlocks:48 graph:80 limits:49 "
+	"memory:50 objects:51 message:52 ";
 
 static void check_rows(const struct ctl_file *files, const char *want)
 {

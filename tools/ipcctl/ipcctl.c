@@ -20,6 +20,9 @@ static const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_holders,
 	&cmd_waiters,
+	&cmd_why,
+	&cmd_deadlocks,
+	&cmd_graph,
 	&cmd_peek,
 	&cmd_stats,
 	/* to use */

@@ -16,6 +16,8 @@ enum {
 	EXIT_END = 5,          /* closed, or nobody is at the other end */
 	EXIT_CANCELED = 6,     /* the wait was cancelled, the barrier is broken */
 	EXIT_NO_ANSWER = 7,    /* the daemon is stopped: guard.h */
+	EXIT_DEADLOCK = 8,     /* why, deadlocks: there is a cycle, … */
+	EXIT_NOBODY = 9,       /* … or if none, somebody waits for nobody */
 	EXIT_RUN_FAILED = 125, /* run: the next three as timeout(1), env(1), nohup(1) */
 	EXIT_NO_EXEC = 126,
 	EXIT_NO_COMMAND = 127,
@@ -46,9 +48,9 @@ struct command {
 };
 
 extern const struct command cmd_acquire, cmd_bench, cmd_cancel, cmd_check, cmd_clear, cmd_close,
-	cmd_create, cmd_doctor, cmd_drain, cmd_get, cmd_holders, cmd_limits, cmd_load, cmd_ls,
-	cmd_mv, cmd_notify, cmd_peek, cmd_put, cmd_restart, cmd_rm, cmd_run, cmd_save, cmd_set,
-	cmd_show, cmd_stats, cmd_wait, cmd_waiters;
+	cmd_create, cmd_deadlocks, cmd_doctor, cmd_drain, cmd_get, cmd_graph, cmd_holders,
+	cmd_limits, cmd_load, cmd_ls, cmd_mv, cmd_notify, cmd_peek, cmd_put, cmd_restart, cmd_rm,
+	cmd_run, cmd_save, cmd_set, cmd_show, cmd_stats, cmd_wait, cmd_waiters, cmd_why;
 
 /* Options common to all commands that print a table. */
 #define TABLE_OPTIONS                                                                            \

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define PROBE_LIMIT (64 * 1024) /* what fits into a pipe, so the child never waits for us */
+#define PROBE_LIMIT (256 * 1024 * 1024)
 
 /* Milliseconds until END, rounded up, for poll(). */
 static int left_ms(int64_t end)
@@ -28,8 +28,15 @@ static void __attribute__((noreturn)) child(const char *path, int out)
 	close(STDOUT_FILENO);
 	close(STDERR_FILENO);
 	r = read_file_at(AT_FDCWD, path, 0, PROBE_LIMIT - sizeof(r), &b);
-	if (write(out, &r, sizeof(r)) == sizeof(r) && b.len)
-		_exit(write(out, b.data, b.len) < 0);
+	if (write(out, &r, sizeof(r)) != sizeof(r))
+		_exit(1);
+	for (size_t done = 0; done < b.len;) {
+		ssize_t n = write(out, b.data + done, b.len - done);
+
+		if (n < 0 && errno != EINTR)
+			_exit(1);
+		done += n > 0 ? (size_t)n : 0;
+	}
 	_exit(0);
 }
 
