@@ -198,6 +198,15 @@ static int place_for(struct ipc_obj *m, uint64_t parent, ref_t *ret)
 	return !parent && M(m)->next_id == IPC_ROOT_ID ? 0 : m->damage ? -EIO : -ENOENT;
 }
 
+static void count_new(struct ipc_obj *m, uint32_t type)
+{
+	set64(m, M(m)->next_id, M(m)->next_id + 1);
+	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
+	set64(m, M(m)->nodes, M(m)->nodes + 1);
+	if (type != IPC_DIR)
+		set64(m, M(m)->objects, M(m)->objects + 1);
+}
+
 int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
 {
 	unsigned int height = order_height(m, M(m)->next_cookie);
@@ -231,11 +240,7 @@ int names_add(struct ipc_obj *m, const struct ipc_new_node *n, ref_t *ret)
 	index_insert(m, r[0], CHAIN_ID);
 	if (dir)
 		enter(m, dir, r[0]);
-	set64(m, M(m)->next_id, M(m)->next_id + 1);
-	set64(m, M(m)->next_cookie, M(m)->next_cookie + 1);
-	set64(m, M(m)->nodes, M(m)->nodes + 1);
-	if (n->type != IPC_DIR)
-		set64(m, M(m)->objects, M(m)->objects + 1);
+	count_new(m, n->type);
 	completed(m, n->unique, 0, node->id);
 	*ret = r[0];
 	return names_commit(m);
@@ -316,16 +321,6 @@ void names_flags(struct ipc_obj *m, ref_t r, uint32_t flags, uint64_t making)
 	commit(m);
 }
 
-/* From 1 to NAMES_GEN_MOST, and around. */
-static uint32_t next_gen(struct ipc_obj *m)
-{
-	uint32_t gen = M(m)->next_gen & NAMES_GEN_MOST;
-
-	gen = gen ? gen : 1;
-	set32(m, M(m)->next_gen, gen + 1);
-	return gen;
-}
-
 const struct ipc_stats *names_stats(struct ipc_obj *m, ref_t r)
 {
 	const struct ipc_node *node = node_at(m, r);
@@ -365,44 +360,4 @@ int names_blank(struct ipc_obj *m, ref_t r, uint32_t flags, uint64_t making,
 	set32(m, node_at(m, r)->flags, flags | NODE_BLANK);
 	set64(m, M(m)->making, making);
 	return names_commit(m);
-}
-
-int alias_add(struct ipc_obj *m, uint64_t nodeid, int64_t timeout, uint32_t tid, ref_t *ret)
-{
-	ref_t r;
-	const size_t size = sizeof(struct ipc_alias);
-	int e = names_alloc(m, &size, 1, true, &r);
-
-	if (e < 0)
-		return e;
-	*alias_at(m, r) = (struct ipc_alias){
-		.nodeid = nodeid,
-		.timeout = timeout,
-		.gen = next_gen(m),
-		.tid = tid,
-	};
-	list_push(m, &M(m)->aliases, r);
-	*ret = r;
-	return names_commit(m);
-}
-
-void alias_remove(struct ipc_obj *m, ref_t r)
-{
-	list_remove(m, &M(m)->aliases, r);
-	heap_free(m, r);
-	commit(m);
-}
-
-void names_forget_aliases(struct ipc_obj *m)
-{
-	while (M(m)->aliases.head && !m->damage)
-		alias_remove(m, M(m)->aliases.head);
-}
-
-uint32_t names_next_gen(struct ipc_obj *m)
-{
-	uint32_t gen = next_gen(m);
-
-	commit(m);
-	return gen;
 }

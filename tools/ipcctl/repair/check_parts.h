@@ -50,6 +50,10 @@ int check_names(struct state *s, const char *dir);
 /* It was repaired, and its size is not known any more. */
 void check_resized(struct state *s, const struct item *it);
 
+/* ---- read_names.c ---- */
+/* Collect the nodes. thorough: the file is damaged, so by every way there is. */
+void state_read_names(struct state *s, struct ipc_obj *m, bool thorough);
+
 /* ---- check_object.c ---- */
 void check_object(struct state *s, const struct item *it);
 
