@@ -12,6 +12,8 @@ struct ipc_msg {
 	uint32_t len;      /* bytes of the whole message (first segment) or of this one */
 	uint16_t refs;     /* [lock] who needs it: its place, and answers in hand */
 	uint16_t attempts; /* [lock] times that it was leased */
+	uint64_t id;       /* [plain] of a queue: the how many'th that was put */
+	uint64_t since;    /* [plain] of a queue: when, CLOCK_REALTIME, ns */
 	char data[];
 };
 
@@ -180,16 +182,36 @@ struct ipc_lease {
 	ref_t msg;            /* [once] */
 	ref_t handle;         /* [lock] 0 when dead */
 	uint32_t tid, pid;    /* [once] */
-	uint64_t id;          /* [once] */
-	uint64_t since;       /* [once] CLOCK_MONOTONIC, ns */
+	uint64_t since;       /* [lock] CLOCK_MONOTONIC, ns */
 };
 
-static_assert(sizeof(struct ipc_msg) == 16, "format");
+/* A message that is to be put later: a node of queue.delayed. See types/delay.c. */
+struct ipc_delay {
+	union {
+		uint64_t word;
+		struct {
+			ref_t left, right;
+		};
+	} below; /* [lock] */
+	union {
+		uint64_t word;
+		struct {
+			ref_t up;
+			uint32_t rank;
+		};
+	} above;   /* [lock] */
+	ref_t msg; /* [once] */
+	uint32_t pad;
+	uint64_t due; /* [once] CLOCK_REALTIME, ns */
+};
+
+static_assert(sizeof(struct ipc_msg) == 32, "format");
 static_assert(sizeof(struct ipc_answer) == 48, "format");
 static_assert(sizeof(struct ipc_handle) == 256, "format");
 static_assert(offsetof(struct ipc_handle, poll_link) == IPC_UNIT, "a link needs a ref_t");
 static_assert(sizeof(struct ipc_waiter) == 144, "format");
 static_assert(sizeof(struct ipc_hold) == 40, "format");
-static_assert(sizeof(struct ipc_lease) == 40, "format");
+static_assert(sizeof(struct ipc_lease) == 32, "format");
+static_assert(sizeof(struct ipc_delay) == sizeof(struct ipc_lease), "one becomes the other");
 
 #endif

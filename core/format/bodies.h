@@ -22,15 +22,22 @@ struct ipc_mq {
 
 enum ipc_framing { FRAMING_LINE, FRAMING_RECORD, FRAMING_BYTES };
 
+struct ipc_delayed {
+	ref_t root;     /* [lock] struct ipc_delay: the one that is due first */
+	uint32_t count; /* [lock] */
+	uint64_t bytes; /* [lock] of the messages */
+};
+
 struct ipc_queue {                  /* queue: mq[0]; pipe: mq[0], and mq[1] for the way back */
 	uint64_t maxsize, maxbytes; /* [lock] 0: no limit */
 	uint64_t unfinished;        /* [lock] with mq[0] in one cache line */
 	struct ipc_mq mq[2];
 	uint32_t framing;             /* [lock] enum ipc_framing */
 	uint32_t closed;              /* [lock] */
-	uint64_t next_id;             /* [lock] of leases */
 	uint64_t max_attempts;        /* [lock] 0: no limit */
-	struct ipc_list leased, dead; /* [lock] struct ipc_lease */
+	struct ipc_list leased, dead; /* [lock] struct ipc_lease; leased: the oldest first */
+	uint64_t ttr;                 /* [lock] ns after which a lease goes back; 0: never */
+	struct ipc_delayed delayed;
 };
 
 struct ipc_sem {        /* sem, lock, rlock; the lock of cond, value and array */

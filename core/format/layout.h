@@ -34,7 +34,8 @@
 	F(s, next) F(s, prev)
 
 #define LAYOUT_ipc_msg(s, F, U, E) \
-	F(s, next) F(s, more) F(s, len) F(s, refs) F(s, attempts) E(s, data)
+	F(s, next) F(s, more) F(s, len) F(s, refs) F(s, attempts) F(s, id) \
+	F(s, since) E(s, data)
 
 #define LAYOUT_ipc_answer(s, F, U, E) \
 	F(s, kind) F(s, first) F(s, count) F(s, skip) F(s, len) F(s, off) F(s, base) \
@@ -59,7 +60,14 @@
 	F(s, since)
 
 #define LAYOUT_ipc_lease(s, F, U, E) \
-	F(s, link) F(s, msg) F(s, handle) F(s, tid) F(s, pid) F(s, id) F(s, since)
+	F(s, link) F(s, msg) F(s, handle) F(s, tid) F(s, pid) F(s, since)
+
+#define LAYOUT_ipc_delay(s, F, U, E) \
+	F(s, below) U(s, below.word) U(s, below.left) U(s, below.right) F(s, above) \
+	U(s, above.word) U(s, above.up) U(s, above.rank) F(s, msg) F(s, pad) F(s, due)
+
+#define LAYOUT_ipc_delayed(s, F, U, E) \
+	F(s, root) F(s, count) F(s, bytes)
 
 #define LAYOUT_ipc_mq(s, F, U, E) \
 	F(s, head) F(s, tail) F(s, count) F(s, skip) F(s, bytes) F(s, readers) \
@@ -67,7 +75,7 @@
 
 #define LAYOUT_ipc_queue(s, F, U, E) \
 	F(s, maxsize) F(s, maxbytes) F(s, unfinished) F(s, mq) F(s, framing) F(s, closed) \
-	F(s, next_id) F(s, max_attempts) F(s, leased) F(s, dead)
+	F(s, max_attempts) F(s, leased) F(s, dead) F(s, ttr) F(s, delayed)
 
 #define LAYOUT_ipc_sem(s, F, U, E) \
 	F(s, value) F(s, bound) F(s, undo) F(s, scope) F(s, shared) F(s, owner) \
@@ -127,7 +135,7 @@
 
 #define LAYOUT_STRUCTS(S) \
 	S(ipc_undo) S(ipc_stats) S(ipc_page_state) S(ipc_list) S(ipc_link) S(ipc_msg) S(ipc_answer) \
-	S(ipc_handle) S(ipc_waiter) S(ipc_hold) S(ipc_lease) S(ipc_mq) S(ipc_queue) \
+	S(ipc_handle) S(ipc_waiter) S(ipc_hold) S(ipc_lease) S(ipc_delay) S(ipc_mq) S(ipc_delayed) S(ipc_queue) \
 	S(ipc_sem) S(ipc_event) S(ipc_cond) S(ipc_barrier) S(ipc_value) S(ipc_array) \
 	S(ipc_mount) S(ipc_bucket) S(ipc_dir) \
 	S(ipc_node) S(ipc_alias) S(ipc_completion) S(ipc_header)

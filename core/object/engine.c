@@ -230,6 +230,11 @@ int ipc_flock(struct ipc_obj *o, struct ipc_call *c, int how)
 	return r;
 }
 
+int64_t ipc_due(struct ipc_obj *o)
+{
+	return o->ops->due && !o->damage ? o->ops->due(o) : IPC_NEVER;
+}
+
 void ipc_pump(struct ipc_obj *o)
 {
 	o->work = false;

@@ -250,6 +250,12 @@ uint64_t ipc_size(struct ipc_obj *o);
 /* The size of one end of a two-way pipe (b, or else a): what can be read there. */
 uint64_t ipc_end_size(struct ipc_obj *o, bool b);
 
+/*
+ * When something in it happens by itself, and ipc_pump() is to be called: CLOCK_MONOTONIC ns;
+ * IPC_NEVER.
+ */
+int64_t ipc_due(struct ipc_obj *o);
+
 /* ---- waiters ---- */
 
 void ipc_pump(struct ipc_obj *o);
@@ -308,7 +314,9 @@ struct ipc_mq *ipc_writes_to(struct ipc_obj *o, const struct ipc_handle *hd);
 uint32_t ipc_framing(const struct ipc_obj *o, const struct ipc_handle *hd);
 int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n); /* -ERANGE; committed, as the rest */
 int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id); /* -EINVAL */
-int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id);
+/* delay: ns after which it is back. */
+int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id, int64_t delay);
+int ipc_touch(struct ipc_obj *o, uint64_t unique, uint64_t id); /* its lease begins anew */
 int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 

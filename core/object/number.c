@@ -293,6 +293,19 @@ int number_seconds(const char *text, size_t len, int64_t *ret)
 	return 0;
 }
 
+size_t number_print_seconds(uint64_t ns, char buf[NUMBER_TEXT_MAX])
+{
+	int n = snprintf(buf, NUMBER_TEXT_MAX, "%llu.%09llu",
+			 (unsigned long long)(ns / 1000000000u),
+			 (unsigned long long)(ns % 1000000000u));
+
+	while (buf[n - 1] == '0')
+		n--;
+	n -= buf[n - 1] == '.';
+	buf[n] = 0;
+	return (size_t)n;
+}
+
 int number_add(uint32_t code, const char *text, size_t len, const char *other, size_t other_len,
 	       bool negate, char buf[NUMBER_TEXT_MAX])
 {

@@ -45,6 +45,8 @@ int number_count(const char *text, size_t len, uint64_t *ret);
  * wait". -EINVAL, also if it does not fit into 64 bits.
  */
 int number_seconds(const char *text, size_t len, int64_t *ret);
+/* Nanoseconds as seconds, with as many digits as they need; returns the length. */
+size_t number_print_seconds(uint64_t ns, char buf[NUMBER_TEXT_MAX]);
 
 /*
  * text + (negate ? -other : other), as text: as integers if both look whole (and the type is no

@@ -21,6 +21,15 @@ void text_trim(const char **s, size_t *len)
 	}
 }
 
+size_t text_word(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] != ' ' && s[n] != '\t')
+		n++;
+	return n;
+}
+
 int text_limit(const char *s, size_t len, int64_t *ret)
 {
 	if (!text_is(s, len, "inf"))

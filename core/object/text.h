@@ -13,6 +13,8 @@ int text_size(const char *s, uint64_t whole, uint64_t *ret);
 int text_limit(const char *s, size_t len, int64_t *ret);
 /* Take blanks and newlines off both ends. */
 void text_trim(const char **s, size_t *len);
+/* The length of its first word, up to a blank or tab. */
+size_t text_word(const char *s, size_t len);
 bool text_is(const char *s, size_t len, const char *word);
 
 #endif

@@ -96,6 +96,8 @@ struct ipc_type {
 	int (*flock)(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, int how);
 	/* Grant what can be granted, first come, first served. Commits each grant. */
 	void (*pump)(struct ipc_obj *o);
+	/* ipc_due(): when the next call of `pump` is due. NULL: IPC_NEVER. */
+	int64_t (*due)(struct ipc_obj *o);
 	/* POLLIN, POLLOUT, POLLHUP and POLLERR as they are for this handle now. */
 	unsigned int (*poll)(struct ipc_obj *o, struct ipc_handle *hd);
 	/*

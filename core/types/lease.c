@@ -37,10 +37,8 @@ ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid)
 		.handle = handle,
 		.tid = tid,
 		.pid = pid,
-		.id = q->next_id,
 		.since = ipc_now(),
 	};
-	set64(o, q->next_id, q->next_id + 1);
 	list_push(o, &q->leased, r);
 	set32(o, hd->leases, hd->leases + 1);
 	return r;
@@ -49,7 +47,7 @@ ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid)
 static ref_t find(struct ipc_obj *o, struct ipc_list *l, uint64_t id)
 {
 	LIST_EACH(o, l, r)
-		if (AT(o, ipc_lease, r)->id == id)
+		if (msg_at(o, AT(o, ipc_lease, r)->msg)->id == id)
 			return r;
 	return 0;
 }
@@ -64,17 +62,20 @@ static void unlease(struct ipc_obj *o, ref_t r)
 	o->work = o->freed = true;
 }
 
-static void die(struct ipc_obj *o, ref_t r)
+static void finish_one(struct ipc_obj *o)
 {
-	struct ipc_queue *q = Q(o);
-
-	list_push(o, &q->dead, r);
-	if (q->unfinished)
+	if (Q(o)->unfinished) /* (`done` may have been told of it before) */
 		queue_finished(o, 1);
 }
 
-/* Back to the tail, or to the dead letters. */
-static void give_back(struct ipc_obj *o, ref_t r)
+static void die(struct ipc_obj *o, ref_t r)
+{
+	list_push(o, &Q(o)->dead, r);
+	finish_one(o);
+}
+
+/* Back to the tail, now or after so many ns; or to the dead letters. Needs no memory. */
+static void give_back(struct ipc_obj *o, ref_t r, int64_t delay)
 {
 	struct ipc_queue *q = Q(o);
 	struct ipc_lease *l = AT(o, ipc_lease, r);
@@ -86,9 +87,26 @@ static void give_back(struct ipc_obj *o, ref_t r)
 		die(o, r);
 		return;
 	}
+	if (delay) {
+		delay_put(o, r, msg, ipc_wall() + (uint64_t)delay);
+		queue_came_back(o, 1);
+		return;
+	}
 	mq_push(o, &q->mq[0], msg);
 	queue_came_back(o, 1);
 	heap_free(o, r);
+}
+
+void lease_expire(struct ipc_obj *o)
+{
+	uint64_t now = ipc_now();
+	ref_t r;
+
+	while ((r = list_first(o, &Q(o)->leased)) && !o->damage &&
+	       now - AT(o, ipc_lease, r)->since >= Q(o)->ttr) {
+		give_back(o, r, 0);
+		commit(o);
+	}
 }
 
 void lease_return_all(struct ipc_obj *o, ref_t handle)
@@ -97,7 +115,7 @@ void lease_return_all(struct ipc_obj *o, ref_t handle)
 	LIST_EACH(o, &Q(o)->leased, r) {
 		if (AT(o, ipc_lease, r)->handle != handle)
 			continue;
-		give_back(o, r);
+		give_back(o, r, 0);
 		commit(o);
 	}
 }
@@ -145,10 +163,8 @@ int lease_attempt(struct ipc_obj *o, ref_t msg)
 		return -ENOMEM;
 	*AT(o, ipc_lease, r) = (struct ipc_lease){
 		.msg = msg,
-		.id = q->next_id,
 		.since = ipc_now(),
 	};
-	set64(o, q->next_id, q->next_id + 1);
 	msg_attempt(o, msg, attempts);
 	die(o, r);
 	return 1;
@@ -174,28 +190,38 @@ int ipc_done(struct ipc_obj *o, uint64_t unique, uint64_t n)
 
 int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id)
 {
-	struct ipc_queue *q = Q(o);
-	ref_t r = find(o, &q->leased, id);
+	ref_t r = find(o, &Q(o)->leased, id);
 	ref_t msg;
 
 	if (!r)
 		return -EINVAL;
 	msg = AT(o, ipc_lease, r)->msg;
 	unlease(o, r);
-	if (q->unfinished)
-		queue_finished(o, 1);
+	finish_one(o);
 	heap_free(o, r);
 	msg_put(o, msg);
 	return finish(o, unique, 0);
 }
 
-int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id)
+int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id, int64_t delay)
 {
 	ref_t r = find(o, &Q(o)->leased, id);
 
 	if (!r)
 		return -EINVAL;
-	give_back(o, r);
+	give_back(o, r, delay);
+	return finish(o, unique, 0);
+}
+
+int ipc_touch(struct ipc_obj *o, uint64_t unique, uint64_t id)
+{
+	ref_t r = find(o, &Q(o)->leased, id);
+
+	if (!r)
+		return -EINVAL;
+	set64(o, AT(o, ipc_lease, r)->since, ipc_now());
+	list_remove(o, &Q(o)->leased, r);
+	list_push(o, &Q(o)->leased, r);
 	return finish(o, unique, 0);
 }
 

@@ -46,7 +46,6 @@
 static void queue_init(struct ipc_header *h, const struct ipc_defaults *d)
 {
 	h->b.queue.framing = d ? d->framing : FRAMING_LINE;
-	h->b.queue.next_id = 1;
 }
 
 static void queue_pump(struct ipc_obj *o)
@@ -54,6 +53,7 @@ static void queue_pump(struct ipc_obj *o)
 	ref_t w = waitq_first(o, WAITQ_PUT);
 	struct ipc_answer zero;
 
+	queue_due(o);
 	queue_grant(o);
 	if (w && queue_refuses(o, waiter_at(o, w)->need))
 		waiter_turn(o, w);
@@ -119,13 +119,14 @@ static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 static uint64_t queue_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, uint64_t *ret)
 {
 	struct ipc_queue *q = Q(o);
-	uint64_t room = q->maxsize > q->mq[0].count ? q->maxsize - q->mq[0].count : 0;
+	uint64_t load = queue_load(q), bytes = queue_load_bytes(q);
+	uint64_t room = q->maxsize > load ? q->maxsize - load : 0;
 
 	*ret = 0;
 	if (hd->kind == HANDLE_JOIN || hd->kind == HANDLE_DRAIN || (out && q->closed))
 		return 0;
 	if (out) {
-		*ret = room + (q->maxbytes > q->mq[0].bytes ? q->maxbytes - q->mq[0].bytes : 0);
+		*ret = room + (q->maxbytes > bytes ? q->maxbytes - bytes : 0);
 		return q->maxbytes ? 1 : room;
 	}
 	*ret = q->mq[0].count;
@@ -142,20 +143,77 @@ static void queue_look(struct ipc_obj *o, struct ipc_sink *to)
 	look_messages(o, &Q(o)->mq[0], Q(o)->framing == FRAMING_LINE, to);
 }
 
+/* When something happens to it by itself. What is due at a wall clock's time may be due earlier, or later. */
+static int64_t queue_next_due(struct ipc_obj *o)
+{
+	struct ipc_queue *q = Q(o);
+	ref_t lease = q->ttr ? list_first(o, &q->leased) : 0;
+	uint64_t now = ipc_now(), wall, due = (uint64_t)IPC_NEVER;
+
+	if (lease && q->ttr < due - AT(o, ipc_lease, lease)->since)
+		due = AT(o, ipc_lease, lease)->since + q->ttr;
+	if (!q->delayed.root)
+		return (int64_t)due;
+	wall = ipc_wall();
+	if (delay_at(o, q->delayed.root)->due <= wall)
+		return (int64_t)now;
+	wall = delay_at(o, q->delayed.root)->due - wall; /* so long yet */
+	return wall < due - now ? (int64_t)(now + wall) : (int64_t)due;
+}
+
+struct delayed {
+	struct ipc_check *k;
+	uint64_t count, bytes;
+};
+
+static bool check_delay(void *arg, struct ipc_obj *o, ref_t r)
+{
+	const struct ipc_delay *d, *left, *right;
+	struct delayed *all = arg;
+
+	if (check_block(o, r, sizeof(*d), all->k) < 0 ||
+	    check_shared(o, delay_at(o, r)->msg, all->k) < 0)
+		return false;
+	d = delay_at(o, r);
+	left = d->below.left ? delay_at(o, d->below.left) : NULL;
+	right = d->below.right ? delay_at(o, d->below.right) : NULL;
+	if ((left && (left->above.up != r || left->due < d->due)) ||
+	    (right && (!left || right->above.up != r || right->due < d->due ||
+		       right->above.rank > left->above.rank)) ||
+	    d->above.rank != (right ? right->above.rank : 0) + 1)
+		all->k->why = "delayed messages out of order";
+	all->count++;
+	all->bytes += msg_at(o, d->msg)->len;
+	return !all->k->why;
+}
+
+static int check_delayed(struct ipc_obj *o, struct ipc_check *k)
+{
+	const struct ipc_delayed *d = &Q(o)->delayed;
+	struct delayed all = { .k = k };
+
+	if (d->root && obj_has(o, (uint64_t)d->root * IPC_UNIT, sizeof(struct ipc_delay)) &&
+	    delay_at(o, d->root)->above.up)
+		k->why = "the root of the delayed messages is below another";
+	delay_each(o, check_delay, &all);
+	if (!k->why && (all.count != d->count || all.bytes != d->bytes))
+		k->why = "wrong count of delayed messages";
+	return k->why ? -EIO : 0;
+}
+
 static int queue_check(struct ipc_obj *o, struct ipc_check *k)
 {
 	struct ipc_queue *q = Q(o);
 
 	if (check_mq(o, &q->mq[0], k) < 0 || check_leases(o, &q->leased, true, k) < 0 ||
-	    check_leases(o, &q->dead, false, k) < 0)
+	    check_leases(o, &q->dead, false, k) < 0 || check_delayed(o, k) < 0)
 		return -EIO;
 	if (k->leases != q->leased.count)
 		k->why = "wrong count of leases in handles";
 	else if (q->framing > FRAMING_RECORD)
 		k->why = "unknown framing";
-	else if (q->unfinished >
-		 (uint64_t)q->mq[0].count + q->leased.count + q->next_id + UINT32_MAX)
-		k->why = "too many unfinished messages";
+	else if (queue_last_id(o) < q->unfinished)
+		k->why = "more messages unfinished than were ever put";
 	return k->why ? -EIO : 0;
 }
 
@@ -184,6 +242,7 @@ const struct ipc_type ipc_queue_type = {
 	.put_one = queue_put_one,
 	.get_one = queue_get_one,
 	.pump = queue_pump,
+	.due = queue_next_due,
 	.poll = queue_poll,
 	.units = queue_units,
 	.size = queue_size,

@@ -10,6 +10,23 @@ struct ipc_counts; /* stats.h */
 /* Lines of a queue. A pipe has two for each direction: WAITQ_GET + 2 * dir, WAITQ_PUT + 2 * dir. */
 enum { WAITQ_GET, WAITQ_PUT, WAITQ_JOIN };
 
+/* Messages that are in it or will be, and their bytes: what maxsize and maxbytes are about. */
+static inline uint64_t queue_load(const struct ipc_queue *q)
+{
+	return (uint64_t)q->mq[0].count + q->delayed.count;
+}
+
+static inline uint64_t queue_load_bytes(const struct ipc_queue *q)
+{
+	return q->mq[0].bytes + q->delayed.bytes;
+}
+
+/* How many were ever put: the last one's ID. */
+static inline uint64_t queue_last_id(const struct ipc_obj *o)
+{
+	return o->h->stats.puts + o->h->b.queue.unfinished;
+}
+
 /* queue_get.c */
 int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 /*
@@ -17,6 +34,8 @@ int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
  * it `waits`, it is told when all are.
  */
 bool queue_ended(struct ipc_obj *o, const struct ipc_handle *hd, bool waits);
+/* What has its time: leases that have come to `ttr` go back, messages that are due are put. Commits. */
+void queue_due(struct ipc_obj *o);
 /* Give messages to whoever waits for one, and the end to whom it has come. */
 void queue_grant(struct ipc_obj *o);
 /* Of queues and pipes: `next` in type.h. */
@@ -65,7 +84,21 @@ int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c);
 bool pipe_broken(struct ipc_obj *o, struct ipc_handle *hd);
 bool pipe_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need);
 
+/* delay.c */
+/* A message is to be put at this time (CLOCK_REALTIME, ns). block: of struct ipc_delay, in no list. */
+void delay_put(struct ipc_obj *o, ref_t block, ref_t msg, uint64_t due);
+/* It is not delayed any more: the message. Its block is the caller's. */
+ref_t delay_take(struct ipc_obj *o, ref_t delay);
+/* All of them, in no order: f(arg, one of them) until it returns false. */
+void delay_each(struct ipc_obj *o, bool (*f)(void *arg, struct ipc_obj *o, ref_t delay), void *arg);
+static inline struct ipc_delay *delay_at(struct ipc_obj *o, ref_t r)
+{
+	return AT(o, ipc_delay, r);
+}
+
 /* lease.c */
+/* What was leased longer ago than `ttr` goes back. Commits. */
+void lease_expire(struct ipc_obj *o);
 ref_t lease_new(struct ipc_obj *o, ref_t handle, uint32_t tid, uint32_t pid);
 void lease_return_all(struct ipc_obj *o, ref_t handle);
 /* Does everybody who holds a lease wait for the end, if `asking` (0: nobody) does? */

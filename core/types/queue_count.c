@@ -16,7 +16,7 @@ void queue_counts(const struct ipc_obj *o, struct ipc_counts *c)
 	const struct ipc_queue *q = Q(o);
 
 	c->puts += q->unfinished;
-	c->gets += q->unfinished - q->mq[0].count;
+	c->gets += q->unfinished - queue_load(q);
 	c->most = q->mq[0].most > o->h->stats.most ? q->mq[0].most : o->h->stats.most;
 }
 

@@ -79,16 +79,17 @@ static int take_lease(struct ipc_obj *o, const struct ipc_handle *hd, uint32_t t
 		.kind = raw ? ANSWER_LEASE_RAW : ANSWER_LEASE,
 		.first = msg,
 		.count = 1,
-		.number = (int64_t)l->id,
+		.number = (int64_t)msg_at(o, msg)->id,
 	};
-	ret->len = (uint64_t)snprintf(id, sizeof(id), "%llu\t", (unsigned long long)l->id) +
+	ret->len = (uint64_t)snprintf(id, sizeof(id), "%lld\t", (long long)ret->number) +
 		   msg_at(o, msg)->len + !raw;
 	return 0;
 }
 
+/* A plain read sees the end: nothing is there, or will be. */
 static bool drained(struct ipc_obj *o)
 {
-	return Q(o)->closed && !Q(o)->mq[0].count;
+	return Q(o)->closed && !Q(o)->mq[0].count && !Q(o)->delayed.count;
 }
 
 bool queue_ended(struct ipc_obj *o, const struct ipc_handle *hd, bool waits)
@@ -107,6 +108,7 @@ int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 		answer_number(&c->got, 0);
 		return 0;
 	}
+	queue_due(o);
 	if (Q(o)->mq[0].count && !waitq_first(o, WAITQ_GET)) {
 		if (hd->kind == HANDLE_LEASE)
 			return take_lease(o, hd, c->tid, c->pid, &c->got);
@@ -118,6 +120,30 @@ int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 		return 0;
 	}
 	return waiter_add(o, c, WAITQ_GET, c->max);
+}
+
+/* ---- what happens by itself ---- */
+
+static void put_delayed(struct ipc_obj *o)
+{
+	uint64_t now = ipc_wall();
+	ref_t r;
+
+	while ((r = Q(o)->delayed.root) && delay_at(o, r)->due <= now && !o->damage) {
+		mq_push(o, &Q(o)->mq[0], delay_take(o, r));
+		queue_most(o);
+		heap_free(o, r);
+		o->work = true;
+		commit(o);
+	}
+}
+
+void queue_due(struct ipc_obj *o)
+{
+	if (Q(o)->ttr && Q(o)->leased.count)
+		lease_expire(o);
+	if (Q(o)->delayed.root)
+		put_delayed(o);
 }
 
 /* ---- granting ---- */

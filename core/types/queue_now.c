@@ -35,13 +35,14 @@ static unsigned int run_of(struct ipc_obj *o, size_t limit, const struct iovec *
 {
 	struct ipc_queue *q = Q(o);
 	size_t size = heap_run_size(msgs->iov_len + sizeof(struct ipc_msg)), least;
-	uint64_t room = q->maxbytes ? q->maxbytes - q->mq[0].bytes : UINT64_MAX;
+	uint64_t load = queue_load(q), bytes = queue_load_bytes(q);
+	uint64_t room = q->maxbytes ? q->maxbytes - bytes : UINT64_MAX;
 	unsigned int k;
 
-	if (q->maxbytes && q->mq[0].bytes > q->maxbytes)
+	if (q->maxbytes && bytes > q->maxbytes)
 		return 0;
-	if (q->maxsize && q->mq[0].count + (uint64_t)n > q->maxsize)
-		n = q->mq[0].count < q->maxsize ? (unsigned int)(q->maxsize - q->mq[0].count) : 0;
+	if (q->maxsize && load + n > q->maxsize)
+		n = load < q->maxsize ? (unsigned int)(q->maxsize - load) : 0;
 	if (!size || msgs->iov_len > limit)
 		return 0;
 	/* A smaller one may have a larger block than it needs, but not by much. */
@@ -73,9 +74,8 @@ static_assert(offsetof(struct ipc_mq, tail) == offsetof(struct ipc_mq, head) + s
 
 static bool has_room(const struct ipc_queue *q, size_t len)
 {
-	return (!q->maxsize || q->mq[0].count < q->maxsize) &&
-	       (!q->maxbytes ||
-		(q->mq[0].bytes <= q->maxbytes && len <= q->maxbytes - q->mq[0].bytes));
+	return (!q->maxsize || queue_load(q) < q->maxsize) &&
+	       (!q->maxbytes || queue_load_bytes(q) + len <= q->maxbytes);
 }
 
 /* The last message, to which the new one will be linked. NULL: none, or not where one can be. */
@@ -106,7 +106,7 @@ bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len
 	struct slab_step s;
 
 	if (q->closed || len > limit || len > HEAP_RUN_MOST - sizeof(*m) || !has_room(q, len) ||
-	    !may_overtake(o, WAITQ_PUT) || (mq->tail && !last) ||
+	    (waitq_first(o, WAITQ_PUT) && !may_overtake(o, WAITQ_PUT)) || (mq->tail && !last) ||
 	    !slab_take(o, len + sizeof(*m), &s))
 		return false;
 	/* The block is nobody's yet, but for its first word, the link. */
@@ -115,6 +115,8 @@ bool queue_put_one(struct ipc_obj *o, size_t limit, const void *data, size_t len
 	m->len = (uint32_t)len;
 	m->refs = 1;
 	m->attempts = 0;
+	m->id = queue_last_id(o) + 1;
+	m->since = ipc_wall_coarse();
 	if (len)
 		memcpy(m->data, data, len);
 	n = note_queue(h, mq);
@@ -184,7 +186,7 @@ ssize_t queue_get_one(struct ipc_obj *o, void *buf, size_t size)
  */
 static uint64_t fill(struct ipc_obj *o, const ref_t *r, const struct iovec *msgs, unsigned int n)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, id = queue_last_id(o), now = ipc_wall_coarse();
 
 	for (unsigned int i = 0; i < n; i++) {
 		size_t len = msgs[i].iov_len;
@@ -195,6 +197,8 @@ static uint64_t fill(struct ipc_obj *o, const ref_t *r, const struct iovec *msgs
 		m->len = (uint32_t)len;
 		m->refs = 1;
 		m->attempts = 0;
+		m->id = ++id;
+		m->since = now;
 		if (len)
 			memcpy(m->data, msgs[i].iov_base, len);
 		bytes += len;

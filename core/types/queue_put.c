@@ -27,8 +27,9 @@ bool queue_fits(struct ipc_obj *o, unsigned int waitq, uint64_t need)
 	struct ipc_queue *q = Q(o);
 
 	(void)waitq;
-	return queue_refuses(o, need) || ((!q->maxsize || q->mq[0].count < q->maxsize) &&
-					  (!q->maxbytes || q->mq[0].bytes + need <= q->maxbytes));
+	return queue_refuses(o, need) ||
+	       ((!q->maxsize || queue_load(q) < q->maxsize) &&
+		(!q->maxbytes || queue_load_bytes(q) + need <= q->maxbytes));
 }
 
 /* Must a writer that is not at the front wait although there is room? */
@@ -44,9 +45,13 @@ static bool too_large(struct ipc_obj *o, struct ipc_call *c, uint64_t len)
 
 static void put_message(struct ipc_obj *o, ref_t msg)
 {
+	struct ipc_msg *m = msg_at(o, msg);
+
+	set64(o, Q(o)->unfinished, Q(o)->unfinished + 1);
+	m->id = queue_last_id(o);
+	m->since = ipc_wall_coarse();
 	mq_push(o, &Q(o)->mq[0], msg);
 	queue_most(o);
-	set64(o, Q(o)->unfinished, Q(o)->unfinished + 1);
 }
 
 /* What was put so far is a change of its own. */

@@ -2,6 +2,7 @@
 /* The .ctl files of queues and pipes. */
 #include "ctl/rows.h"
 #include "object/number.h"
+#include "object/text.h"
 #include "state/object.h"
 
 SHOW_NUMBER(maxsize, queue.maxsize)
@@ -10,6 +11,25 @@ SHOW_NUMBER(closed, queue.closed)
 SHOW_NUMBER(size, queue.mq[0].count)
 SHOW_NUMBER(unfinished, queue.unfinished)
 SHOW_NUMBER(max_attempts, queue.max_attempts)
+SHOW_NUMBER(delayed, queue.delayed.count)
+
+static void show_ttr(struct object *ob, FILE *f)
+{
+	char text[NUMBER_TEXT_MAX];
+
+	number_print_seconds(B(ob).queue.ttr, text);
+	fprintf(f, "%s\n", text);
+}
+
+static int store_ttr(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	int64_t ns;
+	int r = number_seconds(s, len, &ns);
+
+	if (r == 0)
+		ipc_setting64(&ob->o, &B(ob).queue.ttr, (uint64_t)ns);
+	return r;
+}
 
 static int store_maxsize(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
@@ -94,11 +114,28 @@ static int store_ack(struct object *ob, const char *s, size_t len, uint64_t uniq
 	return number_count(s, len, &id) < 0 ? -EINVAL : ipc_ack(&ob->o, unique, id);
 }
 
+/* ID, or ID SECONDS */
 static int store_nack(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	size_t n = text_word(s, len);
+	int64_t delay = 0;
+	uint64_t id;
+
+	if (number_count(s, n, &id) < 0)
+		return -EINVAL;
+	s += n;
+	len -= n;
+	text_trim(&s, &len);
+	if (len && number_seconds(s, len, &delay) < 0)
+		return -EINVAL;
+	return ipc_nack(&ob->o, unique, id, delay);
+}
+
+static int store_touch(struct object *ob, const char *s, size_t len, uint64_t unique)
 {
 	uint64_t id;
 
-	return number_count(s, len, &id) < 0 ? -EINVAL : ipc_nack(&ob->o, unique, id);
+	return number_count(s, len, &id) < 0 ? -EINVAL : ipc_touch(&ob->o, unique, id);
 }
 
 static int dead_letters(struct object *ob, const char *s, size_t len, uint64_t unique,
@@ -144,6 +181,9 @@ const struct ctl_file ctl_queue[] = {
 	LIST(23, "dead", show_dead),
 	COMMAND(24, "revive", store_revive),
 	COMMAND(25, "discard", store_discard),
+	SETTING(70, "ttr", show_ttr, store_ttr),
+	COMMAND(71, "touch", store_touch),
+	FACT(72, "delayed", show_delayed),
 	CTL_TAKE,
 	CTL_END,
 };

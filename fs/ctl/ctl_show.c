@@ -101,8 +101,8 @@ void show_leased(struct object *ob, FILE *f)
 	LIST_EACH(o, &o->h->b.queue.leased, r) {
 		struct ipc_lease *l = AT(o, ipc_lease, r);
 
-		fprintf(f, "%" PRIu64 "\t%u\t%.3f\t%u\t", l->id, msg_at(o, l->msg)->attempts,
-			(double)(ipc_now() - l->since) / 1e9, l->pid);
+		fprintf(f, "%" PRIu64 "\t%u\t%.3f\t%u\t", msg_at(o, l->msg)->id,
+			msg_at(o, l->msg)->attempts, (double)(ipc_now() - l->since) / 1e9, l->pid);
 		look_message(o, l->msg, 0, &left, &SINK(f).sink);
 		fputc('\n', f);
 	}
@@ -116,7 +116,7 @@ void show_dead(struct object *ob, FILE *f)
 	LIST_EACH(o, &o->h->b.queue.dead, r) {
 		struct ipc_lease *l = AT(o, ipc_lease, r);
 
-		fprintf(f, "%" PRIu64 "\t", l->id);
+		fprintf(f, "%" PRIu64 "\t", msg_at(o, l->msg)->id);
 		look_message(o, l->msg, 0, &left, &SINK(f).sink);
 		fputc('\n', f);
 	}

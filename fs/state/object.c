@@ -107,6 +107,7 @@ void object_away(struct object *ob)
 
 	ob->open = h->handles.count;
 	ob->holding = h->holds.count;
+	ob->due = ipc_due(&ob->o) != IPC_NEVER;
 	ob->waits = h->granted.count;
 	for (unsigned int i = 0; i < IPC_WAITQS; i++)
 		ob->waits |= h->waitqs[i].count != 0;

@@ -21,9 +21,9 @@ struct object {
 	struct node *node;
 	/*
 	 * Not mapped: object_lock() and object_of() map it again. And what was to be seen in it then:
-	 * has it handles, holds, somebody who waits?
+	 * has it handles, holds, somebody who waits, something that happens by itself?
 	 */
-	bool away, open, holding, waits;
+	bool away, open, holding, waits, due;
 	struct parked *parked;  /* park.c: by waiter */
 	struct parked *telling; /* settle.c: those that are to be answered at the end of the turn */
 	struct object *lru_next, *lru_prev; /* in fs.lru, or fs.away */

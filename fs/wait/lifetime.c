@@ -9,7 +9,8 @@
  * removes is gone when the call returns.)
  *
  * What outlasts a turn either needs the object, and is counted by object_needed(): a handle, a
- * parked request, a request that is put aside, one that waits in another object (pins). Or it only
+ * parked request, a request that is put aside, one that waits in another object (pins). Or something
+ * is to happen in it by itself (ipc_due()), as long as it has a name. Or it only
  * lists the object (fs.lru, fs.hungry, fs.look, fs.stalled), and the object leaves the
  * list when it is freed.
  */
@@ -32,6 +33,13 @@ static bool is_open(const struct object *ob)
 static bool object_needed(const struct object *ob)
 {
 	return ob->parked || ob->aside || ob->stalled || ob->pins || ob->o.locked || is_open(ob);
+}
+
+/* Something is to happen in it, which those who come by its name will see. */
+static bool is_due(const struct object *ob)
+{
+	return node_has_name(ob->node) &&
+	       (ob->away ? ob->due : ipc_due((struct ipc_obj *)&ob->o) != IPC_NEVER);
 }
 
 /* It is needed, but not before the next request or event that is about it. */
@@ -57,12 +65,12 @@ void turn_look(struct object *ob)
 void object_used(struct object *ob)
 {
 	struct node *n = ob->node;
-	bool active = is_open(ob);
+	bool active = is_open(ob) || is_due(ob);
 
 	/* At once: the next worker removes what has no name and is not in use. */
 	if (node_block(n)->active != active)
 		names_active(&fs.mount, n->ref, active);
-	object_idle(ob, !object_needed(ob) && !ob->o.damage);
+	object_idle(ob, !object_needed(ob) && !is_due(ob) && !ob->o.damage);
 	if (object_is_garbage(ob))
 		turn_look(ob);
 }
@@ -70,7 +78,7 @@ void object_used(struct object *ob)
 /* Not as long as requests may come again: what they came to is in the object. */
 static bool lay_to_rest(struct object *ob)
 {
-	return !fs.catching_up && !object_needed(ob) && !ob->look && object_rest(ob);
+	return !fs.catching_up && !object_needed(ob) && !is_due(ob) && !ob->look && object_rest(ob);
 }
 
 /* Of those who are not in use the last few keep their memory: they are likely to be used again. */
@@ -82,7 +90,7 @@ void turn_rest(void)
 		struct object *ob = fs.idle;
 
 		if (!lay_to_rest(ob) && ob->idle)
-			object_idle(ob, !object_needed(ob));
+			object_idle(ob, !object_needed(ob) && !is_due(ob));
 	}
 }
 
@@ -95,7 +103,8 @@ void turn_trim(void)
 		if ((fs.mapped <= turn_mapped_most && fs.mapped_bytes <= ADDRESSES_MOST) ||
 		    !tries--)
 			return;
-		if (!object_needed(ob) && !ob->look) { /* (or it is to be looked at first) */
+		if (!object_needed(ob) && !is_due(ob) &&
+		    !ob->look) { /* (or it is to be looked at first) */
 			if (!lay_to_rest(ob))
 				object_unmap(ob);
 			continue;

@@ -19,6 +19,8 @@ extern unsigned int poll_interval_ms;
 void wake_pollers(struct object *ob);
 void wake_late_pollers(struct object *ob);
 void poll_rearm(struct object *ob); /* after a start */
+/* Have it looked at, and settled, at this time (CLOCK_MONOTONIC ns) or earlier. */
+void look_again_at(struct object *ob, int64_t when);
 /* A read of a condition or barrier with O_NONBLOCK is queued. */
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags);
 /*

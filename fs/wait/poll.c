@@ -2,9 +2,11 @@
 /*
  * POLL, and what a program that polls does besides: reads and writes with O_NONBLOCK.
  *
- * An object has one timer for all of them. It is set to the earliest of
+ * An object has one timer for all of them, and for what happens in it by itself. It is set to the
+ * earliest of
  *	time limits of what got EAGAIN (handle.clock; a standing waiter's deadline)
  *	the next look at pollers that were notified of what is for one (core/object/poll.c)
+ *	ipc_due()
  * and when it goes off the pollers are told. All that it goes by is in the object's file.
  */
 #include <fcntl.h>
@@ -31,11 +33,11 @@ unsigned int poll_interval_ms = 50;
 
 static void timer_fired(struct timer *t);
 
-static void timer_by(struct object *ob, int64_t deadline)
+void look_again_at(struct object *ob, int64_t when)
 {
 	ob->timer.fire = timer_fired;
-	if (!ob->timer.heap_at || ob->timer.deadline > deadline)
-		timer_set(&ob->timer, deadline);
+	if (!ob->timer.heap_at || ob->timer.deadline > when)
+		timer_set(&ob->timer, when);
 }
 
 static void wake(struct object *ob, bool all)
@@ -54,7 +56,7 @@ static void wake(struct object *ob, bool all)
 		any = true;
 	}
 	if (any && ipc_poll_pending(o))
-		timer_by(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
+		look_again_at(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
 }
 
 void wake_pollers(struct object *ob)
@@ -82,7 +84,7 @@ void wake_late_pollers(struct object *ob)
 		ipc_handle_polled(o, hd);
 	}
 	if (ipc_poll_pending(o))
-		timer_by(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
+		look_again_at(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
 }
 
 void poll_rearm(struct object *ob)
@@ -99,6 +101,7 @@ void poll_rearm(struct object *ob)
 static void time_is_up(struct object *ob, const struct deferred *d)
 {
 	(void)d;
+	ob->o.work = true; /* something may be due */
 	ipc_expire(&ob->o, (int64_t)ipc_now());
 	if (ipc_poll_overdue(&ob->o))
 		wake(ob, true);
@@ -130,14 +133,14 @@ int nonblock_ended(struct object *ob, struct ipc_call *c, unsigned int dir, int 
 
 	if (r == IPC_WAIT) {
 		if (c->stand)
-			timer_by(ob, waiter_at(&ob->o, c->waiter)->deadline);
+			look_again_at(ob, waiter_at(&ob->o, c->waiter)->deadline);
 		return r;
 	}
 	if (ob->o.damage || hd->flags & HANDLE_LIB || c->stand)
 		return r;
 	r = ipc_clock(&ob->o, c, dir, flags & O_NONBLOCK ? ipc_deadline(hd, IPC_NEVER) : 0, r);
 	if (hd->clock[dir])
-		timer_by(ob, hd->clock[dir]);
+		look_again_at(ob, hd->clock[dir]);
 	return r;
 }
 

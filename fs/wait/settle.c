@@ -198,9 +198,12 @@ static bool waits_for_memory(struct ipc_obj *o)
 static void end_round(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
+	int64_t due = ipc_due(o);
 
 	if (o->damage)
 		return;
+	if (due != IPC_NEVER)
+		look_again_at(ob, due);
 	if (ob->late_polls)
 		wake_late_pollers(ob);
 	if (o->h->polls.count)

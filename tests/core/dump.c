@@ -10,6 +10,7 @@
 #include "object/msg.h"
 #include "object/stats.h"
 #include "object/waiter.h"
+#include "types/queue.h"
 #include "test.h"
 
 static unsigned int index_of(struct ipc_obj *o, ref_t handle)
@@ -33,8 +34,8 @@ static void message(FILE *f, struct ipc_obj *o, ref_t msg)
 	msg_copy(o, msg, 0, text, m->len);
 	for (uint32_t i = 0; i < m->len; i++)
 		sum = sum * 31 + (unsigned char)text[i];
-	fprintf(f, "[%u#%x*%u^%u %.*s]", m->len, sum, m->refs, m->attempts,
-		m->len < 20 ? (int)m->len : 20, text);
+	fprintf(f, "[%llu: %u#%x*%u^%u %.*s]", (unsigned long long)m->id, m->len, sum, m->refs,
+		m->attempts, m->len < 20 ? (int)m->len : 20, text);
 	free(text);
 }
 
@@ -87,11 +88,18 @@ static void leases(FILE *f, struct ipc_obj *o, const char *name, struct ipc_list
 	LIST_EACH(o, l, r) {
 		struct ipc_lease *e = AT(o, ipc_lease, r);
 
-		fprintf(f, "%s id=%llu of %u ", name, (unsigned long long)e->id,
-			index_of(o, e->handle));
+		fprintf(f, "%s of %u ", name, index_of(o, e->handle));
 		message(f, o, e->msg);
 		fputc('\n', f);
 	}
+}
+
+static bool delay(void *arg, struct ipc_obj *o, ref_t r)
+{
+	fprintf(arg, "delayed rank=%u ", delay_at(o, r)->above.rank);
+	message(arg, o, delay_at(o, r)->msg);
+	fputc('\n', arg);
+	return true;
 }
 
 static void node(FILE *f, struct ipc_obj *o, ref_t r)
@@ -159,12 +167,14 @@ static void body(FILE *f, struct ipc_obj *o)
 		messages(f, o, &q->mq[0]);
 		messages(f, o, &q->mq[1]);
 		fprintf(f,
-			"max=%llu,%llu framing=%u closed=%u unfinished=%llu next_id=%llu attempts=%llu\n",
+			"max=%llu,%llu framing=%u closed=%u unfinished=%llu of %llu attempts=%llu ttr=%llu\n",
 			(unsigned long long)q->maxsize, (unsigned long long)q->maxbytes, q->framing,
 			q->closed, (unsigned long long)q->unfinished,
-			(unsigned long long)q->next_id, (unsigned long long)q->max_attempts);
+			(unsigned long long)queue_last_id(o), (unsigned long long)q->max_attempts,
+			(unsigned long long)q->ttr);
 		leases(f, o, "lease", &q->leased);
 		leases(f, o, "dead", &q->dead);
+		delay_each(o, delay, f);
 		break;
 	case IPC_MOUNT:
 		names(f, o);

@@ -108,7 +108,7 @@ static void fill_queue(void)
 	get_some(o, lease, OP_LEASE, 4096);
 	get_some(o, lease, OP_LEASE, 4096);
 	ipc_setting64(o, &o->h->b.queue.max_attempts, 1);
-	ipc_nack(o, 0, 1);
+	ipc_nack(o, 0, 1, 0);
 	get_some(o, a, OP_READ, 2);
 	get(o, position);
 	get_some(o, stream, OP_STREAM, 6);
@@ -501,7 +501,7 @@ static void op_queue(unsigned int i)
 {
 	if (o->type != IPC_QUEUE)
 		return;
-	ipc_nack(o, 0, 2);
+	ipc_nack(o, 0, 2, 0);
 	ipc_ack(o, 0, 2);
 	ipc_done(o, 0, 1);
 	if (i % 2)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Leases and dead letters. */
+/* Leases and dead letters, and what comes back by itself. */
+#include "file/list.h"
 #include "ops.h"
+#include "types/queue.h"
 
 #define Q(s) (&(s)->o->h->b.queue)
 
@@ -27,8 +29,8 @@ static void last_attempt(struct scene *s)
 static void dead(struct scene *s)
 {
 	last_attempt(s);
-	ipc_nack(s->o, 1, 1);
-	ipc_nack(s->o, 2, 2);
+	ipc_nack(s->o, 1, 1, 0);
+	ipc_nack(s->o, 2, 2, 0);
 	ipc_pump(s->o);
 }
 
@@ -83,6 +85,55 @@ static void direct_granted(struct scene *s)
 	put(s->o, s->h[1], "one\n");
 }
 
+static void with_ttr(struct scene *s)
+{
+	leased(s);
+	Q(s)->ttr = 1000000000000;
+}
+
+static void with_ttr_last(struct scene *s)
+{
+	last_attempt(s);
+	Q(s)->ttr = 1000000000000;
+}
+
+static void delayed(struct scene *s)
+{
+	leased(s);
+	ipc_nack(s->o, 1, 2, 7000000000000);
+}
+
+static void two_delayed(struct scene *s)
+{
+	delayed(s);
+	ipc_nack(s->o, 2, 1, 6000000000000);
+}
+
+static void delayed_wanted(struct scene *s)
+{
+	two_delayed(s);
+	CHECK_STR(get(s->o, s->h[1]), "three\n");
+	s->w[0] = get_waits(s->o, s->h[1], OP_READ, 101);
+	ipc_setting32(s->o, &Q(s)->closed, 1);
+}
+
+/* All leases are old, and all that was delayed is due. */
+static bool due(void *arg, struct ipc_obj *o, ref_t r)
+{
+	(void)arg;
+	if (delay_at(o, r)->due > 1000000000000000000) /* the same order, thirty years ago */
+		delay_at(o, r)->due -= 1000000000000000000;
+	return true;
+}
+
+static void run_time(struct scene *s)
+{
+	LIST_EACH(s->o, &Q(s)->leased, r)
+		AT(s->o, ipc_lease, r)->since = 0;
+	delay_each(s->o, due, NULL);
+	ipc_pump(s->o);
+}
+
 #define FRESH (!ctl_answered(s->o, unique))
 #define RUN(name, ...)                                     \
 	static void name(struct scene *s, uint64_t unique) \
@@ -92,7 +143,10 @@ static void direct_granted(struct scene *s)
 RUN(lease, run_read(s, unique, OP_LEASE, 65536))
 RUN(put_one, run_put(s, unique, "new\n"))
 RUN(ack, if (FRESH) ipc_ack(s->o, unique, 1))
-RUN(nack, if (FRESH) ipc_nack(s->o, unique, 1))
+RUN(nack, if (FRESH) ipc_nack(s->o, unique, 1, 0))
+RUN(nack_later, if (FRESH) ipc_nack(s->o, unique, 1, 1000000000000))
+RUN(touch, if (FRESH) ipc_touch(s->o, unique, 1))
+RUN(time_passes, (void)unique; run_time(s))
 RUN(revive, if (FRESH) ipc_revive(s->o, unique, 1, false))
 RUN(revive_all, if (FRESH) ipc_revive(s->o, unique, 0, true))
 RUN(discard, if (FRESH) ipc_discard(s->o, unique, 2, false))
@@ -109,6 +163,14 @@ const struct op ops_lease[] = {
 	{ "lease ack", IPC_QUEUE, leased, ack, DAEMON },
 	{ "lease nack", IPC_QUEUE, leased, nack, DAEMON },
 	{ "lease nack at the last attempt", IPC_QUEUE, last_attempt, nack, DAEMON },
+	{ "lease nack with a delay", IPC_QUEUE, leased, nack_later, DAEMON },
+	{ "lease nack with a delay before another's", IPC_QUEUE, delayed, nack_later, DAEMON },
+	{ "lease touch", IPC_QUEUE, leased, touch, DAEMON },
+	{ "lease too old", IPC_QUEUE, with_ttr, time_passes, DAEMON | STEPS },
+	{ "lease too old at the last attempt", IPC_QUEUE, with_ttr_last, time_passes,
+	  DAEMON | STEPS },
+	{ "delayed are due", IPC_QUEUE, two_delayed, time_passes, DAEMON | STEPS },
+	{ "delayed are due to a reader", IPC_QUEUE, delayed_wanted, time_passes, DAEMON | STEPS },
 	{ "lease close", IPC_QUEUE, leased, close_h, STEPS },
 	{ "lease close at the last attempt", IPC_QUEUE, last_attempt, close_h, STEPS },
 	{ "lease close of a direct client", IPC_QUEUE, direct_granted, close_h, STEPS },

@@ -155,8 +155,8 @@ TEST(back_counts_as_an_attempt)
 		close_it(o, part);
 		CHECK_INT(msg_at(o, Q(o)->mq[0].head)->attempts, i + 1);
 	}
-	CHECK_STR(get(o, l), "1\tone\n"); /* the third, */
-	CHECK_INT(ipc_nack(o, 1, 1), 0);  /* in whatever way */
+	CHECK_STR(get(o, l), "1\tone\n");   /* the third, */
+	CHECK_INT(ipc_nack(o, 1, 1, 0), 0); /* in whatever way */
 	CHECK_INT(Q(o)->dead.count, 1);
 	CHECK_INT(Q(o)->unfinished, 1);
 	for (int i = 0; i < 3; i++) {

@@ -127,8 +127,8 @@ TEST(now_leaves_special_messages)
 	CHECK_STR(get_now(o, 9, 5), "first "); /* the next is longer than the buffer */
 	CHECK_STR(get_now(o, 9, 5), "");
 	CHECK_INT(Q(o)->mq[0].count, 2);
-	CHECK_STR(get(o, l), "1\tsecond\n");
-	CHECK_INT(ipc_nack(o, 0, 1), 0); /* is in the hand of l as well */
+	CHECK_STR(get(o, l), "2\tsecond\n");
+	CHECK_INT(ipc_nack(o, 0, 2, 0), 0); /* is in the hand of l as well */
 	CHECK_STR(get_now(o, 9, 9), "third ");
 	CHECK_STR(get_now(o, 9, 9), "");
 	CHECK_STR(get(o, h), "second\n");
@@ -353,7 +353,7 @@ static void model_unlease(struct ipc_obj *o)
 		return;
 	i = any(3) ? mo.leases - 1 : any(mo.leases);
 	if (any(3)) {
-		CHECK_INT(ipc_nack(o, 0, mo.ids[i]), 0);
+		CHECK_INT(ipc_nack(o, 0, mo.ids[i], 0), 0);
 		push(mo.leased[i].seq, mo.leased[i].len);
 	} else {
 		CHECK_INT(ipc_ack(o, 0, mo.ids[i]), 0);

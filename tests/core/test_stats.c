@@ -68,17 +68,17 @@ TEST(stats_queue)
 	/* A lease is a get, and so is the next one; that it came back is none. */
 	CHECK(*get_some(o, lease, OP_LEASE, 100));
 	CHECK_STR(counts(o), "7 5 - - - 6 0 0 0 0 ");
-	CHECK_INT(ipc_nack(o, 0, 1), 0);
+	CHECK_INT(ipc_nack(o, 0, 5, 0), 0);
 	CHECK_STR(counts(o), "7 5 - - - 6 0 0 0 0 ");
 	CHECK(*get_some(o, lease, OP_LEASE, 100));
-	CHECK_INT(ipc_ack(o, 0, 2), 0);
+	CHECK_INT(ipc_ack(o, 0, 6), 0);
 	CHECK_STR(counts(o), "7 6 - - - 6 0 0 0 0 ");
 	/* A dead letter that lives again was not put again. */
 	o->h->b.queue.max_attempts = 1;
 	CHECK(*get_some(o, lease, OP_LEASE, 100));
-	CHECK_INT(ipc_nack(o, 0, 3), 0);
+	CHECK_INT(ipc_nack(o, 0, 7, 0), 0);
 	CHECK_STR(counts(o), "7 7 - - - 6 0 0 0 0 ");
-	CHECK_INT(ipc_revive(o, 0, 3, false), 0);
+	CHECK_INT(ipc_revive(o, 0, 7, false), 0);
 	CHECK_STR(counts(o), "7 7 - - - 6 0 0 0 0 ");
 	CHECK(*get(o, h));
 	CHECK(*get(o, h));

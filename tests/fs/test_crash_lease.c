@@ -130,6 +130,76 @@ static void verify_nack(void)
 
 CRASH_OLD(nack)
 
+CRASH(nack_later)
+
+static void setup_nack_later(void)
+{
+	setup_nack();
+}
+
+static void ask_nack_later(void)
+{
+	r1 = q_put(&f3, "2 1000\n1 0\n");
+}
+
+static void verify_nack_later(void)
+{
+	CHECK_STR(told(r1), "11");
+	CHECK_STR(show_word("a.queue.ctl/delayed"), "1");
+	CHECK_STR(drain("a.queue"), "three\none\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
+	f_release(&f2); /* it does not come back with its handle */
+	CHECK_STR(drain("a.queue"), "");
+}
+
+CRASH_OLD(nack_later)
+
+CRASH(touch)
+
+static void setup_touch(void)
+{
+	queue_with_leases();
+	f3 = open_name("a.queue.ctl/touch", WO);
+}
+
+static void ask_touch(void)
+{
+	r1 = q_put(&f3, "1\n");
+}
+
+static void verify_touch(void)
+{
+	CHECK_STR(told(r1), "2");
+	f_release(&f2);
+	CHECK_STR(show("a.queue.ctl/dead"), "2\ttwo\n1\tone\n"); /* it is the younger one */
+}
+
+CRASH_OLD(touch)
+
+CRASH(ttr)
+
+static void setup_ttr(void)
+{
+	setup_nack();
+	f4 = open_name("a.queue.ctl/ttr", WO);
+}
+
+static void ask_ttr(void)
+{
+	r1 = q_put(&f4, "0.000000001\n");
+}
+
+static void verify_ttr(void)
+{
+	CHECK_STR(told(r1), "12");
+	CHECK_STR(show("a.queue.ctl/leased"), "");
+	CHECK_STR(drain("a.queue"), "three\none\ntwo\n");
+	CHECK_STR(say("a.queue.ctl/ack", "1"), "!EINVAL");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
+}
+
+CRASH_OLD(ttr)
+
 CRASH(done_many)
 
 static void setup_done_many(void)

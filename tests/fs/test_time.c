@@ -285,3 +285,162 @@ TEST(time_to_end_at_once)
 		daemon_end();
 	}
 }
+
+/* ---- what happens to a queue by itself ---- */
+
+static struct file leased_one(const char *queue)
+{
+	struct file w, l;
+	char path[64];
+
+	make(queue);
+	w = open_name(queue, WO);
+	CHECK_STR(f_put(&w, "a\n"), "2");
+	f_release(&w);
+	snprintf(path, sizeof(path), "%s.ctl/lease", queue);
+	l = open_name(path, RO);
+	CHECK_STR(f_get(&l), "1\ta\n");
+	return l;
+}
+
+TEST(time_ttr_gives_a_lease_back)
+{
+	struct file f;
+	rq n;
+
+	daemon_start();
+	leased_one("a.queue");
+	f = open_name("a.queue", RO);
+	n = q_read(&f);
+	CHECK_STR(told(n), "!WAITS");
+	CHECK_STR(say("a.queue.ctl/ttr", "0.05\n"), "5");
+	CHECK_STR(show_word("a.queue.ctl/ttr"), "0.05");
+	CHECK_STR(waited(n), "a\n");
+	CHECK_STR(show("a.queue.ctl/leased"), "");
+	CHECK_STR(say("a.queue.ctl/ttr", "-1"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/ttr", "x"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/ttr", "0"), "1");
+	CHECK_STR(show_word("a.queue.ctl/ttr"), "0");
+	daemon_end();
+}
+
+/* Who takes a lease begins its time, whenever `ttr` was set. */
+TEST(time_ttr_of_a_granted_lease)
+{
+	struct file w, l, f;
+	rq n;
+
+	daemon_start();
+	make("a.queue");
+	CHECK_STR(say("a.queue.ctl/ttr", "0.05"), "4");
+	w = open_name("a.queue", WO);
+	l = open_name("a.queue.ctl/lease", RO);
+	f = open_name("a.queue", RO);
+	n = q_read(&l);
+	CHECK_STR(told(n), "!WAITS");
+	CHECK_STR(f_put(&w, "a\n"), "2");
+	CHECK_STR(told(n), "1\ta\n");
+	CHECK_STR(waited(q_read(&f)), "a\n");
+	daemon_end();
+}
+
+TEST(time_ttr_over_a_restart)
+{
+	uint64_t start = ipc_now();
+	struct file f;
+	rq n;
+
+	daemon_start();
+	leased_one("a.queue");
+	CHECK_STR(say("a.queue.ctl/ttr", "1"), "1");
+	f = open_name("a.queue", RO);
+	n = q_read(&f);
+	CHECK_STR(told(n), "!WAITS");
+	daemon_kill_and_restart();
+	CHECK_STR(waited(n), "a\n");
+	CHECK(ipc_now() - start >= 1000ull * MS);
+	daemon_end();
+}
+
+TEST(time_ttr_touched)
+{
+	uint64_t start;
+	struct file f;
+	rq n;
+
+	daemon_start();
+	leased_one("a.queue");
+	CHECK_STR(say("a.queue.ctl/ttr", "1000"), "4");
+	CHECK_STR(say("a.queue.ctl/touch", "2"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/touch", "x"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/touch", ""), "!EINVAL");
+	f = open_name("a.queue", RO);
+	n = q_read(&f);
+	start = ipc_now();
+	CHECK_STR(say("a.queue.ctl/touch", "1\n"), "2");
+	CHECK_STR(say("a.queue.ctl/ttr", "0.3"), "3");
+	CHECK_STR(waited(n), "a\n");
+	CHECK(ipc_now() - start >= 300ull * MS);
+	daemon_end();
+}
+
+TEST(time_nack_with_a_delay)
+{
+	struct file f;
+	rq n;
+
+	daemon_start();
+	leased_one("a.queue");
+	CHECK_STR(say("a.queue.ctl/nack", "1 x"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/nack", "1 -1"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/nack", "1 2 3"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/nack", "2 1"), "!EINVAL");
+	CHECK_STR(say("a.queue.ctl/nack", "1\t0.05\n"), "7");
+	f = open_name("a.queue", RO);
+	n = q_read(&f);
+	CHECK_STR(waited(n), "a\n");
+	daemon_end();
+}
+
+/* Nobody has it open: it is seen by its size, whether or not a worker dies meanwhile. */
+TEST(time_delayed_that_nobody_waits_for)
+{
+	struct file l;
+	uint64_t ino;
+
+	daemon_start();
+	for (int round = 0; round < 2; round++) {
+		const char *name = round ? "b.queue" : "a.queue";
+		char path[64];
+
+		l = leased_one(name);
+		ino = lookup(DIR_ROOT, name);
+		snprintf(path, sizeof(path), "%s.ctl/nack", name);
+		CHECK_STR(say(path, round ? "1 0.6" : "1 0.1"), round ? "5" : "5");
+		f_release(&l);
+		CHECK_INT(size_of(ino), 0);
+		if (round)
+			daemon_kill_and_restart();
+		while (size_of(ino) == 0) /* (the timeout of the test ends it) */
+			k_receive(10);
+		CHECK_INT(size_of(ino), 1);
+	}
+	daemon_end();
+}
+
+/* It is gone with its name, and nothing holds it up. */
+TEST(time_delayed_that_is_removed)
+{
+	struct file l;
+
+	daemon_start();
+	l = leased_one("a.queue");
+	CHECK_STR(say("a.queue.ctl/nack", "1 1000"), "6");
+	f_release(&l);
+	k_sync();
+	CHECK(access(object_path(2), F_OK) == 0);
+	CHECK_STR(told(q_unlink(DIR_ROOT, "a.queue")), "ok");
+	k_sync();
+	CHECK(access(object_path(2), F_OK) < 0);
+	daemon_end();
+}

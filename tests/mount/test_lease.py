@@ -355,7 +355,7 @@ def test_the_end_waits_for_what_others_hold(q):
     q.set("ack", ident)
     assert len(q.waiters()) == 1
     os.close(other)
-    assert waiting.result() == b"3\t2\n"
+    assert waiting.result() == b"2\t2\n"
 
 
 def test_prefetchers_do_not_wait_for_each_other(q):
@@ -371,4 +371,4 @@ def test_prefetchers_do_not_wait_for_each_other(q):
     assert [reader.result() for reader in readers] == [b""] * 3
     assert len(q.await_waiters(1)) == 1
     os.close(fds[1])
-    assert idle.result() == b"4\t2\n"
+    assert idle.result() == b"2\t2\n"

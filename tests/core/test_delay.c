@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* What happens to a queue by itself: leases that are too old, messages that are put later. */
+#define _GNU_SOURCE
+#include <poll.h>
+
+#include "file/list.h"
+#include "file/log.h"
+#include "object/msg.h"
+#include "object/stats.h"
+#include "test.h"
+#include "types/queue.h"
+
+#define Q(o) (&(o)->h->b.queue)
+#define S    1000000000ull /* a second */
+
+static bool sooner(void *arg, struct ipc_obj *o, ref_t r)
+{
+	delay_at(o, r)->due -= *(uint64_t *)arg;
+	return true;
+}
+
+/* So many seconds pass, as far as the queue can tell. */
+static void pass(struct ipc_obj *o, uint64_t seconds)
+{
+	uint64_t ns = seconds * S;
+
+	LIST_EACH(o, &Q(o)->leased, r)
+		AT(o, ipc_lease, r)->since -= ns;
+	delay_each(o, sooner, &ns);
+	o->work = true;
+	ipc_pump(o);
+}
+
+/* In how many seconds something is due; -1: nothing is. */
+static int64_t due_in(struct ipc_obj *o)
+{
+	int64_t due = ipc_due(o);
+
+	return due == IPC_NEVER ? -1 : (due - (int64_t)ipc_now() + (int64_t)S / 2) / (int64_t)S;
+}
+
+TEST(ttr_gives_back_old_leases)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w;
+
+	put(o, h, "a\nb\n");
+	CHECK_STR(get(o, l), "1\ta\n");
+	CHECK_STR(get(o, l), "2\tb\n");
+	pass(o, 1000);
+	CHECK_INT(due_in(o), -1);
+	CHECK_INT(Q(o)->leased.count, 2);
+	CHECK_INT(ipc_touch(o, 1, 1), 0);
+	CHECK_INT(ipc_touch(o, 1, 2), 0);
+	ipc_setting64(o, &Q(o)->ttr, 10 * S);
+	pass(o, 6);
+	CHECK_INT(due_in(o), 4);
+	CHECK_INT(ipc_touch(o, 1, 1), 0); /* it begins anew, and is the younger one now */
+	CHECK_INT(due_in(o), 4);
+	CHECK_INT(ipc_size(o), 0);
+	pass(o, 4);
+	CHECK_INT(ipc_size(o), 1);
+	CHECK_INT(due_in(o), 6);
+	CHECK_INT(ipc_ack(o, 1, 2), -EINVAL);
+	CHECK_INT(ipc_touch(o, 1, 2), -EINVAL);
+	CHECK_STR(get(o, l), "2\tb\n"); /* under the number that it had */
+	CHECK_INT(handle_at(o, l)->leases, 2);
+	w = get_waits(o, h, OP_READ, 7);
+	pass(o, 6);
+	CHECK_STR(finish(o, w), "a\n");
+	CHECK_INT(ipc_ack(o, 1, 2), 0);
+	CHECK_INT(due_in(o), -1);
+	CHECK_INT(Q(o)->unfinished, 1);
+}
+
+TEST(ttr_counts_attempts)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+
+	Q(o)->max_attempts = 2;
+	Q(o)->ttr = S;
+	put(o, h, "a\n");
+	CHECK_STR(get(o, l), "1\ta\n");
+	pass(o, 1);
+	CHECK_STR(get(o, l), "1\ta\n");
+	CHECK_INT(msg_at(o, AT(o, ipc_lease, Q(o)->leased.head)->msg)->attempts, 2);
+	pass(o, 1);
+	CHECK_STR(get(o, l), "!EAGAIN");
+	CHECK_INT(Q(o)->dead.count, 1);
+	CHECK_INT(Q(o)->unfinished, 0);
+	CHECK_INT(ipc_revive(o, 1, 1, false), 0);
+	CHECK_STR(get(o, l), "1\ta\n");
+}
+
+TEST(ttr_lets_a_lease_reader_of_a_closed_queue_go_on)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), a = h_new(o, HANDLE_LEASE, R, 0), b = h_new(o, HANDLE_LEASE, R, 0), w;
+
+	Q(o)->ttr = S;
+	put(o, h, "x\n");
+	CHECK_STR(get(o, a), "1\tx\n");
+	ipc_setting32(o, &Q(o)->closed, 1);
+	w = get_waits(o, b, OP_LEASE, 7);
+	CHECK_STR(finish(o, w), "!WAITS");
+	pass(o, 1);
+	CHECK_STR(finish(o, w), "1\tx\n");
+}
+
+TEST(nack_with_a_delay)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w;
+	struct ipc_counts c;
+
+	put(o, h, "a\nb\nc\n");
+	for (int i = 0; i < 3; i++)
+		get(o, l);
+	CHECK_INT(ipc_nack(o, 1, 4, S), -EINVAL);
+	CHECK_INT(ipc_nack(o, 1, 1, 30 * S), 0);
+	CHECK_INT(ipc_nack(o, 1, 2, 20 * S), 0);
+	CHECK_INT(ipc_nack(o, 1, 2, 0), -EINVAL); /* it is not leased any more */
+	CHECK_INT(ipc_nack(o, 1, 3, 10 * S), 0);
+	CHECK_INT(due_in(o), 10);
+	CHECK_INT(ipc_size(o), 0);
+	CHECK_INT(Q(o)->delayed.count, 3);
+	CHECK_INT(Q(o)->delayed.bytes, 3);
+	CHECK_INT(Q(o)->unfinished, 3);
+	CHECK_INT(handle_at(o, l)->leases, 0);
+	CHECK_STR(get(o, l), "!EAGAIN");
+	ipc_counts(o, &c);
+	CHECK_INT(c.puts, 3);
+	CHECK_INT(c.gets, 3); /* as before */
+	close_it(o, l);       /* but not with it */
+	CHECK_INT(ipc_size(o), 0);
+	obj_ok(o, "with delayed messages");
+	w = get_waits(o, h, OP_READ, 7);
+	pass(o, 10);
+	CHECK_STR(finish(o, w), "c\n");
+	CHECK_INT(due_in(o), 10);
+	pass(o, 1000);
+	CHECK_STR(get(o, h), "b\n"); /* in the order of their times */
+	CHECK_STR(get(o, h), "a\n");
+	ipc_counts(o, &c);
+	CHECK_INT(c.puts, 3);
+	CHECK_INT(c.gets, 6);
+	CHECK_INT(due_in(o), -1);
+}
+
+TEST(nack_with_a_delay_at_the_last_attempt)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+
+	Q(o)->max_attempts = 2;
+	put(o, h, "a\n");
+	get(o, l);
+	CHECK_INT(ipc_nack(o, 1, 1, S), 0);
+	CHECK_INT(Q(o)->delayed.count, 1);
+	pass(o, 1);
+	CHECK_STR(get(o, l), "1\ta\n");
+	CHECK_INT(ipc_nack(o, 1, 1, S), 0);
+	CHECK_INT(Q(o)->delayed.count, 0);
+	CHECK_INT(Q(o)->dead.count, 1);
+}
+
+TEST(delayed_hold_up_the_end)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w, v;
+
+	put(o, h, "a\n");
+	get(o, l);
+	CHECK_INT(ipc_nack(o, 1, 1, S), 0);
+	ipc_setting32(o, &Q(o)->closed, 1);
+	CHECK_INT(ipc_poll(o, h) & (POLLIN | POLLHUP), 0);
+	CHECK_INT(ipc_poll(o, l), 0);
+	w = get_waits(o, h, OP_READ, 7);
+	v = get_waits(o, l, OP_LEASE, 8);
+	CHECK_STR(finish(o, w), "!WAITS");
+	pass(o, 1);
+	CHECK_STR(finish(o, w), "a\n");
+	CHECK_STR(finish(o, v), "");
+	CHECK_STR(get(o, h), "");
+}
+
+TEST(delayed_take_room)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+
+	Q(o)->maxsize = 2;
+	put(o, h, "a\nb\n");
+	get(o, l);
+	get(o, l);
+	CHECK_INT(ipc_nack(o, 1, 1, S), 0);
+	CHECK_INT(put(o, h, "c\n"), 2);
+	CHECK_INT(ipc_poll(o, h) & POLLOUT, 0);
+	CHECK_INT(put(o, h, "d\n"), -EAGAIN);
+	CHECK_INT(queue_put_now(o, 99, &(struct iovec){ (char[]){ 'd' }, 1 }, 1), 0);
+	CHECK_STR(get(o, h), "c\n");
+	Q(o)->maxsize = 0;
+	Q(o)->maxbytes = 3;
+	CHECK_INT(put(o, h, "xxx\n"), -EAGAIN);
+	CHECK_INT(queue_put_now(o, 99, &(struct iovec){ (char[]){ "xxx" }, 3 }, 1), 0);
+	CHECK_INT(put(o, h, "xx\n"), 3);
+}
+
+/* Whatever order they come in, they go in that of their times; and none needs a longer change. */
+TEST(delayed_many)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+	enum { N = 700 };
+	static uint64_t due[N + 1];
+	uint64_t x = 88172645463325252u, last = 0, id;
+
+	for (unsigned int i = 1; i <= N; i++) {
+		put(o, h, "x\n");
+		get(o, l);
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		due[i] = 1 + (i % 3 == 0 ? i : i % 3 == 1 ? N - i : x % 500);
+		CHECK_INT(ipc_nack(o, 0, i, (int64_t)(due[i] * S)), 0);
+	}
+	obj_ok(o, "with many");
+	CHECK_INT(Q(o)->delayed.count, N);
+	for (unsigned int n = 0; n < N; n++) {
+		ref_t r = Q(o)->delayed.root;
+
+		if (n % 2) { /* some from the middle */
+			ref_t below = delay_at(o, r)->below.left;
+
+			r = below ? below : r;
+			heap_free(o, (msg_put(o, delay_take(o, r)), r));
+			commit(o);
+			continue;
+		}
+		id = msg_at(o, delay_at(o, r)->msg)->id;
+		CHECK(due[id] >= last);
+		last = due[id];
+		heap_free(o, (msg_put(o, delay_take(o, r)), r));
+		commit(o);
+		if (n % 50 == 0)
+			obj_ok(o, "while they go");
+	}
+	CHECK_INT(Q(o)->delayed.count, 0);
+	CHECK_INT(Q(o)->delayed.bytes, 0);
+}
+
+TEST(ids_are_kept)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	struct iovec many[3] = { { (char[]){ "p" }, 1 },
+				 { (char[]){ "q" }, 1 },
+				 { (char[]){ "r" }, 1 } };
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+	static const char *const want[] = { "2\tb\n", "3\tp\n", "4\tp\n", "5\tq\n",
+					    "6\tr\n", "7\tc\n", "8\td\n" };
+
+	put(o, h, "a\nb\n");
+	CHECK_INT(queue_put_now(o, 99, many, 1), 1);
+	CHECK_INT(queue_put_now(o, 99, many, 3), 3);
+	put(o, h, "c");
+	put(o, h, "\n");
+	CHECK_STR(get(o, h), "a\n");
+	CHECK_INT(ipc_done(o, 1, 5), 0); /* it numbers on, whatever is unfinished */
+	put(o, h, "d\n");
+	for (unsigned int i = 0; i < sizeof(want) / sizeof(*want); i++)
+		CHECK_STR(get(o, l), want[i]);
+	close_it(o, l);
+	l = h_new(o, HANDLE_LEASE, R, 0);
+	CHECK_STR(get(o, l), "2\tb\n");
+}

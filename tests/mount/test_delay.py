@@ -1,0 +1,134 @@
+"""What happens to a queue by itself: leases that are too old, messages that are put later. All by echo."""
+
+import errno
+import os
+import signal
+import time
+
+import pytest
+
+from kit import BUILD, eventually, fork, raises, read_all, sh, spawn
+
+LIB = os.path.join(BUILD, "tests", "lib", "lib")
+
+
+@pytest.fixture
+def q(area):
+    return area.make("jobs.queue")
+
+
+def lease(fd):
+    ident, _, message = os.read(fd, 1 << 17).partition(b"\t")
+    return ident.decode(), message
+
+
+def shell(q, script):
+    return sh(script, cwd=os.path.dirname(q.path))
+
+
+# --- ttr and touch -------------------------------------------------------------------------------
+
+def test_the_job_of_a_worker_that_hangs_goes_to_another(q):
+    done = shell(q, """
+        echo 0.2 > jobs.queue.ctl/ttr; cat jobs.queue.ctl/ttr
+        echo job > jobs.queue
+        exec 3< jobs.queue.ctl/lease; read -r job <&3; echo "$job"
+        read -r job < jobs.queue@30; echo "$job"
+        cat jobs.queue.ctl/leased; cat jobs.queue.ctl/unfinished
+    """)
+    assert done.out.split("\n") == ["0.2", "1\tjob", "job", "1", ""]
+
+
+def test_it_counts_as_an_attempt(q):
+    q.set("max_attempts", 2)
+    q.set("ttr", "0.05")
+    q.put(b"job\n")
+    fd = os.open(q.ctl_path("lease@30"), os.O_RDONLY)
+    assert [lease(fd), lease(fd)] == [("1", b"job\n")] * 2
+    eventually(lambda: q.ctl("dead") == "1\tjob", 30, "the last attempt makes a dead letter")
+    read_all(q.ctl_path("join@0"))
+
+
+def test_touch_begins_a_lease_anew(q):
+    def age():
+        return float(q.ctl("leased").split("\t")[2])
+
+    q.put(b"job\n")
+    fd = os.open(q.ctl_path("lease"), os.O_RDONLY)
+    ident, _ = lease(fd)
+    eventually(lambda: age() > 0.2, 30, "it gets older")
+    begun = time.monotonic()
+    q.set("touch", ident)
+    assert age() <= time.monotonic() - begun + 0.001
+
+
+def test_an_unknown_id(q):
+    q.put(b"job\nwaiting\n")
+    fd = os.open(q.ctl_path("lease"), os.O_RDONLY)
+    lease(fd)
+    for name in "touch", "nack", "ack":
+        for wrong in "2", "3", "0", "x", "", "-1", "1 x", "1 -1", "1 1 1":
+            with raises(errno.EINVAL):
+                q.set(name, wrong)
+    with raises(errno.EINVAL):
+        q.set("ttr", "soon")
+    assert q.number("unfinished") == 2 and q.size == 1
+
+
+# --- nack with a delay ---------------------------------------------------------------------------
+
+def test_nack_with_a_delay(q):
+    done = shell(q, """
+        printf 'a\\nb\\nc\\n' > jobs.queue
+        exec 3< jobs.queue.ctl/lease
+        for i in 1 2 3; do read -r _ <&3; done
+        echo "1 0.6" > jobs.queue.ctl/nack
+        echo "2 0.3" > jobs.queue.ctl/nack
+        echo "3" > jobs.queue.ctl/nack
+        cat jobs.queue.ctl/delayed
+        for i in 1 2 3; do read -r job < jobs.queue@30; echo "$job"; done
+    """)
+    assert done.out.split() == ["2", "c", "b", "a"]
+
+
+@pytest.mark.skipif(not os.access(LIB, os.X_OK), reason="no libipcfs in this build")
+def test_who_waits_directly_is_served(q, monkeypatch):
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
+    q.put(b"a\nb\n")
+    fd = os.open(q.ctl_path("lease"), os.O_RDONLY)
+    lease(fd)
+    lease(fd)
+    clients = [spawn([LIB, "-get", q.path]) for _ in range(2)]
+    q.await_waiters(2)
+    q.set("nack", "2 0.1")
+    q.set("ttr", 0.3)
+    assert sorted(c.finish(30).out for c in clients) == ["a\n", "b\n"]
+
+
+def test_a_closed_queue_waits_for_what_is_delayed(q):
+    q.put(b"a\n")
+    fd = os.open(q.ctl_path("lease"), os.O_RDONLY)
+    lease(fd)
+    readers = [fork(read_all, q.path), fork(read_all, q.ctl_path("lease"))]
+    q.await_waiters(2)
+    q.set("nack", "1 0.3")
+    q.close()
+    assert sorted(r.result() for r in readers) in ([b"", b"a\n"], [b"", b"1\ta\n"])
+
+
+def test_a_delay_outlasts_the_worker_and_the_mount(mount_with):
+    mount = mount_with()
+    q = mount.make("jobs.queue")
+    q.put(b"a\nb\n")
+    fd = os.open(q.ctl_path("lease"), os.O_RDONLY)
+    lease(fd)
+    lease(fd)
+    q.set("nack", "1 1")
+    q.set("nack", "2 4")
+    os.close(fd)
+    assert q.size == 0
+    os.kill(mount.worker(), signal.SIGKILL)
+    eventually(lambda: q.size, 30, "nobody has it open, and the size tells")
+    mount.remount()
+    eventually(lambda: q.size == 2, 30, "the other one comes after a clean mount, by itself")
+    assert q.messages() == [b"a", b"b"]
