@@ -2,7 +2,8 @@
 /*
  * The heap of an engine file: blocks of 32 bytes to 64 KiB.
  *
- * Two layers. Below, page blocks (pages.c), which are the large blocks. Above, slabs: a page is
+ * Two layers. Below, page blocks (pages.c), which are the large blocks. Above, slabs (and a few slots in
+ * the header's page, slab.h): a page is
  * carved into blocks of one size class; the free ones are chained through their first word (a
  * reference, as in a list of messages: see heap_alloc_run), and pages with a free block are in the
  * class's list `partial`. All that is known of a page is in its two words of its segment's table,
@@ -125,16 +126,40 @@ static void slab_free(struct ipc_obj *o, const ref_t *r, unsigned int n, uint32_
 		pages_push(o, &h->partial[cls], page);
 }
 
+static ref_t slot_alloc(struct ipc_obj *o, unsigned int cls)
+{
+	struct slab_step s;
+
+	if (o->h->partial[cls] || !slot_take(o, cls, &s))
+		return 0;
+	set64(o, *s.use, s.then);
+	return s.block;
+}
+
+static void slot_free(struct ipc_obj *o, ref_t r)
+{
+	struct slab_step s;
+
+	if (slot_return(o, r, &s))
+		set64(o, *s.use, s.then);
+	else
+		obj_damage(o, "freed an invalid block");
+}
+
+static ref_t small_alloc(struct ipc_obj *o, unsigned int cls)
+{
+	ref_t r = slot_alloc(o, cls);
+
+	return r || slab_alloc(o, cls, &r, 1) ? r : 0;
+}
+
 ref_t heap_alloc(struct ipc_obj *o, size_t size)
 {
 	unsigned int order = 0;
 	uint32_t page;
 
-	if (size <= class_size[IPC_CLASSES - 1]) {
-		ref_t r;
-
-		return slab_alloc(o, class_of(size), &r, 1) ? r : 0;
-	}
+	if (size <= class_size[IPC_CLASSES - 1])
+		return small_alloc(o, class_of(size));
 	while (((size_t)IPC_PAGE << order) < size)
 		order++;
 	assert(order < IPC_ORDERS);
@@ -148,18 +173,20 @@ ref_t heap_alloc(struct ipc_obj *o, size_t size)
 
 static struct ipc_page_state block_state(struct ipc_obj *o, ref_t r, uint32_t *ret_page)
 {
-	if ((uint64_t)r * IPC_UNIT < o->heap_off)
-		*ret_page = UINT32_MAX;
-	else
-		*ret_page = page_of(o, r);
+	*ret_page = page_of(o, r);
 	return state_now(o, *ret_page);
 }
 
 void heap_free(struct ipc_obj *o, ref_t r)
 {
+	struct ipc_page_state s;
 	uint32_t page;
-	struct ipc_page_state s = block_state(o, r, &page);
 
+	if (in_slots(o, r)) {
+		slot_free(o, r);
+		return;
+	}
+	s = block_state(o, r, &page);
 	if (s.u.kind == PAGE_SLAB)
 		slab_free(o, &r, 1, page, s);
 	else if (s.u.kind == PAGE_BLOCK && s.u.size < IPC_ORDERS && r == page_ref(o, page))
@@ -181,6 +208,8 @@ unsigned int heap_alloc_run(struct ipc_obj *o, size_t size, ref_t *ret, unsigned
 		return 0;
 	while (got < n && log_room(o) > HEAP_RUN_ROOM) {
 		k = slab_alloc(o, class_of(size), ret + got, n - got);
+		if (!k && (ret[got] = slot_alloc(o, class_of(size))))
+			k = 1;
 		if (!k)
 			break;
 		got += k;
@@ -193,9 +222,11 @@ unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n)
 	unsigned int done = 0, k;
 
 	while (done < n && log_room(o) > HEAP_RUN_ROOM && !o->damage) {
+		struct ipc_page_state s = { .u.kind = PAGE_INSIDE };
 		uint32_t page;
-		struct ipc_page_state s = block_state(o, r[done], &page);
 
+		if (!in_slots(o, r[done]))
+			s = block_state(o, r[done], &page);
 		if (s.u.kind != PAGE_SLAB) {
 			heap_free(o, r[done++]);
 			continue;
@@ -211,9 +242,15 @@ unsigned int heap_free_run(struct ipc_obj *o, const ref_t *r, unsigned int n)
 
 size_t heap_size(struct ipc_obj *o, ref_t r)
 {
+	struct ipc_page_state s;
 	uint32_t page;
-	struct ipc_page_state s = block_state(o, r, &page);
 
+	if (in_slots(o, r)) {
+		unsigned int k = slot_of(r);
+
+		return k < IPC_SLOTS && o->h->slots_used >> k & 1 ? slot[k].size : 0;
+	}
+	s = block_state(o, r, &page);
 	if (s.u.kind == PAGE_SLAB && s.u.size < IPC_CLASSES)
 		return class_size[s.u.size];
 	if (s.u.kind == PAGE_BLOCK && s.u.size < IPC_ORDERS)

@@ -50,7 +50,7 @@ bool heap_much_free(const struct ipc_obj *o);
 void heap_shrink(struct ipc_obj *o);
 /* Pages in which nothing is in use are free: after that h->pages_used says whether anything is. */
 void heap_tidy(struct ipc_obj *o);
-/* A new file has so many pages behind its header, of zeros: they are the heap's. */
+/* An empty heap has so many pages behind its header, of zeros: they are its own. */
 void heap_begin(struct ipc_obj *o, uint32_t pages);
 uint64_t heap_held(const struct ipc_obj *o);             /* bytes of memory that the file takes */
 int heap_check(struct ipc_obj *o, uint64_t *ret_blocks); /* and how many are in use */

@@ -97,7 +97,7 @@ static unsigned int count_page(struct ipc_obj *o, uint32_t page, uint32_t pages,
 		return count_slab(o, &now, page, t);
 	case PAGE_TABLE:
 		t->held++;
-		return page % IPC_SEGMENT == 0;
+		return is_table(page);
 	default:
 		return 0;
 	}
@@ -127,11 +127,11 @@ int heap_check(struct ipc_obj *o, uint64_t *ret_blocks)
 {
 	const struct ipc_header *h = o->h;
 	uint32_t pages = __atomic_load_n(&h->pages, __ATOMIC_RELAXED);
-	struct tally t = { 0 };
+	struct tally t = { .blocks = (uint64_t)__builtin_popcountll(h->slots_used) };
 	unsigned int n;
 
 	*ret_blocks = 0;
-	if (!obj_has_pages(o, pages))
+	if (!obj_has_pages(o, pages) || h->slots_used >> IPC_SLOTS)
 		return -EIO;
 	for (uint32_t page = 0; page < pages; page += n) {
 		n = count_page(o, page, pages, &t);

@@ -53,8 +53,11 @@ static inline bool undo_record(struct ipc_obj *o, uint64_t where, uint64_t old)
 
 	if (!may_store(o, n))
 		return false;
-	/* The first old value is the one to restore: look at the last few records. */
-	for (unsigned int k = 1; k <= 4 && k <= n; k++)
+	/*
+	 * The first old value is the one to restore: look at the last few records. A long change, as
+	 * of the many blocks of one message, comes back to the same few words of the header.
+	 */
+	for (uint64_t k = 1, most = n < 32 ? 4 : n; k <= most && k <= n; k++)
 		if (h->log[n - k].where == where)
 			return true;
 	h->log[n].where = where;

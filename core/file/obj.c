@@ -50,18 +50,18 @@ int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
 	return 0;
 }
 
-/* A new file of this length, with memory behind it that is accounted: a descriptor, or -errno. */
-static int make_file(struct ipc_env *env, int dirfd, const char *name, off_t len)
+/* A new file, with memory for the header that is accounted: a descriptor, or -errno. */
+static int make_file(struct ipc_env *env, int dirfd, const char *name)
 {
 	int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), r;
 
 	if (fd < 0)
 		return -errno;
-	r = env->account ? env->account(env, len, false) : 0;
+	r = env->account ? env->account(env, IPC_PAGE, false) : 0;
 	if (r == 0) {
-		r = file_back(env, fd, 0, len, false);
+		r = file_back(env, fd, 0, IPC_PAGE, false);
 		if (r < 0 && env->account)
-			env->account(env, -len, true);
+			env->account(env, -(int64_t)IPC_PAGE, true);
 	}
 	if (r == 0)
 		return fd;
@@ -71,11 +71,11 @@ static int make_file(struct ipc_env *env, int dirfd, const char *name, off_t len
 }
 
 /* It could not be mapped. */
-static void unmake_file(struct ipc_env *env, int dirfd, const char *name, off_t len)
+static void unmake_file(struct ipc_env *env, int dirfd, const char *name)
 {
 	unlinkat(dirfd, name, 0);
 	if (env->account)
-		env->account(env, -len, true);
+		env->account(env, -(int64_t)IPC_PAGE, true);
 }
 
 static void begin_header(struct ipc_header *h, const struct ipc_header *first)
@@ -89,7 +89,7 @@ static void begin_header(struct ipc_header *h, const struct ipc_header *first)
 
 int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first)
 {
-	int fd = make_file(env, dirfd, name, IPC_PAGE), r = 0;
+	int fd = make_file(env, dirfd, name), r = 0;
 	struct ipc_header *h;
 
 	if (fd < 0)
@@ -97,7 +97,7 @@ int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ip
 	h = mmap(NULL, IPC_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (h == MAP_FAILED) {
 		r = -errno;
-		unmake_file(env, dirfd, name, IPC_PAGE);
+		unmake_file(env, dirfd, name);
 	} else {
 		begin_header(h, first);
 		munmap(h, IPC_PAGE);
@@ -132,17 +132,16 @@ static int map_all(struct ipc_env *env, int fd, const struct ipc_header *head, u
 }
 
 int obj_make(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first,
-	     uint32_t pages, struct ipc_obj *o)
+	     struct ipc_obj *o)
 {
-	off_t len = (off_t)(1 + pages) * IPC_PAGE;
-	int fd = make_file(env, dirfd, name, len), r;
+	int fd = make_file(env, dirfd, name), r;
 
 	if (fd < 0)
 		return fd;
-	r = map_all(env, fd, first, pages, o);
+	r = map_all(env, fd, first, 0, o);
 	close(fd);
 	if (r < 0) {
-		unmake_file(env, dirfd, name, len);
+		unmake_file(env, dirfd, name);
 		return r;
 	}
 	begin_header(o->h, first);

@@ -69,12 +69,12 @@ int file_back(struct ipc_env *env, int fd, off_t off, off_t len, bool essential)
  * have in common. 0 or -errno.
  */
 int obj_create(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first);
-/* The same, mapped, and with room for so many heap pages: heap_begin() is next. */
+/* The same, mapped: for one that is about to be used. */
 int obj_make(struct ipc_env *env, int dirfd, const char *name, const struct ipc_header *first,
-	     uint32_t pages, struct ipc_obj *ret);
+	     struct ipc_obj *ret);
 /*
  * A mapped file of this reserve that nobody else has becomes a new one. Nothing of what it held is left
- * in it. It has no holes. heap_begin() is next here, too.
+ * in it. It has no holes. heap_begin() is next.
  */
 void obj_renew(struct ipc_obj *o, const struct ipc_header *first);
 /*
@@ -110,10 +110,13 @@ static inline bool obj_has_pages(struct ipc_obj *o, uint64_t n)
 	return __builtin_expect(n <= o->pages, 1) || obj_reach(o, o->heap_off + n * IPC_PAGE);
 }
 
-/* Are these bytes in the heap, and within the file's real length, whatever its header says? */
+/* Where the first block may be: slab.h. */
+#define BLOCKS_OFF offsetof(struct ipc_header, slots)
+
+/* Are these bytes in a block, and within the file's real length, whatever its header says? */
 static inline bool obj_has(struct ipc_obj *o, uint64_t off, size_t size)
 {
-	return off >= o->heap_off &&
+	return off >= BLOCKS_OFF &&
 	       (__builtin_expect(off + size <= o->heap_off + (uint64_t)o->pages * IPC_PAGE, 1) ||
 		obj_reach(o, off + size));
 }
@@ -142,7 +145,7 @@ static inline ref_t ref_of(struct ipc_obj *o, const void *block)
 /* The most blocks that a file of this length can have. */
 static inline uint64_t blocks_most(const struct ipc_obj *o)
 {
-	return (uint64_t)(o->env->alone ? o->pages : o->max_pages) * (IPC_PAGE / 32);
+	return (uint64_t)(o->env->alone ? o->pages : o->max_pages) * (IPC_PAGE / 32) + IPC_SLOTS;
 }
 
 /* Many times what any change of so many pages can need: see may_store(). */

@@ -180,13 +180,13 @@ int pages_account(struct ipc_obj *o, int64_t bytes, bool essential)
 /* How many pages a file of `page` heap pages grows by next. */
 static uint32_t growth(const struct ipc_obj *o, uint32_t page)
 {
-	uint32_t n;
+	uint32_t n = 1u << o->grow_order, end = (page + n - 1) / n * n + n;
 
-	if (page < TOP_PAGES) { /* small objects stay small */
-		if (o->grow_order || page >= 4)
-			return TOP_PAGES - page;
-		return page ? 1 : 2; /* the table, and a page */
-	}
+	/* Small objects stay small; names and aliases have some room in advance, for a full disk. */
+	if (end <= IPC_FIRST && o->type != IPC_MOUNT)
+		return end - page;
+	if (page < TOP_PAGES)
+		return TOP_PAGES - page;
 	n = (page / 8 + TOP_PAGES - 1) & ~(TOP_PAGES - 1);
 	return n > IPC_SEGMENT ? IPC_SEGMENT : n;
 }
@@ -195,15 +195,16 @@ static uint32_t growth(const struct ipc_obj *o, uint32_t page)
 static void pages_add(struct ipc_obj *o, uint32_t page, uint32_t end)
 {
 	while (page < end) {
+		uint32_t most = page < IPC_FIRST && end > IPC_FIRST ? IPC_FIRST : end;
 		unsigned int order = TOP;
 
-		if (page % IPC_SEGMENT == 0) {
+		if (is_table(page)) {
 			/* (It was cut off once, and the file not, by who died: heap_shrink().) */
 			memset(o->base + o->heap_off + (uint64_t)page * IPC_PAGE, 0, IPC_PAGE);
 			set_use(o, state(o, page++), PAGE_TABLE, 0, 0, 0, 0);
 			continue;
 		}
-		while (page % (1u << order) || page + (1u << order) > end)
+		while (page % (1u << order) || page + (1u << order) > most)
 			order--;
 		pages_release(o, page, order);
 		page += 1u << order;

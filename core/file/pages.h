@@ -9,6 +9,17 @@
 #define TOP       (IPC_ORDERS - 1)
 #define TOP_PAGES (1u << TOP)
 
+/* Which page has the state of this one (of one that the header has not). */
+static inline uint32_t table_of(uint32_t page)
+{
+	return page < IPC_SEGMENT ? IPC_FIRST : page & ~(IPC_SEGMENT - 1);
+}
+
+static inline bool is_table(uint32_t page)
+{
+	return page >= IPC_FIRST && page == table_of(page);
+}
+
 static inline struct ipc_page_state *state(struct ipc_obj *o, uint32_t page)
 {
 	if (__builtin_expect(!obj_has_pages(o, (uint64_t)page + 1), 0)) {
@@ -16,8 +27,9 @@ static inline struct ipc_page_state *state(struct ipc_obj *o, uint32_t page)
 		__builtin_memset(ipc_nowhere, 0, sizeof(struct ipc_page_state));
 		return (struct ipc_page_state *)ipc_nowhere;
 	}
-	return (struct ipc_page_state *)(o->base + IPC_PAGE +
-					 (uint64_t)(page & ~(IPC_SEGMENT - 1)) * IPC_PAGE) +
+	if (page < IPC_FIRST)
+		return &o->h->first[page];
+	return (struct ipc_page_state *)(o->base + IPC_PAGE + (uint64_t)table_of(page) * IPC_PAGE) +
 	       page % IPC_SEGMENT;
 }
 

@@ -5,6 +5,10 @@
  * Who takes or frees one block of a page that has others free, and keeps some in use, changes two
  * words: the page's state, and the block's link to the next free one. Such a change can be known
  * before a single word is written, and noted at once with the caller's own (quick.h).
+ *
+ * A few blocks are in the header's page: the slots. A class that has no page takes those first, so an
+ * object that has a handle or two and holds a short message or two is one page altogether. Which are in
+ * use is one word (slots_used), and no slot is in a chain.
  */
 #ifndef IPC_SLAB_H
 #define IPC_SLAB_H
@@ -89,6 +93,71 @@ static inline uint32_t *slab_link(struct ipc_obj *o, ref_t r)
 	return (uint32_t *)(o->base + (uint64_t)r * IPC_UNIT);
 }
 
+/* Two each: for holds and the shortest messages, for messages, for waiters, for handles. */
+static const struct {
+	uint16_t at, size;
+} slot[IPC_SLOTS] = {
+	{ 0, 48 },    { 48, 48 },   { 96, 80 },   { 176, 80 },
+	{ 256, 144 }, { 400, 144 }, { 544, 256 }, { 800, 256 },
+};
+
+/* The first slot that is large enough for the class. */
+static const uint8_t slot_from[IPC_CLASSES] = {
+	0, 0, 2, 2, 4, 4, 6, 6, IPC_SLOTS, IPC_SLOTS, IPC_SLOTS, IPC_SLOTS, IPC_SLOTS, IPC_SLOTS,
+};
+
+static inline bool in_slots(const struct ipc_obj *o, ref_t r)
+{
+	return (uint64_t)r * IPC_UNIT < o->heap_off;
+}
+
+/* Which slot begins there; IPC_SLOTS: none. */
+static inline unsigned int slot_of(ref_t r)
+{
+	unsigned int k = 0;
+
+	while (k < IPC_SLOTS && (uint64_t)r * IPC_UNIT != BLOCKS_OFF + slot[k].at)
+		k++;
+	return k;
+}
+
+static inline bool slot_take(struct ipc_obj *o, unsigned int cls, struct slab_step *ret)
+{
+	uint64_t *use = &o->h->slots_used, used = __atomic_load_n(use, __ATOMIC_RELAXED);
+	unsigned int k = slot_from[cls];
+
+	while (k < IPC_SLOTS && used >> k & 1)
+		k++;
+	if (k == IPC_SLOTS)
+		return false;
+	*ret = (struct slab_step){
+		.block = (ref_t)((BLOCKS_OFF + slot[k].at) / IPC_UNIT),
+		.use = use,
+		.now = used,
+		.then = used | 1ull << k,
+		.size = slot[k].size,
+	};
+	return true;
+}
+
+static inline bool slot_return(struct ipc_obj *o, ref_t r, struct slab_step *ret)
+{
+	uint64_t *use = &o->h->slots_used, used = __atomic_load_n(use, __ATOMIC_RELAXED);
+	unsigned int k = slot_of(r);
+
+	if (k == IPC_SLOTS || !(used >> k & 1))
+		return false;
+	*ret = (struct slab_step){
+		.block = r,
+		.use = use,
+		.now = used,
+		.then = used & ~(1ull << k),
+		.links = slab_link(o, r),
+		.size = slot[k].size,
+	};
+	return true;
+}
+
 /* Take a block of at most HEAP_RUN_MOST bytes. false: not in this way. */
 static inline bool slab_take(struct ipc_obj *o, size_t size, struct slab_step *ret)
 {
@@ -98,7 +167,7 @@ static inline bool slab_take(struct ipc_obj *o, size_t size, struct slab_step *r
 	ref_t base;
 
 	if (__builtin_expect(page >= o->pages, 0)) /* (0: there is none) */
-		return false;
+		return page == UINT32_MAX && slot_take(o, cls, ret);
 	s = state(o, page);
 	is.u.word = __atomic_load_n(&s->u.word, __ATOMIC_RELAXED);
 	if (is.u.kind != PAGE_SLAB || is.u.size != cls || is.u.used + 1 >= per_page[cls])
@@ -140,7 +209,9 @@ static inline bool slab_return(struct ipc_obj *o, ref_t r, struct slab_step *ret
 	unsigned int cls;
 	ref_t base;
 
-	if (__builtin_expect((uint64_t)r * IPC_UNIT < o->heap_off || page >= o->pages, 0))
+	if (__builtin_expect(in_slots(o, r), 0))
+		return slot_return(o, r, ret);
+	if (__builtin_expect(page >= o->pages, 0))
 		return false;
 	s = state(o, page);
 	is.u.word = __atomic_load_n(&s->u.word, __ATOMIC_RELAXED);

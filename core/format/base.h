@@ -11,11 +11,14 @@
 #define IPC_VERSION     5u
 #define IPC_PAGE        4096u
 #define IPC_SEGMENT     256u /* pages with one table */
+#define IPC_FIRST       4u   /* pages that need none: the header has what would be in it */
+#define IPC_SLOTS       8    /* blocks that lie in the header's page, see slab.h */
+#define IPC_SLOTS_SIZE  1056 /* bytes of all of them */
 #define IPC_UNIT        16u  /* what a ref_t counts */
 #define IPC_ORDERS      5    /* page blocks of 4 KiB .. 64 KiB */
 #define IPC_CLASSES     14   /* block sizes within a page, see slab.h */
 #define IPC_WAITQS      4    /* wait queues of one object */
-#define IPC_LOG_MAX     198  /* undo records */
+#define IPC_LOG_MAX     127  /* undo records */
 #define IPC_COMPLETIONS 4    /* requests that may come again after a restart */
 #define IPC_NAME_MAX    255
 #define IPC_VALUE_MAX   4096 /* bytes of a value's text */

@@ -3,13 +3,15 @@
  * The layout of ipcfs's files in shared memory.
  *
  * There are two kinds of engine file, and both begin with struct ipc_header: STATE/mount (the
- * namespace and the limits) and STATE/objects/ID (one object each). Behind the header page comes
- * the heap, in segments of 256 pages: the first page of each is a table of 16 bytes for each page
- * of the segment (the table itself too), the others hold blocks.
+ * namespace and the limits) and STATE/objects/ID (one object each). The header page ends with a few
+ * small blocks, which is all that most objects ever need. Behind it comes the heap, in segments of
+ * 256 pages, each with a table that has 16 bytes for each page of the segment (the table itself too).
+ * The others hold blocks.
  *
- *	0	header, body of the type, undo log	(one page)
- *	4096	heap page 0: table of pages 0 to 255
- *	8192	heap pages 1 to 255
+ *	0	header, body of the type, undo log, table of heap pages 0 to 3, eight blocks (one page)
+ *	4096	heap pages 0 to 3
+ *	20480	heap page 4: table of pages 4 to 255
+ *	24576	heap pages 5 to 255
  *	…	heap page 256: table of pages 256 to 511, and so on
  *
  * The file grows at its end, so its length is what was ever used; memory in the middle that is no
@@ -74,7 +76,6 @@ struct ipc_header {
 	} m;
 	uint64_t log_len; /* [lock] undo records that count; 0: no change is under way */
 	struct ipc_undo log[IPC_LOG_MAX]; /* [lock] */
-	char pad_to_body[16];
 
 	_Alignas(64) union {
 		struct ipc_queue queue;
@@ -114,10 +115,14 @@ struct ipc_header {
 	uint32_t free_least; /* [plain] the least that free_top was: heap_trim_idle() */
 	uint32_t roomy;      /* [daemon] it has much free: fs/state/roomy.c */
 	struct ipc_stats stats;
-	char pad_to_end[16];
+	char pad_to_slots[40];
+	uint64_t slots_used;                    /* [lock] one bit each */
+	struct ipc_page_state first[IPC_FIRST]; /* of these heap pages */
+	char slots[IPC_SLOTS_SIZE];
 };
 
 static_assert(offsetof(struct ipc_header, m) == 128, "format");
-static_assert(sizeof(struct ipc_header) <= IPC_PAGE, "the header is one page");
+static_assert(sizeof(struct ipc_header) == IPC_PAGE, "the header is one page");
+static_assert(offsetof(struct ipc_header, slots) % IPC_UNIT == 0, "a slot has a ref_t");
 
 #endif

@@ -126,12 +126,13 @@
 	F(s, magic) F(s, version) F(s, fingerprint) F(s, id) F(s, type) F(s, memory_low) \
 	F(s, reserve) F(s, epoch) F(s, unique) F(s, result) F(s, unique_handle) \
 	F(s, unique_partial) F(s, pad_to_lock) F(s, m) U(s, m.lock) U(s, m.damaged) \
-	F(s, log_len) F(s, log) F(s, pad_to_body) F(s, b) U(s, b.queue) U(s, b.sem) \
+	F(s, log_len) F(s, log) F(s, b) U(s, b.queue) U(s, b.sem) \
 	U(s, b.event) U(s, b.cond) U(s, b.barrier) U(s, b.value) U(s, b.array) \
 	U(s, b.mount) F(s, completions) F(s, pages) F(s, pages_used) F(s, pages_held) F(s, free) \
 	F(s, free_top) F(s, holes) F(s, partial) F(s, trash) F(s, handles) F(s, holds) \
 	F(s, polls) F(s, granted) F(s, woken) F(s, to_wake) F(s, take) F(s, rests) \
-	F(s, waitqs) F(s, taken) F(s, free_least) F(s, roomy) F(s, stats) F(s, pad_to_end)
+	F(s, waitqs) F(s, taken) F(s, free_least) F(s, roomy) F(s, stats) F(s, pad_to_slots) \
+	F(s, slots_used) F(s, first) F(s, slots)
 
 #define LAYOUT_STRUCTS(S) \
 	S(ipc_undo) S(ipc_stats) S(ipc_page_state) S(ipc_list) S(ipc_link) S(ipc_msg) S(ipc_answer) \

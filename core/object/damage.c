@@ -11,7 +11,7 @@
 #include "file/heap.h"
 #include "object/count.h"
 #include "object/fast.h"
-#include "file/pages.h"
+#include "file/slab.h"
 #include "object/type.h"
 
 static void wake(struct ipc_obj *o, uint64_t off)
@@ -41,11 +41,12 @@ void damage_unmark(struct ipc_obj *o)
 
 /*
  * Could there be waiters in this page? The segment's table says which pages have blocks of their
- * size. If it is not a table any more, they could be anywhere.
+ * size. If it is not a table any more, they could be anywhere; so they could in the first pages, whose
+ * table is in the header.
  */
 static bool may_hold_waiters(struct ipc_obj *o, uint32_t page)
 {
-	if (state(o, page - page % IPC_SEGMENT)->u.kind != PAGE_TABLE)
+	if (page < IPC_FIRST || state(o, table_of(page))->u.kind != PAGE_TABLE)
 		return true;
 	return heap_size(o, page_ref(o, page)) == heap_run_size(sizeof(struct ipc_waiter));
 }
@@ -55,6 +56,8 @@ void damage_wake(struct ipc_obj *o, int fd)
 	size_t step = heap_run_size(sizeof(struct ipc_waiter));
 	off_t off = (off_t)o->heap_off, end;
 
+	for (unsigned int k = slot_from[class_of(sizeof(struct ipc_waiter))]; k < IPC_SLOTS; k++)
+		wake(o, BLOCKS_OFF + slot[k].at + offsetof(struct ipc_waiter, futex));
 	/* Only where there is memory: looking at a hole would make the kernel fill it. */
 	while ((off = lseek(fd, off, SEEK_DATA)) >= 0 && (end = lseek(fd, off, SEEK_HOLE)) > off) {
 		for (off -= off % IPC_PAGE; off < end; off += IPC_PAGE) {

@@ -131,7 +131,7 @@ int ipc_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 /* obj_make() and obj_renew() in the same way. */
 int ipc_make(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 	     const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults,
-	     uint32_t pages, struct ipc_obj *ret);
+	     struct ipc_obj *ret);
 void ipc_renew(struct ipc_obj *o, uint64_t id, const struct ipc_type *t,
 	       const struct ipc_defaults *defaults);
 /* obj_map() for an object of a known type: -EIO also if the type is unknown. */

@@ -2,9 +2,9 @@
 /* Handles: open file descriptions and direct clients. */
 #include <string.h>
 
-#include "file/heap.h"
 #include "file/list.h"
 #include "file/log.h"
+#include "file/slab.h"
 #include "object/answer.h"
 #include "object/completion.h"
 #include "object/fast.h"
@@ -72,8 +72,9 @@ struct ipc_handle *ipc_handle_from_outside(struct ipc_obj *o, ref_t ref, uint32_
 	uint64_t page = ((uint64_t)ref * IPC_UNIT - o->heap_off) / IPC_PAGE;
 
 	/* There may be no memory for a hole in the file; a block in use has some. */
-	if (ref < o->heap_off / IPC_UNIT || !obj_has_pages(o, page + 1) || page >= o->h->pages ||
-	    heap_size(o, ref) < sizeof(struct ipc_handle))
+	if (!in_slots(o, ref) && (!obj_has_pages(o, page + 1) || page >= o->h->pages))
+		return NULL;
+	if (heap_size(o, ref) < sizeof(struct ipc_handle))
 		return NULL;
 	return ipc_handle(o, ref, gen);
 }

@@ -14,7 +14,7 @@
 
 uint64_t look_most(const struct ipc_obj *o)
 {
-	return (uint64_t)o->pages * IPC_PAGE;
+	return (uint64_t)(1 + o->pages) * IPC_PAGE;
 }
 
 void look_message(struct ipc_obj *o, ref_t msg, size_t skip, uint64_t *left, struct ipc_sink *to)

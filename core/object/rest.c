@@ -38,7 +38,7 @@ bool ipc_is_blank(const struct ipc_obj *o, const struct ipc_defaults *d)
 	struct ipc_header fresh;
 
 	/* Without a block there is no handle, no waiter, and nothing that was put into it. */
-	if (o->damage || h->log_len || h->pages_used || h->handles.count)
+	if (o->damage || h->log_len || h->pages_used || h->slots_used || h->handles.count)
 		return false;
 	ipc_first(&fresh, o->id, o->ops, 0, d);
 	return h->take == fresh.take && !memcmp(&h->b, &fresh.b, sizeof(h->b));

@@ -91,7 +91,7 @@ int check_shared(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	unsigned int refs;
 
 	/* A message is met at most once for each possible reference to it: a few for each block. */
-	if (k->met++ > 4 * (uint64_t)o->h->pages_used * (IPC_PAGE / 32))
+	if (k->met++ > 4 * ((uint64_t)o->h->pages_used * (IPC_PAGE / 32) + IPC_SLOTS))
 		return bad(k, "too many references to messages");
 	if (check_msg(o, msg, k) < 0)
 		return -EIO;

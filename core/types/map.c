@@ -37,18 +37,16 @@ int ipc_create(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 
 int ipc_make(struct ipc_env *env, int dirfd, const char *name, uint64_t id,
 	     const struct ipc_type *t, uint64_t reserve, const struct ipc_defaults *defaults,
-	     uint32_t pages, struct ipc_obj *ret)
+	     struct ipc_obj *ret)
 {
 	struct ipc_header h;
 	int r;
 
 	ipc_first(&h, id, t, reserve, defaults);
-	r = obj_make(env, dirfd, name, &h, pages, ret);
-	if (r < 0)
-		return r;
-	heap_begin(ret, pages);
-	know_type(ret, t);
-	return 0;
+	r = obj_make(env, dirfd, name, &h, ret);
+	if (r == 0)
+		know_type(ret, t);
+	return r;
 }
 
 void ipc_renew(struct ipc_obj *o, uint64_t id, const struct ipc_type *t,

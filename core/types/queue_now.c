@@ -244,6 +244,12 @@ struct taken {
 	uint64_t bytes;
 };
 
+static bool page_is_there(struct ipc_obj *o, uint64_t off)
+{
+	return off < o->heap_off ? obj_has(o, off, sizeof(struct ipc_msg)) :
+				   obj_has(o, off & ~(IPC_PAGE - 1ull), IPC_PAGE);
+}
+
 /* Copy the first few of n messages; returns how many. Nothing has been changed yet. */
 static unsigned int copy_out(struct ipc_obj *o, const struct iovec *bufs, unsigned int n,
 			     struct taken *t)
@@ -258,7 +264,7 @@ static unsigned int copy_out(struct ipc_obj *o, const struct iovec *bufs, unsign
 		size_t len;
 
 		if ((!k || heap_apart(t->r[k - 1], next)) &&
-		    (pages++ == GET_PAGES || !obj_has(o, off & ~(IPC_PAGE - 1ull), IPC_PAGE)))
+		    (pages++ == GET_PAGES || !page_is_there(o, off)))
 			break;
 		/* Once: what was checked must be what is used, whoever else writes here. */
 		len = __atomic_load_n(&m->len, __ATOMIC_RELAXED);

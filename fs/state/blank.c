@@ -19,8 +19,6 @@
 #include "state/blank.h"
 #include "state/files.h"
 
-#define FIRST_PAGES 3u /* of the heap: its table, handles, and whatever comes first */
-
 static struct ipc_defaults created_with(const struct ipc_node *b)
 {
 	return (struct ipc_defaults){ NODE_FRAMING(b->flags), NODE_TAKE(b->flags) };
@@ -100,7 +98,7 @@ static int make_files(struct object *ob)
 		r = ready_take(n->id, n->ops, reserve, &d, &ob->o);
 	if (r == -ENOENT)
 		r = ipc_make(&fs.env, fs.objects_fd, state_engine(n->id).s, n->id, n->ops, reserve,
-			     &d, FIRST_PAGES, &ob->o);
+			     &d, &ob->o);
 	if (r < 0 && node_is(n, TYPE_MEMORY))
 		files_remove_data(n->id);
 	return r == -EDQUOT ? -ENOSPC : r;

@@ -21,7 +21,7 @@
 #include "state/files.h"
 
 #define READY_MOST  64u
-#define READY_PAGES 4u /* of the heap: its table, and what some handles and waiters need */
+#define READY_PAGES IPC_FIRST /* of the heap: no more than small objects need */
 
 static struct ipc_obj ready[READY_MOST]; /* half of them for types with a large heap */
 
@@ -56,7 +56,7 @@ bool ready_put(struct ipc_obj *o)
 
 	while (i < end && ready[i].base)
 		i++;
-	if (i == end || o->damage || !o->pages)
+	if (i == end || o->damage)
 		return false;
 	if (o->pages > READY_PAGES && !cut(o, name.s))
 		return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "file/heap.h"
 #include "file/log.h"
+#include "file/slab.h"
 #include "snap.h"
 
 #include <fcntl.h>
@@ -67,22 +67,41 @@ static bool same_slab(const char *was, const char *is, size_t off, const struct 
 	return true;
 }
 
-bool snap_same(const struct snap *n, struct ipc_obj *o)
+/* The header, but for the lock, the log, and the slots that are free. */
+static bool same_header(const char *was, const char *is)
 {
 	const size_t lock = offsetof(struct ipc_header, m), body = offsetof(struct ipc_header, b);
+	const struct ipc_header *h = (const void *)is;
+
+	if (h->log_len || memcmp(was, is, lock) || memcmp(was + body, is + body, BLOCKS_OFF - body))
+		return false;
+	for (unsigned int k = 0; k < IPC_SLOTS; k++)
+		if (h->slots_used >> k & 1 && memcmp(was + BLOCKS_OFF + slot[k].at,
+						     is + BLOCKS_OFF + slot[k].at, slot[k].size))
+			return false;
+	return true;
+}
+
+static const struct ipc_page_state *state_in(const char *was, uint32_t page)
+{
+	const struct ipc_header *h = (const void *)was;
+
+	if (page < IPC_FIRST)
+		return &h->first[page];
+	return (const struct ipc_page_state *)(const void *)(was + IPC_PAGE +
+							     (size_t)table_of(page) * IPC_PAGE) +
+	       page % IPC_SEGMENT;
+}
+
+bool snap_same(const struct snap *n, struct ipc_obj *o)
+{
 	const char *was = n->bytes, *is = o->base;
 
-	if (o->h->log_len || memcmp(was, is, lock) ||
-	    memcmp(was + body, is + body, IPC_PAGE - body))
+	if (!same_header(was, is))
 		return false;
 	for (uint32_t page = 0; page < o->h->pages; page++) {
 		size_t off = o->heap_off + (size_t)page * IPC_PAGE;
-		const struct ipc_page_state *s =
-			(const struct ipc_page_state *)(const void *)(was + o->heap_off +
-								      (size_t)(page &
-									       ~(IPC_SEGMENT - 1)) *
-									      IPC_PAGE) +
-			page % IPC_SEGMENT;
+		const struct ipc_page_state *s = state_in(was, page);
 
 		switch (s->u.kind) {
 		case PAGE_SLAB:

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <sys/file.h>
 
+#include "file/heap.h"
 #include "file/log.h"
 #include "object/completion.h"
 #include "object/stats.h"
@@ -55,6 +56,7 @@ TEST(stats_queue)
 	CHECK_STR(counts(o), "3 0 - - - 3 0 0 0 0 ");
 	CHECK_STR(get(o, h), "a\n");
 	CHECK_INT(queue_put_now(o, 1000, v, 1), 1);
+	CHECK_INT(heap_grow(o, true), 0);
 	CHECK_INT(queue_put_now(o, 1000, v, 3), 3);
 	CHECK_STR(counts(o), "7 1 - - - 6 0 0 0 0 ");
 	CHECK(queue_get_one(o, buf, sizeof(buf)) >= 0);

@@ -149,7 +149,7 @@ TEST(away_file_cannot_be_used)
 	n = q_read(&r[10]);
 	CHECK_STR(told(n), "!WAITS");
 	send_away(10);
-	CHECK(truncate(engine_file(w[10].ino), 4096) == 0);
+	CHECK(truncate(engine_file(w[10].ino), 2048) == 0);
 	interrupt(n);
 	k_answer(n);
 	CHECK_STR(told(n), "!EIO");

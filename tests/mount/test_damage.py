@@ -245,7 +245,7 @@ def q_head(path):
     """Where struct ipc_queue has the reference of the first message: behind three 64-bit words."""
     with open(path, "rb") as file:
         header = file.read(4096)
-    body = 128 + 16 + 198 * 16
+    body = 128 + 16 + 127 * 16
     body = (body + 63) // 64 * 64
     assert int.from_bytes(header[body:body + 8], "little") == 1, "maxsize"
     return body + 24

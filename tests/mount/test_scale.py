@@ -282,6 +282,34 @@ def test_a_thousand_objects_with_waiters(mount):
     assert run(["rm", "-r"] + [o.path for o in objects], timeout=20).code == 0
 
 
+def test_an_object_in_use_takes_one_page(mount):
+    """Its engine file has the header, whoever has it open, and the short things that it holds."""
+    fds = []
+    for name, text in (
+        ("q.queue", b"one short message\n"),
+        ("p.pipe", b"some bytes"),
+        ("e.event", b"1\n"),
+        ("v.value", b"a short text\n"),
+        ("s.sem", b"1\n"),
+        ("l.lock", b""),
+        ("r.rlock", b""),
+        ("c.cond", b""),
+        ("b.barrier", b""),
+    ):
+        obj = mount.make(name)
+        fd = obj.open(os.O_RDWR)
+        if text:
+            assert os.write(fd, text) == len(text)
+        if not text and name != "b.barrier":
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        fds.append(fd)
+        file = os.stat(f"{mount.state}/objects/{os.stat(obj.path).st_ino}")
+        assert (file.st_size, file.st_blocks * 512) == (4096, 4096), name
+    for fd in fds:
+        os.close(fd)
+    assert os.stat(mount.path("q.queue")).st_size == 1
+
+
 @pytest.mark.limit(180)
 def test_more_objects_in_use_than_are_mapped(mount_with):
     """The worker maps some 4,000 at a time, whatever is open; a process may have 65,530 mappings."""

@@ -114,7 +114,7 @@ static void drop_doubles(struct state *s)
  */
 static void find_root(struct reading *rd)
 {
-	uint64_t units = (uint64_t)rd->m->pages * (IPC_PAGE / IPC_UNIT);
+	uint64_t units = (uint64_t)(1 + rd->m->pages) * (IPC_PAGE / IPC_UNIT);
 
 	for (ref_t r = 1; r < units; r++) {
 		if (!is_node(rd->m, r) || node_at(rd->m, r)->id != IPC_ROOT_ID ||
