@@ -43,7 +43,7 @@ void list_remove(struct ipc_obj *o, struct ipc_list *l, ref_t r)
 	ref_t next = k->next, prev = k->prev;
 
 	/*
-	 * Otherwise taking the head of a corrupt list could meet the same element again and again.
+	 * Otherwise, taking the heads off a corrupt list could yield one element again and again.
 	 */
 	if ((prev ? link_at(o, prev)->next : l->head) != r ||
 	    (next ? link_at(o, next)->prev : l->tail) != r || !l->count) {

@@ -74,7 +74,7 @@ static char state_of(uint32_t tid)
 	return n <= 0 ? 0 : p ? p[8] : '?';
 }
 
-/* A holder that has died, but that its parent has not waited for, is a zombie: dead as well. */
+/* A zombie, which has died but has not been waited for by its parent, is dead too. */
 static bool is_zombie(uint32_t tid)
 {
 	char state = state_of(tid);
@@ -84,7 +84,7 @@ static bool is_zombie(uint32_t tid)
 
 static bool is_dead(uint32_t tid, bool closely)
 {
-	if (tid == ipc_tid()) /* not us, but a thread that had our id before */
+	if (tid == ipc_tid()) /* not us, but an earlier thread with our id */
 		return true;
 	if (!tid || is_gone(tid))
 		return true;
@@ -96,7 +96,7 @@ static bool swap(uint32_t *word, uint32_t from, uint32_t to)
 	return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* Spin: rarely at first, so that the holder keeps its cache line; then say that we do. */
+/* Spin: look rarely at first, so that the holder keeps its cache line; then say that we spin. */
 static bool spin(uint32_t *word, uint32_t tid)
 {
 	unsigned int wait = SPIN_FIRST, most = SPINS;
@@ -111,7 +111,7 @@ static bool spin(uint32_t *word, uint32_t tid)
 		v = __atomic_load_n(word, __ATOMIC_RELAXED);
 		if (!v && swap(word, 0, tid))
 			return true;
-		/* The holder may not be running, and needs the CPU that a crowd would spin on. */
+		/* The holder may need the very CPU on which a crowd would spin. */
 		if (v & LOCK_SLEEPERS)
 			most = CROWD_SPINS;
 		if (v && spent >= CONTENDED_AFTER) {

@@ -11,12 +11,12 @@
  * 	tid | LOCK_SLEEPERS	held, somebody may sleep: legal to be set when nobody does
  * 	tid | LOCK_CONTENDED	held, and somebody has been spinning for a while
  *
- * The lock is not fair: a thread that has just had it gets it again more easily, and many short
- * changes in a row cost less than changes in turn. But a thread that has spun for some microseconds
- * says so, and the holder then leaves the lock free for a moment when it releases it.
+ * The lock is not fair: a thread that has just released it finds it easier to get it again, and
+ * many short changes in a row cost less than taking turns. But a thread that has spun for some
+ * microseconds says so, and the holder then leaves the lock free for a moment after releasing it.
  *
- * A thread that must wait sleeps on the word in slices, and checks between them whether the holder
- * is still alive. The ids are of one pid namespace: a process of another one does not attach.
+ * A thread that must wait sleeps on the word in slices, and checks in between whether the holder is
+ * still alive. All ids belong to one pid namespace; a process in another one does not attach.
  */
 #ifndef IPC_LOCK_H
 #define IPC_LOCK_H
@@ -35,16 +35,16 @@
  */
 int ipc_lock_take_slowly(uint32_t *word, int64_t timeout_ns);
 /*
- * How long to wait for the lock, in ns, even where the caller may not wait: the lock is not what a
- * caller waits for. Longer if its holder is running. On a busy machine the holder may be without a
- * CPU for some tenths of a second: it is not stopped then, and the caller must not time out because
- * of it.
+ * How long to wait for the lock, in ns, even on behalf of a caller that may not wait: what such a
+ * caller refuses to wait for is not the lock. Longer if the holder is running. On a busy machine, a
+ * holder that is not stopped may still be without a CPU for some tenths of a second, and that must
+ * not make the caller time out.
  */
 int64_t ipc_lock_patience(const uint32_t *word);
 bool ipc_lock_stopped(const uint32_t *word);       /* its holder is, by a signal or a debugger */
 void ipc_lock_pass_on(uint32_t *word, uint32_t v); /* it was v, and is free now */
 uint32_t ipc_tid_ask(void);
-/* Is there another CPU, on which the thread that we wait for can run meanwhile? */
+/* Is there another CPU on which the thread that we wait for can run meanwhile? */
 bool ipc_may_spin(void);
 
 static inline void ipc_pause(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small change whose words are all known before the first of them is written. Its undo records need
- * not count one by one, and what longer changes have to look after does not concern it.
+ * A small change whose words are all known before the first of them is written. Its undo records
+ * can take effect all at once, and it need not guard against what may happen during longer changes.
  */
 #ifndef IPC_QUICK_H
 #define IPC_QUICK_H
@@ -11,8 +11,8 @@
 #include "file/obj.h"
 
 /*
- * obj_lock() for one such change, of a type that has nothing to do at either end: take the mutex if it
- * is free and nobody left anything behind. false: nothing was done, obj_lock() is to be called.
+ * obj_lock() for one such change, of a type without `entered` and `leaving`: take the mutex if it
+ * is free and no change was left unfinished. false: nothing was done; call obj_lock().
  */
 static inline bool obj_lock_now(struct ipc_obj *o)
 {
@@ -38,8 +38,8 @@ static inline void obj_unlock_now(struct ipc_obj *o)
 }
 
 /*
- * note_word() each, then let them count, all at once, and then write. n: how many there are; a change
- * begins with none.
+ * note_word() each of them, then let all records take effect at once, and then write. n: how many
+ * there are already; a change begins with 0.
  */
 static inline unsigned int note_word(struct ipc_header *h, unsigned int n, const void *p,
 				     uint64_t old, unsigned int word)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An engine file gets shorter. heap_trim() makes holes, for who goes on using it; this one cuts off
- * what is free at the end, down to the header alone, when nobody has it open.
+ * Making an engine file shorter. While a file is in use, heap_trim() only makes holes. When nobody
+ * has it open, this cuts off what is free at the end, possibly down to the header.
  *
- * Each step is a change of its own: the last page block of the heap, if it is free, is no page of it
- * any more. The file is cut at the end. Who dies in between leaves it longer than its heap, which is
- * no harm: the heap grows into that again.
+ * Each step is a change of its own: the heap's last page block, if it is free, leaves the heap. The
+ * file is truncated last. A death in between leaves the file longer than its heap, which does no
+ * harm: the heap will grow into it again.
  */
 #define _GNU_SOURCE
 #include "file/heap.h"
@@ -35,7 +35,7 @@ void heap_tidy(struct ipc_obj *o)
 	}
 }
 
-/* Pages of the block that begins there; 0: none does. */
+/* How many pages the block that begins there has; 0: none begins there. */
 static uint32_t block_pages(struct ipc_page_state s)
 {
 	switch (s.u.kind) {
@@ -51,7 +51,7 @@ static uint32_t block_pages(struct ipc_page_state s)
 	}
 }
 
-/* The last block of the heap begins at this page. false: it is in use. */
+/* Remove the heap's last block, which begins at this page. false: it is in use. */
 static bool cut(struct ipc_obj *o, uint32_t page)
 {
 	struct ipc_header *h = o->h;
@@ -71,7 +71,7 @@ static bool cut(struct ipc_obj *o, uint32_t page)
 	return true;
 }
 
-/* From the end of the heap, which is in this segment. Did all of it go? */
+/* Work back from the end of the heap, within this segment. Did all of it go? */
 static bool cut_segment(struct ipc_obj *o, uint32_t first)
 {
 	uint32_t blocks[IPC_SEGMENT], n = 0, end = o->h->pages;

@@ -60,7 +60,7 @@ void fast_entered(struct ipc_obj *o)
 	IPC_FAULT();
 	handle = (ref_t)off & ~FAST_FROZEN;
 	hd = ipc_handle(o, handle, (uint32_t)(off >> 32));
-	/* Who died in here may have made the hold already. */
+	/* If somebody died in here, the hold may exist already. */
 	if (hd && S(o)->value && !o->h->holds.count)
 		make_hold(o, handle, hd);
 	IPC_FAULT();
@@ -121,7 +121,7 @@ void fast_rest(struct ipc_obj *o)
 
 void fast_leaving(struct ipc_obj *o)
 {
-	/* (Atomic for the thread sanitizer: somebody may look whether it is free.) */
+	/* (Atomic for the thread sanitizer: somebody may be checking whether it is free.) */
 	if (!S(o)->direct || __atomic_load_n(&S(o)->fast, __ATOMIC_RELAXED) != FAST_OFF ||
 	    o->damage || damage_marked(o) || !quiet(o) || !spare(o))
 		return;

@@ -12,22 +12,25 @@
  *	        |                obj_lock                                     |
  *	   held | FAST_FROZEN <-------------------------------------------- held
  *
- * While the word is not FAST_OFF it is the truth, and the rest of the object says "free". Whoever
- * takes the object's lock, for whatever reason, first makes ordinary state of it (fast_entered): a
- * hold of the handle, as if it had been taken under the lock. So nobody else has to know of the
- * word, and what a dead client held returns with its handle as ever. The hold's block was put
- * aside before the word came into use (sem.spare), for there may be no memory then.
+ * While the word is not FAST_OFF, it is authoritative, and the rest of the object says "free".
+ * Whoever takes the object's lock, for whatever reason, first turns the word into ordinary state
+ * (fast_entered): a hold of the handle, as if it had been taken under the lock. So nothing else
+ * needs to know about the word, and what a dead client held returns with its handle as usual. The
+ * hold's block was set aside before the word came into use (sem.spare), as there may be no memory
+ * later.
  *
- * The word names the holder as handle and generation: a handle that was closed meanwhile is nobody.
+ * The word names the holder by handle and generation, so a handle that has been closed since no
+ * longer counts.
  */
 #ifndef IPC_FAST_H
 #define IPC_FAST_H
 
 #include "file/obj.h"
 
-#define FAST_OFF    0u
-#define FAST_FREE   1u
-#define FAST_FROZEN 0x80000000u /* held, and being made a hold of; references here are smaller */
+#define FAST_OFF  0u
+#define FAST_FREE 1u
+#define FAST_FROZEN \
+	0x80000000u /* held, and being turned into a hold; references here are smaller */
 
 static inline uint64_t fast_holder(ref_t handle, uint32_t gen)
 {
@@ -53,11 +56,11 @@ static inline bool fast_held(const struct ipc_sem *s)
 	return __atomic_load_n(&s->fast, __ATOMIC_RELAXED) > FAST_FREE;
 }
 
-/* A direct client comes: from now on the word is of use, if the object has such a lock. Commits. */
+/* A direct client has come: use the word from now on, if the object has such a lock. Commits. */
 void fast_attached(struct ipc_obj *o);
-/* Nobody has it open: the word is of no use. */
+/* Nobody has it open: stop using the word. */
 void fast_rest(struct ipc_obj *o);
-/* Have types with such a lock, after obj_lock() and before obj_unlock(): struct ipc_type. */
+/* `entered` and `leaving` (struct ipc_type) of types with such a lock. */
 void fast_entered(struct ipc_obj *o);
 void fast_leaving(struct ipc_obj *o);
 

@@ -134,14 +134,14 @@ int64_t ipc_deadline(const struct ipc_handle *hd, int64_t deadline)
 	return deadline;
 }
 
-/* Remove it. If it waits, it leaves its wait queue; regrets: what it was granted goes back. */
+/* Remove a waiter, from its wait queue if it waits. regrets: what it was granted goes back. */
 static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool regrets)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 
 	if (w->state == WAITER_GRANTED && regrets && o->ops->regret && w->result >= 0) {
 		o->ops->regret(o, w);
-		/* If we die here, the process that continues must not put it back twice. */
+		/* If we die here, the process that carries on must not put it back twice. */
 		set64(o, w->result, -EBADF);
 	} else if ((w->state == WAITER_WAITING || w->state == WAITER_TURN) && o->ops->left) {
 		o->ops->left(o, w, -EBADF);
@@ -209,7 +209,7 @@ int ipc_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool l
 	return o->ops->flush ? o->ops->flush(o, handle, pid, killed, last) : 0;
 }
 
-/* Its handle is about to go: the part of its answer that was not given out goes back. */
+/* Its handle is about to go: whatever part of its answer was not given out goes back. */
 static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
@@ -223,7 +223,7 @@ static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 		end_waiter(o, hd, r, w->flags & (WAITER_DIRECT | WAITER_STANDS));
 }
 
-/* Last first: what goes back to the head then comes out in the old order. */
+/* Last first, so that what goes back to the head comes out in the original order. */
 static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 {
 	struct ipc_handle *hd = handle_at(o, handle);
@@ -239,7 +239,10 @@ static void drop_waiters(struct ipc_obj *o, ref_t handle, struct ipc_list *l)
 	}
 }
 
-/* The first half of a close: what it holds, leases or waits for, and the answer in its hand. */
+/*
+ * The first half of a close: give up what it holds, leases or waits for, and the answer in its
+ * hand.
+ */
 static void give_back(struct ipc_obj *o, ref_t handle)
 {
 	struct ipc_header *h = o->h;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holds: what was taken and is to be given back, each by the handle and process that took it. It ends
- * with its handle, or with a process (ctl/scope).
+ * Holds: things taken that must be given back. Each belongs to the handle and the process that took
+ * it, and ends with its handle or with a process (ctl/scope).
  */
 #include "file/heap.h"
 #include "file/list.h"

@@ -2,7 +2,7 @@
 /*
  * A condition whose lock is another object, a .lock or .rlock.
  *
- * Two objects cannot change in one step, so the daemon goes through steps, each of which can be
+ * Two objects cannot change in one step, so the daemon takes several steps, each of which can be
  * repeated after a crash:
  *
  * 	1. ipc_lent_find(lock)		what the caller's process holds; nothing has changed
@@ -12,12 +12,12 @@
  * 	4. ipc_lent_retake(lock)	a waiter in the lock	(again: it has it already)
  * 	5. ipc_finish(cond)		the caller is answered
  *
- * A notify may come between 2 and 3; as the waiter was queued before the lock was free, none is
- * missed.
+ * A notify may come between 2 and 3, but none is missed, because the waiter was queued before the
+ * lock was free.
  *
- * A user who may write the condition's file may have no access to the lock. So a waiter there only
- * names a handle; its owner, and what it held and gave up, are in the lock's own file, and the
- * process that asks is known from the request.
+ * Users who may write the condition's file may have no access to the lock. So the waiter there only
+ * names a handle. Who owns that handle, and what it held and gave up, is in the lock's own file,
+ * and the request says which process is asking.
  */
 #include "file/heap.h"
 #include "file/list.h"
@@ -34,7 +34,7 @@ uint64_t ipc_lock_id(const struct ipc_obj *o)
 
 int ipc_set_lock_id(struct ipc_obj *o, uint64_t id)
 {
-	/* Holders and waiters would be left with the other lock. */
+	/* Holders and waiters would be left behind with the old lock. */
 	if (o->h->holds.count || o->h->waitqs[0].count || o->h->waitqs[1].count)
 		return -EBUSY;
 	set64(o, o->h->b.cond.lock_id, id);
@@ -94,10 +94,7 @@ void ipc_lend(struct ipc_obj *o, const struct ipc_lent *l, uint32_t pid)
 
 	if (!hd || !record_lent(o, l->handle, hd, pid))
 		return;
-	/*
-	 * One change; otherwise the process that continues after a death would not know how far
-	 * this got.
-	 */
+	/* One change. Otherwise, after a death, nobody could tell how far this had got. */
 	while (!o->damage && (hold = hold_find(o, l->handle, OP_NONE))) {
 		o->ops->unhold(o, hold);
 		hold_drop(o, hold);

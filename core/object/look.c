@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an object shows to a handle that only looks: it takes nothing and never waits. */
+/* What an object shows a handle that only looks: it takes nothing and never waits. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "object/engine.h"
 
-#define MSG_MOST (2u << 20) /* bytes: no message is longer, whatever its length says */
+#define MSG_MOST (2u << 20) /* bytes: no message is longer, whatever its `len` says */
 
 /*
  * A message with these bytes; 0: no memory, and o->grow_order is set. Its maker has the only

@@ -68,7 +68,7 @@ int number_whole(const char *text, size_t len, __int128 *ret)
 
 static bool fits(uint32_t code, __int128 n)
 {
-	if (code && !is_integer(code)) /* (of a file that somebody has scribbled in) */
+	if (code && !is_integer(code)) /* (the file may have been scribbled in) */
 		return false;
 
 	unsigned int bits = code ? 8u * integers[code].size : 64;
@@ -113,7 +113,7 @@ static int hex(const char *s, size_t len, uint32_t *ret)
 	return 0;
 }
 
-/* One character in UTF-8, and nothing behind it. */
+/* One character in UTF-8, and nothing after it. */
 static int utf8(const unsigned char *s, size_t len, uint32_t *ret)
 {
 	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };

@@ -16,7 +16,7 @@ void stats_ended(struct ipc_obj *o, int64_t result)
 		STAT_ADD(o, cancels, 1);
 }
 
-/* (Not always the first in its wait queue: one whose wait was interrupted may be put before others.) */
+/* (Not always the first in its queue: a waiter that was interrupted may be put before others.) */
 static uint64_t longest(struct ipc_obj *o)
 {
 	uint64_t since = 0;

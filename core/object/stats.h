@@ -2,15 +2,16 @@
 /*
  * What has happened to an object: ctl/stats.
  *
- * The direct way of an operation must not pay for it, so what it writes anyway is made use of: a queue's
- * messages that were put are those that are unfinished and those that were reported as done; taken are
- * those of them that are not there. header.stats has only what cannot be told from the rest, and is
- * changed where there is something to wait for anyway. Nearly all of it is in the change that it counts:
- * whoever dies has done both or neither, and a request that comes again counts once.
+ * The fast paths must not pay for statistics, so most counts are derived from fields that
+ * operations write anyway. For example, the messages ever put into a queue are those that are
+ * unfinished plus those reported as done; of these, the ones no longer there were taken.
+ * header.stats has only what cannot be derived, and is written only where an operation has to wait
+ * anyway. Nearly every count is part of the change that it counts: a process that dies has made
+ * both or neither, and a request that is resent counts once.
  *
- * Outside the undo log, and so one too many or too few after a death, are the maximum and what direct
- * clients do with one instruction (fast.h, count.h). Two of them that take permits of one semaphore in
- * the very same moment may be counted as one.
+ * The maximum, and whatever direct clients do with one instruction (fast.h, count.h), is outside
+ * the undo log, so it may be off by one after a death. Two clients that take a permit of one
+ * semaphore at the very same moment may be counted as one.
  */
 #ifndef IPC_STATS_H
 #define IPC_STATS_H
@@ -22,13 +23,13 @@
 #define STAT_ADD(o, field, n) \
 	set64((o), (o)->h->stats.field, (o)->h->stats.field + (uint64_t)(int64_t)(n))
 
-/* One more, outside the log. Others may do so at the same time. */
+/* Add n outside the log. Others may do so at the same time. */
 static inline void stat_fast(uint64_t *p, uint64_t n)
 {
 	__atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
-/* A count in the body, of a type that comes to rest: from now on it is in header.stats. */
+/* The object comes to rest: move a count from its body to header.stats. */
 #define STAT_FOLD(o, from, field)             \
 	do {                                  \
 		STAT_ADD((o), field, (from)); \
@@ -42,12 +43,12 @@ struct ipc_counts {
 	uint64_t locks;                            /* of the lock that it also has */
 	uint64_t most;                             /* of what ipc_size() says */
 	uint64_t waits, wakes, timeouts, cancels;
-	uint64_t longest; /* since when the one waits who has waited longest; 0: nobody does */
+	uint64_t longest; /* when the longest wait began; 0: nobody waits */
 };
 
-/* Locked; or of an object whose words nobody else can change. */
+/* The object is locked, or nobody else can change it. */
 void ipc_counts(struct ipc_obj *o, struct ipc_counts *ret);
-/* A wait has ended in this way: a result, or -errno. Part of the change under way. */
+/* A wait has ended with this result or -errno. Part of the change under way. */
 void stats_ended(struct ipc_obj *o, int64_t result);
 
 #endif
