@@ -69,7 +69,7 @@ struct ipc_handle {
 	uint32_t parked;        /* [lock] how many waiters are WAITER_PARKED (also in `waiters`) */
 	ref_t standing;         /* [lock] its waiter that is WAITER_STANDS; 0 */
 	uint64_t seen;          /* [lock] value: the version that this handle saw last */
-	uint64_t companion;     /* [lock] fh of its handle of ctl/lock's object; 0 */
+	uint64_t companion;     /* [daemon] fh of its handle of ctl/lock's object; 0 */
 	struct ipc_answer hand; /* [lock] the answer in hand */
 	uint32_t poll_told;     /* [lock] what its poller was told, as far as it is still so */
 	uint32_t poll_state;    /* [lock] poll.c */

@@ -186,8 +186,8 @@ void ipc_handle_limit(struct ipc_handle *hd, bool deadline, int64_t v);
 void ipc_handle_poll(struct ipc_handle *hd, uint64_t kh);
 /* That poll has been handled. Committed. */
 void ipc_handle_polled(struct ipc_obj *o, struct ipc_handle *hd);
-/* It has this handle (fh) in the object whose lock it uses. Committed. */
-void ipc_handle_companion(struct ipc_obj *o, struct ipc_handle *hd, uint64_t fh);
+/* It has this handle (fh) in the object whose lock it uses. By the daemon alone, without the lock. */
+void ipc_handle_companion(struct ipc_handle *hd, uint64_t fh);
 /* From now on a direct client uses it. Commits; -EIO. */
 int ipc_attach(struct ipc_obj *o, struct ipc_handle *hd, uint32_t tid, uint32_t pid);
 /* Return everything that it held, leased or waited for. Continues where a dead process left off. */

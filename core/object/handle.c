@@ -104,10 +104,9 @@ void ipc_handle_polled(struct ipc_obj *o, struct ipc_handle *hd)
 	commit(o);
 }
 
-void ipc_handle_companion(struct ipc_obj *o, struct ipc_handle *hd, uint64_t fh)
+void ipc_handle_companion(struct ipc_handle *hd, uint64_t fh)
 {
-	set64(o, hd->companion, fh);
-	commit(o);
+	__atomic_store_n(&hd->companion, fh, __ATOMIC_RELAXED);
 }
 
 int ipc_attach(struct ipc_obj *o, struct ipc_handle *hd, uint32_t tid, uint32_t pid)

@@ -11,7 +11,6 @@
 #include "object/text.h"
 #include "state/blank.h"
 #include "wait/door.h"
-#include "wait/turn.h"
 
 /* ---- the directory ---- */
 

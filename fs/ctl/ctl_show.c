@@ -133,7 +133,7 @@ static void show_one(struct object *ob, void *arg)
 {
 	struct each *each = arg;
 	char path[4200];
-	int r = object_enter(ob, NULL);
+	int r = object_look(ob, NULL);
 
 	if (r < 0 && r != -EBUSY)
 		return;

@@ -97,7 +97,8 @@ struct request {
 	/* What the handler found, and asks the engine. */
 	struct target t;
 	struct object *ob;
-	struct object *lock; /* flock: what the object's ctl/lock names; NULL: its own */
+	struct object *lock; /* what the object's ctl/lock names; NULL: its own */
+	uint64_t companion;  /* … rq->hd's handle there; 0: none is known */
 	struct ipc_handle *hd;
 	struct ipc_call call;
 	struct ipc_opening opening;

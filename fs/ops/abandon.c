@@ -21,7 +21,7 @@
 #include "state/fs.h"
 #include "state/object.h"
 #include "state/tree.h"
-#include "wait/door.h"
+#include "wait/ask.h"
 #include "wait/turn.h"
 
 static bool found; /* the request that the last worker was handling is one of those that wait */

@@ -187,7 +187,7 @@ static int remove_node(struct request *rq, struct node *n)
 	if (n->type != IPC_DIR && node_block(n)->active && !ob)
 		ob = object_of(n, &e);
 	/* If it is damaged, whoever waits for it is told. */
-	if (ob && node_block(n)->active && object_enter(ob, NULL) == 0)
+	if (ob && node_block(n)->active && object_look(ob, NULL) == 0)
 		object_unlock(ob);
 	if (!ob && (n->type == IPC_DIR || node_is_blank(n))) {
 		names_remove(&fs.mount, n->ref, false, rq->by.unique);

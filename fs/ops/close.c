@@ -22,44 +22,36 @@
 #include "object/lend.h"
 #include "state/alias.h"
 #include "state/nodeid.h"
-#include "wait/damaged.h"
 #include "wait/aside.h"
 #include "ops/io.h"
 #include "wait/monitor.h"
 #include "ctl/plain.h"
 #include "wait/call.h"
+#include "wait/ask.h"
+#include "wait/pollers.h"
 #include "wait/turn.h"
 #include "wait/park.h"
 #include "wait/unfinished.h"
 
 /*
- * Lock the object; no request waits by this handle any more, and its companion in the object that its
+ * Before the handle closes: no request waits by it any more, and its companion in the object that its
  * ctl/lock names is closed. That first: while the handle is there, a worker that follows a dead one gets
  * the request again, and can go on.
  */
-static int enter_to_close(struct request *rq)
+static int close_others(struct request *rq)
 {
-	int r = enter(rq);
-
-	if (r == 0 && rq->hd->waiters && rq->ob->parked) {
-		object_unlock(rq->ob);
+	if (enter_unlocked(rq) < 0)
+		return 0; /* (as handle_change() finds, too) */
+	if (rq->hd->waiters && rq->ob->parked)
 		park_end_handle(rq->ob, fh_ref(rq->fh));
-		r = object_enter(rq->ob, rq);
-	}
-	if (r == 0) {
-		r = monitor_close(rq);
-		if (r < 0)
-			object_leave(rq->ob);
-	}
-	return r;
+	return monitor_close(rq);
 }
 
-/* Give back what it holds. Unlocks the object. */
-static void give_back(struct object *ob, struct ipc_handle *hd,
-		      void (*how)(struct ipc_obj *o, ref_t handle))
+static int closing(struct request *rq, int (*change)(struct request *rq))
 {
-	how(&ob->o, ref_of(&ob->o, hd));
-	object_leave(ob);
+	int r = close_others(rq);
+
+	return r < 0 ? r : handle_change(rq, change);
 }
 
 /* killed: the writer of its unfinished line was, in mid-line. */
@@ -73,7 +65,7 @@ static void close_it(const struct target *t, struct object *ob, struct ipc_handl
 		ipc_flush(&ob->o, ref_of(&ob->o, hd), 0, killed, true);
 		ob->tidy = TIDY_LEAST;
 	}
-	give_back(ob, hd, ipc_close);
+	ipc_close(&ob->o, ref_of(&ob->o, hd));
 }
 
 /* Nothing can be closed in a damaged object; but if it has no name, it may go. */
@@ -102,9 +94,19 @@ static bool line_is_dead(struct request *rq)
 	return as->killed;
 }
 
+static int close_now(struct request *rq)
+{
+	bool killed = line_is_dead(rq);
+
+	unfinished_closed(rq->t.node->id, rq->fh);
+	if (rq->hd->flags & HANDLE_LOOK)
+		plain_close(rq->fh);
+	close_it(&rq->t, rq->ob, rq->hd, killed);
+	return 0;
+}
+
 void close_handle(struct request *rq)
 {
-	bool killed;
 	int r;
 
 	alias_closed(rq->ino, rq->fh);
@@ -112,31 +114,33 @@ void close_handle(struct request *rq)
 		plain_close(rq->fh);
 		return;
 	}
-	r = enter_to_close(rq);
+	r = closing(rq, close_now);
 	if (r == -EBUSY && enter_unlocked(rq) == 0)
 		line_is_dead(rq);
 	else if (r < 0 && r != -EBUSY)
 		close_damaged(rq);
-	if (r < 0)
-		return;
-	killed = line_is_dead(rq);
-	unfinished_closed(rq->t.node->id, rq->fh);
-	if (rq->hd->flags & HANDLE_LOOK)
-		plain_close(rq->fh);
-	close_it(&rq->t, rq->ob, rq->hd, killed);
+}
+
+/* All that it holds. */
+static int give_back(struct request *rq)
+{
+	ipc_give_back(&rq->ob->o, ref_of(&rq->ob->o, rq->hd));
+	return 0;
+}
+
+static int close_by_library(struct request *rq)
+{
+	if (!(rq->hd->flags & HANDLE_LIB))
+		return give_back(rq);
+	close_it(&rq->t, rq->ob, rq->hd, false);
+	return 0;
 }
 
 int close_early(struct request *rq, bool whole)
 {
-	int r = enter_to_close(rq);
+	int r = closing(rq, whole ? close_by_library : give_back);
 
-	if (r < 0)
-		return r == -EBADF ? 0 : r; /* closed already: the request came twice */
-	if (whole && rq->hd->flags & HANDLE_LIB)
-		close_it(&rq->t, rq->ob, rq->hd, false);
-	else
-		give_back(rq->ob, rq->hd, ipc_give_back);
-	return 0;
+	return r == -EBADF ? 0 : r; /* closed already: the request came twice */
 }
 
 static bool is_dying(uint32_t tid)
@@ -146,29 +150,32 @@ static bool is_dying(uint32_t tid)
 	return !state || state == 'Z' || state == 'X' || proc_killed(tid);
 }
 
+/* The handle that this OPEN made, in an object that may have it. */
+static void close_opened(struct object *ob, const struct deferred *d)
+{
+	ref_t r = opened_by(ob, d->unique);
+	struct ipc_handle *hd = r ? handle_at(&ob->o, r) : NULL;
+	struct target t;
+	uint64_t fh;
+
+	if (!hd || !is_dying(hd->tid) || target_of(hd->nodeid, &t) < 0)
+		return; /* (a caller that is alive was answered) */
+	fh = fh_of(hd->gen, r);
+	alias_closed(hd->nodeid, fh);
+	if (hd->flags & HANDLE_LOOK)
+		plain_close(fh);
+	close_it(&t, ob, hd, false);
+}
+
 void close_unfetched(uint64_t unique)
 {
+	const struct deferred close = { .run = close_opened, .unique = unique };
 	struct node *n, *tmp;
 
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct request close = { .kind = ASKS_RELEASE };
-		struct ipc_handle *hd;
-		ref_t r;
-
 		turn_trim();
-		if (!n->ob || object_enter(n->ob, NULL) < 0)
-			continue;
-		r = opened_by(n->ob, unique);
-		hd = r ? handle_at(&n->ob->o, r) : NULL;
-		if (!hd || !is_dying(hd->tid)) { /* a caller that is alive was answered */
-			object_unlock(n->ob);
-			continue;
-		}
-		close.fh = fh_of(hd->gen, r);
-		close.ino = hd->nodeid;
-		object_unlock(n->ob);
-		close_handle(&close);
-		return;
+		if (n->ob)
+			object_do(n->ob, &close);
 	}
 }
 
@@ -202,24 +209,25 @@ static bool nothing_to_flush(struct request *rq)
 	return hd && !hd->line;
 }
 
-enum outcome file_flush(struct request *rq)
+static int flush(struct request *rq)
 {
 	int64_t refused;
+
+	if (rq->hd->line)
+		return flush_line(rq);
+	return again_completed(rq, fh_ref(rq->fh), &refused) ? -error_of(refused) : 0;
+}
+
+enum outcome file_flush(struct request *rq)
+{
 	uint32_t pid;
 	bool killed;
 	int r;
 
 	if (rq->fh & FH_PLAIN || nothing_to_flush(rq))
 		return done(rq, 0);
-	r = enter(rq);
-	if (r == -EBUSY) /* put aside */
+	r = handle_change(rq, flush);
+	if (r == -EBUSY && !rq->hd) /* put aside */
 		aside_closer(rq, &pid, &killed);
-	if (r < 0)
-		return done(rq, 0);
-	if (rq->hd->line)
-		r = flush_line(rq);
-	else if (again_completed(rq, fh_ref(rq->fh), &refused))
-		r = -error_of(refused);
-	object_leave(rq->ob);
-	return done(rq, r);
+	return done(rq, rq->hd ? r : 0);
 }

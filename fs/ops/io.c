@@ -36,20 +36,15 @@ static int take_lock(struct request *rq)
 	return r;
 }
 
-/* Lock what the object's ctl/lock names, through a handle there: rq->lock, call.handle. */
-static int find_lock(struct request *rq, struct object *lock)
+/* Lock what the object's ctl/lock names, through a handle there: take_other(). */
+static int find_other(struct request *rq, struct object *lock)
 {
-	int r, how = rq->how & ~LOCK_NB;
-	uint64_t fh = 0;
+	int how = rq->how & ~LOCK_NB;
 
 	if (how != LOCK_UN && !monitor_may(rq, lock))
 		return -EACCES;
 	rq->call.pid = proc_pid(rq->by.tid); /* the other object's file must have the true one */
-	r = monitor_flock(rq, lock, how, &fh);
-	rq->call.handle = fh_ref(fh);
-	if (fh)
-		rq->lock = lock;
-	return r;
+	return monitor_flock(rq, lock, how);
 }
 
 static int lock_object_or_other(struct request *rq)
@@ -59,24 +54,32 @@ static int lock_object_or_other(struct request *rq)
 	fill_call(&rq->call, rq, rq->how & LOCK_NB ? O_NONBLOCK : rq->flags & ~O_NONBLOCK);
 	rq->call.op = OP_FLOCK;
 	fill_pid(&rq->call, rq->hd);
-	return lock ? find_lock(rq, lock) : take_lock(rq);
+	return lock ? find_other(rq, lock) : take_lock(rq);
 }
 
 static int take_other(struct request *rq)
 {
+	int r = monitor_companion(rq, rq->how & ~LOCK_NB);
+
+	if (r < 0 || !rq->companion)
+		return r;
 	rq->hd = handle_at(&rq->ob->o, rq->call.handle);
 	return take_lock(rq);
 }
 
 enum outcome file_flock(struct request *rq)
 {
+	struct ipc_handle *hd;
 	int r;
 
 	if (rq->fh & FH_PLAIN || !rq->fh) /* 0: a directory */
 		return done(rq, -EOPNOTSUPP);
 	r = handle_change(rq, lock_object_or_other);
-	if (r == 0 && rq->lock)
+	if (r == 0 && rq->lock) {
+		hd = rq->hd;
 		r = object_change(rq->lock, rq, take_other);
+		ipc_handle_companion(hd, rq->companion);
+	}
 	return done(rq, r);
 }
 
@@ -121,7 +124,7 @@ static int ioctl_next(struct request *rq)
 	if (r == 0 && !plain)
 		n = ipc_next_length(&rq->ob->o, rq->hd);
 	if (r == 0)
-		object_leave(rq->ob);
+		object_unlock(rq->ob);
 	memcpy(reply_buffer(), &n, sizeof(n));
 	rq->reply.len = sizeof(n);
 	return plain ? -ENOTTY : 0; /* as of any plain file */
@@ -143,18 +146,19 @@ static int kick(struct request *rq)
 	return no_handle(r);
 }
 
+static int do_direct(struct request *rq)
+{
+	return direct_ioctl(rq, reply_buffer(), &rq->reply.len);
+}
+
 static int ioctl_direct(struct request *rq)
 {
 	int r;
 
 	if (rq->cmd == LIB_IOC_KICK)
 		return kick(rq);
-	r = enter(rq);
-	if (r < 0)
-		return no_handle(r);
-	r = direct_ioctl(rq, reply_buffer(), &rq->reply.len);
-	object_leave(rq->ob);
-	return r;
+	r = handle_change(rq, do_direct);
+	return rq->hd ? r : no_handle(r);
 }
 
 enum outcome file_ioctl(struct request *rq)

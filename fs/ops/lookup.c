@@ -8,8 +8,6 @@
 #include "state/array.h"
 #include "state/store.h"
 #include "wait/call.h"
-#include "wait/door.h"
-#include "wait/turn.h"
 
 #define ENTRY_TIMEOUT 3600.0 /* names change through this mount alone */
 #define ONE_TICK      1e-9   /* the kernel rounds up */

@@ -6,6 +6,7 @@
 #include "state/memory.h"
 #include "wait/damaged.h"
 #include "wait/door.h"
+#include "wait/pollers.h"
 
 static void object_goes(struct object *ob)
 {

@@ -12,7 +12,6 @@
 #include "object/type.h"
 #include "ctl/plain.h"
 #include "wait/call.h"
-#include "wait/turn.h"
 #include "wait/unfinished.h"
 
 /*
@@ -144,7 +143,7 @@ static bool opened_already(const struct request *rq)
 		rq->by.resent && n->type != IPC_DIR && !node_is_blank(n) ? object_of(n, &r) : NULL;
 	bool yes;
 
-	if (!ob || object_enter(ob, NULL) < 0) /* (then open_object() meets the same) */
+	if (!ob || object_look(ob, NULL) < 0) /* (then open_object() meets the same) */
 		return ob != NULL;
 	yes = again_opened(rq, ob) != 0;
 	object_unlock(ob);

@@ -13,10 +13,8 @@
 #include "state/array.h"
 #include "state/nodeid.h"
 #include "wait/call.h"
-#include "wait/door.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
-#include "wait/turn.h"
 #include "wait/watch.h"
 
 /* A reply that fills the request would make the kernel ask for the rest of a longer read(). */
@@ -78,17 +76,18 @@ static bool found_unlocked(struct request *rq)
 	return enter_unlocked(rq) == 0 && rq->ob->adopted && needs_no_lock(rq);
 }
 
+static int no_change(struct request *rq)
+{
+	(void)rq;
+	return 0;
+}
+
 /* An object that was not locked since it was mapped has not been checked. */
 static int adopt_first(struct request *rq)
 {
-	int r;
-
 	if (enter_unlocked(rq) < 0 || rq->ob->adopted || !needs_no_lock(rq))
 		return 0;
-	r = object_enter(rq->ob, rq);
-	if (r == 0)
-		object_unlock(rq->ob);
-	return r;
+	return object_change(rq->ob, rq, no_change);
 }
 
 static enum outcome read_unlocked(struct request *rq)

@@ -14,7 +14,6 @@
 #include "wait/nonblock.h"
 #include "object/type.h"
 #include "wait/call.h"
-#include "wait/turn.h"
 #include "wait/unfinished.h"
 
 /* The commands in a write: one on each line; or all of it is one, such as a value's text. */

@@ -24,8 +24,9 @@ struct object {
 	 * has it handles, holds, somebody who waits, something that happens by itself?
 	 */
 	bool away, open, holding, waits, due;
-	struct parked *parked;  /* park.c: by waiter */
+	struct parked *parked;  /* parked.c: by waiter */
 	struct parked *telling; /* settle.c: those that are to be answered at the end of the turn */
+	bool turn;              /* … and it is the turn of a writer */
 	struct object *lru_next, *lru_prev; /* in fs.lru, or fs.away */
 	/* turn.c: in fs.idle */
 	bool idle;
@@ -40,13 +41,14 @@ struct object {
 	bool look;
 	struct object *look_next;
 	/* damaged.c */
-	bool told; /* whoever waited knows that it is damaged */
-	struct poller *pollers;
-	bool adopted;       /* checked, and its handles are this mount's */
-	bool direct;        /* direct clients may change it at any time */
-	int data_fd;        /* array: its memory; -1 */
+	bool told;              /* whoever waited knows that it is damaged */
+	struct poller *pollers; /* pollers.c */
+	bool adopted;           /* checked, and its handles are this mount's */
+	bool direct;            /* direct clients may change it at any time */
+	int data_fd;            /* array: its memory; -1 */
 	unsigned int pins;  /* who needs it beyond the turn: requests that wait in another object */
-	struct timer timer; /* poll.c: limits and pollers of what does not wait */
+	struct timer timer; /* pollers.c: limits and pollers of what does not wait; … */
+	bool expired;       /* … it has gone off */
 	/* door.c */
 	uint64_t stalled; /* since when its lock is kept by a thread that is not stopped; 0: it is not */
 	uint64_t kept_since; /* … and by this one: */
@@ -56,7 +58,7 @@ struct object {
 	struct deferred *deferred; /* what is to be done first when it is locked */
 	struct kept *aside;        /* aside.c: its requests that are put aside */
 	int8_t tidy;               /* close.c: do its writers end their lines? */
-	bool late_polls;           /* poll.c: some handles polled while it was stalled */
+	bool late_polls;           /* pollers.c: some handles polled while it was stalled */
 };
 
 /* Mapped now; to the end of the turn at least. One that is blank gets its file. */

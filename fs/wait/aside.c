@@ -22,6 +22,7 @@
 #include "object/waiter.h"
 #include "state/fs.h"
 #include "wait/aside.h"
+#include "wait/leave.h"
 #include "wait/turn.h"
 
 struct kept { /* a request that is put aside */
@@ -208,8 +209,13 @@ static void handle_all(struct object *ob, aside_handler again)
 
 static void retry(struct object *ob, aside_handler again)
 {
+	int r;
+
 	ob->pins++; /* one of its requests may end the turn (turn.c), and we are not done */
-	if (stalled_retry(ob) == -EBUSY)
+	r = stalled_try(ob);
+	if (r == 0)
+		object_leave(ob);
+	if (r == -EBUSY)
 		expire(ob, again);
 	else
 		handle_all(ob, again);

@@ -35,6 +35,7 @@ static int enter_by(struct request *rq, int (*lock)(struct object *ob, struct re
 {
 	int r = find(rq->ino, &rq->t, &rq->ob), locked;
 
+	rq->hd = NULL;
 	if (r < 0)
 		return r;
 	locked = lock(rq->ob, rq);

@@ -5,9 +5,9 @@
 
 #include "device/request.h"
 
-/* Find a request's target, object and handle, and lock the object. 0 or -errno */
+/* For ask.c: find a request's target, object and handle, and lock the object. 0 or -errno */
 int enter(struct request *rq);
-/* enter() for a request that only looks: object_look(). */
+/* The same for a request that only looks: object_look(). */
 int enter_to_look(struct request *rq);
 /* The same without the lock, for those words of a handle that only the daemon writes. */
 int enter_unlocked(struct request *rq);

@@ -9,7 +9,7 @@
  * were put aside are handled again by the loop thread, and meet the damage (aside.c). From then on
  * nobody can begin to wait, since the object cannot be locked.
  *
- * Nothing in the file is trusted for this, so the daemon keeps its own list of pollers.
+ * Nothing in the file is trusted for this: pollers.c keeps a list of its own of who polls.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,76 +17,17 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
 #include "base/log.h"
-#include "file/list.h"
 #include "file/statedir.h"
 #include "object/damage.h"
 #include "state/fs.h"
 #include "state/memory.h"
-#include "state/notify.h"
 #include "state/object.h"
 #include "state/tree.h"
 #include "wait/damaged.h"
 #include "wait/park.h"
+#include "wait/pollers.h"
 #include "wait/turn.h"
-
-/* ---- who polls ---- */
-
-struct poller {
-	uint64_t kh; /* the kernel's name for an open file that was polled */
-	UT_hash_handle hh;
-};
-
-void pollers_add(struct object *ob, uint64_t kh)
-{
-	struct poller *p;
-
-	HASH_FIND(hh, ob->pollers, &kh, sizeof(kh), p);
-	if (p)
-		return;
-	p = must_alloc(sizeof(*p));
-	p->kh = kh;
-	HASH_ADD(hh, ob->pollers, kh, sizeof(p->kh), p);
-}
-
-static void drop(struct object *ob, struct poller *p)
-{
-	HASH_DEL(ob->pollers, p);
-	free(p);
-}
-
-void pollers_add_late(struct object *ob, struct ipc_handle *hd, uint64_t kh)
-{
-	pollers_add(ob, kh);
-	ipc_handle_poll(hd, kh);
-	ob->late_polls = true;
-}
-
-void pollers_remove(struct object *ob, uint64_t kh)
-{
-	struct poller *p;
-
-	HASH_FIND(hh, ob->pollers, &kh, sizeof(kh), p);
-	if (p)
-		drop(ob, p);
-}
-
-void pollers_forget(struct object *ob)
-{
-	while (ob->pollers)
-		drop(ob, ob->pollers);
-}
-
-void pollers_find(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-
-	LIST_EACH(o, &o->h->polls, r)
-		pollers_add(ob, handle_at(o, r - 1)->poll_kh);
-}
-
-/* ---- telling ---- */
 
 void damage_found(struct ipc_env *env, struct ipc_obj *o, const char *why)
 {
@@ -125,8 +66,7 @@ void damage_tell(struct object *ob)
 	if (ob->told)
 		return;
 	ob->told = true;
-	for (struct poller *p = ob->pollers; p; p = p->hh.next)
-		notify_poll(p->kh);
+	pollers_tell_all(ob);
 	memory_hungry(ob, false);
 	tell_direct(ob);
 }

@@ -133,18 +133,6 @@ static void do_deferred(struct object *ob)
 	}
 }
 
-void object_do(struct object *ob, const struct deferred *what)
-{
-	int r = object_enter(ob, NULL);
-
-	if (r == -EBUSY)
-		object_defer(ob, what);
-	if (r < 0)
-		return;
-	what->run(ob, what);
-	object_leave(ob);
-}
-
 /* ---- the door ---- */
 
 static int lock_within(struct object *ob, int64_t ns)
@@ -189,6 +177,8 @@ int object_look(struct object *ob, struct request *rq)
 {
 	int r = lock(ob);
 
+	if (!rq)
+		return r;
 	if (r == 0 && ob->aside) { /* what came first is to be seen */
 		object_unlock(ob);
 		r = -EBUSY;
@@ -216,7 +206,7 @@ void object_wait(struct object *ob, struct request *rq)
 
 /* ---- trying again ---- */
 
-int stalled_retry(struct object *ob)
+int stalled_try(struct object *ob)
 {
 	int r = lock_within(ob, 0);
 
@@ -225,13 +215,11 @@ int stalled_retry(struct object *ob)
 		return r;
 	}
 	stalled_remove(ob);
-	if (r < 0) {
+	if (r < 0)
 		drop_deferred(ob);
-		return r;
-	}
-	ob->o.work = ob->o.freed = true;
-	object_leave(ob);
-	return 0;
+	else
+		ob->o.work = ob->o.freed = true;
+	return r;
 }
 
 void stalled_forget(struct object *ob)

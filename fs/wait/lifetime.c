@@ -32,7 +32,8 @@ static bool is_open(const struct object *ob)
 
 static bool object_needed(const struct object *ob)
 {
-	return ob->parked || ob->aside || ob->stalled || ob->pins || ob->o.locked || is_open(ob);
+	return ob->parked || ob->telling || ob->aside || ob->stalled || ob->pins || ob->o.locked ||
+	       is_open(ob);
 }
 
 /* Something is to happen in it, which those who come by its name will see. */

@@ -21,11 +21,9 @@
 #include "state/nodeid.h"
 #include "object/lend.h"
 #include "object/poll.h"
-#include "wait/damaged.h"
-#include "wait/door.h"
+#include "wait/ask.h"
 #include "wait/monitor.h"
-#include "wait/nonblock.h"
-#include "wait/turn.h"
+#include "wait/pollers.h"
 
 /* The node of the lock object of this id; NULL: there is none, or it is no lock. */
 static struct node *lock_node(uint64_t id)
@@ -101,6 +99,8 @@ static uint64_t back_of(struct object *ob, const struct ipc_handle *hd)
  * (Someone with write access to the object may have set any number, and must not reach other
  * handles of the lock by it.)
  */
+#define COMPANION_SOUGHT 1 /* it may have one: look for it */
+
 static struct ipc_handle *companion_of(struct object *lock, uint64_t fh, uint64_t id, uint64_t back)
 {
 	struct ipc_handle *c = ipc_handle_from_outside(&lock->o, fh_ref(fh), fh_gen(fh));
@@ -122,96 +122,115 @@ static uint64_t companion_find(struct object *lock, uint64_t known, uint64_t id,
 	return 0;
 }
 
-/* It is made when it is first needed. */
-static int companion_make(struct object *lock, const struct ipc_call *c, uint64_t id, uint64_t back,
-			  uint32_t opener, uint64_t *ret_fh)
+/* It is made when it is first needed, by this handle. */
+static struct ipc_opening companion_of_handle(const struct request *rq)
 {
-	struct ipc_opening how = {
+	const struct ipc_call *c = &rq->call;
+
+	return (struct ipc_opening){
 		.oflags = O_RDWR,
 		.tid = c->tid,
 		.pid = c->pid,
 		.uid = c->uid,
 		.timeout = -1,
-		.nodeid = id,
-		.gen = names_next_gen(&fs.mount),
-		.companion = back,
-		.opener = opener,
+		.nodeid = rq->ob->node->id,
+		.companion = back_of(rq->ob, rq->hd),
+		.opener = rq->hd->opener,
 	};
-	ref_t handle;
-	int r = ipc_open(&lock->o, &how, &handle);
-
-	if (r < 0)
-		return r;
-	*ret_fh = fh_of(how.gen, handle);
-	return 0;
 }
 
-int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *ret_fh)
+/* Before it may be made: we may die before it is recorded (ipc_handle_companion). */
+static void seek_companion(struct ipc_handle *hd)
 {
-	struct object *ob = rq->ob;
-	struct ipc_handle *hd = rq->hd;
-	uint64_t id = ob->node->id, back = back_of(ob, hd);
-	int r = 0;
+	if (!hd->companion)
+		ipc_handle_companion(hd, COMPANION_SOUGHT);
+}
 
-	*ret_fh = 0;
-	/* An unlock also abandons a wait that a signal interrupted. */
-	if (how == LOCK_UN) {
-		struct ipc_call un = { .handle = ref_of(&ob->o, hd), .op = OP_FLOCK };
+static int companion_make(struct object *lock, struct ipc_opening *how, uint64_t *ret_fh)
+{
+	ref_t handle;
+	int r;
 
-		r = ipc_flock(&ob->o, &un, LOCK_UN);
-		ipc_pump(&ob->o);
-		if (!hd->companion)
-			return r;
-	}
+	how->gen = names_next_gen(&fs.mount);
+	r = ipc_open(&lock->o, how, &handle);
 	if (r == 0)
-		r = object_enter(lock, rq);
-	if (r < 0)
-		return r;
-	*ret_fh = companion_find(lock, hd->companion, id, back);
-	if (!*ret_fh && how != LOCK_UN)
-		r = companion_make(lock, &rq->call, id, back, hd->opener, ret_fh);
-	if (*ret_fh && how == LOCK_UN)
-		ipc_poll_gone(&lock->o, (ref_t)*ret_fh);
-	object_leave(lock);
-	if (r == 0)
-		ipc_handle_companion(&ob->o, hd, *ret_fh);
+		*ret_fh = fh_of(how->gen, handle);
 	return r;
 }
 
-int monitor_close(struct request *rq)
+int monitor_flock(struct request *rq, struct object *lock, int how)
 {
-	uint64_t fh = rq->hd->companion;
-	struct object *lock = fh ? lock_object(rq->ob) : NULL;
-	struct ipc_handle *c;
-	int r;
+	struct ipc_call un = { .handle = ref_of(&rq->ob->o, rq->hd), .op = OP_FLOCK };
+	int r = 0;
 
-	if (!lock)
-		return 0;
-	r = object_enter(lock, rq);
-	if (r < 0)
-		return r == -EBUSY ? r : 0; /* in a damaged one there is nothing to close */
-	c = companion_of(lock, fh, rq->ob->node->id, back_of(rq->ob, rq->hd));
+	/* An unlock also abandons a wait that a signal interrupted. */
+	if (how == LOCK_UN) {
+		r = ipc_flock(&rq->ob->o, &un, LOCK_UN);
+		ipc_pump(&rq->ob->o);
+	}
+	if (r < 0 || (how == LOCK_UN && !rq->hd->companion))
+		return r;
+	rq->lock = lock;
+	rq->opening = companion_of_handle(rq);
+	rq->companion = rq->hd->companion;
+	seek_companion(rq->hd);
+	return 0;
+}
+
+int monitor_companion(struct request *rq, int how)
+{
+	struct object *lock = rq->ob;
+	uint64_t fh =
+		companion_find(lock, rq->companion, rq->opening.nodeid, rq->opening.companion);
+	int r = 0;
+
+	if (!fh && how != LOCK_UN)
+		r = companion_make(lock, &rq->opening, &fh);
+	if (fh && how == LOCK_UN)
+		ipc_poll_gone(&lock->o, fh_ref(fh));
+	rq->companion = fh;
+	rq->call.handle = fh_ref(fh);
+	return r;
+}
+
+static int close_companion(struct request *rq)
+{
+	struct object *lock = rq->lock;
+	uint64_t fh =
+		companion_find(lock, rq->hd->companion, rq->ob->node->id, back_of(rq->ob, rq->hd));
+	const struct ipc_handle *c = fh ? handle_at(&lock->o, fh_ref(fh)) : NULL;
+
 	if (c && c->poll_kh)
 		pollers_remove(lock, c->poll_kh);
 	if (c)
 		ipc_close(&lock->o, fh_ref(fh));
-	object_leave(lock);
 	return 0;
+}
+
+int monitor_close(struct request *rq)
+{
+	struct object *lock = rq->hd->companion ? lock_object(rq->ob) : NULL;
+	int r = lock ? lock_change(lock, rq, close_companion) : 0;
+
+	return r == -EBUSY ? r : 0; /* in a damaged one there is nothing to close */
 }
 
 /* ---- a condition's read ---- */
 
-int monitor_find(struct request *rq, struct object *lock)
+static int find_lent(struct request *rq)
 {
 	struct ipc_call *c = &rq->call;
-	int r = object_enter(lock, rq);
 
-	if (r < 0)
-		return r == -EBUSY ? r : 0; /* a damaged lock counts as none */
 	c->pid = proc_pid(c->tid);
-	ipc_lent_find(&lock->o, c->pid, &c->lent);
-	object_unlock(lock);
+	ipc_lent_find(&rq->lock->o, c->pid, &c->lent);
 	return 0;
+}
+
+int monitor_find(struct request *rq, struct object *lock)
+{
+	int r = lock_change(lock, rq, find_lent);
+
+	return r == -EBUSY ? r : 0; /* a damaged lock counts as none */
 }
 
 static void lend(struct object *lock, const struct deferred *d)
@@ -231,31 +250,14 @@ void monitor_lend(struct object *ob, ref_t w, uint32_t tid)
 	object_do(lock, &(struct deferred){ .run = lend, .lent = lent, .pid = proc_pid(tid) });
 }
 
-/*
- * The waiter has its result: take the lock back. 0: it has it (or never had it, or its handle there
- * was closed), and can be answered. IPC_WAIT: *c waits for the lock, whose object is locked.
- * -EBUSY: not now; it will be settled again. Any other error is its answer.
- */
-int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c)
+/* (It may be queued there already, from before a restart.) */
+int monitor_retake(struct object *lock, struct ipc_call *c, const struct ipc_lent *lent)
 {
-	struct object *lock = lock_object(ob);
-	struct ipc_lent lent;
 	int r;
 
-	*ret_lock = lock;
-	if (!ipc_is(&ob->o, TYPE_MONITOR) || !lock || !ipc_cond_lent(&ob->o, w, &lent))
-		return 0;
-	r = object_enter(lock, NULL);
-	if (r == -EBUSY)
-		object_again(ob);
-	if (r < 0)
-		return r;
 	c->pid = proc_pid(c->tid);
-	/* Is it queued there already, from before a restart? */
 	c->waiter = ipc_find_waiter(&lock->o, c->unique);
-	r = c->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, c, &lent);
-	if (r != IPC_WAIT)
-		object_leave(lock);
+	r = c->waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, c, lent);
 	return r == -EBADF ? 0 : r;
 }
 
@@ -289,17 +291,14 @@ static int try_retake(struct object *lock, const struct ipc_call *call, const st
 {
 	struct ipc_call none = { 0 }, c = {
 		.tid = call->tid,
-		.pid = call->pid,
 		.uid = call->uid,
 		.unique = call->unique,
 	};
 	int64_t result;
-	int r;
+	int r = monitor_retake(lock, &c, lent);
 
-	c.waiter = ipc_find_waiter(&lock->o, c.unique); /* from before a restart */
-	r = c.waiter ? IPC_WAIT : ipc_lent_retake(&lock->o, &c, lent);
 	if (r != IPC_WAIT)
-		return r == -EBADF ? 0 : r;
+		return r;
 	ipc_pump(&lock->o);
 	if (waiter_at(&lock->o, c.waiter)->state != WAITER_GRANTED) {
 		ipc_leave(&lock->o, c.waiter, -EAGAIN, &result);
@@ -309,32 +308,45 @@ static int try_retake(struct object *lock, const struct ipc_call *call, const st
 	return 0;
 }
 
-int monitor_fetch(struct request *rq, struct object *lock)
+/* With both locked. */
+static int fetch(struct request *rq)
 {
-	struct object *ob = rq->ob;
+	struct object *lock = rq->lock;
 	struct ipc_handle *hd = rq->hd;
-	const struct ipc_call *call = &rq->call;
-	uint64_t id = ob->node->id, back = back_of(ob, hd), fh;
+	uint64_t fh = companion_find(lock, hd->companion, rq->ob->node->id, back_of(rq->ob, hd));
+	struct ipc_opening how;
 	struct ipc_lent lent;
-	struct ipc_waiter *w = standing(ob, hd, &lent);
 	int r;
 
-	if (!w || (call->deadline && !call->stand))
+	if (!standing(rq->ob, hd, &lent))
 		return 0;
-	r = object_enter(lock, rq);
-	if (r < 0)
-		return r;
-	r = try_retake(lock, call, &lent);
-	fh = companion_find(lock, hd->companion, id, back);
-	if (r == -EAGAIN && !fh && companion_make(lock, call, id, back, hd->opener, &fh) < 0)
-		r = -ENOMEM;
+	r = try_retake(lock, &rq->call, &lent);
+	if (r == -EAGAIN && !fh) {
+		seek_companion(hd);
+		how = companion_of_handle(rq);
+		if (companion_make(lock, &how, &fh) < 0)
+			r = -ENOMEM;
+	}
 	if (r == -EAGAIN && hd->poll_kh)
 		companion_polls(lock, handle_at(&lock->o, fh_ref(fh)), hd->poll_kh);
 	else if (r == 0 && fh)
 		ipc_poll_gone(&lock->o, fh_ref(fh));
-	object_leave(lock);
+	rq->companion = fh;
+	return r;
+}
+
+int monitor_fetch(struct request *rq, struct object *lock)
+{
+	struct object *ob = rq->ob;
+	struct ipc_lent lent;
+	struct ipc_waiter *w = standing(ob, rq->hd, &lent);
+	int r;
+
+	if (!w || (rq->call.deadline && !rq->call.stand))
+		return 0;
+	r = lock_change(lock, rq, fetch);
 	if (r == -EAGAIN) {
-		ipc_handle_companion(&ob->o, hd, fh);
+		ipc_handle_companion(rq->hd, rq->companion);
 		ipc_cond_busy(&ob->o, w, true);
 	}
 	return r;
@@ -359,7 +371,7 @@ void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh)
 	if (!w || !(w->flags & WAITER_BUSY))
 		return;
 	lock = lock_object(ob);
-	r = lock ? object_enter(lock, NULL) : -ENOENT;
+	r = lock ? object_look(lock, NULL) : -ENOENT;
 	if (r == 0 || r == -EBUSY)
 		c = companion_of(lock, hd->companion, ob->node->id, back_of(ob, hd));
 	if (r == -EBUSY) {
@@ -371,7 +383,7 @@ void monitor_polled(struct object *ob, struct ipc_handle *hd, uint64_t kh)
 		if (c && kh)
 			companion_polls(lock, c, kh);
 		r = available(lock, &lent, c) ? 0 : -EAGAIN;
-		object_leave(lock);
+		object_unlock(lock);
 	}
 	if (r == -EAGAIN)
 		return;

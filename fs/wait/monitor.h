@@ -8,11 +8,16 @@
 #include "device/request.h"
 
 struct object *lock_object(struct object *ob);
-/* flock: *ret_fh is the handle of `lock` to be locked; 0: nothing is left to do. */
-int monitor_flock(struct request *rq, struct object *lock, int how, uint64_t *ret_fh);
+/*
+ * flock, in two changes. Of rq->ob: what the other object is asked then, in rq->opening, rq->companion and
+ * rq->lock. That is NULL if nothing is left to do.
+ */
+int monitor_flock(struct request *rq, struct object *lock, int how);
+/* Of the lock, now rq->ob: rq->call is by its handle rq->companion. 0: an unlock, and there is none. */
+int monitor_companion(struct request *rq, int how);
 /* May the caller use that lock? */
 bool monitor_may(const struct request *rq, const struct object *lock);
-/* rq->hd is about to be closed: so is its companion. 0; -EBUSY: the request is put aside. */
+/* rq->hd is to be closed: first its companion is. 0; -EBUSY: the request is put aside. */
 int monitor_close(struct request *rq);
 /*
  * A condition's read: set rq->call.pid and .lent, the caller's process and the handle by which it
@@ -20,8 +25,12 @@ int monitor_close(struct request *rq);
  */
 int monitor_find(struct request *rq, struct object *lock);
 void monitor_lend(struct object *ob, ref_t w, uint32_t tid);
-/* c: the call as it would be made on the lock (except c->pid). */
-int monitor_retake(struct object *ob, ref_t w, struct object **ret_lock, struct ipc_call *c);
+/*
+ * A condition's reader has its result: take the lock back, which is locked. c: the call as it would be made
+ * on it (except c->pid). 0: it has it (or never had it, or its handle there was closed), and can be answered;
+ * IPC_WAIT: c waits for it. Any other error is its answer.
+ */
+int monitor_retake(struct object *lock, struct ipc_call *c, const struct ipc_lent *lent);
 /*
  * The same for a read that may not wait, whose waiter is queued without a request. 0: it has the
  * lock back, or needs none; -EAGAIN: the lock is held, and poll tells when it is free; -EBUSY as

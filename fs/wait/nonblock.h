@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pollers, and operations with O_NONBLOCK. */
+/* Operations with O_NONBLOCK: poll.c. */
 #ifndef IPCFS_NONBLOCK_H
 #define IPCFS_NONBLOCK_H
 
@@ -9,18 +9,6 @@
 
 struct object;
 
-/*
- * How long a poller that was notified has to take what only one can take, before the others are
- * told as well (at most twice as long). Tests change it.
- */
-extern unsigned int poll_interval_ms;
-
-/* With the object locked. */
-void wake_pollers(struct object *ob);
-void wake_late_pollers(struct object *ob);
-void poll_rearm(struct object *ob); /* after a start */
-/* Have it looked at, and settled, at this time (CLOCK_MONOTONIC ns) or earlier. */
-void look_again_at(struct object *ob, int64_t when);
 /* A read of a condition or barrier with O_NONBLOCK is queued. */
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags);
 /*

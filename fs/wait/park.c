@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests that wait: parking them, and answering them when their waiter is granted, interrupted,
- * timed out or has its turn.
- *
- * A parked request and the engine's waiter are two halves of one thing, found from each other by
- * the waiter's reference. Exactly one place answers: whoever takes the entry out of the object's
- * table.
+ * Requests that wait: parking them, and ending their wait when they are interrupted or their time is up.
+ * (Who is granted what he waits for is answered in settle.c.)
  *
  * Interrupts. If one came before its request, libfuse tells us while it registers our callback, and
  * the request must not be answered there. So the transport registers before the operation (fuse.c), a
@@ -13,9 +9,6 @@
  * requests themselves, read by the loop thread, under the daemon lock like everything else.
  */
 #include <stdlib.h>
-#include <syslog.h>
-#include <sys/uio.h>
-#include <unistd.h>
 #include <utlist.h>
 
 #include "base/alloc.h"
@@ -23,61 +16,18 @@
 #include "file/list.h"
 #include "object/lend.h"
 #include "object/waiter.h"
+#include "state/object.h"
 #include "wait/aside.h"
-#include "state/memory.h"
-#include "wait/monitor.h"
-#include "wait/nonblock.h"
-#include "wait/watch.h"
-#include "wait/turn.h"
+#include "wait/ask.h"
+#include "wait/leave.h"
 #include "wait/park.h"
-
-/* ---- parking ---- */
-
-struct parked *park_find(struct object *ob, ref_t waiter)
-{
-	struct parked *p;
-
-	HASH_FIND(hh, ob->parked, &waiter, sizeof(waiter), p);
-	return p;
-}
-
-static struct parked *waiting; /* all of them, by who is interrupted */
-
-void park_tell(struct parked *p)
-{
-	p->telling = true;
-	DL_APPEND(p->ob->telling, p);
-}
-
-void park_move(struct parked *p, struct object *ob, ref_t waiter)
-{
-	HASH_DEL(p->ob->parked, p);
-	timer_remove(&p->timer);
-	p->ob = ob;
-	p->waiter = waiter;
-	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
-}
-
-struct asker *park_take_out(struct parked *p)
-{
-	if (p->cond) {
-		p->cond->pins--;
-		object_used(p->cond);
-	}
-	HASH_DELETE(by_asker, waiting, p);
-	HASH_DEL(p->ob->parked, p);
-	if (p->telling)
-		DL_DELETE(p->ob->telling, p);
-	timer_remove(&p->timer);
-	free(p->data);
-	p->data = NULL;
-	return p->asker;
-}
+#include "wait/parked.h"
+#include "wait/turn.h"
 
 /* Take it out and free it: from here on the caller must answer. */
 static struct asker *unpark(struct parked *p)
 {
-	struct asker *asker = park_take_out(p);
+	struct asker *asker = parked_take_out(p);
 
 	free(p);
 	return asker;
@@ -127,13 +77,31 @@ static bool is_granted(struct ipc_obj *o, ref_t w)
 }
 
 /* It was served: that is the answer, at the end of the turn. */
-static void give_up_served(struct object *ob, struct parked *p)
+static void was_served(struct object *ob, struct parked *p)
 {
 	timer_remove(&p->timer);
 	/* The waiter says so but is in no list: nobody would ever answer it. */
 	if (!is_granted(&ob->o, p->waiter))
 		obj_damage(&ob->o, "a served waiter is in no list");
-	object_leave(ob);
+}
+
+/* With the object locked: the waiter leaves its wait queue, unless it waits on (see ipc_leave). */
+static void end_wait(struct object *ob, struct parked *p, int why)
+{
+	int64_t result;
+
+	p->why = 0;
+	if (waiter_at(&ob->o, p->waiter)->state == WAITER_GRANTED)
+		was_served(ob, p);
+	else if (ipc_leave(&ob->o, p->waiter, why, &result) || p->cond)
+		parked_end(p, p->cond ? why : result);
+	else
+		timer_remove(&p->timer);
+}
+
+static void end_this_wait(struct object *ob, const struct deferred *d)
+{
+	end_wait(ob, d->parked, d->error);
 }
 
 static void keep_place(struct object *cond, const struct deferred *d)
@@ -142,21 +110,20 @@ static void keep_place(struct object *cond, const struct deferred *d)
 }
 
 /*
- * A condition's waiter that was notified and waits for `lock`, which is locked here: it leaves that
- * wait queue. If interrupted, it keeps its place (and the notification) for the next read.
+ * If it has ended that is its answer. A condition's waiter that was notified and waited for the lock keeps
+ * its place, and the notification, for the next read.
  */
-static void give_up_relock(struct object *lock, struct parked *p, int why)
+static void answer_ended(struct parked *p)
 {
-	struct object *cond = p->cond;
-	ref_t w = p->cond_waiter;
-	struct asker *asker;
-	int64_t result;
+	uint32_t op = p->op;
+	int64_t result = p->result;
 
-	ipc_leave(&lock->o, p->waiter, why, &result);
-	asker = unpark(p);
-	object_leave(lock);
-	object_do(cond, &(struct deferred){ .run = keep_place, .waiter = w });
-	reply_error(asker, -why);
+	if (!p->ended)
+		return;
+	if (p->cond)
+		object_do(p->cond,
+			  &(struct deferred){ .run = keep_place, .waiter = p->cond_waiter });
+	tell_result(unpark(p), op, result);
 }
 
 /* Its object is stalled. */
@@ -170,47 +137,23 @@ static void give_up_stalled(struct parked *p, int why)
 		give_up_later(p, why);
 }
 
-/* The waiter leaves its wait queue; its request is answered, unless it waits on (see ipc_leave). */
-static void give_up_waiting(struct object *ob, struct parked *p, int why)
-{
-	uint32_t op = p->op;
-	int64_t result;
-	struct asker *asker;
-
-	if (!ipc_leave(&ob->o, p->waiter, why, &result)) {
-		timer_remove(&p->timer);
-		object_leave(ob);
-		return;
-	}
-	asker = unpark(p);
-	object_leave(ob);
-	tell_result(asker, op, result);
-}
-
 static void give_up(struct parked *p, int why)
 {
-	struct object *ob = p->ob;
-	int r = object_enter(ob, NULL);
+	int r = object_try(p->ob,
+			   &(struct deferred){ .run = end_this_wait, .parked = p, .error = why });
 
-	if (r == 0)
-		p->why = 0;
 	if (r == -EBUSY)
 		give_up_stalled(p, why);
 	else if (r < 0)
 		reply_error(unpark(p), EIO);
-	else if (waiter_at(&ob->o, p->waiter)->state == WAITER_GRANTED)
-		give_up_served(ob, p);
-	else if (p->cond)
-		give_up_relock(ob, p, why);
 	else
-		give_up_waiting(ob, p, why);
+		answer_ended(p);
 }
 
 void park_interrupted(struct asker *a)
 {
-	struct parked *p;
+	struct parked *p = parked_by(a);
 
-	HASH_FIND(by_asker, waiting, &a, sizeof(a), p);
 	if (p)
 		give_up(p, -EINTR);
 }
@@ -231,16 +174,14 @@ static char *copy_of(const struct ipc_call *c)
 	return copy;
 }
 
-void park(struct request *rq)
+static struct parked *parked_of(const struct request *rq)
 {
 	const struct ipc_call *c = &rq->call;
 	struct parked *p = must_alloc(sizeof(*p));
-	struct object *ob = rq->ob;
-	struct asker *asker = rq->asker;
 
 	p->waiter = c->waiter;
-	p->asker = asker;
-	p->ob = ob;
+	p->asker = rq->asker;
+	p->ob = rq->ob;
 	p->unique = c->unique;
 	p->tid = c->tid;
 	p->uid = c->uid;
@@ -250,36 +191,46 @@ void park(struct request *rq)
 	p->data = c->op == OP_WRITE ? copy_of(c) : NULL;
 	p->atomic = c->atomic;
 	p->timer.fire = time_is_up;
-	HASH_ADD(hh, ob->parked, waiter, sizeof(p->waiter), p);
-	HASH_ADD(by_asker, waiting, asker, sizeof(p->asker), p);
-	timer_set(&p->timer, waiter_at(&ob->o, c->waiter)->deadline);
-	if (asker_interrupted(asker)) {
-		object_unlock(ob);
-		give_up(p, -EINTR);
-	} else {
-		object_leave(ob);
-	}
+	return p;
+}
+
+void park(struct request *rq)
+{
+	struct object *ob = rq->ob;
+	struct parked *p = parked_of(rq);
+
+	parked_add(p);
+	timer_set(&p->timer, waiter_at(&ob->o, p->waiter)->deadline);
+	if (asker_interrupted(p->asker))
+		end_wait(ob, p, -EINTR);
+	object_leave(ob);
+	answer_ended(p);
 }
 
 /* ---- from outside of requests ---- */
 
+static void cancel_direct(struct object *ob, const struct deferred *d)
+{
+	(void)d;
+	ipc_cancel_direct(&ob->o);
+}
+
 void park_end_all(int error)
 {
+	const struct deferred cancel = { .run = cancel_direct };
 	struct parked *p, *tmp;
 
 	aside_end_all(-error);
-	HASH_ITER(by_asker, waiting, p, tmp)
-		reply_error(unpark(p), error);
+	PARKED_EACH(p, tmp)
+	reply_error(unpark(p), error);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {
 		struct object *ob;
 
 		turn_trim();
 		ob = n->ob;
 		/* Direct clients sleep on, unless they are told. */
-		if (!ob || !ob->direct || object_enter(ob, NULL) < 0)
-			continue;
-		ipc_cancel_direct(&ob->o);
-		object_leave(ob);
+		if (ob && ob->direct)
+			object_try(ob, &cancel);
 	}
 }
 
@@ -300,29 +251,31 @@ static void finish_answered(struct object *ob, const struct deferred *d)
 	ipc_finish(&ob->o, d->waiter, &none);
 }
 
+static void leave_queue(struct object *lock, const struct deferred *d)
+{
+	int64_t result;
+
+	ipc_leave(&lock->o, d->waiter, d->error, &result);
+}
+
 /* Its condition is damaged, so it is not to get the lock that it waits for. */
 static void leave_lock(struct parked *p)
 {
-	struct object *lock = p->ob;
-	int64_t result;
-	int r = object_enter(lock, NULL);
+	int r = object_try(p->ob, &(struct deferred){
+					  .run = leave_queue, .waiter = p->waiter, .error = -EIO });
 
-	if (r == -EBUSY) {
+	if (r == -EBUSY)
 		give_up_later(p, -EIO);
-		return;
-	}
-	if (r == 0) {
-		ipc_leave(&lock->o, p->waiter, -EIO, &result);
-		object_leave(lock);
-	}
-	reply_error(unpark(p), EIO);
+	else
+		reply_error(unpark(p), EIO);
 }
 
 void park_damaged(struct object *ob)
 {
 	struct parked *p, *tmp;
 
-	HASH_ITER(by_asker, waiting, p, tmp) {
+	PARKED_EACH(p, tmp)
+	{
 		struct object *cond = p->cond;
 		ref_t w = p->cond_waiter;
 
@@ -337,18 +290,18 @@ void park_damaged(struct object *ob)
 	}
 }
 
-/* A condition's waiter may have its request in the lock that it waits for (settle.c). */
+/* A condition's waiter may have its request in the lock that it waits for. */
 bool park_has(struct object *ob, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(&ob->o, r);
 	struct parked *p, *tmp;
 
-	if (park_find(ob, r) || aside_has(w->unique))
+	if (parked_find(ob, r) || aside_has(w->unique))
 		return true;
 	if (!(w->flags & WAITER_LENT))
 		return false;
-	HASH_ITER(by_asker, waiting, p, tmp)
-		if (p->cond == ob && p->cond_waiter == r)
-			return true;
+	PARKED_EACH(p, tmp)
+	if (p->cond == ob && p->cond_waiter == r)
+		return true;
 	return false;
 }

@@ -1,120 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * POLL, and what a program that polls does besides: reads and writes with O_NONBLOCK.
- *
- * An object has one timer for all of them, and for what happens in it by itself. It is set to the
- * earliest of
- *	time limits of what got EAGAIN (handle.clock; a standing waiter's deadline)
- *	the next look at pollers that were notified of what is for one (core/object/poll.c)
- *	ipc_due()
- * and when it goes off the pollers are told. All that it goes by is in the object's file.
- */
+/* POLL, and what a program that polls does besides: reads and writes with O_NONBLOCK. */
 #include <fcntl.h>
 #include <poll.h>
-#include <syslog.h>
-#include <unistd.h>
 
-#include "file/heap.h"
-#include "file/list.h"
 #include "object/type.h"
 #include "object/waiter.h"
 #include "state/nodeid.h"
-#include "state/notify.h"
 #include "wait/call.h"
-#include "wait/damaged.h"
 #include "object/poll.h"
 #include "wait/door.h"
 #include "wait/monitor.h"
 #include "wait/nonblock.h"
+#include "wait/pollers.h"
 #include "wait/poll.h"
-#include "wait/turn.h"
-
-unsigned int poll_interval_ms = 50;
-
-static void timer_fired(struct timer *t);
-
-void look_again_at(struct object *ob, int64_t when)
-{
-	ob->timer.fire = timer_fired;
-	if (!ob->timer.heap_at || ob->timer.deadline > when)
-		timer_set(&ob->timer, when);
-}
-
-static void wake(struct object *ob, bool all)
-{
-	struct ipc_obj *o = &ob->o;
-	bool any = false;
-	ref_t r;
-
-	while (!o->damage && (r = ipc_poll_next(o, all))) {
-		/*
-		 * Before it is recorded: being told twice does no harm, and if we die in between
-		 * the next worker tells it.
-		 */
-		notify_poll(handle_at(o, r)->poll_kh);
-		ipc_poll_sent(o, r);
-		any = true;
-	}
-	if (any && ipc_poll_pending(o))
-		look_again_at(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
-}
-
-void wake_pollers(struct object *ob)
-{
-	wake(ob, false);
-}
-
-/*
- * Those that polled while the object was stalled, under this worker or an earlier one: they are in
- * no list. Once notified they poll again.
- */
-void wake_late_pollers(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-
-	ob->late_polls = false;
-	LIST_EACH(o, &o->h->handles, r) {
-		struct ipc_handle *hd = handle_at(o, r);
-
-		if (!hd->poll_late)
-			continue;
-		notify_poll(hd->poll_kh); /* first, as in wake() */
-		if (hd->poll_events)
-			ipc_poll_sent(o, r);
-		ipc_handle_polled(o, hd);
-	}
-	if (ipc_poll_pending(o))
-		look_again_at(ob, (int64_t)ipc_now() + poll_interval_ms * 1000000ll);
-}
-
-void poll_rearm(struct object *ob)
-{
-	int64_t now = (int64_t)ipc_now(), t = ipc_next_limit(&ob->o, now);
-
-	if (ob->o.h->polls.count && ipc_poll_pending(&ob->o) &&
-	    t > now + poll_interval_ms * 1000000ll)
-		t = now + poll_interval_ms * 1000000ll;
-	ob->timer.fire = timer_fired;
-	timer_set(&ob->timer, t);
-}
-
-static void time_is_up(struct object *ob, const struct deferred *d)
-{
-	(void)d;
-	ob->o.work = true; /* something may be due */
-	ipc_expire(&ob->o, (int64_t)ipc_now());
-	if (ipc_poll_overdue(&ob->o))
-		wake(ob, true);
-	poll_rearm(ob);
-}
-
-static void timer_fired(struct timer *t)
-{
-	struct object *ob = (struct object *)((char *)t - offsetof(struct object, timer));
-
-	timer_remove(t);
-	object_do(ob, &(struct deferred){ .run = time_is_up });
-}
 
 void nonblock_stand(struct object *ob, struct ipc_handle *hd, struct ipc_call *c, int flags)
 {

@@ -3,12 +3,13 @@
  * What a change of an object makes possible: requests that were granted are answered, writers have their
  * turn, pollers and direct clients are woken.
  *
- * Whoever has changed an object gives its lock back with object_leave(). That grants what can be
+ * Whoever has changed an object gives its lock back with object_leave() (leave.c). That grants what can be
  * granted, while the lock is held anyway, and lists the requests that have to be told. If there are none,
  * the rest is done at once, and the object was locked only once. Otherwise the end of the turn continues
  * (settle):
  *
- *	tell	each listed request is answered. The object is not locked.
+ *	tell	each listed request is answered; but a condition's reader first takes back the lock that
+ *		it gave up, or waits for it. The object is not locked.
  *	finish	it is locked again; what was told is finished (the waiters go), the next writer
  *		puts its data, and what that grants is listed for another round.
  *
@@ -34,125 +35,28 @@
 #include <utlist.h>
 
 #include "file/list.h"
-#include "object/type.h"
+#include "object/lend.h"
 #include "object/waiter.h"
-#include "object/wake.h"
-#include "state/memory.h"
-#include "wait/door.h"
+#include "state/fs.h"
+#include "wait/ask.h"
+#include "wait/leave.h"
 #include "wait/monitor.h"
-#include "wait/nonblock.h"
 #include "wait/park.h"
+#include "wait/parked.h"
+#include "wait/pollers.h"
 #include "wait/turn.h"
-#include "wait/watch.h"
 
-/* ---- with the object locked: who is to be told ---- */
+/* ---- at the end of the turn ---- */
 
-static void pump(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-
-	if (o->work || o->freed) {
-		o->starved = false;
-		ipc_pump(o);
-	}
-	o->freed = false;
-}
-
-/* It has its answer. Watch the process at whose end what it took is returned. */
-static void tell_granted(struct object *ob, struct parked *p, int error)
+static void reply_for(struct object *ob, const struct parked *p, struct reply *r)
 {
 	const struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
+	int64_t result = p->ended ? p->result : p->error ? p->error : w->result;
 
-	if (!error && w->result >= 0)
-		watch_holder(ob, handle_at(&ob->o, w->handle)->opener, w->pid);
-	p->error = (int16_t)error;
-	park_tell(p);
-}
-
-/* It waited for this lock on behalf of a condition, and has it back: now the condition answers. */
-static void back_to_condition(struct object *lock, struct parked *p)
-{
-	struct object *cond = p->cond;
-	struct ipc_call none = { 0 };
-
-	ipc_finish(&lock->o, p->waiter, &none);
-	park_move(p, cond, p->cond_waiter);
-	p->cond = NULL;
-	cond->pins--;
-	park_tell(p);
-	turn_look(cond);
-}
-
-/*
- * A condition's reader that has its result takes back the lock that it gave up, or waits for it.
- * false: not now.
- */
-static bool retake(struct object *ob, struct parked *p)
-{
-	struct ipc_call c = {
-		.tid = p->tid,
-		.uid = p->uid,
-		.unique = p->unique,
-		.deadline = IPC_NEVER,
-	};
-	struct object *lock;
-	int r = monitor_retake(ob, p->waiter, &lock, &c);
-
-	if (r == IPC_WAIT) {
-		ob->pins++; /* p->cond */
-		p->cond = ob;
-		p->cond_waiter = p->waiter;
-		park_move(p, lock, c.waiter);
-		object_leave(lock);
-	} else if (r != -EBUSY) {
-		tell_granted(ob, p, r);
-	}
-	return r != -EBUSY;
-}
-
-/* Those that were granted and whose requests are here (after a restart they may still arrive). */
-static void list_granted(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-
-	LIST_EACH(o, &o->h->granted, r) {
-		struct parked *p = park_find(ob, r);
-
-		if (!p || p->telling)
-			continue;
-		if (p->cond)
-			back_to_condition(ob, p);
-		else if (!ipc_is(o, TYPE_MONITOR))
-			tell_granted(ob, p, 0);
-		else if (!retake(ob, p))
-			return;
-	}
-}
-
-/* The writer whose turn it is, if its request is here. */
-static struct parked *next_turn(struct object *ob)
-{
-	ref_t w = ipc_turn(&ob->o);
-
-	return w ? park_find(ob, w) : NULL;
-}
-
-/*
- * Grant what can be granted. true: it must be locked again, to finish those who are told, or for a
- * writer's turn. (A writer that has ended leaves nothing to finish, and there is only one.)
- */
-static bool grant(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-
-	do {
-		pump(ob);
-		if (o->h->granted.count && !o->damage)
-			list_granted(ob);
-	} while (o->work && !o->damage); /* (a process had ended that was granted something) */
-	if (o->damage)
-		return false;
-	return (ob->telling && (!ob->telling->ended || ob->telling->next)) || next_turn(ob);
+	if (result < 0 || p->op == OP_FLOCK || p->op == OP_FLOCK_SHARED || p->op == OP_WRITE)
+		reply_result(r, result, p->op == OP_WRITE);
+	else
+		reply_read(r, ob, handle_at(&ob->o, w->handle), &w->got, p->max);
 }
 
 /* It puts more of its data. */
@@ -178,81 +82,62 @@ static void have_turn(struct object *ob, struct parked *p)
 
 	if (r == IPC_WAIT)
 		return;
-	p->ended = true;
-	p->result = r == 0 && c.result > 0 ? c.result : r;
-	park_tell(p);
+	parked_end(p, r == 0 && c.result > 0 ? c.result : r);
+	parked_tell(p);
 }
 
-static bool waits_for_memory(struct ipc_obj *o)
+/* With the lock that it gave up locked: it has it back, or waits for it. */
+static void retake_lock(struct object *lock, const struct deferred *d)
 {
-	for (unsigned int i = 0; i < IPC_WAITQS; i++) {
-		ref_t w = o->h->waitqs[i].head;
+	struct parked *p = d->parked;
+	struct object *cond = p->ob;
+	struct ipc_call c = {
+		.tid = p->tid,
+		.uid = p->uid,
+		.unique = p->unique,
+		.deadline = IPC_NEVER,
+	};
+	int r = monitor_retake(lock, &c, &d->lent);
 
-		if (w && waiter_at(o, w)->flags & WAITER_MEMORY)
-			return true;
-	}
-	return false;
-}
-
-/* When nobody is to be told anything. */
-static void end_round(struct object *ob)
-{
-	struct ipc_obj *o = &ob->o;
-	int64_t due = ipc_due(o);
-
-	if (o->damage)
+	p->retakes = false;
+	p->error = (int16_t)(r == IPC_WAIT ? 0 : r);
+	if (r != IPC_WAIT)
 		return;
-	if (due != IPC_NEVER)
-		look_again_at(ob, due);
-	if (ob->late_polls)
-		wake_late_pollers(ob);
-	if (o->h->polls.count)
-		wake_pollers(ob);
-	memory_trim(ob);
-	memory_hungry(ob, waits_for_memory(o) || o->starved);
+	parked_keep(p);
+	cond->pins++; /* p->cond */
+	p->cond = cond;
+	p->cond_waiter = p->waiter;
+	parked_move(p, lock, c.waiter);
 }
 
-/* Unlock, and wake direct clients: those that were granted, and a putter whose turn it is. */
-static void unlock_and_wake(struct object *ob)
+/* The lock is stalled: none of them overtakes another. */
+static void retake_later(struct object *ob)
 {
-	/*
-	 * No more of them than there can be: a hostile client may keep marking them as not woken.
-	 */
-	uint32_t most = ob->o.locked ? list_most(&ob->o, &ob->o.h->woken) + 2 * IPC_WAKES : 0;
-	struct ipc_wakes wakes;
-	uint32_t n = 0;
-	bool more;
+	struct parked *p, *tmp;
 
-	wakes.n = 0; /* the rest need not be cleared */
-	do {
-		more = ob->o.locked && !ob->o.damage && ipc_wake(&ob->o, &wakes);
-		object_unlock(ob);
-		ipc_wake_send(&wakes);
-		n += wakes.n;
-	} while (more && n < most && object_enter(ob, NULL) == 0);
+	DL_FOREACH_SAFE(ob->telling, p, tmp)
+		if (p->retakes)
+			parked_keep(p);
+	object_again(ob);
 }
 
-void object_leave(struct object *ob)
+/* true: it has its lock, or cannot have it. */
+static bool retake(struct object *ob, struct parked *p)
 {
-	if (grant(ob))
-		turn_look(ob);
-	else
-		end_round(ob);
-	unlock_and_wake(ob);
-	object_used(ob);
-}
+	struct object *lock = lock_object(ob);
+	struct deferred d = { .run = retake_lock, .parked = p };
+	int r;
 
-/* ---- at the end of the turn ---- */
-
-static void reply_for(struct object *ob, const struct parked *p, struct reply *r)
-{
-	const struct ipc_waiter *w = waiter_at(&ob->o, p->waiter);
-	int64_t result = p->ended ? p->result : p->error ? p->error : w->result;
-
-	if (result < 0 || p->op == OP_FLOCK || p->op == OP_FLOCK_SHARED || p->op == OP_WRITE)
-		reply_result(r, result, p->op == OP_WRITE);
-	else
-		reply_read(r, ob, handle_at(&ob->o, w->handle), &w->got, p->max);
+	if (!lock || !ipc_cond_lent(&ob->o, p->waiter, &d.lent)) {
+		p->retakes = false;
+		return true;
+	}
+	r = object_try(lock, &d);
+	if (r == -EBUSY)
+		retake_later(ob);
+	else if (r < 0)
+		p->error = (int16_t)r;
+	return r != -EBUSY && p->ob == ob && p->telling;
 }
 
 /* Without the lock. Returns the list of those that were told; they are no longer parked. */
@@ -263,8 +148,10 @@ static struct parked *tell(struct object *ob)
 	while ((p = ob->telling)) {
 		struct reply r;
 
+		if (p->retakes && !retake(ob, p))
+			continue;
 		reply_for(ob, p, &r);
-		reply_send(park_take_out(p), &r);
+		reply_send(parked_take_out(p), &r);
 		DL_APPEND(told, p);
 	}
 	return told;
@@ -295,28 +182,43 @@ static void finish(struct object *ob, struct parked *told, int r)
 	}
 }
 
+/* Is there anything to be done with it locked? */
+static bool needs_round(const struct object *ob, const struct parked *told)
+{
+	const struct parked *p;
+
+	DL_FOREACH(told, p)
+		if (!p->ended)
+			return true;
+	return ob->turn || ob->expired || ob->o.work || ob->o.freed;
+}
+
+/* Locked. true: there is another round. */
+static bool next_round(struct object *ob)
+{
+	struct parked *p;
+
+	leave_pump(ob);
+	p = leave_turn(ob);
+	if (p)
+		have_turn(ob, p);
+	return leave_round(ob);
+}
+
 void settle(struct object *ob)
 {
 	bool more = true;
 
 	while (more) {
-		struct parked *told = tell(ob), *p;
-		int r = object_enter(ob, NULL);
+		struct parked *told = tell(ob);
+		bool round = needs_round(ob, told);
+		int r = round ? object_enter(ob, NULL) : 0;
 
 		finish(ob, told, r);
 		if (r < 0)
 			return;
-		pump(ob);
-		p = next_turn(ob);
-		if (p)
-			have_turn(ob, p);
-		more = grant(ob);
-		if (!more)
-			end_round(ob);
-		unlock_and_wake(ob);
+		more = round && next_round(ob);
 	}
-	if (!ob->o.damage)
-		finish(ob, tell(ob), 0); /* a writer that ended in the last round, if any */
 	object_used(ob);
 }
 

@@ -10,11 +10,6 @@
 
 struct object;
 
-/*
- * Unlock it after a change. Whatever can be granted is granted; the object is dirty if anybody has
- * to be told.
- */
-void object_leave(struct object *ob);
 void turn_look(struct object *ob); /* it is dirty */
 /* Settle what is dirty. Objects that are no longer needed are freed here, and nowhere else. */
 void turn_end(void);

@@ -3,6 +3,7 @@
 #ifndef IPCFS_WATCH_H
 #define IPCFS_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ipc_handle;
@@ -19,14 +20,19 @@ void watch_opener(struct object *ob, struct ipc_handle *hd, uint32_t pid);
  */
 void watch_holder(struct object *ob, uint32_t opener, uint32_t pid);
 
-void watch_again(
-	void); /* after a restart: watch the same processes; some may have ended meanwhile */
+bool watch_process(uint32_t pid); /* false: it has ended already, or cannot be watched */
+uint32_t watch_ended(void);       /* one that has; it is not watched any more. 0: none */
+int watch_open(void);             /* a descriptor that becomes readable when one ends; -1 */
+void watch_close(void);
+
+/* ---- ended.c ---- */
+
+/* After a restart: watch the same processes; some may have ended meanwhile. */
+void watch_again(void);
 /*
  * Handle those that have ended. The event thread would notice, too, but a request that was made
  * after such an end must not be handled before it.
  */
 void watch_look(void);
-int watch_open(void); /* a descriptor that becomes readable when one ends; -1 */
-void watch_close(void);
 
 #endif

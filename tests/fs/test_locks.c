@@ -115,3 +115,44 @@ TEST(locks_of_a_hand_over)
 	CHECK_STR(told(waits[1]), "ok");
 	daemon_end();
 }
+
+/* A condition over another object's lock: each of the two is locked once. */
+static rq take(void)
+{
+	return q_flock(&r[0], LOCK_EX);
+}
+
+static rq wait_for_notify(void)
+{
+	return q_read(&r[1]);
+}
+
+static rq notify(void)
+{
+	return q_put(&w, "1\n");
+}
+
+static rq close_first(void)
+{
+	return q_release(&r[0]);
+}
+
+TEST(locks_of_a_condition)
+{
+	daemon_start();
+	make("a.lock");
+	make("a.cond");
+	CHECK_STR(say("a.cond.ctl/lock", "a.lock"), "6");
+	r[0] = open_name("a.cond", BOTH);
+	r[1] = open_name("a.cond", RO);
+	w = open_name("a.cond", WO);
+	CHECK_INT(locks_of(take), 2);
+	CHECK_INT(locks_of(give_back), 2);
+	CHECK_INT(locks_of(take), 2);
+	CHECK_INT(locks_of(close_first), 2);
+	waits[1] = wait_for_notify();
+	CHECK_STR(told(waits[1]), "!WAITS");
+	CHECK_INT(locks_of(notify), 2); /* it had not the lock, and need not take it back */
+	CHECK_STR(told(waits[1]), "1\n");
+	daemon_end();
+}

@@ -3,7 +3,7 @@
 #include <poll.h>
 
 #include "calls.h"
-#include "wait/nonblock.h"
+#include "wait/pollers.h"
 
 #define KH 4711u
 

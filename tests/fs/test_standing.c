@@ -4,7 +4,7 @@
 #include <sys/file.h>
 
 #include "calls.h"
-#include "wait/nonblock.h"
+#include "wait/pollers.h"
 
 #define KH 4711u
 #define NB O_NONBLOCK
