@@ -27,10 +27,9 @@
 
 #include "file/obj.h"
 
-#define FAST_OFF  0u
-#define FAST_FREE 1u
-#define FAST_FROZEN \
-	0x80000000u /* held, and being turned into a hold; references here are smaller */
+#define FAST_OFF    0u
+#define FAST_FREE   1u
+#define FAST_FROZEN 0x80000000u /* held, and being turned into a hold; no handle is so large */
 
 static inline uint64_t fast_holder(ref_t handle, uint32_t gen)
 {

@@ -38,10 +38,19 @@ int text_limit(const char *s, size_t len, int64_t *ret)
 	return 0;
 }
 
+/* Of K, M, G and T, in either case; 0: it is none of them. */
+static unsigned int unit_shift(char c)
+{
+	static const char units[] = "kmgt";
+	const char *p = c ? strchr(units, c | ' ') : NULL;
+
+	return p ? 10 * (unsigned int)(p - units + 1) : 0;
+}
+
 int text_size(const char *s, uint64_t whole, uint64_t *ret)
 {
 	size_t len = strlen(s);
-	unsigned int shift = 0;
+	unsigned int shift;
 	uint64_t n;
 
 	if (len && s[len - 1] == '%') {
@@ -52,29 +61,11 @@ int text_size(const char *s, uint64_t whole, uint64_t *ret)
 	}
 	if (len && (s[len - 1] == 'B' || s[len - 1] == 'b'))
 		len--;
-	if (len && (s[len - 1] == 'i') && len > 1)
+	if (len > 1 && s[len - 1] == 'i')
 		len--;
-	switch (len ? s[len - 1] : 0) {
-	case 'T':
-	case 't':
-		shift += 10;
-		/* fall through */
-	case 'G':
-	case 'g':
-		shift += 10;
-		/* fall through */
-	case 'M':
-	case 'm':
-		shift += 10;
-		/* fall through */
-	case 'K':
-	case 'k':
-		shift += 10;
+	shift = len ? unit_shift(s[len - 1]) : 0;
+	if (shift)
 		len--;
-		break;
-	default:
-		break;
-	}
 	if (number_count(s, len, &n) < 0 || n > UINT64_MAX >> shift)
 		return -EINVAL;
 	*ret = n << shift;

@@ -176,6 +176,17 @@ static void make_pipe(int ends[2])
 	exit(EXIT_FAILURE);
 }
 
+static void take_signals(enum guard how)
+{
+	struct sigaction sa = { .sa_handler = on_continue };
+
+	sigaction(SIGCONT, &sa, NULL);
+	if (how == GUARD_ONLY) { /* they are for the program that the child runs */
+		signal(SIGINT, SIG_IGN);
+		signal(SIGQUIT, SIG_IGN);
+	}
+}
+
 void guard_start(enum guard how)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, ended[2];
@@ -198,13 +209,7 @@ void guard_start(enum guard how)
 		exit(EXIT_FAILURE);
 	}
 	if (child) {
-		struct sigaction sa = { .sa_handler = on_continue };
-
-		sigaction(SIGCONT, &sa, NULL);
-		if (how == GUARD_ONLY) { /* they are for the program that the child runs */
-			signal(SIGINT, SIG_IGN);
-			signal(SIGQUIT, SIG_IGN);
-		}
+		take_signals(how);
 		close(out[1]);
 		close(err[1]);
 		close(ended[1]);
