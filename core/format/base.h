@@ -11,7 +11,7 @@
 #define IPC_VERSION     5u
 #define IPC_PAGE        4096u
 #define IPC_SEGMENT     256u /* pages with one table */
-#define IPC_FIRST       4u   /* pages that need none: the header has what would be in it */
+#define IPC_FIRST       4u   /* pages that need none: the header has what it would say */
 #define IPC_SLOTS       8    /* blocks that lie in the header's page, see slab.h */
 #define IPC_SLOTS_SIZE  1056 /* bytes of all of them */
 #define IPC_UNIT        16u  /* what a ref_t counts */
@@ -51,15 +51,15 @@ struct ipc_undo {
 };
 
 /*
- * What has happened to an object since it was made. What its body says anyway is not counted here as
- * well: ipc_stats() (object/stats.h) adds both up.
+ * What has happened to an object since it was made. Whatever its body says anyway is not counted
+ * here; ipc_counts() (object/stats.h) adds up both.
  */
 struct ipc_stats {
 	uint64_t puts, gets; /* [lock] less what the type counts in its body */
 	uint64_t others;     /* [lock] pipe: bytes put; cond, value, array: locks taken */
 	uint64_t waits;      /* [lock] how often somebody had to wait, */
-	uint64_t wakes;      /* [lock] got what he waited for, or his turn, */
-	uint64_t timeouts;   /* [lock] waited until his time limit had passed, */
+	uint64_t wakes;      /* [lock] got what it waited for, or its turn, */
+	uint64_t timeouts;   /* [lock] waited until its time limit had passed, */
 	uint64_t cancels;    /* [lock] or was sent away with -ECANCELED */
 	uint64_t most;       /* [plain] messages, or bytes of a pipe, that there were at once */
 };

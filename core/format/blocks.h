@@ -12,12 +12,12 @@ struct ipc_msg {
 	uint32_t len;      /* bytes of the whole message (first segment) or of this one */
 	uint16_t refs;     /* [lock] who needs it: its place, and answers in hand */
 	uint16_t attempts; /* [lock] times that it was leased */
-	uint64_t id;       /* [plain] of a queue: the how many'th that was put */
+	uint64_t id;       /* [plain] of a queue: its number in the order of puts */
 	uint64_t since;    /* [plain] of a queue: when, CLOCK_REALTIME, ns */
 	char data[];
 };
 
-/* What a handle was given last and can be read again: see answer.h. */
+/* What a handle was last given, and can read again: see answer.h. */
 struct ipc_answer {
 	uint32_t kind;  /* enum ipc_answer_kind */
 	ref_t first;    /* first message */
@@ -29,7 +29,7 @@ struct ipc_answer {
 	int64_t number; /* the answer of types that give numbers; a lease's id */
 };
 
-/* What a handle that is opened read-only does: takes as any other, or only looks. */
+/* What a read-only handle does: takes like any other, or only looks. */
 enum ipc_take { TAKE_ANY, TAKE_RW };
 
 /* An open file description or a direct client. */
@@ -71,7 +71,7 @@ struct ipc_handle {
 	uint64_t seen;          /* [lock] value: the version that this handle saw last */
 	uint64_t companion;     /* [daemon] fh of its handle of ctl/lock's object; 0 */
 	struct ipc_answer hand; /* [lock] the answer in hand */
-	uint32_t poll_told;     /* [lock] what its poller was told, as far as it is still so */
+	uint32_t poll_told;     /* [lock] what its poller was told, as far as it is still true */
 	uint32_t poll_state;    /* [lock] poll.c */
 	uint32_t poll_late; /* [daemon] it polled while somebody kept the lock: fs/wait/poll.c */
 	uint32_t pad;
@@ -166,7 +166,7 @@ enum ipc_op { /* what a handle does, waits for, or holds by */
 	      OP_OPS,
 };
 
-/* A permit, lock or level that a handle has and that returns when it (or its process) ends. */
+/* A permit, lock or level of a handle; it returns when the handle (or its process) ends. */
 struct ipc_hold {
 	struct ipc_link link;   /* [lock] header.holds */
 	ref_t handle;           /* [once] */

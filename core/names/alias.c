@@ -7,7 +7,7 @@
 
 #define M MOUNT
 
-/* From 1 to NAMES_GEN_MOST, and around. */
+/* From 1 to NAMES_GEN_MOST, and then from 1 again. */
 static uint32_t next_gen(struct ipc_obj *m)
 {
 	uint32_t gen = M(m)->next_gen & NAMES_GEN_MOST;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Is the mount file sound? All nodes are those that the index has by id; then each of the other
- * ways to a node has as many of them as it should, and no others, and none twice. At last the tree
- * is walked once: whoever is in a directory is below the root.
+ * Is the mount file sound? The nodes that count are those that the index has by id. Each of the
+ * other ways to a node must then lead to as many of them as it should, to no others, and to none
+ * twice. Finally the tree is walked once: everything in a directory must be below the root.
  */
 #include <string.h>
 
@@ -92,7 +92,7 @@ static int check_chain(struct walk *w, uint32_t bucket, enum ipc_chain chain)
 
 /* ---- by name ---- */
 
-/* It is found by its name, and no other one is. */
+/* Looking up its name finds it, and nothing else. */
 static int check_name(struct walk *w, ref_t r)
 {
 	struct ipc_node *n = node_at(w->m, r);
@@ -175,7 +175,7 @@ static int bucket_names(struct walk *w, uint32_t bucket)
 	return 0;
 }
 
-/* The pages of buckets, and that there is nothing in those that are not in use yet. */
+/* The pages of buckets; those not in use yet must be empty. */
 static int check_table(struct walk *w)
 {
 	uint32_t buckets = MOUNT(w->m)->buckets, pages = index_pages(w->m);
@@ -224,7 +224,7 @@ static int check_active(struct walk *w)
 		       bad(w, "the list of nodes in use is not complete");
 }
 
-/* What comes behind r in a walk of the whole tree; 0: nothing. */
+/* What follows r in a walk of the whole tree; 0: nothing. */
 static ref_t next_in_tree(struct ipc_obj *m, ref_t r)
 {
 	ref_t next = 0;

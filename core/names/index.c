@@ -3,16 +3,17 @@
  * The index: nodes by id, and by directory and name.
  *
  * A hash table that grows by one bucket when a node is added (linear hashing), so that no request
- * ever waits for a table to be rebuilt. There are as many buckets as nodes. Of the bits of a hash
- * as many count as the number of buckets has; where there is no such bucket yet, one less. The
- * new bucket n takes over what of bucket n without its highest bit belongs there.
+ * ever waits for a table to be rebuilt. There are as many buckets as nodes. As many bits of a hash
+ * count as the number of buckets has; if there is no such bucket yet, one bit fewer. A new bucket n
+ * takes over the nodes that belong to it from the bucket whose number is n without its highest bit.
  *
- * The buckets are in pages, and mount.index has the pages: its block is replaced by one of twice
- * the size when it is full. The largest has room for 8 million buckets; with more names than that
- * the chains become longer, and nothing else happens.
+ * The buckets are in pages, and mount.index lists the pages. When its block is full, it is replaced
+ * by one of twice the size. The largest has room for 8 million buckets; with more names than that,
+ * chains become longer, and that is all.
  *
- * The hash (SipHash-1-3) has a key of its own in each mount file, so nobody can choose names that
- * all end up in one bucket. A chain longer than CHAIN_MOST is a damaged file: so every walk ends.
+ * Each mount file has its own key for the hash (SipHash-1-3), so nobody can choose names that all
+ * end up in one bucket. A chain longer than CHAIN_MOST means that the file is damaged, so every
+ * walk ends.
  */
 #include "file/heap.h"
 #include "names/index.h"
@@ -23,7 +24,7 @@
 
 #define PAGES_LEAST 8u
 #define PAGES_MOST  16384u /* the largest block of the heap */
-#define SHRINK_MOST 4u     /* buckets less for one node less */
+#define SHRINK_MOST 4u     /* buckets fewer when there is one node fewer */
 
 void index_init(struct ipc_mount *b)
 {
@@ -236,7 +237,7 @@ void index_remove(struct ipc_obj *m, ref_t r, enum ipc_chain chain)
 
 /* ---- one bucket more, one less ---- */
 
-/* Room for a page more: twice as many pages. The old table goes with the change. */
+/* Make room for one more page by doubling the table. The old one goes with the change. */
 static int enlarge_table(struct ipc_obj *m, uint32_t pages)
 {
 	size_t old = pages * sizeof(ref_t), size = old ? 2 * old : PAGES_LEAST * sizeof(ref_t);
@@ -256,7 +257,7 @@ static int enlarge_table(struct ipc_obj *m, uint32_t pages)
 	return names_commit(m);
 }
 
-/* A page for the bucket that comes next. Left behind by a death it is used the next time. */
+/* A page for the next bucket. If a death leaves one behind, it is used the next time. */
 static int add_page(struct ipc_obj *m, uint32_t bucket)
 {
 	const size_t size = IPC_PAGE;
@@ -310,7 +311,7 @@ int index_grow(struct ipc_obj *m)
 	return names_commit(m);
 }
 
-/* The last bucket's nodes go back to where they came from. */
+/* The nodes of the last bucket go back to where they came from. */
 static void merge_chain(struct ipc_obj *m, uint32_t from, uint32_t to, enum ipc_chain chain)
 {
 	struct ipc_bucket *last = bucket_at(m, from);

@@ -8,7 +8,7 @@
 
 #define MOUNT(o) (&(o)->h->b.mount)
 
-/* A hash that nobody else knows spreads them: so many in one bucket are a damaged file. */
+/* A secret hash spreads the nodes: so many in one bucket mean that the file is damaged. */
 #define CHAIN_MOST 32u
 
 static inline bool is_dir_type(uint32_t type)
@@ -32,7 +32,10 @@ static inline struct ipc_dir *dir_at(struct ipc_obj *m, const struct ipc_node *n
 	return AT(m, ipc_dir, n->dir);
 }
 
-/* The change is complete. One that met damage is not: the next to lock the file rolls it back. */
+/*
+ * End a change. If it met damage it stays incomplete, and whoever locks the file next rolls it
+ * back.
+ */
 static inline int names_commit(struct ipc_obj *m)
 {
 	if (m->damage)
@@ -61,7 +64,7 @@ void order_remove(struct ipc_obj *m, ref_t dir, ref_t r);
 struct ipc_link *order_link(struct ipc_obj *m, ref_t r, unsigned int level);
 
 /* ---- alloc.c ---- */
-/* heap_alloc() of several, that grows the file when it must. Only at the beginning of a change. */
+/* heap_alloc() for several blocks, growing the file if need be. Only at the start of a change. */
 int names_alloc(struct ipc_obj *m, const size_t *size, unsigned int n, bool essential, ref_t *ret);
 
 /* ---- check.c ---- */

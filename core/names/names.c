@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The namespace: see names.h. A node names its parent by id, as a rename moves it to another block.
- * `cookie` orders the entries of a directory by the time at which they were added.
+ * The namespace: see names.h. A node refers to its parent by id, because a rename moves the parent
+ * to another block. `cookie` orders the entries of a directory by when they were added.
  */
 #include <string.h>
 #include <time.h>
@@ -95,7 +95,7 @@ static bool is_listed(const struct ipc_node *n)
 	return n->active || (!n->parent && n->id != IPC_ROOT_ID);
 }
 
-/* What follows a change of these two words. */
+/* After a change of these two words: put it into the list, or take it out. */
 static void list_it(struct ipc_obj *m, ref_t r, bool before)
 {
 	bool now = is_listed(node_at(m, r));
@@ -128,7 +128,7 @@ static ref_t parent_of(struct ipc_obj *m, ref_t r)
 	return 0;
 }
 
-/* Its directory has it, under its name. */
+/* Enter it into its directory, under its name. */
 static void enter(struct ipc_obj *m, ref_t dir, ref_t r)
 {
 	index_insert(m, r, CHAIN_NAME);
@@ -136,7 +136,7 @@ static void enter(struct ipc_obj *m, ref_t dir, ref_t r)
 	set64(m, M(m)->names, M(m)->names + 1);
 }
 
-/* Nothing leads to it any more, but its id. */
+/* From now on only its id leads to it. */
 static void leave(struct ipc_obj *m, ref_t r)
 {
 	ref_t dir = parent_of(m, r);
@@ -177,7 +177,7 @@ static void forget(struct ipc_obj *m, ref_t r)
 	heap_free(m, r);
 }
 
-/* A block is new: nothing leads to it, so it is filled without notes. */
+/* Nothing refers to a new block yet, so it needs no undo records. */
 static void fill(struct ipc_obj *m, struct ipc_node *node, const char *name, size_t len,
 		 unsigned int height)
 {
@@ -188,7 +188,7 @@ static void fill(struct ipc_obj *m, struct ipc_node *node, const char *name, siz
 	memcpy(node->name, name, len);
 }
 
-/* The directory that a new node may come into; 0: the root, which is in none. -ENOENT. */
+/* The directory for a new node; 0: it is the root, which is in none. -ENOENT. */
 static int place_for(struct ipc_obj *m, uint64_t parent, ref_t *ret)
 {
 	*ret = names_by_id(m, parent);

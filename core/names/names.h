@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The namespace in STATE/mount: nodes (directories and objects), the index that finds them (index.c,
- * order.c), and aliases (second inode numbers). Only the daemon maps this file. The next worker goes
- * on with the index as it is, so a start costs the same with ten names and with a million.
+ * The namespace in STATE/mount: nodes (directories and objects), the index that finds them
+ * (index.c, order.c), and aliases (second inode numbers). Only the daemon maps this file. The next
+ * worker takes over the index as it is, so a start costs the same with ten names as with a million.
  *
  * All functions run with the mount file locked, and commit. Errors: -ENOSPC, -EIO.
  */
@@ -56,10 +56,10 @@ static inline const struct ipc_dir *names_dir(struct ipc_obj *m, ref_t dir)
 /* 0: there is none, or the file is damaged. */
 ref_t names_by_id(struct ipc_obj *m, uint64_t id);
 ref_t names_find(struct ipc_obj *m, uint64_t parent, const char *name, size_t len);
-/* The first entry of a directory behind a cookie (of one that may be gone); behind an entry. */
+/* A directory's first entry after a cookie (whose entry may be gone); after an entry. */
 ref_t names_after(struct ipc_obj *m, ref_t dir, uint64_t cookie);
 ref_t names_next(struct ipc_obj *m, ref_t dir, ref_t r);
-/* All nodes, in no order, as long as fn() says so. */
+/* Call fn() for all nodes, in no particular order, until it returns false. */
 void names_each(struct ipc_obj *m, bool (*fn)(void *arg, ref_t r), void *arg);
 
 /* ---- changes ---- */
@@ -102,16 +102,16 @@ void names_remove(struct ipc_obj *m, ref_t node, bool keep, uint64_t unique);
 void names_chmod(struct ipc_obj *m, ref_t node, uint32_t mode, uint32_t uid, uint32_t gid);
 void names_active(struct ipc_obj *m, ref_t node, bool active);
 /*
- * The engine file of this node (0: of none any more) is going to be made or removed. Until that has
- * been said of the node (its flags), whoever starts after a death finds what is left of it here.
+ * This node's engine file is about to be made or removed; 0: none is any more. Until the node's
+ * flags say so too, whoever starts after a death learns from this what may be left over.
  */
 void names_making(struct ipc_obj *m, uint64_t id);
 /* The node's flags; making: as names_making(), in the same change. */
 void names_flags(struct ipc_obj *m, ref_t node, uint32_t flags, uint64_t making);
 
 /*
- * What had happened to an object when it was last blank: NULL: nothing. And to say what has: it becomes
- * blank in the same change, as by names_flags(). -ENOSPC, -EIO: nothing has changed.
+ * The statistics of an object from before it was last blank; NULL: none. And record them when it
+ * becomes blank, in the same change, as by names_flags(). -ENOSPC, -EIO: nothing has changed.
  */
 const struct ipc_stats *names_stats(struct ipc_obj *m, ref_t node);
 int names_blank(struct ipc_obj *m, ref_t node, uint32_t flags, uint64_t making,
@@ -124,8 +124,8 @@ void alias_remove(struct ipc_obj *m, ref_t alias);
 void names_forget_aliases(struct ipc_obj *m);
 
 /*
- * The generation of a new handle or alias. Never 0, which is none; and small enough for what the kernel
- * is told, where the bit above it says which kind of number that is (fs/state/nodeid.h).
+ * The generation of a new handle or alias. Never 0, which means none. It must leave the top bit
+ * free, which says what kind of number the kernel was given (fs/state/nodeid.h).
  */
 #define NAMES_GEN_MOST 0x7fffffffu
 uint32_t names_next_gen(struct ipc_obj *m);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The entries of a directory, in the order in which they came into it: by cookie, which is also how
- * READDIR says where it goes on. An entry may have gone meanwhile, so "the first one behind this
- * cookie" has to be found quickly: the entries are a skip list. All are in level 0, one in 16 of
- * these in level 1, and so on. Every level is linked both ways, so that a new entry, whose cookie
- * is the highest, goes to the end of each, and one that goes is taken out without a search.
+ * The entries of a directory, in the order in which they were added: by cookie, with which READDIR
+ * also says where to continue. That entry may be gone by then, so "the first one after this cookie"
+ * has to be found quickly; therefore the entries form a skip list. All are in level 0, one in 16 of
+ * these in level 1, and so on. Every level is linked both ways: a new entry, whose cookie is the
+ * highest, goes to the end of each, and an entry that leaves is taken out without a search.
  *
- * In how many levels an entry is is drawn by the hash of its cookie. Along a level cookies become
- * higher with each step, or the file is damaged: so every walk ends.
+ * The hash of its cookie decides in how many levels an entry is. Cookies increase along each level,
+ * or the file is damaged, so every walk ends.
  */
 #include "names/index.h"
 
@@ -90,7 +90,7 @@ void order_remove(struct ipc_obj *m, ref_t dir, ref_t r)
 	count(m, d, r, -1u);
 }
 
-/* Does `next` come behind `r` (0: the first) in this directory? */
+/* Does `next` follow `r` (0: is it the first) in this directory? */
 static bool comes_behind(struct ipc_obj *m, const struct ipc_node *dir, ref_t r, ref_t next)
 {
 	const struct ipc_node *n = node_at(m, next);
