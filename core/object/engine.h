@@ -317,6 +317,8 @@ int ipc_ack(struct ipc_obj *o, uint64_t unique, uint64_t id); /* -EINVAL */
 /* delay: ns after which it is back. */
 int ipc_nack(struct ipc_obj *o, uint64_t unique, uint64_t id, int64_t delay);
 int ipc_touch(struct ipc_obj *o, uint64_t unique, uint64_t id); /* its lease begins anew */
+int ipc_remove(struct ipc_obj *o, uint64_t unique,
+	       uint64_t id); /* of one that waits, or is delayed */
 int ipc_revive(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 int ipc_discard(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all);
 

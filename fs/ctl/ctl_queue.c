@@ -138,6 +138,13 @@ static int store_touch(struct object *ob, const char *s, size_t len, uint64_t un
 	return number_count(s, len, &id) < 0 ? -EINVAL : ipc_touch(&ob->o, unique, id);
 }
 
+static int store_remove(struct object *ob, const char *s, size_t len, uint64_t unique)
+{
+	uint64_t id;
+
+	return number_count(s, len, &id) < 0 ? -EINVAL : ipc_remove(&ob->o, unique, id);
+}
+
 static int dead_letters(struct object *ob, const char *s, size_t len, uint64_t unique,
 			int (*fn)(struct ipc_obj *o, uint64_t unique, uint64_t id, bool all))
 {
@@ -184,6 +191,8 @@ const struct ctl_file ctl_queue[] = {
 	SETTING(70, "ttr", show_ttr, store_ttr),
 	COMMAND(71, "touch", store_touch),
 	FACT(72, "delayed", show_delayed),
+	LIST(73, "list", show_list),
+	COMMAND(74, "remove", store_remove),
 	CTL_TAKE,
 	CTL_END,
 };

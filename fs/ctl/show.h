@@ -17,6 +17,7 @@ void show_look(struct object *ob, FILE *f);  /* what an object that is only look
 void show_stats(struct object *ob, FILE *f); /* ctl_stats.c */
 void show_leased(struct object *ob, FILE *f);
 void show_dead(struct object *ob, FILE *f);
+void show_list(struct object *ob, FILE *f); /* ctl_list.c */
 void show_mount_status(FILE *f);
 /* Objects that somebody has open, locked one after the other; those that are stalled, unlocked. */
 void show_each(void (*fn)(struct object *ob, const char *path, void *arg), void *arg);

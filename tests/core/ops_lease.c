@@ -146,6 +146,8 @@ RUN(ack, if (FRESH) ipc_ack(s->o, unique, 1))
 RUN(nack, if (FRESH) ipc_nack(s->o, unique, 1, 0))
 RUN(nack_later, if (FRESH) ipc_nack(s->o, unique, 1, 1000000000000))
 RUN(touch, if (FRESH) ipc_touch(s->o, unique, 1))
+RUN(remove_second, if (FRESH) ipc_remove(s->o, unique, 2))
+RUN(remove_third, if (FRESH) ipc_remove(s->o, unique, 3))
 RUN(time_passes, (void)unique; run_time(s))
 RUN(revive, if (FRESH) ipc_revive(s->o, unique, 1, false))
 RUN(revive_all, if (FRESH) ipc_revive(s->o, unique, 0, true))
@@ -171,6 +173,10 @@ const struct op ops_lease[] = {
 	  DAEMON | STEPS },
 	{ "delayed are due", IPC_QUEUE, two_delayed, time_passes, DAEMON | STEPS },
 	{ "delayed are due to a reader", IPC_QUEUE, delayed_wanted, time_passes, DAEMON | STEPS },
+	{ "remove of one in the middle", IPC_QUEUE, ready, remove_second, DAEMON },
+	{ "remove of the last", IPC_QUEUE, ready, remove_third, DAEMON },
+	{ "remove of the only one", IPC_QUEUE, leased, remove_third, DAEMON },
+	{ "remove of a delayed one", IPC_QUEUE, two_delayed, remove_second, DAEMON },
 	{ "lease close", IPC_QUEUE, leased, close_h, STEPS },
 	{ "lease close at the last attempt", IPC_QUEUE, last_attempt, close_h, STEPS },
 	{ "lease close of a direct client", IPC_QUEUE, direct_granted, close_h, STEPS },

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What happens to a queue by itself: leases that are too old, messages that are put later. */
+/*
+ * What happens to a queue by itself: leases that are too old, messages that are put later. And messages
+ * by their IDs.
+ */
 #define _GNU_SOURCE
 #include <poll.h>
 
@@ -271,4 +274,72 @@ TEST(ids_are_kept)
 	close_it(o, l);
 	l = h_new(o, HANDLE_LEASE, R, 0);
 	CHECK_STR(get(o, l), "2\tb\n");
+}
+
+TEST(remove_by_id)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0);
+	struct ipc_counts c;
+
+	put(o, h, "leased\nhand\na\nb\nc\nd\ne\n");
+	CHECK_STR(get(o, l), "1\tleased\n");
+	CHECK_STR(get_some(o, h, OP_READ, 2), "hand\n");
+	CHECK_INT(ipc_remove(o, 1, 1), -EINVAL); /* it is for `ack` */
+	CHECK_INT(ipc_remove(o, 1, 2), -EINVAL); /* it is in a reader's hand */
+	CHECK_INT(ipc_remove(o, 1, 8), -EINVAL);
+	CHECK_INT(ipc_remove(o, 1, 0), -EINVAL);
+	CHECK_INT(ipc_remove(o, 1, 3), 0); /* the first, */
+	CHECK_INT(ipc_remove(o, 1, 3), -EINVAL);
+	CHECK_INT(ipc_remove(o, 1, 5), 0); /* one in the middle, */
+	CHECK_INT(ipc_remove(o, 1, 7), 0); /* the last */
+	obj_ok(o, "without three");
+	CHECK_INT(ipc_size(o), 2);
+	CHECK_INT(Q(o)->mq[0].bytes, 2);
+	CHECK_INT(Q(o)->unfinished, 4);
+	ipc_counts(o, &c);
+	CHECK_INT(c.puts, 7);
+	CHECK_INT(c.gets, 2);
+	put(o, h, "f\n");
+	CHECK_STR(get(o, h), "b\n");
+	CHECK_STR(get(o, h), "d\n");
+	CHECK_STR(get(o, h), "f\n");
+	put(o, h, "g\n");
+	CHECK_INT(ipc_remove(o, 1, 9), 0); /* the only one */
+	obj_ok(o, "without any");
+	Q(o)->maxsize = 1;
+	put(o, h, "h\n");
+	put_waits(o, h, "i\n", 7);
+	CHECK_INT(ipc_remove(o, 1, 10), 0); /* makes room */
+	ipc_pump(o);
+	put_turns(o);
+	CHECK_STR(get(o, h), "i\n");
+}
+
+TEST(remove_of_delayed_ones)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), w;
+	struct ipc_counts c;
+
+	put(o, h, "a\nb\nc\n");
+	for (int i = 1; i <= 3; i++) {
+		get(o, l);
+		CHECK_INT(ipc_nack(o, 1, i, (int64_t)(10 - i) * (int64_t)S), 0);
+	}
+	CHECK_INT(ipc_done(o, 1, 2), 0);
+	w = get_waits(o, h, OP_READ, 7);
+	ipc_setting32(o, &Q(o)->closed, 1);
+	CHECK_INT(ipc_remove(o, 1, 2), 0);
+	CHECK_INT(ipc_remove(o, 1, 3), 0);
+	obj_ok(o, "without two");
+	CHECK_INT(Q(o)->unfinished, 0);
+	CHECK_INT(Q(o)->delayed.count, 1);
+	CHECK_STR(finish(o, w), "!WAITS");
+	CHECK_INT(ipc_remove(o, 1, 1), 0);
+	ipc_pump(o);
+	CHECK_STR(finish(o, w), ""); /* nothing will come any more */
+	CHECK_INT(due_in(o), -1);
+	ipc_counts(o, &c);
+	CHECK_INT(c.puts, 3);
 }

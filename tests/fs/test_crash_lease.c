@@ -200,6 +200,35 @@ static void verify_ttr(void)
 
 CRASH_OLD(ttr)
 
+CRASH(remove_many)
+
+static void setup_remove_many(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue", WO);
+	f2 = open_name("a.queue.ctl/lease", RO);
+	CHECK_STR(f_put(&f1, "one\ntwo\nthree\n"), "14");
+	CHECK_STR(told(q_read_at(&f2, 100, 0)), "1\tone\n");
+	CHECK_STR(say("a.queue.ctl/nack", "1 1000"), "6");
+	f3 = open_name("a.queue.ctl/remove", WO);
+}
+
+static void ask_remove_many(void)
+{
+	r1 = q_put(&f3, "3\n1\n");
+}
+
+static void verify_remove_many(void)
+{
+	CHECK_STR(told(r1), "4");
+	CHECK_STR(show_word("a.queue.ctl/delayed"), "0");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "1");
+	CHECK_STR(say("a.queue.ctl/remove", "3"), "!EINVAL");
+	CHECK_STR(drain("a.queue"), "two\n");
+}
+
+CRASH_OLD(remove_many)
+
 CRASH(done_many)
 
 static void setup_done_many(void)

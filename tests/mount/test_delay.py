@@ -132,3 +132,57 @@ def test_a_delay_outlasts_the_worker_and_the_mount(mount_with):
     mount.remount()
     eventually(lambda: q.size == 2, 30, "the other one comes after a clean mount, by itself")
     assert q.messages() == [b"a", b"b"]
+
+
+# --- list and remove -----------------------------------------------------------------------------
+
+def rows(q):
+    return [line.split("\t") for line in q.ctl("list").splitlines()]
+
+
+def test_list_shows_all_that_is_in_it(q):
+    q.put(b"one\ntwo\nthree\nfour\nfive\n")
+    fd = os.open(q.ctl_path("lease"), os.O_RDONLY)
+    for _ in range(4):
+        lease(fd)
+    q.set("nack", "1")
+    q.set("nack", "3 2000")
+    q.set("nack", "2 1000")
+    assert [(r[0], r[2], r[3], r[4]) for r in rows(q)] == [
+        ("5", "0", "ready", "five"), ("1", "1", "ready", "one"), ("4", "1", "leased", "four"),
+        ("2", "1", "delayed", "two"), ("3", "1", "delayed", "three")]
+    assert all(0 <= float(r[1]) < 1000 for r in rows(q))
+    eventually(lambda: float(rows(q)[0][1]) > 0.1, 30, "they get older")
+
+
+def test_list_has_one_line_for_each_message(q):
+    messages = [b"a\nb", b"tab\tnul\0 back\\slash", "grün".encode(), b"", b"\x1b[31m\x7f\xff"]
+    q.set("framing", "record")
+    for message in messages[:3] + messages[4:]:
+        q.put(message)
+    q.set("framing", "line")
+    q.put(b"\n")
+    assert [line.split(b"\t")[4] for line in q.raw("list").splitlines()] == [
+        b"a\\nb", b"tab\\tnul\\0000 back\\\\slash", "grün".encode(), b"\\0033[31m\\0177\xff", b""]
+    done = sh("""cut -f5 jobs.queue.ctl/list | head -n1 | { read -r text; printf '%b' "$text"; }""",
+              cwd=os.path.dirname(q.path))
+    assert done.out == "a\nb"
+
+
+def test_remove(q):
+    done = shell(q, """
+        printf 'a\\nb\\nc\\n' > jobs.queue
+        awk -F'\\t' '$5 == "b" { print $1 }' jobs.queue.ctl/list > jobs.queue.ctl/remove
+        cat jobs.queue.ctl/peek jobs.queue.ctl/unfinished
+    """)
+    assert done.out.split() == ["a", "c", "2"]
+    for wrong in "2", "9", "0", "x", "", "all":
+        with raises(errno.EINVAL):
+            q.set("remove", wrong)
+    fd = os.open(q.ctl_path("lease"), os.O_RDONLY)
+    lease(fd)
+    with raises(errno.EINVAL):
+        q.set("remove", "1")
+    q.set("nack", "1 1000")
+    assert q.set("remove", "1\n3") == 4
+    assert rows(q) == [] and q.number("unfinished") == 0
