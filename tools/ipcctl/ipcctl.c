@@ -42,6 +42,8 @@ static const struct command *const commands[] = {
 	&cmd_limits,
 	&cmd_mv,
 	&cmd_rm,
+	&cmd_save,
+	&cmd_load,
 	/* the mount */
 	&cmd_bench,
 	&cmd_check,
