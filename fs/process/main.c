@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mounted.h"
 #include "names/names.h"
 #include "ops/dispatch.h"
 #include "ops/observer.h"
@@ -96,6 +98,7 @@ static int run(struct fuse_session *se, struct worker_shared *sh, struct resume 
 static int mount_anew(struct fuse_session *se, struct resume *res)
 {
 	const char *path = fs.opt.mountpoint;
+	dev_t dev;
 	struct worker_shared *sh = resume_shared_new(&res->shared_fd);
 	int r;
 
@@ -106,6 +109,8 @@ static int mount_anew(struct fuse_session *se, struct resume *res)
 	warn_hidden(path);
 	if (fuse_session_mount(se, path) < 0)
 		return 1;
+	if (mount_is_ours(path, &dev))
+		sh->connection = minor(dev);
 	r = run(se, sh, res);
 	fuse_session_unmount(se);
 	return r;

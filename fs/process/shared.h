@@ -28,6 +28,8 @@ struct worker_shared {
 	 * dies. Its first word is 0 when there is none.
 	 */
 	uint64_t tried; /* the request that was handled again: once only */
+	/* (From here on to the page there are zeros if an older version mounted it.) */
+	uint32_t connection; /* the mount's, in /sys/fs/fuse/connections; 0: not known */
 	_Alignas(4096) char request[256 * 4096 + 0x1000];
 };
 

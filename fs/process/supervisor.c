@@ -24,6 +24,7 @@
 #include "process/resume.h"
 #include "process/shared.h"
 #include "process/supervisor.h"
+#include "process/unmount.h"
 #include "process/worker.h"
 #include "state/fs.h"
 
@@ -192,8 +193,7 @@ static bool may_try_again(const struct failures *f, const struct worker_shared *
 }
 
 /*
- * Otherwise callers would wait in the kernel for ever, unkillably. When this process ends, the last
- * descriptor of /dev/fuse is closed, and they all get an error. The mount stays, and fails with
+ * Otherwise callers would wait in the kernel for ever, unkillably. The mount stays, and fails with
  * ENOTCONN, so that nothing is written to the folder below it by mistake.
  */
 _Noreturn static void give_up(const struct failures *f, const struct worker *w,
@@ -209,6 +209,7 @@ _Noreturn static void give_up(const struct failures *f, const struct worker *w,
 			 "%s, the last of %u in a row that served no request: %s is dead "
 			 "until it is mounted again",
 			 w->end, f->n, sh->mountpoint);
+	unmount_abort(sh->mountpoint, sh->connection);
 	exit(1);
 }
 
@@ -259,17 +260,21 @@ int supervise(struct fuse_session *se, struct worker_shared *sh, struct resume *
 		if (w.pid || start_worker(&w, se, r->fuse_fd, sh) == 0) {
 			bool stopping = await_end(&w, sh, r, signals);
 
-			if (sh->ended || stopping)
-				return sh->ended ? 0 : 1;
+			if (sh->ended)
+				return 0;
+			if (stopping)
+				break;
 		}
 		w.pid = 0;
 		count_failure(&f, &w, sh);
 		if (!may_try_again(&f, sh))
 			give_up(&f, &w, sh);
 		if (!pause_between(&f, signals))
-			return 1;
+			break;
 		sh->restarts++;
 		if (!sh->why[0])
 			log_line(LOG_NOTICE, "starting another worker (restart %u)", sh->restarts);
 	}
+	unmount_abort(sh->mountpoint, sh->connection);
+	return 1;
 }

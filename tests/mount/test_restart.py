@@ -633,6 +633,7 @@ def crowded(mount):
     clients += [fork(open_anew, mount.path(f"d/{i}.queue")) for i in range(3)]
     for name in ("0.event", "0.queue"):
         eventually(lambda name=name: name in os.listdir(mount.path("d")))
+    mount.clients = clients
     yield mount
     for client in clients:
         client.kill()
@@ -801,3 +802,44 @@ def test_a_damaged_index_is_found_while_it_is_used(disk):
     spoil(mount_file(mount.state), place, sound)
     mount.start()
     assert mount.obj("outer/object-0.queue").take() == b"outer/object-0.queue\n"
+
+
+# --- nobody is left to answer, and a process of the daemon's waits in the kernel -----------------------
+
+def stop_while_it_tells(mount):
+    """Stop the worker while a process of its own waits for a directory that a client has locked (state "D")."""
+    def stopped():
+        worker = mount.worker()
+        os.kill(worker, signal.SIGSTOP)
+        eventually(lambda: state_of(worker) == "T", 10, "it is stopped")
+        if "D" in {state_of(pid) for pid in children(worker)}:
+            return worker
+        os.kill(worker, signal.SIGCONT)
+        return None
+    return eventually(stopped, 60, "somebody waits for the directory")
+
+
+def await_clients(clients):
+    for client in clients:
+        eventually(lambda client=client: state_of(client.pid) in DEAD, 20, "a client ends")
+
+
+def test_a_supervisor_that_gives_up_leaves_nobody_waiting(crowded):
+    worker = stop_while_it_tells(crowded)
+    spoil(mount_file(crowded.state), 0, b"\0\0\0\0")
+    os.kill(worker, signal.SIGKILL)
+    assert crowded.await_exit() == 1
+    await_clients(crowded.clients)
+    with raises(errno.ENOTCONN):
+        os.listdir(crowded.dir)
+    crowded.tainted = True
+
+
+def test_a_supervisor_that_is_stopped_between_two_workers_leaves_nobody_waiting(crowded):
+    worker = stop_while_it_tells(crowded)
+    spoil(mount_file(crowded.state), 0, b"\0\0\0\0")
+    os.kill(crowded.pid, signal.SIGTERM)
+    os.kill(worker, signal.SIGKILL)
+    assert crowded.await_exit() == 1
+    await_clients(crowded.clients)
+    crowded.tainted = True
