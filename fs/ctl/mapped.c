@@ -85,6 +85,21 @@ static int start(void *(*run)(void *), void *arg)
 	return r == 0 ? 0 : -EINVAL;
 }
 
+static struct look *look_of(const struct request *rq, int otherwise)
+{
+	struct look *l = must_alloc(sizeof(*l));
+
+	*l = (struct look){
+		.asker = rq->asker,
+		.tid = rq->by.tid,
+		.ino = rq->t.base,
+		.otherwise = otherwise,
+		.size = rq->size,
+		.page = must_alloc(rq->size + 1),
+	};
+	return l;
+}
+
 static int begin(struct request *rq, int otherwise)
 {
 	size_t size = rq->size, off = (size_t)rq->off;
@@ -98,15 +113,7 @@ static int begin(struct request *rq, int otherwise)
 	r = ctl_snapshot(rq, &text, &len);
 	if (r < 0)
 		return r;
-	l = must_alloc(sizeof(*l));
-	*l = (struct look){
-		.asker = rq->asker,
-		.tid = rq->by.tid,
-		.ino = rq->t.base,
-		.otherwise = otherwise,
-		.size = size,
-		.page = must_alloc(size + 1),
-	};
+	l = look_of(rq, otherwise);
 	if (off < len)
 		memcpy(l->page, text + off, len - off < size ? len - off : size);
 	free(text);

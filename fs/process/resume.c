@@ -166,6 +166,17 @@ int resume_exec(const struct worker_shared *sh, const struct resume *r)
 	return e;
 }
 
+static sigset_t signals_of_supervisor(void)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	return mask;
+}
+
 pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_program, int delay_ms)
 {
 	struct resume r = { .fuse_fd = fuse_fd,
@@ -174,7 +185,7 @@ pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_progra
 			    .worker = getpid() };
 	const char *program = same_program ? "/proc/self/exe" : sh->exe;
 	char **env;
-	sigset_t mask;
+	sigset_t mask = signals_of_supervisor();
 	pid_t pid;
 
 	if (shared_fd < 0)
@@ -187,13 +198,9 @@ pid_t resume_spawn(const struct worker_shared *sh, int fuse_fd, bool same_progra
 		close(r.worker_fd);
 		return -ENOMEM;
 	}
-	/* Signals that arrive before it is ready stay pending. */
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGHUP);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGINT);
 	pid = fork();
 	if (pid == 0) {
+		/* Signals that arrive before it is ready stay pending. */
 		sigprocmask(SIG_SETMASK, &mask, NULL);
 		poll(NULL, 0, delay_ms);
 		keep_open(&r, 0);

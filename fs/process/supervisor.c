@@ -241,40 +241,52 @@ static int catch_signals(void)
 	return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-int supervise(struct fuse_session *se, struct worker_shared *sh, struct resume *r)
+/* With the worker that it finds, if there is one. */
+static void take_office(const struct worker *w, struct worker_shared *sh, const struct resume *r)
 {
-	struct worker w = { .pid = r->worker, .fd = r->worker_fd, .born = ipc_now() };
-	struct failures f = { 0 };
-	int signals;
-
 	fs.told_ends = !fs.opt.no_ends && proc_ends_are_told();
-	signals = catch_signals();
 	supervisor_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	sh->supervisor = getpid();
-	if (w.pid && r->restart)
-		signal_worker(&w, SIGKILL);
-	else if (w.pid)
+	if (w->pid && r->restart)
+		signal_worker(w, SIGKILL);
+	else if (w->pid)
 		log_line(LOG_NOTICE, "process %d supervises worker %d from now on", getpid(),
-			 w.pid);
-	for (;;) {
-		if (w.pid || start_worker(&w, se, r->fuse_fd, sh) == 0) {
-			bool stopping = await_end(&w, sh, r, signals);
+			 w->pid);
+}
 
-			if (sh->ended)
-				return 0;
-			if (stopping)
-				break;
+/* true: the worker ended cleanly. false: there is none any more, and a signal says to stop. */
+static bool keep_served(struct worker *w, struct fuse_session *se, struct worker_shared *sh,
+			struct resume *r, int signals)
+{
+	struct failures f = { 0 };
+
+	for (;;) {
+		if (w->pid || start_worker(w, se, r->fuse_fd, sh) == 0) {
+			bool stopping = await_end(w, sh, r, signals);
+
+			if (sh->ended || stopping)
+				return sh->ended;
 		}
-		w.pid = 0;
-		count_failure(&f, &w, sh);
+		w->pid = 0;
+		count_failure(&f, w, sh);
 		if (!may_try_again(&f, sh))
-			give_up(&f, &w, sh);
+			give_up(&f, w, sh);
 		if (!pause_between(&f, signals))
-			break;
+			return false;
 		sh->restarts++;
 		if (!sh->why[0])
 			log_line(LOG_NOTICE, "starting another worker (restart %u)", sh->restarts);
 	}
+}
+
+int supervise(struct fuse_session *se, struct worker_shared *sh, struct resume *r)
+{
+	struct worker w = { .pid = r->worker, .fd = r->worker_fd, .born = ipc_now() };
+	int signals = catch_signals();
+
+	take_office(&w, sh, r);
+	if (keep_served(&w, se, sh, r, signals))
+		return 0;
 	unmount_abort(sh->mountpoint, sh->connection);
 	return 1;
 }

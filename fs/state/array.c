@@ -42,32 +42,36 @@ static int64_t blocks(int fd)
 /*
  * Longer files are allocated at once: a page that is not there would be a SIGBUS for who maps it.
  */
-int array_resize(struct object *ob, uint64_t length)
+static int grow(struct object *ob, int fd, uint64_t length)
 {
 	uint64_t old = A(ob)->length;
-	int fd = data_fd(ob), r = 0;
-	int64_t before, more;
+	int64_t before = blocks(fd);
+	int64_t more = (int64_t)((length + 4095) / 4096 * 4096) - before;
+	int r = more > 0 ? fs.env.account(&fs.env, more, false) : 0;
+
+	if (r < 0)
+		return r;
+	r = file_back(&fs.env, fd, (off_t)old, (off_t)(length - old), false);
+	if (r < 0 && ftruncate(fd, (off_t)old) < 0)
+		r = -EIO;
+	fs.env.account(&fs.env, blocks(fd) - before - (more > 0 ? more : 0), true);
+	if (r == 0)
+		ipc_setting64(&ob->o, &A(ob)->length, length);
+	return r;
+}
+
+int array_resize(struct object *ob, uint64_t length)
+{
+	int fd = data_fd(ob);
+	int64_t before;
 
 	if (fd < 0)
 		return fd;
 	if (length > INT64_MAX / 2)
 		return -EFBIG;
+	if (length > A(ob)->length)
+		return grow(ob, fd, length);
 	before = blocks(fd);
-	if (length > old) {
-		more = (int64_t)((length + 4095) / 4096 * 4096) - before;
-		if (more > 0)
-			r = fs.env.account(&fs.env, more, false);
-		if (r < 0)
-			return r;
-		r = file_back(&fs.env, fd, (off_t)old, (off_t)(length - old), false);
-		if (r < 0 && ftruncate(fd, (off_t)old) < 0)
-			r = -EIO;
-		fs.env.account(&fs.env, blocks(fd) - before - (more > 0 ? more : 0), true);
-		if (r < 0)
-			return r;
-		ipc_setting64(&ob->o, &A(ob)->length, length);
-		return 0;
-	}
 	/* First the length: what a death leaves behind it is cut off by the next change. */
 	ipc_setting64(&ob->o, &A(ob)->length, length);
 	if (ftruncate(fd, (off_t)length) < 0)

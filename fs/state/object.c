@@ -318,43 +318,49 @@ bool object_back(struct object *ob)
 	return r == 0;
 }
 
-struct object *object_of(struct node *n, int *ret_error)
+/* It was used last: the next one to be unmapped is another. */
+static void to_the_end(struct object *ob)
 {
-	struct object *ob = n->ob;
+	if (!ob->lru_next) /* it is there */
+		return;
+	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
+	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
+}
+
+static int map_new(struct node *n)
+{
+	struct object *ob = calloc(1, sizeof(*ob));
 	int r;
 
-	if (n->type == IPC_DIR) {
-		*ret_error = -EISDIR;
-		return NULL;
-	}
-	if (ob) {
-		if (!object_back(ob)) {
-			*ret_error = -EIO;
-			return ob->o.damage ? ob : NULL;
-		}
-		if (ob->lru_next) { /* not the last already */
-			DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
-			DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
-		}
-		return ob;
-	}
-	ob = calloc(1, sizeof(*ob));
-	if (!ob) {
-		*ret_error = -ENOMEM;
-		return NULL;
-	}
+	if (!ob)
+		return -ENOMEM;
 	ob->node = n;
 	ob->data_fd = -1;
 	r = node_is_blank(n) ? blank_end(ob) : map_file(ob);
 	if (r < 0) {
-		*ret_error = cannot_map(n, r);
 		free(ob);
-		return NULL;
+		return cannot_map(n, r);
 	}
 	n->ob = ob;
 	is_mapped(ob);
 	if (!ob->adopted && object_lock(ob, ADOPT_NS) == 0)
 		object_unlock(ob);
+	return 0;
+}
+
+struct object *object_of(struct node *n, int *ret_error)
+{
+	struct object *ob = n->ob;
+
+	if (!ob) {
+		*ret_error = n->type == IPC_DIR ? -EISDIR : map_new(n);
+		return n->ob;
+	}
+	if (!object_back(ob)) {
+		*ret_error = -EIO;
+		return ob->o.damage ? ob : NULL;
+	}
+	to_the_end(ob);
 	return ob;
 }
 
