@@ -50,6 +50,7 @@ struct ipcfs_obj {
 	void *data;        /* array */
 	size_t data_len;
 	struct old_data *old_data;
+	struct begun *begun; /* under `lock`: client_begin.c */
 };
 
 /* Absolute, as in struct ipc_call: IPC_NEVER, 0 not at all. */
@@ -106,6 +107,9 @@ static inline int client_enter(struct ipcfs_obj *o, int mode)
 	return client_enter_child(o);
 }
 
+/* ---- client_begin.c ---- */
+void client_forget_begun(struct ipcfs_obj *o); /* at the close, and in a child */
+
 /* ---- client_value.c ---- */
 void client_drop_data(struct ipcfs_obj *o); /* at the close */
 
@@ -114,6 +118,8 @@ void client_drop_data(struct ipcfs_obj *o); /* at the close */
 int file_put(struct ipcfs_obj *o, const void *msg, size_t len, bool atomic, int64_t deadline);
 /* join: wait until nothing is unfinished. */
 ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline, bool join);
+/* Read a message, which stays in the hand of fd, a handle of its own: LIB_IOC_TAKE, or a close. */
+ssize_t file_keep(struct ipcfs_obj *o, int fd, void *buf, size_t size, int64_t deadline);
 /* A read whose answer is a number. */
 int file_number(struct ipcfs_obj *o, int64_t deadline, int64_t *ret);
 int file_command(struct ipcfs_obj *o, const char *text);
@@ -138,6 +144,15 @@ int direct_get(struct ipcfs_obj *o, struct iovec *bufs, int n, int64_t deadline,
 int direct_number(struct ipcfs_obj *o, uint32_t op, int64_t deadline, int64_t *ret);
 int direct_give(struct ipcfs_obj *o, const struct ipc_cmd *cmd, int64_t *ret_value);
 int direct_flock(struct ipcfs_obj *o, int how, int64_t deadline);
+/* ---- client_long.c: messages that are begun in the engine file ---- */
+int direct_put_begin(struct ipcfs_obj *c, size_t len, ref_t *ret_begun, void **ret_bytes);
+/* -errno, IPC_ELSEWHERE: it is still begun. */
+int direct_put_commit(struct ipcfs_obj *c, ref_t begun, const void *bytes, size_t len,
+		      int64_t deadline);
+/* *ret_copied: the bytes are a copy, which is the caller's. */
+int direct_get_begin(struct ipcfs_obj *c, int64_t deadline, ref_t *ret_begun, void **ret_bytes,
+		     size_t *ret_len, bool *ret_copied);
+int direct_begun_end(struct ipcfs_obj *c, ref_t begun);
 /* By the fast word (fast.h), spinning a little if `waits`. false: in the usual way. */
 bool direct_take(struct ipcfs_obj *o, bool waits);
 bool direct_release(struct ipcfs_obj *o);

@@ -72,8 +72,7 @@ int direct_open(struct ipcfs_obj *o)
 
 /* ---- reading ---- */
 
-/* An operation has come to r: if it waits, until it is granted, and then what it was given. */
-static int waited(struct session *s, int r)
+int session_waited(struct session *s, int r)
 {
 	if (r != IPC_WAIT)
 		return r;
@@ -105,16 +104,21 @@ int direct_get(struct ipcfs_obj *c, struct iovec *bufs, int n, int64_t deadline,
 	got = get_now(&s, bufs, n);
 	if (got < n)
 		session_call(&s, OP_READ, got ? 0 : deadline);
+	s.c.begins = session_begins(&s);
 	while (got < n) {
 		s.c.buf = bufs[got].iov_base;
 		s.c.max = bufs[got].iov_len;
-		r = waited(&s, ipc_read(s.o, &s.c));
+		r = session_waited(&s, ipc_read(s.o, &s.c));
 		if (!got && session_again(&s, &r))
 			continue;
+		if (r == IPC_DONE && s.c.begun)
+			r = session_get_long(&s, bufs + got);
 		if (r != IPC_DONE)
 			break;
 		bufs[got++].iov_len = (size_t)s.c.result;
 		s.c.deadline = 0; /* only the first is waited for */
+		if (!s.hd)
+			break;
 	}
 	session_end(&s);
 	*ret_got = got;
@@ -132,7 +136,7 @@ int direct_number(struct ipcfs_obj *c, uint32_t op, int64_t deadline, int64_t *r
 	s.spun = spun;
 	session_call(&s, op, deadline);
 	do
-		r = session_elsewhere(&s) ? IPC_ELSEWHERE : waited(&s, ipc_read(s.o, &s.c));
+		r = session_elsewhere(&s) ? IPC_ELSEWHERE : session_waited(&s, ipc_read(s.o, &s.c));
 	while (session_again(&s, &r));
 	session_end(&s);
 	*ret = s.c.got.number;
@@ -164,21 +168,6 @@ static bool look_again(struct session *s, int64_t deadline, int *r)
 	return true;
 }
 
-/* One message, whole or as far as c->done says. */
-static int put_one(struct session *s, const struct iovec *msg)
-{
-	int r;
-
-	s->c.data = msg->iov_base;
-	s->c.len = msg->iov_len;
-	s->c.done = 0;
-	s->c.waiter = 0;
-	while ((r = ipc_put(s->o, &s->c)) == IPC_WAIT)
-		if ((r = session_wait(s)) != IPC_DONE)
-			break;
-	return r;
-}
-
 /* *ret_part: bytes of the message after those that went in. */
 int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, bool atomic, int64_t deadline,
 	       int *ret_done, size_t *ret_part)
@@ -201,7 +190,9 @@ int direct_put(struct ipcfs_obj *c, const struct iovec *msgs, int n, bool atomic
 			if (r != IPC_DONE)
 				break;
 		} else {
-			r = put_one(&s, msgs + i);
+			r = session_is_long(&s, msgs[i].iov_len) ?
+				    session_put_long(&s, msgs + i) :
+				    session_put(&s, msgs[i].iov_base, msgs[i].iov_len);
 			*ret_part = s.c.done < s.c.len ? s.c.done : 0;
 			if (r == IPC_DONE && s.c.done == s.c.len)
 				i++;
@@ -251,7 +242,8 @@ int direct_flock(struct ipcfs_obj *c, int how, int64_t deadline)
 		return r;
 	session_call(&s, OP_FLOCK, deadline);
 	do
-		r = session_elsewhere(&s) ? IPC_ELSEWHERE : waited(&s, ipc_flock(s.o, &s.c, how));
+		r = session_elsewhere(&s) ? IPC_ELSEWHERE :
+					    session_waited(&s, ipc_flock(s.o, &s.c, how));
 	while (session_again(&s, &r));
 	session_end(&s);
 	return r;

@@ -29,7 +29,8 @@ static bool too_early(struct ipcfs_obj *o, int64_t left, unsigned int lent)
 	       lent != __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE) || lent % 2;
 }
 
-ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline, bool join)
+static ssize_t read_from(struct ipcfs_obj *o, int fd, void *buf, size_t size, int64_t deadline,
+			 uint64_t how)
 {
 	unsigned int lent;
 	int64_t left;
@@ -38,9 +39,19 @@ ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline,
 	do {
 		lent = __atomic_load_n(&o->lent, __ATOMIC_ACQUIRE);
 		left = left_of(deadline);
-		n = pread(o->fd, buf, size < PIECE ? size : PIECE, (off_t)lib_offset(left, join));
+		n = pread(fd, buf, size < PIECE ? size : PIECE, (off_t)(lib_offset(left, 0) | how));
 	} while (n < 0 && errno == ETIMEDOUT && too_early(o, left, lent));
 	return n < 0 ? -errno : n;
+}
+
+ssize_t file_read(struct ipcfs_obj *o, void *buf, size_t size, int64_t deadline, bool join)
+{
+	return read_from(o, o->fd, buf, size, deadline, join ? LIB_SPECIAL : 0);
+}
+
+ssize_t file_keep(struct ipcfs_obj *o, int fd, void *buf, size_t size, int64_t deadline)
+{
+	return read_from(o, fd, buf, size, deadline, LIB_KEEP);
 }
 
 static ssize_t write_to(struct ipcfs_obj *o, int fd, const void *data, size_t len, bool atomic,

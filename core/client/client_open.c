@@ -71,6 +71,7 @@ static int reattach(struct ipcfs_obj *o)
 	if (o->direct)
 		direct_opened(o);
 	o->writing = false;
+	client_forget_begun(o); /* the parent's */
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->limited, NULL);
 	__atomic_store_n(&o->forks, client_forks, __ATOMIC_RELEASE);
@@ -147,6 +148,7 @@ void ipcfs_close(ipcfs_obj *o)
 		obj_unmap(&o->map);
 	living_leave(o);
 	client_drop_data(o);
+	client_forget_begun(o);
 	close(o->fd);
 	free(o);
 	errno = saved;

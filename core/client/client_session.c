@@ -20,6 +20,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@
 #define SPIN_MOST    40u /* rounds: a wake-up of another CPU costs about as much */
 #define SPIN_LEAST   8u
 #define YIELD_ANYWAY 16u         /* how often a CPU is given to others, after that was of no use */
+#define LONG_ORDER   2           /* memory for a long message: 16 KiB and more */
 #define LOOK_NS      5000000000  /* when a sleeper asks whether the mount is still there, … */
 #define LOOK_MOST_NS 60000000000 /* … each time after twice as long, up to this */
 #define LOCK_NS      100000000   /* after so long it is asked what the lock's holder does */
@@ -163,7 +165,7 @@ int session_begin(struct ipcfs_obj *c, struct session *s, int64_t deadline)
 		return -EIO;
 	s->client = c;
 	s->o = &c->map;
-	s->spun = s->asked = false;
+	s->spun = s->asked = s->looked = false;
 	return session_lock(s, deadline);
 }
 
@@ -183,6 +185,48 @@ static int not_grown(struct session *s)
 	return IPC_ELSEWHERE;
 }
 
+static bool has_block(struct ipcfs_obj *c, void *order)
+{
+	for (int64_t k = *(int64_t *)order; k < IPC_ORDERS; k++)
+		if (__atomic_load_n(&c->map.h->free[k], __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+/*
+ * A long message finds no memory. Whoever takes some may be about to give one back, which has been
+ * used and is in a cache: that is much less work than new memory is, and keeps the queue short.
+ */
+static bool given_back(struct session *s, int64_t order)
+{
+	if (order < LONG_ORDER || s->looked)
+		return false;
+	s->looked = true;
+	return session_spin(s->client, has_block, &order);
+}
+
+/* All pages of what is new at once, which costs less than a page fault for each. */
+static void touch(struct ipc_obj *o, uint32_t from)
+{
+	uint32_t end = __atomic_load_n(&o->h->pages, __ATOMIC_RELAXED);
+
+	if (end > from && end - from <= IPC_SEGMENT && end <= o->max_pages)
+		madvise(o->base + o->heap_off + (size_t)from * IPC_PAGE,
+			(size_t)(end - from) * IPC_PAGE, MADV_POPULATE_WRITE);
+}
+
+static int ask_to_grow(struct session *s, int64_t order)
+{
+	uint32_t pages = __atomic_load_n(&s->o->h->pages, __ATOMIC_RELAXED);
+
+	while (ioctl(s->client->fd, LIB_IOC_GROW, &order) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (order >= LONG_ORDER)
+		touch(s->o, pages);
+	return 0;
+}
+
 /*
  * ipc_call.grow: ask the daemon to grow the file, without the lock meanwhile. -EAGAIN, -ETIMEDOUT:
  * another process keeps the lock.
@@ -194,9 +238,8 @@ static int grow(struct ipc_call *c)
 	int r;
 
 	session_leave(s);
-	while (ioctl(s->client->fd, LIB_IOC_GROW, &order) < 0)
-		if (errno != EINTR)
-			return not_grown(s);
+	if (!given_back(s, order) && ask_to_grow(s, order) < 0)
+		return not_grown(s);
 	/* A caller in the wait queue has to leave it. */
 	r = session_lock(s, c->waiter ? IPC_NEVER : c->deadline);
 	if (r != IPC_DONE || c->op == OP_WRITE || !session_elsewhere(s))

@@ -33,6 +33,7 @@ struct session {
 	struct ipc_handle *hd; /* NULL: we do not have the lock */
 	struct ipc_call c;     /* set by session_call() */
 	bool spun;             /* has spun before it joined the wait queue: sleeps at once */
+	bool looked;           /* whether others give memory back: grow() */
 	bool asked;            /* whether a close is on its way: session_again() */
 };
 
@@ -55,6 +56,17 @@ static inline bool session_elsewhere(const struct session *s)
 {
 	return ipc_scope(s->o) != SCOPE_HANDLE || ipc_lock_id(s->o);
 }
+/* An operation has come to r: if it waits, until it is granted, and then what it was given. */
+int session_waited(struct session *s, int r);
+/* ---- client_long.c ---- */
+/* One message, whole or as far as c->done says. Locked before. */
+int session_put(struct session *s, const void *bytes, size_t len);
+/* Is one of this length to be copied without the lock? From which length on, for a read? 0: none. */
+bool session_is_long(const struct session *s, size_t len);
+size_t session_begins(const struct session *s);
+int session_put_long(struct session *s, const struct iovec *msg);
+/* s->c.begun, into buf: s->c.result. The lock may be lost. */
+int session_get_long(struct session *s, struct iovec *buf);
 /* ---- client_close.c ---- */
 /* Every close that was made before this has been dealt with afterwards. */
 void session_sync(struct ipcfs_obj *c);

@@ -126,6 +126,35 @@ IPCFS_API int ipcfs_put_many(ipcfs_obj *o, const struct iovec *msgs, int n, int6
  * each iov_len becomes the length of its message. Returns how many were taken.
  */
 IPCFS_API int ipcfs_get_many(ipcfs_obj *o, struct iovec *bufs, int n, int64_t timeout_ns);
+/*
+ * queue: write a message in place. Returns memory for `len` bytes, the message's own if possible: in
+ * shared memory, up to 64 KiB; otherwise a buffer, which the commit copies. Does not wait. Nobody
+ * else sees the message until it is committed; if the object is closed before, or the process dies,
+ * it is gone. Any number may be begun at once, by any thread; a child process has none of its
+ * parent's. NULL and errno on failure: EMSGSIZE larger than allowed, ENOMEM.
+ */
+IPCFS_API void *ipcfs_put_begin(ipcfs_obj *o, size_t len);
+/*
+ * Put what was begun: its first `len` bytes, no more than were asked for. Waits and fails as
+ * ipcfs_put does. After 0 the memory is no longer the caller's; after a failure it still is: try
+ * again, or cancel. -EINVAL: msg was not begun by this process, or is shorter.
+ */
+IPCFS_API int ipcfs_put_commit(ipcfs_obj *o, void *msg, size_t len, int64_t timeout_ns);
+/* Give up what was begun. Does not wait. -EINVAL: nothing was. */
+IPCFS_API int ipcfs_put_cancel(ipcfs_obj *o, void *msg);
+/*
+ * queue: take the next message and read it in place. Waits and fails as ipcfs_get does. Returns its
+ * length, and its bytes in *ret_msg: in shared memory the message itself, up to 64 KiB, otherwise
+ * a copy. Do not write to it. It is the caller's until ipcfs_get_end; if the object is closed
+ * before, or the process dies, it goes back to the head of the queue, as one that was read in part.
+ * What is left of one that ipcfs_get read in part is for ipcfs_get. -ENOMEM: nothing is taken.
+ */
+IPCFS_API ssize_t ipcfs_get_begin(ipcfs_obj *o, const void **ret_msg, int64_t timeout_ns);
+/*
+ * The message was read: now it is taken, and its memory is free. Does not wait. -EINVAL: msg was
+ * not begun by this process.
+ */
+IPCFS_API int ipcfs_get_end(ipcfs_obj *o, const void *msg);
 /* queue: n messages have been processed. Does not wait. -ERANGE: more than are unfinished. */
 IPCFS_API int ipcfs_done(ipcfs_obj *o, unsigned n);
 /* queue: wait until no message is unfinished. */

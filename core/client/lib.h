@@ -9,7 +9,8 @@
  * for, because an ioctl before each of them would be one request more, and would not belong to
  * the calling thread alone:
  *
- *	bits 0..23	as for every handle: how far this call has come, when the kernel splits it
+ *	bits 0..22	as for every handle: how far this call has come, when the kernel splits it
+ *	bit 23		read: the message stays in hand, as if nothing of it had been read, until TAKE
  *	bit 24		write: all of it or nothing, even to a byte pipe; and one byte, whatever it is,
  *			is an empty message. read: wait until nothing is unfinished (join)
  *	bits 25..62	0: wait for ever; 1: not at all; n: n - 2 microseconds
@@ -22,7 +23,8 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
-#define LIB_OFFSET     ((1ull << 24) - 1)
+#define LIB_OFFSET     ((1ull << 23) - 1)
+#define LIB_KEEP       (1ull << 23)
 #define LIB_SPECIAL    (1ull << 24)
 #define LIB_TIME_SHIFT 25
 #define LIB_TIME_MOST  (1ull << 37) /* microseconds: 38 hours; the library asks again */
@@ -85,6 +87,8 @@ struct lib_add {
 	uint32_t pad;
 };
 
-#define LIB_IOC_ADD _IOWR('i', 20, struct lib_add)
+/* The message in hand was read in full: it is taken. */
+#define LIB_IOC_TAKE _IO('i', 23)
+#define LIB_IOC_ADD  _IOWR('i', 20, struct lib_add)
 
 #endif

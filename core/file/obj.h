@@ -55,7 +55,8 @@ struct ipc_obj {
 	void *user;   /* the daemon's or client's own struct */
 };
 
-#define IPC_RESERVE_MOST (32ull << 30) /* bytes that any heap may grow to */
+/* Bytes that any heap may grow to. (More, and a reference would need the bit MSG_APART.) */
+#define IPC_RESERVE_MOST ((32ull << 30) - (1 << 20))
 
 /*
  * Allocate memory for [off, off + len) of a file, in pieces small enough to finish between two

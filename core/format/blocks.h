@@ -8,7 +8,7 @@
 /* A message, or a segment of one. The bytes follow; what does not fit goes on in `more`. */
 struct ipc_msg {
 	ref_t next;        /* [lock] the next message of its queue or answer */
-	ref_t more;        /* [plain] next segment */
+	ref_t more;        /* [plain] next segment; with MSG_APART: the block of all its bytes */
 	uint32_t len;      /* bytes of the whole message (first segment) or of this one */
 	uint16_t refs;     /* [lock] who needs it: its place, and answers in hand */
 	uint16_t attempts; /* [lock] times that it was leased */
@@ -16,6 +16,8 @@ struct ipc_msg {
 	uint64_t since;    /* [plain] of a queue: when, CLOCK_REALTIME, ns */
 	char data[];
 };
+
+#define MSG_APART 0x80000000u /* no reference has this bit: see IPC_RESERVE_MOST */
 
 /* What a handle was last given, and can read again: see answer.h. */
 struct ipc_answer {
@@ -130,6 +132,7 @@ enum ipc_waiter_state {
 	WAITER_TURN,    /* first in its wait queue, and what it waits for is there: act now */
 	WAITER_GRANTED, /* in header.granted or .woken: result and got are set */
 	WAITER_REST,    /* in header.rests: got is the rest of an answer */
+	WAITER_BEGUN, /* in header.rests: a direct client reads or writes the bytes of got: begun.c */
 };
 
 /* A direct waiter's word: its owner says that it sleeps, and that it has its answer. */

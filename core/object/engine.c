@@ -5,6 +5,7 @@
 #include "file/heap.h"
 #include "file/log.h"
 #include "object/answer.h"
+#include "object/begun.h"
 #include "object/completion.h"
 #include "object/hand.h"
 #include "object/msg.h"
@@ -64,7 +65,7 @@ static inline bool again(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_ca
 /* Copy the answer's bytes to the caller; returns how many. */
 static int64_t show(struct ipc_obj *o, struct ipc_call *c, const struct ipc_answer *a, size_t off)
 {
-	if (!c->buf)
+	if (!c->buf && !(c->begins && a->kind == ANSWER_END))
 		return 0;
 	return a->kind == ANSWER_END ? -EPIPE : (int64_t)answer_copy(o, a, off, c->buf, c->max);
 }
@@ -80,6 +81,8 @@ static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 {
 	uint64_t off;
 
+	if (!c->buf && c->begins) /* the next whole one: a rest stays for a read that copies */
+		return false;
 	if (c->buf && ipc_in_hand(o, hd, c->pos, &off)) {
 		c->result = show(o, c, &hd->hand, off);
 		ipc_advance(o, hd, (uint64_t)c->result);
@@ -90,11 +93,27 @@ static bool read_hand(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call 
 	return false;
 }
 
+/* Is it to be read in place? */
+static bool begins(struct ipc_obj *o, const struct ipc_call *c)
+{
+	const struct ipc_answer *a = &c->got;
+
+	if (!c->begins || !a->count || !c->buf)
+		return c->begins && a->count;
+	return a->kind == ANSWER_RAW && a->count == 1 && a->len >= c->begins && a->len <= c->max &&
+	       msg_bytes(o, a->first, a->skip, a->len);
+}
+
 /* The answer is given out in the change that took it; what is left of it stays in hand. */
 static int hand_out(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	if (!c->buf && !c->got.count) /* a number: nothing to copy or to keep */
+	if (!c->buf && !c->begins && !c->got.count) /* a number: nothing to copy or to keep */
 		return IPC_DONE;
+	if (begins(o, c)) {
+		c->begun = begun_new(o, c, &c->got);
+		if (c->begun || !c->buf)
+			return c->begun ? IPC_DONE : -ENOMEM;
+	}
 	c->result = show(o, c, &c->got, 0);
 	if (c->result < 0)
 		return (int)c->result;
@@ -110,7 +129,7 @@ static int hand_out(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 /* The answer is for a reply and may be asked for again, so it stays in hand. */
 static int hand_keep(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	c->got.off = c->got.len < c->max ? c->got.len : c->max;
+	c->got.off = c->keeps ? 0 : c->got.len < c->max ? c->got.len : c->max;
 	c->got.base = c->pos;
 	if (!keeps_last(hd, c))
 		answer_move(o, &hd->hand, &c->got);
@@ -128,6 +147,7 @@ int ipc_read(struct ipc_obj *o, struct ipc_call *c)
 	do {
 		c->got = (struct ipc_answer){ 0 };
 		c->waiter = 0;
+		c->begun = 0;
 		r = o->ops->read ? o->ops->read(o, hd, c) : -EINVAL;
 		if (r == IPC_DONE && !o->damage)
 			r = c->at_once ? hand_out(o, hd, c) : hand_keep(o, hd, c);
@@ -141,6 +161,13 @@ int ipc_pick_up(struct ipc_obj *o, struct ipc_call *c)
 	struct ipc_call used = { .max = c->buf ? c->max : SIZE_MAX, .pos = c->pos };
 
 	c->got = w->got;
+	if (w->result >= 0 && begins(o, c)) {
+		waiter_begin(o, c->waiter);
+		commit(o);
+		c->begun = c->waiter;
+		c->waiter = 0;
+		return IPC_DONE;
+	}
 	c->result = w->result < 0 ? w->result : show(o, c, &w->got, 0);
 	ipc_finish(o, c->waiter, &used);
 	c->waiter = 0;
@@ -179,6 +206,31 @@ static int put_ended(struct ipc_obj *o, struct ipc_call *c)
 	c->waiter = 0;
 	c->result = c->done ? (int64_t)c->done : result;
 	return c->result < 0 ? (int)c->result : IPC_DONE;
+}
+
+static int begin_put(struct ipc_obj *o, struct ipc_call *c)
+{
+	struct ipc_answer got = { .kind = ANSWER_RAW, .count = 1, .len = c->len };
+
+	if (c->len > c->limit)
+		return -EMSGSIZE;
+	got.first = msg_new(o, NULL, c->len);
+	c->begun = got.first ? begun_new(o, c, &got) : 0;
+	return c->begun ? IPC_DONE : -ENOMEM;
+}
+
+int ipc_put_begin(struct ipc_obj *o, struct ipc_call *c)
+{
+	struct ipc_handle *hd = handle_at(o, c->handle);
+	int r;
+
+	c->waiter = 0;
+	do
+		r = begin_put(o, c);
+	while (again(o, hd, c, NEITHER, &r));
+	if (r != IPC_DONE)
+		c->begun = 0;
+	return r;
 }
 
 int ipc_put(struct ipc_obj *o, struct ipc_call *c)

@@ -70,8 +70,15 @@ struct ipc_call {
 	 * not kept for a reply. The bytes of a read go into `buf` (NULL: only its number is
 	 * wanted); what does not fit stays in the handle's hand for the next read.
 	 */
+	bool keeps; /* read: what is kept for the reply counts as not read: LIB_KEEP */
 	bool at_once;
 	char *buf;
+	/*
+	 * Read, at once: one message of at least so many bytes, if they fit into `max` and are in one
+	 * piece, is not copied but begun (`begun`); without `buf` in any case. 0: never.
+	 */
+	size_t begins;
+	ref_t begun; /* put: the message, instead of `data`: 0 once it was put */
 	/*
 	 * Called between two changes to get more memory, of o->grow_order. IPC_DONE: there is some,
 	 * and the step starts over, as others may have had the lock meanwhile. Anything else is the
@@ -255,6 +262,12 @@ uint64_t ipc_end_size(struct ipc_obj *o, bool b);
  * IPC_NEVER.
  */
 int64_t ipc_due(struct ipc_obj *o);
+
+/*
+ * c->begun becomes a message of c->len bytes (at most MSG_LENT), which a direct client writes in place,
+ * for ipc_put(): begun.h.
+ */
+int ipc_put_begin(struct ipc_obj *o, struct ipc_call *c);
 
 /* ---- waiters ---- */
 

@@ -28,7 +28,7 @@ void ipc_next_rest(struct ipc_obj *o, struct ipc_handle *hd)
 	LIST_EACH(o, &o->h->rests, r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
-		if (w->handle != handle)
+		if (w->handle != handle || w->state != WAITER_REST)
 			continue;
 		answer_move(o, &hd->hand, &w->got);
 		waiter_done(o, r);

@@ -6,6 +6,7 @@
 #include "file/log.h"
 #include "file/slab.h"
 #include "object/answer.h"
+#include "object/begun.h"
 #include "object/completion.h"
 #include "object/fast.h"
 #include "object/hold.h"
@@ -147,7 +148,7 @@ static void end_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r, bool r
 	}
 	if (w->got.kind != ANSWER_NONE) {
 		commit(o);
-		if (w->state == WAITER_REST)
+		if (w->state == WAITER_REST || (w->state == WAITER_BEGUN && w->op != OP_WRITE))
 			answer_leave(o, hd, &w->got);
 		else
 			answer_drop(o, &w->got);
@@ -213,10 +214,9 @@ static void drop_waiter(struct ipc_obj *o, struct ipc_handle *hd, ref_t r)
 {
 	struct ipc_waiter *w = waiter_at(o, r);
 
-	if (ipc_is_taken(w)) {
-		waiter_done(o, r);
-		commit(o);
-	} else if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back)
+	if (ipc_is_taken(w))
+		begun_free(o, r);
+	else if (w->state == WAITER_GRANTED && !(w->flags & WAITER_DIRECT) && o->ops->back)
 		ipc_finish_told(o, r);
 	else
 		end_waiter(o, hd, r, w->flags & (WAITER_DIRECT | WAITER_STANDS));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages: bytes in one block, or in a chain of segments when they do not fit into one.
+ * Messages: bytes in one block, or in a chain of segments when they do not fit into one. Of a
+ * length such as 64 KiB the header would take a block of twice the size: then it is in a block of
+ * its own, and leads to that of the bytes (MSG_APART).
  *
  * The first segment's `len` counts the whole message; every segment but the last is full. A
  * message is freed when nothing refers to it any more: its place (queue, lease, dead letters) is
@@ -16,6 +18,7 @@
 #include "object/msg.h"
 
 #define SEGMENT_MAX 65536u /* the largest block */
+#define MSG_WHOLE   (SEGMENT_MAX - sizeof(struct ipc_msg))
 
 /* Once: another process may write it, and what was checked must be what is used. */
 static uint32_t len_now(const struct ipc_msg *m)
@@ -40,7 +43,8 @@ static ref_t segment_new(struct ipc_obj *o, size_t want)
 	return r;
 }
 
-bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len)
+static bool append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len,
+		   bool grows)
 {
 	struct ipc_msg *m = msg_at(o, msg);
 	size_t done = 0;
@@ -59,7 +63,7 @@ bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, siz
 			done += n;
 		} else {
 			/* A long line that comes in small pieces gets ever larger segments. */
-			size_t all = len_now(m);
+			size_t all = grows ? len_now(m) : 0;
 			ref_t more = segment_new(o, len - done > all ? len - done : all);
 
 			if (!more)
@@ -71,24 +75,78 @@ bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, siz
 	return true;
 }
 
-ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len)
+bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len)
 {
-	ref_t msg = segment_new(o, len), last = msg;
+	return append(o, msg, last, data, len, true);
+}
 
+/* Would its bytes alone just fit into a page block, but not with the header? */
+static bool fits_apart(size_t len)
+{
+	size_t size = IPC_PAGE;
+
+	if (len <= HEAP_RUN_MOST || len > SEGMENT_MAX)
+		return false;
+	while (size < len)
+		size *= 2;
+	return size - len < sizeof(struct ipc_msg);
+}
+
+static ref_t new_apart(struct ipc_obj *o, const char *data, size_t len)
+{
+	ref_t msg = segment_new(o, 0), bytes = msg ? heap_alloc(o, len) : 0;
+
+	if (!bytes)
+		return 0;
+	if (data)
+		memcpy(at(o, bytes, len), data, len);
+	msg_at(o, msg)->more = bytes | MSG_APART;
+	msg_at(o, msg)->len = (uint32_t)len;
+	return msg;
+}
+
+ref_t msg_new(struct ipc_obj *o, const char *data, size_t len)
+{
+	struct ipc_msg *m;
+	ref_t msg, last;
+
+	if (fits_apart(len))
+		return new_apart(o, data, len);
+	msg = last = segment_new(o, len);
 	if (!msg)
 		return 0;
-	if (n == 1 && len + sizeof(struct ipc_msg) <= SEGMENT_MAX) {
-		struct ipc_msg *m = at(o, msg, sizeof(*m) + len);
-
-		if (len)
-			memcpy(m->data, iov->iov_base, len);
-		m->len = (uint32_t)len;
-		return msg;
-	}
-	for (int i = 0; i < n; i++)
-		if (!msg_append(o, msg, &last, iov[i].iov_base, iov[i].iov_len))
-			return 0;
+	if (len > MSG_WHOLE)
+		return append(o, msg, &last, data, len, false) ? msg : 0;
+	m = at(o, msg, sizeof(*m) + len);
+	if (data && len)
+		memcpy(m->data, data, len);
+	m->len = (uint32_t)len;
 	return msg;
+}
+
+ref_t msg_line(struct ipc_obj *o, const char *data, size_t len, ref_t *ret_last)
+{
+	*ret_last = segment_new(o, len);
+	if (*ret_last) {
+		ref_t msg = *ret_last;
+
+		return append(o, msg, ret_last, data, len, false) ? msg : 0;
+	}
+	return 0;
+}
+
+char *msg_bytes(struct ipc_obj *o, ref_t msg, size_t off, size_t len)
+{
+	struct ipc_msg *m = msg_at(o, msg);
+	ref_t more = __atomic_load_n(&m->more, __ATOMIC_RELAXED);
+	ref_t block = more & MSG_APART ? more & ~MSG_APART : msg;
+	size_t head = more & MSG_APART ? 0 : sizeof(*m), size = heap_size(o, block);
+	char *p;
+
+	if (size < head || off + len > size - head || off + len < len)
+		return NULL;
+	p = at(o, block, head + off + len);
+	return o->damage ? NULL : p + head + off;
 }
 
 size_t msg_fill(struct ipc_obj *o, ref_t msg, const char *data, size_t len)
@@ -109,7 +167,9 @@ void msg_free(struct ipc_obj *o, ref_t msg)
 	struct ipc_msg *m = msg_at(o, msg);
 
 	o->work = o->freed = true;
-	if (!m->more) {
+	if (m->more & MSG_APART)
+		heap_free(o, m->more & ~MSG_APART);
+	if (!m->more || m->more & MSG_APART) {
 		heap_free(o, msg);
 		return;
 	}
@@ -174,6 +234,16 @@ size_t msg_copy(struct ipc_obj *o, ref_t msg, size_t off, char *buf, size_t size
 
 	if (left > MSG_MOST)
 		left = MSG_MOST;
+	if (msg_at(o, msg)->more & MSG_APART) {
+		const char *from;
+
+		done = off < left ? left - off : 0;
+		done = done < size ? done : size;
+		from = msg_bytes(o, msg, off, done);
+		if (done && from)
+			memcpy(buf, from, done);
+		return from ? done : 0;
+	}
 	for (ref_t seg = msg; seg && left && done < size && !o->damage;
 	     seg = msg_at(o, seg)->more) {
 		size_t cap = room(o, seg), have = left < cap ? left : cap, n;

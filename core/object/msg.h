@@ -9,9 +9,14 @@
 
 /*
  * A message with these bytes; 0: no memory, and o->grow_order is set. Its maker has the only
- * reference.
+ * reference. Without data: of at most MSG_LENT bytes, which are written later.
  */
-ref_t msg_new(struct ipc_obj *o, const struct iovec *iov, int n, size_t len);
+ref_t msg_new(struct ipc_obj *o, const char *data, size_t len);
+#define MSG_LENT 65536u
+/* The same for one to which bytes will be added: msg_append(). */
+ref_t msg_line(struct ipc_obj *o, const char *data, size_t len, ref_t *ret_last);
+/* Where [off, off + len) of it is, if that is in one piece; NULL. */
+char *msg_bytes(struct ipc_obj *o, ref_t msg, size_t off, size_t len);
 /* Add bytes to one that nothing reads yet. `last`: its last segment. false: no memory. */
 bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len);
 /* Add what fits into its last segment; returns how much. Only for a message without `more`. */

@@ -55,7 +55,9 @@ int waiter_add(struct ipc_obj *o, struct ipc_call *c, unsigned int waitq, uint64
 		.deadline = c->deadline,
 		.unique = c->unique,
 		.arg = arg,
-		.need = c->max < UINT32_MAX ? (uint32_t)c->max : UINT32_MAX,
+		.need = c->keeps            ? 0 :
+			c->max < UINT32_MAX ? (uint32_t)c->max :
+					      UINT32_MAX,
 		.got = { .base = c->pos },
 	};
 	list_push(o, &o->h->waitqs[waitq], r);
@@ -73,6 +75,7 @@ static struct ipc_list *list_of(struct ipc_obj *o, const struct ipc_waiter *w)
 	case WAITER_GRANTED:
 		return w->flags & WAITER_DIRECT ? &o->h->woken : &o->h->granted;
 	case WAITER_REST:
+	case WAITER_BEGUN:
 		return &o->h->rests;
 	default:
 		return &o->h->waitqs[w->waitq % IPC_WAITQS];
@@ -136,7 +139,7 @@ void waiter_done(struct ipc_obj *o, ref_t r)
 	struct ipc_handle *hd = handle_at(o, w->handle);
 
 	list_remove(o, list_of(o, w), r);
-	if (w->state == WAITER_REST)
+	if (w->state == WAITER_REST || w->state == WAITER_BEGUN)
 		set32(o, hd->rests, hd->rests - 1);
 	else
 		set32(o, hd->waiters, hd->waiters - 1);
@@ -147,13 +150,24 @@ void waiter_done(struct ipc_obj *o, ref_t r)
 	heap_free(o, r);
 }
 
-void waiter_rests(struct ipc_obj *o, ref_t r)
+static void to_rests(struct ipc_obj *o, ref_t r, enum ipc_waiter_state state)
 {
 	struct ipc_handle *hd = handle_at(o, waiter_at(o, r)->handle);
 
-	move(o, r, WAITER_REST);
+	move(o, r, state);
 	set32(o, hd->waiters, hd->waiters - 1);
 	set32(o, hd->rests, hd->rests + 1);
+}
+
+void waiter_rests(struct ipc_obj *o, ref_t r)
+{
+	to_rests(o, r, WAITER_REST);
+}
+
+void waiter_begin(struct ipc_obj *o, ref_t r)
+{
+	to_rests(o, r, WAITER_BEGUN);
+	set32(o, waiter_at(o, r)->futex, FUTEX_SPINS);
 }
 
 void waiter_to_waitq(struct ipc_obj *o, ref_t r, unsigned int waitq, bool head)

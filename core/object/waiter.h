@@ -32,6 +32,8 @@ static inline bool waiter_is_request(const struct ipc_waiter *w)
 {
 	return w->unique && !(w->flags & (WAITER_DIRECT | WAITER_PARKED | WAITER_STANDS));
 }
+/* It was granted a message, whose bytes its owner reads from now on: WAITER_BEGUN. */
+void waiter_begin(struct ipc_obj *o, ref_t w);
 /* The waiter is done (its turn came, and it acted): take it out and free it. */
 void waiter_done(struct ipc_obj *o, ref_t w);
 

@@ -42,26 +42,6 @@ static bool must_wake(struct ipc_waiter *w)
 	return was != FUTEX_SPINS;
 }
 
-bool ipc_is_taken(const struct ipc_waiter *w)
-{
-	return __atomic_load_n(&w->futex, __ATOMIC_ACQUIRE) == FUTEX_TAKEN;
-}
-
-void ipc_reap(struct ipc_obj *o)
-{
-	uint32_t taken = __atomic_load_n(&o->h->taken, __ATOMIC_RELAXED);
-
-	/* Do not walk the whole list for each one. */
-	if (!taken || taken < o->h->woken.count / 2)
-		return;
-	__atomic_store_n(&o->h->taken, 0, __ATOMIC_RELAXED);
-	LIST_EACH(o, &o->h->woken, r)
-		if (ipc_is_taken(waiter_at(o, r))) {
-			waiter_done(o, r);
-			commit(o);
-		}
-}
-
 bool ipc_wake(struct ipc_obj *o, struct ipc_wakes *ret)
 {
 	ret->n = 0;

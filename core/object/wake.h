@@ -31,9 +31,4 @@ void ipc_wake_gone(struct ipc_waiter *w);
  */
 void ipc_wake_again(struct ipc_obj *o);
 
-/* Its owner has taken the answer (ipc_take_given), and the waiter belongs to nobody. */
-bool ipc_is_taken(const struct ipc_waiter *w);
-/* Free such waiters if many of the woken ones are. Committed. */
-void ipc_reap(struct ipc_obj *o);
-
 #endif

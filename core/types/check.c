@@ -72,6 +72,8 @@ int check_msg(struct ipc_obj *o, ref_t msg, struct ipc_check *k)
 	left = msg_at(o, msg)->len;
 	if (left > MSG_MOST)
 		return bad(k, "message too long");
+	if (msg_at(o, msg)->more & MSG_APART)
+		return check_block(o, msg_at(o, msg)->more & ~MSG_APART, left, k);
 	for (ref_t r = msg;;) {
 		size_t cap = heap_size(o, r) - sizeof(struct ipc_msg);
 
@@ -175,7 +177,7 @@ static int check_waiters(struct ipc_obj *o, struct ipc_list *l, struct ipc_check
 	LIST_EACH(o, l, r) {
 		struct ipc_waiter *w = waiter_at(o, r);
 
-		if (w->op >= OP_OPS || w->waitq >= IPC_WAITQS || w->state > WAITER_REST)
+		if (w->op >= OP_OPS || w->waitq >= IPC_WAITQS || w->state > WAITER_BEGUN)
 			return bad(k, "waiter of an unknown kind");
 		if (check_answer(o, &w->got, k) < 0)
 			return -EIO;

@@ -46,13 +46,12 @@ static int put_bytes(struct ipc_obj *o, struct ipc_mq *q, const char *data, size
 {
 	size_t filled = q->tail && len <= 2048 ? msg_fill(o, q->tail, data, len) : 0;
 	size_t rest = len - filled < 60000 ? len - filled : 60000;
-	struct iovec iov = { (void *)(uintptr_t)(data + filled), rest };
 	ref_t msg;
 
 	set64(o, q->bytes, q->bytes + filled);
 	if (!rest)
 		return (int)filled;
-	msg = msg_new(o, &iov, 1, rest);
+	msg = msg_new(o, data + filled, rest);
 	if (!msg)
 		return -ENOMEM;
 	mq_push(o, q, msg);
@@ -61,8 +60,7 @@ static int put_bytes(struct ipc_obj *o, struct ipc_mq *q, const char *data, size
 
 static int put_record(struct ipc_obj *o, struct ipc_mq *q, struct ipc_call *c)
 {
-	struct iovec iov = { (void *)(uintptr_t)c->data, c->len };
-	ref_t msg = msg_new(o, &iov, 1, c->len);
+	ref_t msg = msg_new(o, c->data, c->len);
 
 	if (!msg)
 		return -ENOMEM;

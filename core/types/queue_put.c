@@ -8,7 +8,9 @@
  */
 #include <string.h>
 
+#include "file/heap.h"
 #include "file/log.h"
+#include "object/begun.h"
 #include "object/completion.h"
 #include "object/msg.h"
 #include "object/put.h"
@@ -48,8 +50,9 @@ static void put_message(struct ipc_obj *o, ref_t msg)
 	struct ipc_msg *m = msg_at(o, msg);
 
 	set64(o, Q(o)->unfinished, Q(o)->unfinished + 1);
-	m->id = queue_last_id(o);
-	m->since = ipc_wall_coarse();
+	/* (Others can see it already, if it was a handle's unfinished line, or begun.) */
+	set64(o, m->id, queue_last_id(o));
+	set64(o, m->since, ipc_wall_coarse());
 	mq_push(o, &Q(o)->mq[0], msg);
 	queue_most(o);
 }
@@ -88,18 +91,14 @@ static void line_forget(struct ipc_obj *o, struct ipc_handle *hd)
 static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, const char *data,
 		    size_t len)
 {
-	struct iovec iov = { (void *)(uintptr_t)data, len };
-	struct msg_walk w = { 0 };
 	ref_t last;
 
 	so_far(o, c);
 	if (!hd->line) {
-		ref_t line = msg_new(o, &iov, 1, len);
+		ref_t line = msg_line(o, data, len, &last);
 
 		if (!line)
 			return -ENOMEM;
-		for (last = line; msg_at(o, last)->more && !msg_again(o, &w, last);)
-			last = msg_at(o, last)->more;
 		set32(o, hd->line, line);
 		set32(o, hd->line_last, last);
 	} else {
@@ -116,7 +115,6 @@ static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, const char *data,
 		    size_t len)
 {
-	struct iovec iov = { (void *)(uintptr_t)data, len };
 	ref_t msg;
 
 	if (hd->line) {
@@ -126,11 +124,13 @@ static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 		set32(o, hd->line, 0);
 		set32(o, hd->line_last, 0);
 	} else {
-		if (len > 60000) /* several blocks: be able to go back to before them */
+		bool several = len > HEAP_RUN_MOST; /* blocks: be able to go back to before them */
+
+		if (several)
 			so_far(o, c);
-		msg = msg_new(o, &iov, 1, len);
+		msg = msg_new(o, data, len);
 		if (!msg) {
-			if (len <= 60000)
+			if (!several)
 				so_far(o, c);
 			return -ENOMEM;
 		}
@@ -180,8 +180,6 @@ static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 
 static int put_record(struct ipc_obj *o, struct ipc_call *c)
 {
-	struct iovec iov = { (void *)(uintptr_t)c->data, c->len };
-
 	if (too_large(o, c, c->len))
 		return put_end(o, c, -EMSGSIZE);
 	for (;;) {
@@ -196,7 +194,7 @@ static int put_record(struct ipc_obj *o, struct ipc_call *c)
 				return r;
 			continue;
 		}
-		msg = msg_new(o, &iov, 1, c->len);
+		msg = c->begun ? begun_message(o, c) : msg_new(o, c->data, c->len);
 		if (msg) {
 			put_message(o, msg);
 			c->done = c->len;
@@ -210,7 +208,9 @@ static int put_record(struct ipc_obj *o, struct ipc_call *c)
 
 int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
-	return ipc_framing(o, hd) == FRAMING_RECORD ? put_record(o, c) : put_lines(o, hd, c);
+	if (c->begun || ipc_framing(o, hd) == FRAMING_RECORD)
+		return put_record(o, c);
+	return put_lines(o, hd, c);
 }
 
 int queue_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last)

@@ -44,13 +44,6 @@
 
 enum { WAITQ_CHANGED, WAITQ_LOCK };
 
-static ref_t text_new(struct ipc_obj *o, const char *text, size_t len)
-{
-	struct iovec iov = { .iov_base = (char *)(len ? text : ""), .iov_len = len };
-
-	return msg_new(o, &iov, 1, len);
-}
-
 size_t ipc_value_text(struct ipc_obj *o, char *buf, size_t size)
 {
 	return V(o)->text ? msg_copy(o, V(o)->text, 0, buf, size) : 0;
@@ -63,7 +56,7 @@ static int show(struct ipc_obj *o, struct ipc_answer *a)
 	ref_t msg = V(o)->text;
 
 	if (!msg) {
-		msg = text_new(o, "", 0);
+		msg = msg_new(o, "", 0);
 		if (!msg)
 			return -ENOMEM;
 		set32(o, V(o)->text, msg);
@@ -71,7 +64,7 @@ static int show(struct ipc_obj *o, struct ipc_answer *a)
 	if (msg_at(o, msg)->refs < SHARES_MAX) {
 		msg_get(o, msg);
 	} else {
-		msg = text_new(o, buf, ipc_value_text(o, buf, sizeof(buf)));
+		msg = msg_new(o, buf, ipc_value_text(o, buf, sizeof(buf)));
 		if (!msg)
 			return -ENOMEM;
 	}
@@ -119,7 +112,7 @@ static int set_text(struct ipc_obj *o, struct ipc_handle *hd, uint64_t base, con
 	ref_t old = 0, msg;
 
 	if (now_len != len || memcmp(now, text, len)) {
-		msg = text_new(o, text, len);
+		msg = msg_new(o, text, len);
 		if (!msg)
 			return -ENOMEM;
 		old = v->text;

@@ -138,6 +138,9 @@ int direct_ioctl(struct request *rq, void *out, size_t *ret_size)
 		return call_struct(rq, out, sizeof(struct lib_attach), ret_size);
 	case LIB_IOC_ADD:
 		return call_struct(rq, out, sizeof(struct lib_add), ret_size);
+	case LIB_IOC_TAKE:
+		answer_drop(&rq->ob->o, &rq->hd->hand);
+		return 0;
 	case LIB_IOC_GROW:
 		return grow(rq->ob, rq->hd, n);
 	case LIB_IOC_DONE:

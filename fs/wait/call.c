@@ -102,6 +102,7 @@ uint64_t lib_call(struct ipc_call *c, const struct ipc_handle *hd, uint64_t off,
 		return off;
 	timeout = lib_timeout(off);
 	*ret_special = off & LIB_SPECIAL;
+	c->keeps = off & LIB_KEEP;
 	if (timeout == 0)
 		c->deadline = 0;
 	else if (timeout > 0 && (int64_t)ipc_now() + timeout < c->deadline)

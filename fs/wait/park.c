@@ -190,6 +190,7 @@ static struct parked *parked_of(const struct request *rq)
 	p->pos = c->pos;
 	p->data = c->op == OP_WRITE ? copy_of(c) : NULL;
 	p->atomic = c->atomic;
+	p->keeps = c->keeps;
 	p->timer.fire = time_is_up;
 	return p;
 }

@@ -40,6 +40,7 @@ struct parked {
 	int16_t error; /* this error takes the place of its answer; 0 */
 	uint8_t op;
 	bool atomic;
+	bool keeps;
 	bool telling; /* it was granted, or has ended: it is answered at the end of the turn */
 	bool retakes; /* … but first it takes back the lock that it lent */
 	bool ended;   /* its waiter is gone, and `result` is its answer */

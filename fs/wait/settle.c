@@ -170,9 +170,10 @@ static void finish(struct object *ob, struct parked *told, int r)
 	struct parked *p, *tmp;
 
 	DL_FOREACH_SAFE(told, p, tmp) {
-		struct deferred d = {
-			.run = finish_waiter, .waiter = p->waiter, .max = p->max, .pos = p->pos
-		};
+		struct deferred d = { .run = finish_waiter,
+				      .waiter = p->waiter,
+				      .max = p->keeps ? 0 : p->max,
+				      .pos = p->pos };
 
 		if (!p->ended && r == 0)
 			d.run(ob, &d);

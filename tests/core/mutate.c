@@ -28,6 +28,7 @@
 #include "object/hand.h"
 #include "object/msg.h"
 #include "object/hold.h"
+#include "object/begun.h"
 #include "object/completion.h"
 #include "object/waiter.h"
 #include "env.h"
@@ -121,6 +122,36 @@ static void fill_queue(void)
 	waits_for(b, OP_WRITE, 13);
 	waits_for(handles[6], OP_WRITE, 0);
 	poll_it(a);
+}
+
+static ref_t begun[3];
+static unsigned int n_begun;
+
+static ref_t begin(ref_t h, uint32_t op, size_t len)
+{
+	struct ipc_call c = call_new(h, op);
+
+	c.at_once = true;
+	c.begins = 1;
+	c.max = SIZE_MAX;
+	c.len = len;
+	CHECK_INT(op == OP_READ ? ipc_read(o, &c) : ipc_put_begin(o, &c), IPC_DONE);
+	return c.begun;
+}
+
+/* Messages that are written and read in place, and such as are in two blocks. */
+static void fill_begun_queue(void)
+{
+	static char big[65536];
+	ref_t a = handle(HANDLE_OBJECT, RW, HANDLE_RECORD | HANDLE_DIRECT);
+
+	for (unsigned int i = 0; i < 4; i++)
+		put_bytes(o, a, big, sizeof(big));
+	for (unsigned int i = 0; i < 2; i++)
+		begun[i] = begin(a, OP_READ, 0);
+	begun[2] = begin(a, OP_WRITE, sizeof(big));
+	n_begun = 3;
+	get_some(o, handle(HANDLE_OBJECT, RW, 0), OP_READ, 5);
 }
 
 static void fill_empty_queue(void)
@@ -277,6 +308,7 @@ static const struct state {
 	{ "queue", IPC_QUEUE, fill_queue },
 	{ "empty queue", IPC_QUEUE, fill_empty_queue },
 	{ "closed queue", IPC_QUEUE, fill_closed_queue },
+	{ "begun queue", IPC_QUEUE, fill_begun_queue },
 	{ "pipe", IPC_PIPE, fill_pipe },
 	{ "empty pipe", IPC_PIPE, fill_empty_pipe },
 	{ "event", IPC_EVENT, fill_event },
@@ -585,6 +617,35 @@ static void op_given(unsigned int i)
 	}
 }
 
+static void op_begun(unsigned int i)
+{
+	ref_t h = sound_handle(i);
+	struct ipc_call c = call_new(h, OP_WRITE);
+	size_t len;
+
+	if (!n_begun || !h)
+		return;
+	for (unsigned int k = 0; k < n_begun && !o->damage; k++) {
+		const char *bytes = ipc_begun_bytes(o, begun[k], &len);
+
+		if (bytes && !o->damage)
+			memcpy(out, bytes, len < sizeof(out) ? len : sizeof(out));
+		ipc_begun_copy(o, begun[k], out, sizeof(out));
+	}
+	if (o->damage)
+		return;
+	c.begun = begun[2];
+	c.len = 5000;
+	if (i % 2)
+		ipc_put(o, &c);
+	else
+		ipc_begun_end(o, begun[2]);
+	if (i % 3)
+		ipc_begun_done(o, begun[0]);
+	else
+		ipc_begun_back(o, begun[0]);
+}
+
 static void op_value(unsigned int i)
 {
 	if (o->type == IPC_VALUE)
@@ -636,7 +697,7 @@ static const struct mutate_op ops[] = {
 	OP(look),          OP(check),   OP(turns), OP(finish),     OP(leave),    OP(cancel),
 	OP(process_ended), OP(restart), OP(queue), OP(now),        OP(lend),     OP(fast),
 	OP(value),         OP(heap),    OP(open),  OP(flush),      OP(put_long), OP(given),
-	OP(close),         OP(close),   OP(close), OP(close),      { NULL },
+	OP(begun),         OP(close),   OP(close), OP(close),      OP(close),    { NULL },
 };
 
 static void close_all(unsigned int i)
@@ -897,7 +958,7 @@ static void mutate(const struct state *s)
 	char name[24];
 
 	state = s;
-	n_handles = n_waits = 0;
+	n_handles = n_waits = n_begun = 0;
 	o = obj_new_reserve(s->type, s->type == IPC_QUEUE ? 1 << 30 : 16 << 20);
 	s->fill();
 	obj_ok(o, "before");

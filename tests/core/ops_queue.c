@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations of queues, without leases. */
+#include <string.h>
+
 #include "object/answer.h"
+#include "object/begun.h"
 #include "object/hand.h"
 #include "ops.h"
 
@@ -68,6 +71,68 @@ static void unfinished(struct scene *s)
 {
 	one(s);
 	put(s->o, s->h[0], "begin");
+}
+
+static struct ipc_call in_place(struct scene *s, uint32_t op, size_t len)
+{
+	struct ipc_call c = call_new(s->h[0], op);
+
+	c.at_once = true;
+	c.len = len;
+	c.begins = 1;
+	c.max = SIZE_MAX;
+	return c;
+}
+
+static void begin_put(struct scene *s, size_t len)
+{
+	struct ipc_call c = in_place(s, OP_WRITE, len);
+	size_t n;
+
+	if (ipc_put_begin(s->o, &c) != IPC_DONE)
+		return;
+	s->w[0] = c.begun;
+	memset(ipc_begun_bytes(s->o, c.begun, &n), 'b', len);
+}
+
+static void begun_put(struct scene *s)
+{
+	s->h[0] = h_new(s->o, HANDLE_OBJECT, RW, HANDLE_RECORD);
+	s->h[1] = h_open(s->o);
+	begin_put(s, 65536);
+	put(s->o, s->h[1], "one\n");
+}
+
+static void readers_of_begun(struct scene *s)
+{
+	begun_put(s);
+	CHECK_STR(get(s->o, s->h[1]), "one\n");
+	get_waits(s->o, s->h[1], OP_READ, 0);
+}
+
+static void begun_get(struct scene *s)
+{
+	struct ipc_call c;
+
+	s->h[0] = h_new(s->o, HANDLE_OBJECT, RW, HANDLE_RECORD);
+	s->h[1] = h_open(s->o);
+	put(s->o, s->h[1], "first\nsecond\nthird\n");
+	for (unsigned int i = 0; i < 2; i++) {
+		c = in_place(s, OP_READ, 0);
+		CHECK_INT(ipc_read(s->o, &c), IPC_DONE);
+		s->w[i] = c.begun;
+	}
+	begin_put(s, 100);
+	s->w[2] = s->w[0];
+	s->w[0] = c.begun;
+}
+
+static void to_begin(struct scene *s)
+{
+	s->h[0] = h_new(s->o, HANDLE_OBJECT, RW, HANDLE_RECORD);
+	s->h[1] = h_open(s->o);
+	s->w[0] = get_waits(s->o, s->h[0], OP_READ, 0);
+	put(s->o, s->h[1], "granted\n");
 }
 
 static void record(struct scene *s)
@@ -231,6 +296,63 @@ RUN(
 		ipc_advance(s->o, handle_at(s->o, s->h[0]), 3 - handle_at(s->o, s->h[0])->hand.off);
 	})
 
+static void run_begin_put(struct scene *s, uint64_t unique)
+{
+	(void)unique;
+	begin_put(s, 65536);
+}
+
+static void run_put_begun(struct scene *s, uint64_t unique)
+{
+	struct ipc_call c = in_place(s, OP_WRITE, 5000);
+
+	(void)unique;
+	c.begun = s->w[0];
+	ipc_put(s->o, &c);
+}
+
+static void run_begin_get(struct scene *s, uint64_t unique)
+{
+	struct ipc_call c = in_place(s, OP_READ, 0);
+
+	(void)unique;
+	ipc_read(s->o, &c);
+}
+
+static void run_begin_granted(struct scene *s, uint64_t unique)
+{
+	struct ipc_call c = in_place(s, OP_READ, 0);
+
+	(void)unique;
+	c.waiter = s->w[0];
+	ipc_pick_up(s->o, &c);
+}
+
+static void run_end_begun(struct scene *s, uint64_t unique)
+{
+	(void)unique;
+	ipc_begun_end(s->o, s->w[0]);
+}
+
+static void run_back_begun(struct scene *s, uint64_t unique)
+{
+	(void)unique;
+	ipc_begun_back(s->o, s->w[0]);
+}
+
+static void run_done_begun(struct scene *s, uint64_t unique)
+{
+	(void)unique;
+	ipc_begun_done(s->o, s->w[0]);
+	ipc_reap(s->o);
+}
+
+static void run_close_begun(struct scene *s, uint64_t unique)
+{
+	(void)unique;
+	run_close(s, s->h[0]);
+}
+
 const struct op ops_queue[] = {
 	{ "queue put into an empty one", IPC_QUEUE, empty, put_one, 0 },
 	{ "queue put behind another", IPC_QUEUE, one, put_one, 0 },
@@ -281,5 +403,16 @@ const struct op ops_queue[] = {
 	{ "queue read begins anew", IPC_QUEUE, behind, read_one, STEPS },
 	{ "queue finish begins anew", IPC_QUEUE, part_and_granted, finish_second, STEPS },
 	{ "queue close with a long answer", IPC_QUEUE, long_taken, close_h, STEPS },
+	{ "queue begin a put in place", IPC_QUEUE, begun_put, run_begin_put, CLIENT },
+	{ "queue put what was begun", IPC_QUEUE, begun_put, run_put_begun, CLIENT },
+	{ "queue put what was begun to a reader", IPC_QUEUE, readers_of_begun, run_put_begun,
+	  CLIENT },
+	{ "queue begin a get in place", IPC_QUEUE, begun_get, run_begin_get, CLIENT },
+	{ "queue begin what was granted", IPC_QUEUE, to_begin, run_begin_granted, CLIENT },
+	{ "queue end of a get in place", IPC_QUEUE, begun_get, run_end_begun, CLIENT },
+	{ "queue end of it without the lock", IPC_QUEUE, begun_get, run_done_begun,
+	  CLIENT | STEPS },
+	{ "queue begun and given back", IPC_QUEUE, begun_get, run_back_begun, CLIENT | STEPS },
+	{ "queue close with begun ones", IPC_QUEUE, begun_get, run_close_begun, STEPS },
 	{ NULL },
 };

@@ -5,6 +5,7 @@
 #include "file/heap.h"
 #include "file/list.h"
 #include "file/log.h"
+#include "object/begun.h"
 #include "object/hold.h"
 #include "object/waiter.h"
 #include "object/wake.h"
