@@ -35,10 +35,14 @@ static int replace(struct state *s, const struct item *it)
 		int fd CLEANUP(close_fd) = -1;
 
 		r = state_put_aside(s, data);
+		if (r < 0)
+			return r;
 		fd = openat(s->objects, data.s, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return -errno;
 		set_mode(s, it, data.s);
 	}
-	return r;
+	return 0;
 }
 
 /* It is sound: close what the last mount left open. */
