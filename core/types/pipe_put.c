@@ -103,48 +103,52 @@ static void counted(struct ipc_obj *o, const struct ipc_call *c, size_t n)
 		__atomic_store_n(&s->most, bytes, __ATOMIC_RELAXED);
 }
 
+/* One change: put what fits, or wait. IPC_AGAIN; *more: some is left. Or what to return. */
+static int put_step(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, bool bytes,
+		    bool *more)
+{
+	struct ipc_mq *q = ipc_writes_to(o, hd);
+	unsigned int waitq = WAITQ_PUT + 2 * pipe_dir(o, q);
+	size_t left = c->len - c->done, n;
+	bool whole = !bytes || is_short(o, left);
+	int r;
+
+	n = bytes ? room(o, q, left) : pipe_fits(o, waitq, left) ? left : 0;
+	if (whole && n < left)
+		n = 0;
+	if ((!n && left) || (!c->waiter && waitq_first(o, waitq)))
+		return put_full(o, c, q, whole ? (uint32_t)left : 1);
+	call_record(o, c, (int64_t)c->done, true);
+	commit(o);
+	r = bytes ? put_bytes(o, q, c->data + c->done, n) : put_record(o, q, c);
+	if (r == -ENOMEM)
+		return put_grow(o, c, waitq, (uint32_t)n);
+	counted(o, c, (size_t)r);
+	c->done += (size_t)r;
+	set32(o, hd->peer_opens[WRITER],
+	      q->readers ? q->opens[READER] - 1 : hd->peer_opens[WRITER]);
+	*more = c->done < c->len;
+	return IPC_AGAIN;
+}
+
 int pipe_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	/* (A long write that must go in whole is put as a record.) */
 	bool bytes = ipc_framing(o, hd) == FRAMING_BYTES && (!c->atomic || is_short(o, c->len));
-	struct ipc_mq *q = ipc_writes_to(o, hd);
-	unsigned int waitq = WAITQ_PUT + 2 * pipe_dir(o, q);
+	bool more = c->done < c->len || (!c->len && !bytes);
 
 	if (!bytes && c->len > c->limit)
 		return put_end(o, c, -EMSGSIZE);
-	while (c->done < c->len || (!c->len && !bytes)) {
-		size_t left = c->len - c->done, n;
-		bool whole = !bytes || is_short(o, left);
+	while (more) {
 		int r;
 
 		if (o->damage)
 			return -EIO;
 		if (pipe_broken(o, hd))
 			return put_end(o, c, -EPIPE);
-		n = bytes ? room(o, q, left) : pipe_fits(o, waitq, left) ? left : 0;
-		if (whole && n < left)
-			n = 0;
-		if ((!n && left) || (!c->waiter && waitq_first(o, waitq))) {
-			r = put_full(o, c, q, whole ? (uint32_t)left : 1);
-			if (r != IPC_AGAIN)
-				return r;
-			continue;
-		}
-		call_record(o, c, (int64_t)c->done, true);
-		commit(o);
-		r = bytes ? put_bytes(o, q, c->data + c->done, n) : put_record(o, q, c);
-		if (r == -ENOMEM) {
-			r = put_grow(o, c, waitq, (uint32_t)n);
-			if (r != IPC_AGAIN)
-				return r;
-			continue;
-		}
-		counted(o, c, (size_t)r);
-		c->done += (size_t)r;
-		set32(o, hd->peer_opens[WRITER],
-		      q->readers ? q->opens[READER] - 1 : hd->peer_opens[WRITER]);
-		if (!c->len)
-			break;
+		r = put_step(o, hd, c, bytes, &more);
+		if (r != IPC_AGAIN)
+			return r;
 	}
 	return put_end(o, c, 0);
 }
