@@ -10,6 +10,16 @@
 #include "file/heap.h"
 #include "snap.h"
 
+/* A writer that waits for memory is counted, but changes nothing by that. */
+static char *without_waits(char *dump)
+{
+	char *from = strstr(dump, "waits="), *to = from ? strchr(from, '\n') : NULL;
+
+	if (to)
+		memmove(from, to, strlen(to) + 1);
+	return dump;
+}
+
 static void fail_each(const void *arg)
 {
 	const struct op *op = arg;
@@ -25,10 +35,10 @@ static void fail_each(const void *arg)
 	obj_unlock(o);
 	snap_take(&start, o);
 	CHECK_INT(obj_lock(o, -1), 0);
-	before = obj_dump(o);
+	before = without_waits(obj_dump(o));
 	op->run(&s, UNIQUE);
 	settle(o);
-	after = obj_dump(o);
+	after = without_waits(obj_dump(o));
 	obj_unlock(o);
 	for (long n = 1;; n++) {
 		bool failed;
@@ -42,7 +52,7 @@ static void fail_each(const void *arg)
 		env.fail_at = 0;
 		o->freed = true;
 		settle(o);
-		now = obj_dump(o);
+		now = without_waits(obj_dump(o));
 		if (strcmp(now, after) && strcmp(now, before) && !(op->flags & STEPS))
 			test_fail(__FILE__, __LINE__,
 				  "request %ld refused:\n%s\n--- not\n%s\n--- nor\n%s", n, now,
