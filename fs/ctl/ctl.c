@@ -155,7 +155,7 @@ static int mount_snapshot(const struct ctl_file *c, char **ret_text, size_t *ret
 /* Looking takes no memory: of what has no file there is an image. */
 static int enter_to_show(struct request *rq, struct object **ret)
 {
-	int r;
+	int r = 0;
 
 	*ret = node_is_blank(rq->t.node) ? blank_image(rq->t.node) : object_of(rq->t.node, &r);
 	if (!*ret || (*ret)->o.locked)
