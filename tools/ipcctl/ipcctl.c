@@ -30,6 +30,7 @@ static const struct command *const commands[] = {
 	&cmd_get,
 	&cmd_drain,
 	&cmd_run,
+	&cmd_work,
 	&cmd_acquire,
 	&cmd_wait,
 	&cmd_set,
