@@ -46,7 +46,7 @@ bool ipc_in_hand(struct ipc_obj *o, struct ipc_handle *hd, uint64_t pos, uint64_
 			return false;
 		*ret_off = pos - a->base;
 		/* Types that answer once: the end, until somebody seeks to 0 and asks again. */
-		if (!ipc_is_stream(o->ops) || hd->kind == HANDLE_JOIN)
+		if (!ipc_is_stream(o->ops) || hd->kind == HANDLE_JOIN || hd->kind == HANDLE_CHANGED)
 			return pos != 0;
 		return *ret_off < a->len;
 	}

@@ -48,6 +48,21 @@ static void queue_init(struct ipc_header *h, const struct ipc_defaults *d)
 	h->b.queue.framing = d ? d->framing : FRAMING_LINE;
 }
 
+static void grant_finished(struct ipc_obj *o)
+{
+	struct ipc_answer got;
+
+	LIST_EACH(o, &o->h->waitqs[WAITQ_FINISHED], r) {
+		struct ipc_handle *hd = handle_at(o, waiter_at(o, r)->handle);
+
+		if (hd->seen == queue_done_count(o))
+			continue;
+		set64(o, hd->seen, queue_done_count(o));
+		answer_number(&got, (int64_t)hd->seen);
+		waiter_grant(o, r, (int64_t)got.len, &got);
+	}
+}
+
 static void queue_pump(struct ipc_obj *o)
 {
 	ref_t w = waitq_first(o, WAITQ_PUT);
@@ -59,6 +74,7 @@ static void queue_pump(struct ipc_obj *o)
 		waiter_turn(o, w);
 	else
 		put_pump(o, WAITQ_PUT, queue_fits);
+	grant_finished(o);
 	if (Q(o)->unfinished)
 		return;
 	answer_number(&zero, 0);
@@ -105,6 +121,8 @@ static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 		return Q(o)->unfinished ? 0 : POLLIN;
 	case HANDLE_DRAIN:
 		return POLLIN;
+	case HANDLE_CHANGED:
+		return hd->seen != queue_done_count(o) ? POLLIN : 0;
 	default:
 		if (Q(o)->mq[0].count)
 			p |= POLLIN;
@@ -123,7 +141,10 @@ static uint64_t queue_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, 
 	uint64_t room = q->maxsize > load ? q->maxsize - load : 0;
 
 	*ret = 0;
-	if (hd->kind == HANDLE_JOIN || hd->kind == HANDLE_DRAIN || (out && q->closed))
+	if (hd->kind == HANDLE_CHANGED) /* everybody who has it open hears of each */
+		*ret = queue_done_count(o);
+	if (hd->kind == HANDLE_CHANGED || hd->kind == HANDLE_JOIN || hd->kind == HANDLE_DRAIN ||
+	    (out && q->closed))
 		return 0;
 	if (out) {
 		*ret = room + (q->maxbytes > bytes ? q->maxbytes - bytes : 0);
@@ -131,6 +152,12 @@ static uint64_t queue_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, 
 	}
 	*ret = q->mq[0].count;
 	return q->mq[0].count;
+}
+
+static void queue_opened(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	if (hd->kind == HANDLE_CHANGED)
+		set64(o, hd->seen, queue_done_count(o));
 }
 
 static uint64_t queue_size(struct ipc_obj *o)
@@ -235,6 +262,7 @@ const struct ipc_type ipc_queue_type = {
 	.ready = IPC_WORD(b.queue.mq[0].count),
 	.most = IPC_WORD(b.queue.maxsize),
 	.init = queue_init,
+	.opened = queue_opened,
 	.read = queue_read,
 	.put = queue_put,
 	.put_now = queue_put_now,

@@ -8,7 +8,7 @@
 struct ipc_counts; /* stats.h */
 
 /* Lines of a queue. A pipe has two for each direction: WAITQ_GET + 2 * dir, WAITQ_PUT + 2 * dir. */
-enum { WAITQ_GET, WAITQ_PUT, WAITQ_JOIN };
+enum { WAITQ_GET, WAITQ_PUT, WAITQ_JOIN, WAITQ_FINISHED };
 
 /* Messages that are in it or will be, and their bytes: what maxsize and maxbytes are about. */
 static inline uint64_t queue_load(const struct ipc_queue *q)
@@ -19,6 +19,12 @@ static inline uint64_t queue_load(const struct ipc_queue *q)
 static inline uint64_t queue_load_bytes(const struct ipc_queue *q)
 {
 	return q->mq[0].bytes + q->delayed.bytes;
+}
+
+/* How many were reported as done, less those revived since. */
+static inline uint64_t queue_done_count(const struct ipc_obj *o)
+{
+	return o->h->stats.puts;
 }
 
 /* How many were ever put: the last one's ID. */

@@ -100,6 +100,17 @@ bool queue_ended(struct ipc_obj *o, const struct ipc_handle *hd, bool waits)
 	       (!waits && hd->leases && lease_stuck(o, ref_of(o, hd)));
 }
 
+/* How many are done, as soon as that is not what this handle saw last. */
+static int read_finished(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	c->op = OP_CHANGED;
+	if (hd->seen == queue_done_count(o))
+		return waiter_add(o, c, WAITQ_FINISHED, 0);
+	set64(o, hd->seen, queue_done_count(o));
+	answer_number(&c->got, (int64_t)hd->seen);
+	return 0;
+}
+
 int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	if (c->op == OP_JOIN || hd->kind == HANDLE_JOIN) {
@@ -108,6 +119,8 @@ int queue_read(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 		answer_number(&c->got, 0);
 		return 0;
 	}
+	if (hd->kind == HANDLE_CHANGED)
+		return read_finished(o, hd, c);
 	queue_due(o);
 	if (Q(o)->mq[0].count && !waitq_first(o, WAITQ_GET)) {
 		if (hd->kind == HANDLE_LEASE)

@@ -149,6 +149,23 @@ static void joiners(struct scene *s)
 	s->w[1] = get_waits(s->o, s->h[2], OP_JOIN, 102);
 }
 
+static void watchers(struct scene *s)
+{
+	two(s);
+	s->h[2] = h_new(s->o, HANDLE_CHANGED, R, HANDLE_POSITION);
+	s->h[3] = h_new(s->o, HANDLE_CHANGED, RW, 0);
+	s->w[0] = get_waits(s->o, s->h[2], OP_READ, 101);
+	s->w[1] = get_waits(s->o, s->h[3], OP_READ, 102);
+}
+
+static void watcher(struct scene *s)
+{
+	two(s);
+	s->h[1] = s->h[0];
+	s->h[0] = h_new(s->o, HANDLE_CHANGED, R, HANDLE_POSITION);
+	CHECK_INT(ipc_done(s->o, 1, 1), 0);
+}
+
 static void join_handle(struct scene *s)
 {
 	s->h[0] = h_new(s->o, HANDLE_JOIN, R, 0);
@@ -380,6 +397,8 @@ const struct op ops_queue[] = {
 	{ "queue drain", IPC_QUEUE, drain_handle, stream, 0 },
 	{ "queue join waits", IPC_QUEUE, join_handle, read_join, 0 },
 	{ "queue done ends joins", IPC_QUEUE, joiners, done, DAEMON },
+	{ "queue done tells who watches", IPC_QUEUE, watchers, done, DAEMON },
+	{ "queue finished", IPC_QUEUE, watcher, read_one, 0 },
 	{ "queue closed with readers", IPC_QUEUE, readers, shut, DAEMON },
 	{ "queue closed with putters", IPC_QUEUE, putters, shut, DAEMON | STEPS },
 	{ "queue maxsize with putters", IPC_QUEUE, putters, more_room, DAEMON | STEPS },

@@ -341,6 +341,35 @@ TEST(queue_join)
 	CHECK_INT(ipc_poll(o, j), POLLIN);
 }
 
+TEST(queue_finished)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), c, d, w, v;
+
+	put(o, h, "1\n2\n3\n");
+	CHECK_INT(ipc_done(o, 1, 1), 0);
+	c = h_new(o, HANDLE_CHANGED, R, HANDLE_POSITION);
+	d = h_new(o, HANDLE_CHANGED, RW, 0);
+	CHECK_STR(get(o, c), "!EAGAIN"); /* what was finished before the open is not news */
+	CHECK_INT(ipc_poll(o, c), 0);
+	w = get_waits(o, c, OP_READ, 1);
+	v = get_waits(o, d, OP_READ, 2);
+	CHECK_STR(get(o, h), "1\n"); /* taken is not finished */
+	put(o, h, "4\n");
+	CHECK_STR(finish(o, w), "!WAITS");
+	CHECK_INT(ipc_done(o, 2, 1), 0);
+	ipc_pump(o);
+	CHECK_INT(ipc_done(o, 3, 1), 0); /* the answer is what it was then */
+	ipc_pump(o);
+	CHECK_STR(finish(o, w), "2\n");
+	CHECK_STR(finish(o, v), "2\n");
+	CHECK_INT(ipc_poll(o, c), POLLIN);
+	CHECK_STR(get(o, c), "3\n");
+	CHECK_STR(get(o, c), "!EAGAIN");
+	w = get_waits(o, c, OP_READ, 4);
+	CHECK_STR(leave(o, w, -ETIMEDOUT), "!ETIMEDOUT");
+}
+
 TEST(queue_memory_limit)
 {
 	struct ipc_obj *o = obj_new(IPC_QUEUE);
