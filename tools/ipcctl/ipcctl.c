@@ -31,6 +31,7 @@ static const struct command *const commands[] = {
 	&cmd_drain,
 	&cmd_run,
 	&cmd_work,
+	&cmd_batch,
 	&cmd_acquire,
 	&cmd_wait,
 	&cmd_set,
