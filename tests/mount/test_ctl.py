@@ -12,25 +12,26 @@ from kit import eventually, fork, parse_rows, raises, read_all, run, sh, start_t
 COMMON = {"type", "status", "waiters", "holders", "cancel", "shm", "take", "stats"}
 FILES = {
     "queue": {"maxsize", "maxbytes", "framing", "closed", "size", "bytes", "unfinished", "done", "join", "peek",
-              "drain", "stream", "lease", "ack", "nack", "leased", "max_attempts", "dead", "revive", "discard"},
+              "drain", "stream", "lease", "ack", "nack", "leased", "max_attempts", "dead", "revive", "discard",
+              "ttr", "touch", "delayed", "list", "remove", "finished"},
     "pipe": {"maxbytes", "framing", "bytes", "readers", "writers", "peek"},
     "event": {"value"},
     "sem": {"value", "bound", "undo", "scope", "jobserver"},
     "lock": {"value", "bound", "undo", "scope"},
 }
-UNLISTED = {"join", "lease", "drain", "stream", "shm", "data"}
-COMMANDS = {"cancel", "done", "ack", "nack", "revive", "discard"}
+UNLISTED = {"join", "finished", "lease", "drain", "stream", "shm", "data"}
+COMMANDS = {"cancel", "done", "ack", "nack", "revive", "discard", "touch", "remove"}
 SETTINGS = {  # name: (default, another value, bad values)
     "queue": {"maxsize": ("0", "5", ["x", "-1", "1.5", "1 2"]), "maxbytes": ("0", "500", ["x", "-1"]),
               "framing": ("line", "record", ["bytes", "lines", "1"]), "closed": ("0", "1", ["2", "x", "-1"]),
-              "max_attempts": ("0", "3", ["x", "-1"])},
+              "max_attempts": ("0", "3", ["x", "-1"]), "ttr": ("0", "2.5", ["x", "-1"])},
     "pipe": {"maxbytes": ("1048576", "500", ["x", "-1"]), "framing": ("bytes", "record", ["line", "x"])},
     "event": {},
     "sem": {"bound": ("0", "5", ["x", "-1"]), "undo": ("0", "1", ["2", "x"]),
             "scope": ("handle", "process", ["x", "0", "openers"]), "jobserver": ("0", "1", ["2", "x"])},
     "lock": {"undo": ("1", "0", ["2", "x"]), "scope": ("handle", "process", ["x", "0"])},
 }
-FACTS = {"queue": ["size", "bytes", "unfinished"], "pipe": ["bytes", "readers", "writers"],
+FACTS = {"queue": ["size", "bytes", "unfinished", "delayed"], "pipe": ["bytes", "readers", "writers"],
          "event": ["value"], "sem": ["value"], "lock": ["value"]}
 TYPES = list(FILES)
 

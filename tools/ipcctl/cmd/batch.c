@@ -54,7 +54,7 @@ struct batch {
 	int64_t limit_ns;
 	const char *name, *results;
 	struct target t;
-	char **ids; /* as on the command line; none: all */
+	char **ids; /* none: all */
 	size_t n_ids;
 	struct table table;
 	struct table_options options;
@@ -76,6 +76,21 @@ static char **row_of(const struct batch *b, const char *id)
 			return b->table.rows[i].cells;
 	}
 	return NULL;
+}
+
+static void add_id(struct batch *b, char *id)
+{
+	b->ids = xrealloc(b->ids, (b->n_ids + 1) * sizeof(*b->ids));
+	b->ids[b->n_ids++] = id;
+}
+
+static void batch_free(struct batch *b)
+{
+	for (size_t i = 0; i < b->n_ids; i++)
+		free(b->ids[i]);
+	free(b->ids);
+	table_free(&b->table);
+	target_close(&b->t);
 }
 
 /* ---- reading ---- */
@@ -246,15 +261,11 @@ static int read_anew(struct batch *b)
 	return read_queue(b);
 }
 
-/* Those that are there now; they are not freed, as this program ends soon. */
+/* Those that are there now. */
 static void wait_for_all(struct batch *b)
 {
-	char **ids = xrealloc(NULL, (b->table.n_rows + 1) * sizeof(*ids));
-
 	for (size_t i = 0; i < b->table.n_rows; i++)
-		ids[i] = xstrdup(b->table.rows[i].cells[BATCH_ID]);
-	b->n_ids = b->table.n_rows;
-	b->ids = ids;
+		add_id(b, xstrdup(b->table.rows[i].cells[BATCH_ID]));
 }
 
 /* Until some message has been finished. */
@@ -432,14 +443,14 @@ static void read_options(const struct command *cmd, struct batch *b, int argc, c
 }
 
 /* IDs as the queue writes them. */
-static void check_ids(const struct command *cmd, struct batch *b)
+static void read_ids(const struct command *cmd, struct batch *b, char **ids)
 {
 	uint64_t id;
 
-	for (size_t i = 0; i < b->n_ids; i++) {
-		if (parse_u64(b->ids[i], &id) < 0)
-			usage_error(cmd, "not an ID: %s", b->ids[i]);
-		b->ids[i] = str("%llu", (unsigned long long)id);
+	for (; *ids; ids++) {
+		if (parse_u64(*ids, &id) < 0)
+			usage_error(cmd, "not an ID: %s", *ids);
+		add_id(b, str("%llu", (unsigned long long)id));
 	}
 	if (b->all && (b->action != RETRY || b->n_ids))
 		usage_error(cmd, "--all is for --retry, without IDs");
@@ -460,12 +471,9 @@ static int run_batch(const struct command *cmd, int argc, char **argv)
 	if (optind == argc)
 		usage_error(cmd, "needs a queue");
 	b.name = argv[optind++];
-	b.ids = argv + optind;
-	b.n_ids = argc - optind;
-	check_ids(cmd, &b);
+	read_ids(cmd, &b, argv + optind);
 	status = act(&b);
-	table_free(&b.table);
-	target_close(&b.t);
+	batch_free(&b);
 	return status;
 }
 
