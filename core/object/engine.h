@@ -312,6 +312,8 @@ int ipc_clock(struct ipc_obj *o, struct ipc_call *c, unsigned int dir, int64_t l
 void ipc_name_waiters(struct ipc_obj *o, uint32_t (*pid_of)(uint32_t tid));
 /* End the waits of a process (0: of all) on the object with -ECANCELED; returns how many. */
 int ipc_cancel(struct ipc_obj *o, uint32_t pid);
+/* End a wait for a lock or permit with -EDEADLK, unless it was granted. Committed. */
+void ipc_refuse(struct ipc_obj *o, ref_t w);
 /* The mount ends: the same for all direct clients. */
 void ipc_cancel_direct(struct ipc_obj *o);
 /* A semaphore that speaks make's protocol: each byte read or written is a permit. */

@@ -53,6 +53,14 @@ static void send_away(struct ipc_obj *o, ref_t r, int why)
 	}
 }
 
+void ipc_refuse(struct ipc_obj *o, ref_t r)
+{
+	const struct ipc_waiter *w = waiter_at(o, r);
+
+	if (w->state == WAITER_WAITING || w->state == WAITER_TURN) /* else it has its answer */
+		send_away(o, r, -EDEADLK);
+}
+
 void ipc_expire(struct ipc_obj *o, int64_t now)
 {
 	for (unsigned int i = IPC_WAITQS; i-- > 0;)

@@ -341,11 +341,15 @@ static void make_hope(struct graph *g)
 	knots_solve(k, true);
 }
 
-static void look(struct graph *g)
+static void look_at_objects(struct graph *g)
 {
 	*g = (struct graph){ 0 };
 	keepers_begin(&g->held.keepers);
 	show_each(collect, g);
+}
+
+static void look_at_processes(struct graph *g)
+{
 	keepers_look(&g->held.keepers);
 	g->kept = must_alloc((g->held.n + 1) * sizeof(*g->kept));
 	for (size_t i = 0; i < g->held.n; i++)
@@ -357,7 +361,8 @@ static void look(struct graph *g)
 
 void graph_make(struct graph *g, bool below)
 {
-	look(g);
+	look_at_objects(g);
+	look_at_processes(g);
 	for (size_t i = 0; i < g->held.n && below; i++)
 		for (size_t k = 0; k < g->kept[i].n; k++)
 			add_below(g, g->kept[i].pids[k]);
@@ -365,10 +370,19 @@ void graph_make(struct graph *g, bool below)
 	make_hope(g);
 }
 
-void graph_make_strict(struct graph *g)
+/* Where nobody waits for what others hold, nothing has to be known of processes. */
+bool graph_make_strict(struct graph *g)
 {
-	look(g);
+	bool any = false;
+
+	look_at_objects(g);
+	for (size_t i = 0; i < g->n_waits; i++)
+		any |= g->waits[i].kind == WAIT_HELD;
+	if (!any)
+		return false;
+	look_at_processes(g);
 	make_knots(g, true);
+	return true;
 }
 
 bool graph_waits_for_nobody(const struct graph *g, const struct graph_wait *w)
@@ -400,7 +414,7 @@ bool graph_all_wait_there(const struct graph *g, const struct graph_wait *w)
 
 void graph_free(struct graph *g)
 {
-	for (size_t i = 0; i < g->held.n; i++)
+	for (size_t i = 0; i < g->held.n && g->kept; i++)
 		free(g->kept[i].pids);
 	for (size_t i = 0; i < g->n_parents; i++)
 		free(g->parents[i].children);

@@ -74,9 +74,9 @@ struct graph {
 void graph_make(struct graph *g, bool below);
 /*
  * The same for `knots` alone, and only as far as it is sure: with every thread, and all permits that
- * there are.
+ * there are. false: nobody waits for what others hold.
  */
-void graph_make_strict(struct graph *g);
+bool graph_make_strict(struct graph *g);
 void graph_free(struct graph *g);
 bool graph_waits_for_nobody(const struct graph *g, const struct graph_wait *w);
 /* Does everybody who has the object open wait for it? (Otherwise some wait for something else.) */

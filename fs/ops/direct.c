@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "ctl/refuse.h"
 #include "base/proc.h"
 #include "file/heap.h"
 #include "file/statedir.h"
@@ -57,6 +58,7 @@ static int attach(struct request *rq, struct lib_attach *a)
 	if (!a->direct)
 		return 0;
 	ob->direct = true;
+	refuse_later();
 	return ipc_attach(o, hd, rq->by.tid, a->pid);
 }
 

@@ -2,6 +2,7 @@
 /* Who handles which request, and what becomes of it. */
 #include "ops/dispatch.h"
 
+#include "ctl/refuse.h"
 #include "device/transport.h"
 #include "ops/dir.h"
 #include "ops/io.h"
@@ -32,6 +33,15 @@ static void tell(struct request *rq)
 		close_unwanted(rq);
 }
 
+static void wait(struct request *rq)
+{
+	bool for_a_lock = refuse_concerns(rq->ob, rq->call.waiter);
+
+	park(rq);
+	if (for_a_lock)
+		refuse_look();
+}
+
 static void end(struct request *rq, enum outcome outcome)
 {
 	switch (outcome) {
@@ -40,7 +50,7 @@ static void end(struct request *rq, enum outcome outcome)
 		break;
 	case WAIT:
 		if (rq->call.waiter)
-			park(rq);
+			wait(rq);
 		break;
 	case STALLED:
 		aside_limit(rq);

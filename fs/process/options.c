@@ -26,6 +26,7 @@ static const struct fuse_opt option_table[] = {
 	OPT("message=%s", message),
 	OPT("framing=%s", framing),
 	OPT("take=%s", take),
+	OPT("deadlock=%s", deadlock),
 	{ "no_resend", offsetof(struct options, no_resend), true }, /* for tests */
 	{ "no_ends", offsetof(struct options, no_ends), true },     /* for tests */
 	FUSE_OPT_END,
@@ -41,7 +42,8 @@ static void usage(const char *name)
 	       "    -o objects=N           limit on the number of objects (default: 1048576)\n"
 	       "    -o message=SIZE        size limit of one message (default and maximum: %u)\n"
 	       "    -o framing=line|record framing of new queues (default: line)\n"
-	       "    -o take=any|rw         rw: read-only handles of new objects only look (default: any)\n\n"
+	       "    -o take=any|rw         rw: read-only handles of new objects only look (default: any)\n"
+	       "    -o deadlock=wait|error error: a lock that would be waited for for ever is EDEADLK (default: wait)\n\n"
 	       "FUSE options:\n",
 	       name, IPC_MESSAGE_MAX);
 	fuse_cmdline_help();
@@ -89,6 +91,10 @@ static int parse_limits(struct options *o)
 		o->new_take = TAKE_RW;
 	else if (o->take && strcmp(o->take, "any"))
 		return fail("take", "must be any or rw");
+	if (o->deadlock && !strcmp(o->deadlock, "error"))
+		o->refuse_deadlocks = true;
+	else if (o->deadlock && strcmp(o->deadlock, "wait"))
+		return fail("deadlock", "must be wait or error");
 	return 0;
 }
 

@@ -8,6 +8,7 @@
  * A worker that follows a dead one takes up what that had begun (resend.c), and starts another
  * supervisor when its own dies (guard.c).
  */
+#include "ctl/refuse.h"
 #include "process/worker.h"
 
 #include <errno.h>
@@ -137,6 +138,7 @@ static void take_up(struct worker_shared *sh)
 	unfinished_load();
 	settle_all();
 	watch_again();
+	refuse_later();
 	turn_end();
 	pthread_mutex_unlock(&fs.lock);
 }

@@ -182,6 +182,7 @@ RUN(lock_un, run_flock(s, unique, LOCK_UN))
 RUN(finish_first, run_finish(s, s->w[0], 65536))
 RUN(leave_first, run_leave(s, s->w[0], unique, -EINTR))
 RUN(cancel, ipc_cancel(s->o, unique == 1))
+RUN(refuse_first, (void)unique; ipc_refuse(s->o, s->w[0]))
 RUN(ended, ipc_process_ended(s->o, 100 + (unique == 1)))
 RUN(close_h, run_close(s, s->h[0]))
 RUN(give_back, (void)unique; run_give_back(s, s->h[0]))
@@ -214,6 +215,7 @@ const struct op ops_sem[] = {
 	{ "sem give of more than it took", IPC_SEM, undo_taken, give_four, 0 },
 	{ "sem flock", IPC_SEM, three, lock_ex, 0 },
 	{ "sem flock waits", IPC_SEM, waiting, lock_ex, 0 },
+	{ "sem flock is refused", IPC_SEM, borrowed, refuse_first, STEPS | DAEMON },
 	{ "sem unlock", IPC_SEM, borrowed, lock_un, 0 },
 	{ "sem process ended", IPC_SEM, scoped, ended, DAEMON },
 	{ "sem opener ended", IPC_SEM, opener_taken, ended, DAEMON },

@@ -187,6 +187,24 @@ TEST(sem_dead_direct_clients)
 	CHECK_INT(ipc_size(o), 5);
 }
 
+/* What would wait for ever: those before and behind it go on waiting, in their order. */
+TEST(lock_refused)
+{
+	struct ipc_obj *o = obj_new(IPC_LOCK);
+	ref_t a = h_open(o), b = h_open(o), w[3];
+
+	CHECK_INT(lock_it(o, a, LOCK_EX), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		w[i] = i == 1 ? get_waits(o, b, OP_READ, 101) :
+				lock_waits(o, h_open(o), LOCK_EX, 100 + i);
+	ipc_refuse(o, w[1]);
+	CHECK_STR(finish(o, w[1]), "!EDEADLK");
+	CHECK_INT(lock_it(o, a, LOCK_UN), 0);
+	CHECK_STR(finish(o, w[0]), "0");
+	CHECK_STR(finish(o, w[2]), "!WAITS");
+	CHECK_INT(o->h->holds.count, 1);
+}
+
 TEST(lock_basics)
 {
 	struct ipc_obj *o = obj_new(IPC_LOCK);

@@ -151,6 +151,9 @@ int client(int argc, char **argv)
 		check(ipcfs_acquire(o, IPCFS_FOREVER));
 		puts("held");
 		pause();
+	} else if (!strcmp(what, "twice")) { /* waits for itself */
+		check(ipcfs_acquire(o, IPCFS_FOREVER));
+		check(ipcfs_acquire(o, IPCFS_FOREVER));
 	} else if (!strcmp(what, "close")) { /* when it is told to */
 		check(ipcfs_acquire(o, IPCFS_FOREVER));
 		puts("held");
