@@ -10,7 +10,7 @@ import termios
 
 import pytest
 
-from kit import IPCCTL, run, spawn
+from kit import IPCCTL, run, sh, spawn
 
 pytestmark = pytest.mark.skipif(not os.access(IPCCTL, os.X_OK), reason=f"no {IPCCTL}: build first")
 
@@ -205,4 +205,6 @@ def test_ten_thousand_objects(mount):
         assert len(ipcctl("ls", *args, mount.dir, timeout=100).splitlines()) == lines
     assert len(json.loads(ipcctl("ls", "--json", "-x", "name", mount.dir, timeout=100))["objects"]) == 10000
     assert len(on_terminal(80, "ls", mount.dir).splitlines()) == 10001
+    # A reader that takes its time (a pager) is no daemon that does not answer.
+    assert sh(f"{IPCCTL} ls {mount.dir} | (sleep 6; wc -l)", timeout=60).out == "10001\n"
     assert len(on_terminal(80, "show", mount.dir).splitlines()) < 24

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kit import IPCCTL, T, eventually, fork, run, spawn
+from kit import IPCCTL, T, eventually, run, sh, spawn
 from kit.proc import state_of
 
 pytestmark = pytest.mark.skipif(not os.access(IPCCTL, os.X_OK), reason=f"no {IPCCTL}: build first")
@@ -111,6 +111,16 @@ def test_a_cancelled_get(area):
     q.await_waiters(1)
     ipcctl("cancel", q.path, "all")
     assert program.finish().code == CANCELED
+
+
+@pytest.mark.parametrize("command", ["get -a", "drain"])
+def test_a_full_disk_takes_nothing(area, command):
+    q = area.make("q.queue")
+    q.put(b"1\n2\n3\n4\n5\n")
+    done = sh(f"exec {IPCCTL} {command} {q.path} > /dev/full", code=None)
+    assert done.code == FAILED and "No space left" in done.err
+    eventually(lambda: q.size == 5)
+    assert q.messages() == [b"1", b"2", b"3", b"4", b"5"]
 
 
 def test_get_waits_and_a_stopped_one_goes_on(area):
@@ -363,6 +373,19 @@ def test_limits_of_a_mount(mount):
     assert "objects  100\n" in ipcctl("limits", mount.dir)
     ipcctl("limits", mount.dir, "objects=none", code=FAILED)
     ipcctl("limits", mount.dir, "uptime=1", code=FAILED)
+
+
+def test_stats(area):
+    q, event = area.make("q.queue"), area.make("e.event")
+    ipcctl("put", q.path, "a", "b")
+    ipcctl("get", q.path)
+    counted = {row["key"]: row["value"] for row in json.loads(ipcctl("stats", "--json", q.path))["stats"]}
+    assert (counted["puts"], counted["gets"], counted["high_water"]) == (2, 1, 2)
+    lines = ipcctl("stats", q.path, event.path).splitlines()
+    assert lines[0].split() == ["NAME", "KEY", "VALUE"]
+    assert [q.path, "puts", "2"] in [line.split() for line in lines]
+    ipcctl("stats", area.path("none.queue"), code=FAILED)
+    ipcctl("stats", area.dir, code=FAILED)
 
 
 def test_bench(area):

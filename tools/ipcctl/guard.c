@@ -2,11 +2,13 @@
 #include "guard.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,8 +18,10 @@
 
 /* Between the two processes. */
 static struct shared {
-	_Atomic int64_t until; /* CLOCK_MONOTONIC ns: when the parent gives up */
-	_Atomic bool left;     /* guard_leave() */
+	_Atomic int64_t until;   /* CLOCK_MONOTONIC ns: when the parent gives up */
+	_Atomic bool left;       /* guard_leave() */
+	_Atomic bool copying;    /* the parent has something in hand */
+	_Atomic uint32_t copied; /* how often it has had; a futex */
 } * shared;
 
 static int ended_fd = -1; /* in the child: closed at its end, or when it leaves */
@@ -66,6 +70,24 @@ void guard_progress(void)
 	guard_wait(0);
 }
 
+int guard_printed(void)
+{
+	if (fflush(stdout))
+		return -errno;
+	while (shared && copies) {
+		uint32_t n = shared->copied;
+		int waiting = 0;
+
+		/* In this order: what has left the pipe is in the parent's hand. */
+		if (ioctl(STDOUT_FILENO, FIONREAD, &waiting) < 0)
+			return -errno;
+		if (!waiting && !shared->copying)
+			break;
+		syscall(SYS_futex, &shared->copied, FUTEX_WAIT, n, NULL, NULL, 0);
+	}
+	return 0;
+}
+
 void guard_leave(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -80,14 +102,25 @@ void guard_leave(void)
 	close(ended_fd);
 }
 
+/* The child may have been held up by whoever reads what it prints. */
+static void extend(void)
+{
+	int64_t old = shared->until, until = later(0);
+
+	if (old < until)
+		atomic_compare_exchange_strong(&shared->until, &old, until);
+}
+
 /* Copies what there is; false: no more will come. */
 static bool copy(int from, int to)
 {
 	char chunk[65536];
-	ssize_t n = read(from, chunk, sizeof(chunk));
+	ssize_t n;
 
-	if (n < 0 && errno == EINTR)
-		return true;
+	shared->copying = true;
+	do
+		n = read(from, chunk, sizeof(chunk)); /* there is something, or an end */
+	while (n < 0 && errno == EINTR);
 	for (ssize_t done = 0; done < n;) {
 		ssize_t m = write(to, chunk + done, n - done);
 
@@ -99,6 +132,10 @@ static bool copy(int from, int to)
 		}
 		done += m;
 	}
+	extend();
+	shared->copying = false;
+	shared->copied++;
+	syscall(SYS_futex, &shared->copied, FUTEX_WAKE, 1, NULL, NULL, 0);
 	return n > 0;
 }
 
@@ -151,8 +188,7 @@ static void __attribute__((noreturn)) watch(pid_t child, int ended, int out, int
 
 		if (continued) { /* both were stopped, and time went on */
 			continued = false;
-			if (shared->until != INT64_MAX)
-				guard_progress();
+			extend();
 			continue;
 		}
 		if (n == 0 && p[2].fd < 0)

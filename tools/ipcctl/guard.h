@@ -32,6 +32,11 @@ void guard_progress(void);
 /* About to wait so long, in ns; < 0: without limit. Afterwards guard_progress(). */
 void guard_wait(int64_t limit_ns);
 /*
+ * Waits until what was printed has been written where it belongs: before more is taken that would be
+ * lost with it. If that fails, the parent says so and this process ends. -errno if there is no guard.
+ */
+int guard_printed(void);
+/*
  * The parent is to exit with success: this process stays behind, without standard input and output.
  */
 void guard_leave(void);

@@ -29,43 +29,59 @@ static int open_source(const struct get *g, const struct ipc_type *type, ipcfs_o
 	return r;
 }
 
-static ssize_t get_one(ipcfs_obj *from, const struct get *g, int64_t end, char *buf, size_t size)
+/* What is left of the time limit, or none; the guard waits as long. */
+static int64_t begin(const struct get *g, int64_t end)
 {
+	int64_t left = g->while_there ? 0 : limit_left(end);
+
+	guard_wait(left);
+	return left;
+}
+
+/* A message counts as taken when it was printed: before that, our end puts it back. */
+static int get_message(ipcfs_obj *from, const struct get *g, int64_t end)
+{
+	const void *message;
+	ssize_t n;
+	int r;
+
+	do
+		n = ipcfs_get_begin(from, &message, begin(g, end));
+	while (n == -EINTR);
+	guard_progress();
+	if (n < 0)
+		return n;
+	frame_write(stdout, g->frame, message, n);
+	r = guard_printed();
+	return r < 0 ? r : ipcfs_get_end(from, message);
+}
+
+static int get_bytes(ipcfs_obj *from, const struct get *g, int64_t end)
+{
+	size_t size = from->at.message_limit + 1; /* so no message fills it */
+	char *buf CLEANUP(free_string) = xrealloc(NULL, size);
 	ssize_t n;
 
-	do {
-		int64_t left = g->while_there ? 0 : limit_left(end);
-
-		guard_wait(left);
-		n = ipcfs_get(from, buf, size, left);
-		guard_progress();
-	} while (n == -EINTR);
-	return n;
+	do
+		n = ipcfs_get(from, buf, size, begin(g, end));
+	while (n == -EINTR);
+	guard_progress();
+	if (n < 0)
+		return n;
+	fwrite(buf, 1, n, stdout);
+	return guard_printed(); /* before more is taken */
 }
 
 static int get_messages(const struct get *g, const struct ipc_type *type)
 {
 	int64_t end = limit_end(g->limit_ns);
-	char *buf CLEANUP(free_string) = NULL;
 	ipcfs_obj *from;
-	size_t size;
 	int r = open_source(g, type, &from);
 
 	if (r < 0)
 		return r;
-	size = from->at.message_limit + 1; /* so no message fills it */
-	buf = xrealloc(NULL, size);
-	for (uint64_t i = 0; i < g->count && r == 0; i++) {
-		ssize_t n = get_one(from, g, end, buf, size);
-
-		if (n < 0) {
-			r = n;
-			break;
-		}
-		frame_write(stdout, type->traits & TYPE_JOIN ? g->frame : FRAME_RECORD, buf, n);
-		if (fflush(stdout))
-			r = -errno;
-	}
+	for (uint64_t i = 0; i < g->count && r == 0; i++)
+		r = type->traits & TYPE_JOIN ? get_message(from, g, end) : get_bytes(from, g, end);
 	ipcfs_close(from);
 	if (g->count == UINT64_MAX && (r == -EPIPE || (g->while_there && r == -EAGAIN)))
 		return 0;
@@ -175,7 +191,7 @@ const struct command cmd_get = {
 	.name = "get",
 	.args = "NAME",
 	.summary = "Takes the next message, or reads what else an object gives",
-	.details = "What is taken is final. Byte pipes give what is there.\n",
+	.details = "A message that cannot be printed goes back. Byte pipes give what is there.\n",
 	.options = get_options,
 	.usage_status = EXIT_USAGE,
 	.guard = GUARD_OUTPUT,

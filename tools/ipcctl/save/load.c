@@ -10,31 +10,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client/client.h"
 #include "object.h"
 #include "save/copy.h"
-#include "save/record.h"
-#include "types/saved.h"
+#include "save/loading.h"
 #include "verb.h"
 
 #define PASSING ".ipcctl-load-" /* and the pid: how it is called until it is whole */
 
-struct loading {
-	char *path; /* for now */
-	const struct ipc_type *type;
-	bool two_way;
-	mode_t mode;
-	uid_t uid;
-	gid_t gid;
-	char **settings; /* KEY=VALUE: made when the content is there, which limits would refuse */
-	size_t n_settings;
-	char *lock;
-	bool closed;
-	struct saved_counts counts;
-	ipcfs_obj *o; /* a queue or pipe, when the first message comes */
-};
-
-static int write_setting(const struct loading *l, const char *key, const char *value)
+int loading_setting(const struct loading *l, const char *key, const char *value)
 {
 	char *path CLEANUP(free_string) = str("%s.ctl/%s", l->path, key);
 
@@ -67,7 +50,7 @@ static int remember_setting(struct loading *l, const char *pair)
 		return -EBADMSG;
 	/* What the content depends on comes before it. */
 	if (!strcmp(key, "typecode") || !strcmp(key, "framing"))
-		return write_setting(l, key, equals + 1);
+		return loading_setting(l, key, equals + 1);
 	if (!strcmp(key, "lock")) {
 		free(l->lock);
 		l->lock = strcmp(equals + 1, "own") ? xstrdup(equals + 1) : NULL;
@@ -89,7 +72,7 @@ static int make_settings(const struct loading *l)
 		/* A barrier's parties that are not set cannot be. */
 		if (!strcmp(key, "parties") && !strcmp(equals + 1, "0"))
 			continue;
-		r = write_setting(l, key, equals + 1);
+		r = loading_setting(l, key, equals + 1);
 		if (r == -ENOENT)
 			complain(l->path, "no setting %s in this version: left out", key);
 		else if (r < 0)
@@ -97,99 +80,6 @@ static int make_settings(const struct loading *l)
 	}
 	return 0;
 }
-
-/* ---- queues and pipes ---- */
-
-static int open_messages(struct loading *l, bool back)
-{
-	char *end CLEANUP(free_string) = str("%s/%c", l->path, back ? 'b' : 'a');
-
-	ipcfs_close(l->o);
-	l->o = ipcfs_open(l->two_way ? end : l->path, O_RDWR, 0);
-	return l->o ? 0 : -errno;
-}
-
-/* More memory, which the daemon gives. */
-static int grow(const struct loading *l)
-{
-	int64_t order = l->o->map.grow_order;
-
-	return ioctl(l->o->fd, LIB_IOC_GROW, &order) < 0 ? -errno : 0;
-}
-
-/* The message that was put last becomes what it was. */
-static int restore(struct loading *l, const struct saved_message *m)
-{
-	int r;
-
-	if (!l->o->direct)
-		return -EACCES;
-	do {
-		r = obj_lock(&l->o->map, 2 * NSEC_PER_SEC);
-		if (r < 0)
-			return r;
-		r = saved_restore(&l->o->map, m);
-		obj_unlock(&l->o->map);
-		if (r == -ENOMEM && grow(l) < 0)
-			return -ENOSPC;
-	} while (r == -ENOMEM);
-	return r;
-}
-
-static int load_message(struct loading *l, const struct record *rec, enum saved_place place)
-{
-	struct saved_message m = {
-		.place = place,
-		.id = rec->number[0],
-		.attempts = rec->number[1],
-		.since = rec->number[2],
-		.due = rec->number[3],
-	};
-	int r = 0;
-
-	if (rec->n_numbers != (place == SAVED_DELAYED ? 4 :
-			       place <= SAVED_DEAD    ? 3 :
-							0) ||
-	    !ipc_is_stream(l->type))
-		return -EBADMSG;
-	if (!l->o || (place == SAVED_BACK && l->two_way))
-		r = open_messages(l, place == SAVED_BACK);
-	/* Bytes of a pipe may be more than one message can be. */
-	for (size_t at = 0, n; r >= 0 && (at < rec->bytes.len || !at); at += n ? n : 1) {
-		size_t most = l->o->at.message_limit;
-
-		n = rec->bytes.len - at;
-		if (place == SAVED_BYTES && n > most)
-			n = most;
-		r = ipcfs_put(l->o, rec->bytes.data + at, n, 0);
-		r = r > 0 ? -EIO : r == -EAGAIN ? -ENOSPC : r;
-	}
-	guard_progress();
-	return r < 0 || place >= SAVED_BYTES ? r : restore(l, &m);
-}
-
-static int end_messages(struct loading *l)
-{
-	int r = 0;
-
-	if (!(l->type->traits & TYPE_JOIN))
-		return 0;
-	if (!l->o)
-		r = open_messages(l, false);
-	if (r >= 0 && !l->o->direct)
-		r = -EACCES;
-	if (r >= 0)
-		r = obj_lock(&l->o->map, 2 * NSEC_PER_SEC);
-	if (r < 0)
-		return r;
-	saved_restore_counts(&l->o->map, &l->counts);
-	obj_unlock(&l->o->map);
-	while (ioctl(l->o->fd, LIB_IOC_KICK) < 0 && errno == EINTR)
-		; /* for what is due later */
-	return l->closed ? write_setting(l, "closed", "1") : 0;
-}
-
-/* ---- the others ---- */
 
 static int load_data(const struct loading *l, const struct record *rec)
 {
@@ -222,7 +112,7 @@ static int load_permits(const struct loading *l, const struct record *rec)
 		return n ? write_text(l->path, rec->bytes.data) : 0;
 	if (n || l->type->traits & TYPE_OWNED)
 		return 0;
-	r = write_setting(l, "undo", "0");
+	r = loading_setting(l, "undo", "0");
 	if (r < 0)
 		return r;
 	fd = open(l->path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -411,7 +301,7 @@ int load_lock(const char *path, const char *lock)
 {
 	struct loading l = { .path = (char *)path };
 
-	return write_setting(&l, "lock", lock);
+	return loading_setting(&l, "lock", lock);
 }
 
 int load_directory(const char *path, FILE *in)
