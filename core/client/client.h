@@ -2,7 +2,7 @@
 /*
  * Inside libipcfs. client_open.c opens and closes; client.c and client_value.c check each call and
  * choose the way: client_file.c does it through the mount, client_direct.c in the engine file (with
- * client_session.c, client_soon.c and, for the simplest case, client_now.c). Both use the same handle,
+ * client_session.c, client_wait.c, client_soon.c and, for the simplest case, client_now.c). Both use the same handle,
  * so each operation may go either way.
  *
  * Threads. What changes in an ipcfs_obj after it was opened is atomic, or under `lock`; what

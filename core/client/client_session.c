@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libipcfs in the engine file itself: locking, more memory, waiting. See client_direct.c for the
- * calls.
+ * libipcfs in the engine file itself: locking and more memory. See client_direct.c for the calls,
+ * client_wait.c for waiting.
  *
  * An operation takes the object's lock, changes the object as the daemon would, grants waiters what
  * is theirs now (ipc_pump), wakes the direct ones and releases the lock. If a request of the
@@ -11,17 +11,10 @@
  *
  * This process may not grow the file, since the daemon accounts for memory. It asks the daemon to
  * (GROW); if the daemon has no memory, the operation goes through the file and waits there.
- *
- * Sleeping. A waiter's futex word (enum ipc_futex) says whether its owner sleeps, so waking a
- * spinning waiter costs no system call. A waiter continues for one of two reasons: it was granted,
- * or it is a putter whose turn it is to try again. If what it was granted is only a number, it
- * takes that without the lock, and somebody else removes the waiter.
  */
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,14 +26,8 @@
 #include "object/waiter.h"
 #include "object/wake.h"
 
-#define SPIN_PAUSES  16  /* between two looks: one round of a spin, some 0.3 to 0.8 µs */
-#define SPIN_MOST    40u /* rounds: a wake-up of another CPU costs about as much */
-#define SPIN_LEAST   8u
-#define YIELD_ANYWAY 16u         /* how often a CPU is given to others, after that was of no use */
-#define LONG_ORDER   2           /* memory for a long message: 16 KiB and more */
-#define LOOK_NS      5000000000  /* when a sleeper asks whether the mount is still there, … */
-#define LOOK_MOST_NS 60000000000 /* … each time after twice as long, up to this */
-#define LOCK_NS      100000000   /* after so long it is asked what the lock's holder does */
+#define LONG_ORDER 2         /* memory for a long message: 16 KiB and more */
+#define LOCK_NS    100000000 /* after so long it is asked what the lock's holder does */
 
 /* ---- a change ---- */
 
@@ -202,7 +189,7 @@ static bool given_back(struct session *s, int64_t order)
 	if (order < LONG_ORDER || s->looked)
 		return false;
 	s->looked = true;
-	return session_spin(s->client, has_block, &order);
+	return session_spin(s->client, has_block, &order, false);
 }
 
 /* All pages of what is new at once, which costs less than a page fault for each. */
@@ -263,146 +250,4 @@ void session_call(struct session *s, uint32_t op, int64_t deadline)
 		.at_once = true,
 		.grow = grow,
 	};
-}
-
-/* ---- waiting ---- */
-
-void session_pause(void)
-{
-	for (int i = 0; i < SPIN_PAUSES; i++)
-		ipc_pause();
-}
-
-void session_spun(struct ipcfs_obj *o, uint32_t rounds, bool come)
-{
-	uint32_t next = come ? rounds * 2 : rounds / 2;
-
-	next = next > SPIN_MOST ? SPIN_MOST : next < SPIN_LEAST ? SPIN_LEAST : next;
-	if (next != rounds)
-		__atomic_store_n(&o->spin, next, __ATOMIC_RELAXED);
-}
-
-static bool goes(uint32_t word)
-{
-	return word == FUTEX_GO || word == FUTEX_GIVEN;
-}
-
-static bool may_go(struct ipcfs_obj *o, void *futex)
-{
-	(void)o;
-	return goes(__atomic_load_n((uint32_t *)futex, __ATOMIC_ACQUIRE));
-}
-
-/*
- * Spin until it is ready, for as long as that has paid off on this object: each success makes the
- * next spin longer, each failure shorter. A caller that is not in the wait queue yet then lets
- * others run once: the one it waits for may be among them, and then nobody has to sleep and be
- * woken. (A caller in the queue must not: a signal handler that runs before the sleep does not end
- * the wait.)
- */
-bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *arg), void *arg)
-{
-	uint32_t rounds = __atomic_load_n(&o->spin, __ATOMIC_RELAXED);
-	bool come = false;
-
-	if (ipc_may_spin())
-		for (uint32_t i = 0; i < rounds && !come; i++) {
-			session_pause();
-			come = ready(o, arg);
-		}
-	if (!come && ready != may_go &&
-	    (rounds > SPIN_LEAST ||
-	     __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
-		sched_yield();
-		come = ready(o, arg);
-	}
-	session_spun(o, rounds, come);
-	return come;
-}
-
-/* 0: go; -EINTR, -ETIMEDOUT. */
-static int sleep_on(struct ipcfs_obj *o, uint32_t *futex, int64_t deadline, bool spins)
-{
-	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
-	uint32_t word = FUTEX_SPINS;
-
-	if (spins && session_spin(o, may_go, futex))
-		return 0;
-	if (!__atomic_compare_exchange_n(futex, &word, FUTEX_SLEEPS, false, __ATOMIC_ACQUIRE,
-					 __ATOMIC_ACQUIRE) &&
-	    goes(word))
-		return 0;
-	if (damage_marked(&o->map)) /* before we joined the wait queue: nobody wakes us */
-		return 0;
-	/* With a time limit always: a futex call without one would go on after a signal handler. */
-	if (syscall(SYS_futex, futex, FUTEX_WAIT_BITSET, FUTEX_SLEEPS, &ts, NULL,
-		    FUTEX_BITSET_MATCH_ANY) == 0 ||
-	    errno == EAGAIN)
-		return 0;
-	return errno == EINTR ? -EINTR : -ETIMEDOUT;
-}
-
-/* Sleep once, unlocked. 0: look at the waiter again; -errno: why not to wait any longer. */
-static int nap(struct session *s, struct ipc_waiter *w, int64_t now, int64_t *look_ns,
-	       int64_t deadline)
-{
-	struct ipcfs_obj *c = s->client;
-	bool looks = now + *look_ns < deadline;
-	int why = sleep_on(c, &w->futex, looks ? now + *look_ns : deadline, !s->spun);
-
-	if (why != -ETIMEDOUT)
-		return why;
-	if (!looks) {
-		session_sync(c);
-		return why;
-	}
-	*look_ns = *look_ns * 2 < LOOK_MOST_NS ? *look_ns * 2 : LOOK_MOST_NS;
-	return ioctl(c->fd, LIB_IOC_KICK) < 0 && errno != EINTR ? -errno : 0;
-}
-
-static bool has_come(const struct ipc_waiter *w)
-{
-	return w->state == WAITER_GRANTED || w->state == WAITER_TURN;
-}
-
-/* It was given what needs no lock, and the handle is still the one that asked: IPC_DONE, -errno. */
-static bool taken(struct session *s, struct ipc_waiter *w, int *ret)
-{
-	const struct lib_attach *at = &s->client->at;
-
-	return __atomic_load_n(&w->futex, __ATOMIC_ACQUIRE) == FUTEX_GIVEN &&
-	       ipc_handle(s->o, at->handle, at->gen) && ipc_take_given(s->o, &s->c, w, ret);
-}
-
-int session_wait(struct session *s)
-{
-	struct ipc_waiter *w = waiter_at(s->o, s->c.waiter);
-	int64_t deadline = s->c.deadline, look_ns = LOOK_NS, ret;
-	int64_t now = (int64_t)w->since; /* or a little later */
-	int why, e;
-
-	while (!has_come(w)) {
-		session_leave(s); /* may make us the first, and wake us */
-		why = nap(s, w, now, &look_ns, deadline);
-		if (why == -EIO) { /* there may be no lock in it any more */
-			__atomic_store_n(&s->client->damaged, true, __ATOMIC_RELAXED);
-			return why;
-		}
-		if (!why && taken(s, w, &e))
-			return e;
-		e = session_lock(s, IPC_NEVER);
-		if (e == IPC_ELSEWHERE) /* our waiter went with the handle */
-			e = why < 0 ? why : -ENOTCONN;
-		if (e != IPC_DONE)
-			return e;
-		if (!why || has_come(w)) {
-			now = (int64_t)ipc_now();
-			continue;
-		}
-		if (ipc_leave(s->o, s->c.waiter, why, &ret))
-			return why;
-		deadline = IPC_NEVER; /* a condition takes its lock back first */
-		ipc_pump(s->o);
-	}
-	return IPC_DONE;
 }

@@ -45,12 +45,6 @@ int session_lock(struct session *s, int64_t deadline);
 /* End a change that was committed or rolled back: take care of the others, and unlock. */
 void session_leave(struct session *s);
 void session_end(struct session *s); /* the same, if the lock is still ours */
-/*
- * Wait for s->c.waiter, which is in the wait queue; locked before. IPC_DONE: locked, and its turn
- * has come, or it is granted; or, with s->c.waiter 0, not locked, and it has its answer. -errno: it
- * is gone.
- */
-int session_wait(struct session *s);
 /* Operations that the daemon must know of as they happen, or that need more than one object. */
 static inline bool session_elsewhere(const struct session *s)
 {
@@ -81,9 +75,25 @@ static inline bool session_again(struct session *s, int *r)
 }
 /* Before somebody looks at the size column. */
 void session_sync_size(struct ipcfs_obj *c);
+/* ---- client_wait.c ---- */
+/*
+ * Wait for s->c.waiter, which is in the wait queue; locked before. IPC_DONE: locked, and its turn
+ * has come, or it is granted; or, with s->c.waiter 0, not locked, and it has its answer. -errno: it
+ * is gone.
+ */
+int session_wait(struct session *s);
+/* ---- client_spin.c ---- */
 void session_pause(void);                                           /* one round of a spin */
 void session_spun(struct ipcfs_obj *c, uint32_t rounds, bool come); /* how long the next spin is */
-bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *arg), void *arg);
+/*
+ * Spin until it is ready, for as long as that has paid off on this object: each success makes the
+ * next spin longer, each failure shorter. A caller that is not in the wait queue yet then lets
+ * others run once: the one it waits for may be among them, and then nobody has to sleep and be
+ * woken. (A caller in the queue, `queued`, must not: a signal handler that runs before the sleep
+ * does not end the wait.)
+ */
+bool session_spin(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, void *arg), void *arg,
+		  bool queued);
 /* client_soon.c: true: it has polled, and need not spin in the wait queue. */
 bool look_before_reading(struct ipcfs_obj *c, uint32_t op, int64_t deadline);
 bool look_before_putting(struct ipcfs_obj *c, int64_t deadline);

@@ -37,7 +37,7 @@ static bool look_first(struct ipcfs_obj *c, bool (*ready)(struct ipcfs_obj *c, v
 {
 	if (!c->direct || !deadline || ready(c, NULL))
 		return false;
-	session_spin(c, ready, NULL);
+	session_spin(c, ready, NULL, false);
 	return true;
 }
 
