@@ -3,6 +3,7 @@
 #include "object/stats.h"
 
 #include "file/list.h"
+#include "object/msg.h"
 #include "object/type.h"
 #include "object/waiter.h"
 
@@ -31,7 +32,7 @@ static uint64_t longest(struct ipc_obj *o)
 	return since;
 }
 
-void ipc_counts(struct ipc_obj *o, struct ipc_counts *ret)
+void ipc_counts_words(struct ipc_obj *o, struct ipc_counts *ret)
 {
 	const struct ipc_stats *s = &o->h->stats;
 
@@ -42,12 +43,20 @@ void ipc_counts(struct ipc_obj *o, struct ipc_counts *ret)
 		.bytes_got = STATS_NONE,
 		.locks = STATS_NONE,
 		.most = STATS_NONE,
+		.oldest = STATS_NONE,
 		.waits = s->waits,
 		.wakes = s->wakes,
 		.timeouts = s->timeouts,
 		.cancels = s->cancels,
-		.longest = longest(o),
 	};
 	if (o->ops->counts)
 		o->ops->counts(o, ret);
+}
+
+void ipc_counts(struct ipc_obj *o, struct ipc_counts *ret)
+{
+	ipc_counts_words(o, ret);
+	ret->longest = longest(o);
+	if (ret->first)
+		ret->oldest = msg_at(o, ret->first)->since;
 }

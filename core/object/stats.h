@@ -43,11 +43,29 @@ struct ipc_counts {
 	uint64_t locks;                            /* of the lock that it also has */
 	uint64_t most;                             /* of what ipc_size() says */
 	uint64_t waits, wakes, timeouts, cancels;
+	ref_t first;      /* the message that is in it longest; 0 */
+	uint64_t oldest;  /* when that was put, CLOCK_REALTIME; 0: it is empty */
 	uint64_t longest; /* when the longest wait began; 0: nobody waits */
 };
 
+/* How long ago that was; 0: never. */
+static inline double stats_seconds(uint64_t since)
+{
+	return since ? (double)(ipc_now() - since) / 1e9 : 0;
+}
+
+/* The same for a message; the wall clock may have been set back since. */
+static inline double stats_age(uint64_t put)
+{
+	uint64_t now = put ? ipc_wall() : 0;
+
+	return now > put ? (double)(now - put) / 1e9 : 0;
+}
+
 /* The object is locked, or nobody else can change it. */
 void ipc_counts(struct ipc_obj *o, struct ipc_counts *ret);
+/* The same from the header alone: not `longest`, and instead of `oldest` what `first` is. */
+void ipc_counts_words(struct ipc_obj *o, struct ipc_counts *ret);
 /* A wait has ended with this result or -errno. Part of the change under way. */
 void stats_ended(struct ipc_obj *o, int64_t result);
 

@@ -17,6 +17,8 @@ void queue_counts(const struct ipc_obj *o, struct ipc_counts *c)
 
 	c->puts += q->unfinished;
 	c->gets += q->unfinished - queue_load(q);
+	c->first = q->mq[0].head;
+	c->oldest = 0;
 	c->most = q->mq[0].most > o->h->stats.most ? q->mq[0].most : o->h->stats.most;
 }
 

@@ -3,6 +3,7 @@
 #include "wait/ask.h"
 #include "ctl/ctl.h"
 #include "ctl/show.h"
+#include "ctl/survey.h"
 
 #include <inttypes.h>
 
@@ -143,8 +144,11 @@ static void show_object(struct object *ob, const struct ctl_file *c, FILE *f)
 /* What there is to show of the mount; a command shows nothing. */
 static int mount_snapshot(const struct ctl_file *c, char **ret_text, size_t *ret_len)
 {
-	FILE *f = open_memstream(ret_text, ret_len);
+	FILE *f;
 
+	if (c->survey)
+		return survey_all(c->survey, ret_text, ret_len);
+	f = open_memstream(ret_text, ret_len);
 	if (!f)
 		return -ENOMEM;
 	if (c->show_mount)

@@ -19,6 +19,7 @@
 struct node;
 struct object;
 struct request;
+struct survey_form;
 struct target;
 
 enum ctl_access {
@@ -50,6 +51,7 @@ struct ctl_file {
 	/* of the mount's own files: without an object */
 	void (*show_mount)(FILE *f);
 	int (*store_mount)(const char *s, size_t len);
+	const struct survey_form *survey; /* of all objects: made as it is read */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include "base/proc.h"
 #include "ctl/graph.h"
 #include "ctl/rows.h"
+#include "ctl/survey.h"
 #include "object/text.h"
 #include "state/fs.h"
 #include "state/memory.h"
@@ -54,6 +55,10 @@ LIMIT(message, message_limit, parse_plain, 1, IPC_MESSAGE_MAX)
 	{                                                                   \
 		.id = i, .name = n, .access = CTL_PRIVATE, .show_mount = fn \
 	}
+#define SURVEY(i, n, form)                                                \
+	{                                                                 \
+		.id = i, .name = n, .access = CTL_PRIVATE, .survey = form \
+	}
 #define A_LIMIT(i, n)                                                        \
 	{                                                                    \
 		.id = i, .name = #n, .access = CTL_SETTING, .limit = true,   \
@@ -67,6 +72,8 @@ const struct ctl_file ctl_mount[] = {
 	PRIVATE(47, "holders", show_mount_holders),
 	PRIVATE(48, "deadlocks", show_deadlocks),
 	PRIVATE(80, "graph", show_graph),
+	SURVEY(90, "stats", &survey_rows),
+	SURVEY(91, "metrics", &survey_metrics),
 	{ .id = 49, .name = "limits", .access = CTL_DIRECTORY },
 	A_LIMIT(50, memory),
 	A_LIMIT(51, objects),

@@ -10,12 +10,15 @@
 #include "state/blank.h"
 #include "ctl/ctl.h"
 #include "ctl/plain.h"
+#include "ctl/survey.h"
 
 struct snapshot {
 	uint64_t fh;
 	char *text;
 	size_t len;
-	int fd; /* an array's memory, instead; -1 */
+	int fd;                /* an array's memory, instead; -1 */
+	struct survey *survey; /* … or what makes the text as it is read; NULL */
+	size_t shift; /* … and how much further on in it than it is read, after a restart */
 	UT_hash_handle hh;
 };
 
@@ -51,12 +54,15 @@ int plain_open(struct request *rq, uint64_t fh)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 	const struct target *t = &rq->t;
+	const struct ctl_file *c = ctl_of(t);
 	int r;
 
 	if (!s)
 		return -ENOMEM;
 	s->fd = -1;
-	if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY) && node_is_blank(t->node))
+	if (c && c->survey)
+		r = (s->survey = survey_new(c->survey)) ? 0 : -ENOMEM;
+	else if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY) && node_is_blank(t->node))
 		r = (s->text = strdup("")) ? 0 : -ENOMEM;
 	else if (t->sub == SUB_SELF && node_is(t->node, TYPE_MEMORY))
 		r = open_memory(t, &s->fd);
@@ -80,7 +86,10 @@ void plain_close(uint64_t fh)
 	HASH_DEL(snapshots, s);
 	if (s->fd >= 0)
 		close(s->fd);
-	free(s->text);
+	if (s->survey)
+		survey_free(s->survey);
+	else
+		free(s->text);
 	free(s);
 }
 
@@ -108,6 +117,23 @@ static void go_on_at_a_line(struct snapshot *s, size_t off)
 	}
 }
 
+/* Have the text up to there, and some more. */
+static int make_text(struct snapshot *s, size_t off)
+{
+	return s->survey ? survey_text(s->survey, off + 1, &s->text, &s->len) : 0;
+}
+
+/* The same as go_on_at_a_line() for a text that is still being made, and so must not be moved. */
+static int shift_to_a_line(struct snapshot *s, size_t off)
+{
+	int r;
+
+	for (s->shift = 0; (r = make_text(s, off + s->shift)) == 0; s->shift++)
+		if (!off || off + s->shift >= s->len || s->text[off + s->shift - 1] == '\n')
+			break;
+	return r;
+}
+
 static enum outcome read_memory(struct request *rq, int fd)
 {
 	size_t size = rq->size < MAX_IO ? rq->size : MAX_IO;
@@ -123,9 +149,12 @@ static int open_late(struct request *rq)
 
 	if (r == 0)
 		r = plain_open(rq, rq->fh);
-	if (r == 0)
-		go_on_at_a_line(snapshot_of(rq->fh), (size_t)rq->off);
-	return r;
+	if (r < 0)
+		return r;
+	if (snapshot_of(rq->fh)->survey)
+		return shift_to_a_line(snapshot_of(rq->fh), (size_t)rq->off);
+	go_on_at_a_line(snapshot_of(rq->fh), (size_t)rq->off);
+	return 0;
 }
 
 enum outcome plain_read(struct request *rq)
@@ -139,6 +168,10 @@ enum outcome plain_read(struct request *rq)
 	s = snapshot_of(rq->fh);
 	if (s->fd >= 0)
 		return read_memory(rq, s->fd);
+	off += s->shift;
+	r = make_text(s, off);
+	if (r < 0)
+		return done(rq, r);
 	if (off >= s->len && rq->by_cache && target_of(rq->ino, &rq->t) == 0)
 		return mapped_read(rq, 0);
 	if (off >= s->len)

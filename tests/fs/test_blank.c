@@ -302,7 +302,7 @@ TEST(blank_gets_no_memory)
 TEST(blank_objects_remember_their_counters)
 {
 	static const char stats[] = "puts: 3\ngets: 3\nhigh_water: 2\nwaits: 0\nwakeups: 0\n"
-				    "timeouts: 0\ncancels: 0\nlongest_wait: 0.000\n";
+				    "timeouts: 0\ncancels: 0\noldest: 0.000\nlongest_wait: 0.000\n";
 	struct file f;
 	uint64_t ino;
 

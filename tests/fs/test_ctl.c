@@ -36,7 +36,7 @@ static const struct {
 };
 
 static const char mount[] =
-	"status:44 version:45 waiters:46 holders:47 deadlocks:48 graph:80 limits:49 "
+	"status:44 version:45 waiters:46 holders:47 deadlocks:48 graph:80 stats:90 metrics:91 limits:49 "
 	"memory:50 objects:51 message:52 ";
 
 static void check_rows(const struct ctl_file *files, const char *want)

@@ -24,7 +24,7 @@ def test_a_shell_s_work_is_counted(area):
     q = area.make("a.queue")
     sh("for i in 1 2 3; do echo $i > a.queue; done; read x < a.queue; read x < a.queue", cwd=area.dir)
     assert some(q, "puts", "gets", "high_water", "waits") == [3, 2, 3, 0]
-    assert set(stats(q)) == {"puts", "gets", "high_water", "waits", "wakeups", "timeouts", "cancels", "longest_wait"}
+    assert set(stats(q)) == {"puts", "gets", "high_water", "waits", "wakeups", "timeouts", "cancels", "oldest", "longest_wait"}
 
 
 def test_those_who_wait(area):

@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
 	&cmd_graph,
 	&cmd_peek,
 	&cmd_stats,
+	&cmd_metrics,
 	/* to use */
 	&cmd_put,
 	&cmd_get,
