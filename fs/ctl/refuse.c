@@ -65,6 +65,31 @@ static void refuse(const struct graph_wait *w)
 }
 
 /*
+ * Between the looks at two objects a direct client may have got its lock and begun to wait for another, so
+ * that there never was a cycle. It is there only if the next look has it, too. (Requests wait until the
+ * look is over.)
+ */
+static bool is_certain(const struct graph *g, const struct knot_step *steps, size_t n,
+		       const struct graph_wait *last)
+{
+	static struct suspect {
+		ref_t waiter;
+		uint32_t tid;
+		uint64_t since;
+	} suspect;
+	bool direct = false, again_seen = suspect.waiter == last->waiter &&
+					  suspect.tid == last->tid && suspect.since == last->since;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t wait = g->of_wait[steps[i].wait];
+
+		direct |= wait && g->waits[wait - 1].flags & WAITER_DIRECT;
+	}
+	suspect = (struct suspect){ last->waiter, last->tid, last->since };
+	return !direct || again_seen;
+}
+
+/*
  * The last one that began to wait. A condition's reader cannot be told: it returns with its lock, or
  * not at all.
  */
@@ -80,7 +105,7 @@ static void refuse_one(void *arg, const struct knot_step *steps, size_t n)
 		if (w && !(w->flags & TAKES_BACK) && (!last || w->since > last->since))
 			last = w;
 	}
-	if (last)
+	if (last && is_certain(g, steps, n, last))
 		refuse(last);
 }
 
