@@ -112,6 +112,62 @@ uint32_t census_waits_for_child(uint32_t pid, uint32_t *ret_child)
 	return n;
 }
 
+/* ---- pipes ---- */
+
+/* The number of the pipe that a descriptor is; 0: it is none. */
+static uint64_t pipe_of(int dir, const char *path)
+{
+	char link[64];
+	ssize_t n = readlinkat(dir, path, link, sizeof(link) - 1);
+
+	link[n < 0 ? 0 : n] = 0;
+	return strncmp(link, "pipe:[", 6) == 0 ? strtoull(link + 6, NULL, 10) : 0;
+}
+
+bool census_reads_pipe(uint32_t pid, uint64_t *ret_pipe)
+{
+	unsigned long long call, fd;
+	char path[64], buf[256];
+
+	snprintf(path, sizeof(path), "/proc/%u/syscall", pid);
+	if (read_at(AT_FDCWD, path, buf, sizeof(buf)) <= 0 ||
+	    sscanf(buf, "%llu %llx", &call, &fd) != 2 || call != SYS_read)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/fd/%llu", pid, fd);
+	*ret_pipe = pipe_of(AT_FDCWD, path);
+	return *ret_pipe != 0;
+}
+
+static bool is_for_writing(int dir, const char *fd)
+{
+	char path[32], info[1024];
+	const char *flags;
+
+	snprintf(path, sizeof(path), "../fdinfo/%.16s", fd);
+	if (read_at(dir, path, info, sizeof(info)) <= 0)
+		return true;
+	flags = strstr(info, "\nflags:");
+	return !flags || (strtoul(flags + 7, NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
+bool census_writes_pipe(uint32_t pid, uint64_t pipe)
+{
+	struct dirent *e;
+	bool found = false;
+	char path[32];
+	DIR *fds;
+
+	snprintf(path, sizeof(path), "/proc/%u/fd", pid);
+	fds = opendir(path);
+	while (fds && !found && (e = readdir(fds)))
+		found = isdigit((unsigned char)e->d_name[0]) &&
+			pipe_of(dirfd(fds), e->d_name) == pipe &&
+			is_for_writing(dirfd(fds), e->d_name);
+	if (fds)
+		closedir(fds);
+	return found;
+}
+
 /* ---- their files ---- */
 
 /* Of a mount that the process sees: is it one of this filesystem? */

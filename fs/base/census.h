@@ -52,6 +52,9 @@ const struct census_process *census_find(const struct census *c, uint32_t pid); 
 const struct census_process *census_find_since(const struct census *c, uint32_t pid, uint64_t when);
 /* How many of its threads sleep until a child ends. *ret: which child; 0: any. */
 uint32_t census_waits_for_child(uint32_t pid, uint32_t *ret_child);
+/* Does its main thread sleep in a read of a pipe; which one? Needs the right to trace it. */
+bool census_reads_pipe(uint32_t pid, uint64_t *ret_pipe);
+bool census_writes_pipe(uint32_t pid, uint64_t pipe); /* has it open for writing */
 /* Are both descriptors one open file? Also true if the kernel does not tell. */
 bool census_same(const struct census_file *a, const struct census_file *b);
 /* An order in which descriptors of one open file are adjacent. */

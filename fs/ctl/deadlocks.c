@@ -31,6 +31,14 @@ struct to {
 	FILE *f;
 };
 
+static const char *reads(const struct graph *g, uint32_t process)
+{
+	for (size_t i = 0; i < g->n_parents; i++)
+		if (g->parents[i].pid == g->knots.processes[process].pid)
+			return g->parents[i].reads ? "the output of" : "its child";
+	return "";
+}
+
 static void show_cycle(void *arg, const struct knot_step *steps, size_t n)
 {
 	const struct to *to = arg;
@@ -45,7 +53,7 @@ static void show_cycle(void *arg, const struct knot_step *steps, size_t n)
 		fputs(i ? ", " : "", f);
 		show_who(f, g->knots.processes[steps[i].from].pid);
 		if (!w) {
-			fprintf(f, " waits for its child %u", pid);
+			fprintf(f, " waits for %s %u", reads(g, steps[i].from), pid);
 			continue;
 		}
 		fputs(" waits for ", f);
@@ -96,7 +104,7 @@ void show_deadlocks(FILE *f)
 {
 	struct graph g;
 
-	graph_make(&g, false);
+	graph_make(&g);
 	knots_each_cycle(&g.knots, show_cycle, &(struct to){ &g, f });
 	for (size_t i = 0; i < g.n_waits; i++)
 		if (graph_waits_for_nobody(&g, &g.waits[i]))

@@ -42,10 +42,15 @@ struct graph_object {
 	uint64_t arrived, parties;
 };
 
-/* A process that waits for the end of a child, or of one of several. */
+/*
+ * A process that waits for the end of a child, or of one of several; or that reads a pipe, and waits for
+ * those who can write to it, as the shell of x=$(...) does.
+ */
 struct graph_parent {
 	uint32_t pid, threads;
-	uint32_t *children;
+	bool reads;       /* a pipe */
+	bool sure;        /* those are all */
+	uint32_t *others; /* the children, or those who can write */
 	size_t n;
 };
 
@@ -70,8 +75,7 @@ struct graph {
 	size_t n_of_wait, n_of_giver;
 };
 
-/* below: with the children for whose end those wait who hold something. */
-void graph_make(struct graph *g, bool below);
+void graph_make(struct graph *g);
 /*
  * The same for `knots` alone, and only as far as it is sure: with every thread, and all permits that
  * there are. false: nobody waits for what others hold.
@@ -81,6 +85,18 @@ void graph_free(struct graph *g);
 bool graph_waits_for_nobody(const struct graph *g, const struct graph_wait *w);
 /* Does everybody who has the object open wait for it? (Otherwise some wait for something else.) */
 bool graph_all_wait_there(const struct graph *g, const struct graph_wait *w);
+
+/* ---- parts of it ---- */
+
+bool graph_is_parent(const struct graph *g, uint32_t pid);
+/* Those who wait for the end of this process, and so on. */
+void graph_add_parents(struct graph *g, uint32_t pid);
+/* Those for whose end it waits itself, and so on. */
+void graph_add_below(struct graph *g, uint32_t pid);
+void graph_make_knots(struct graph *g, bool strict);
+void graph_make_hope(struct graph *g);
+
+/* ---- files ---- */
 
 void show_deadlocks(FILE *f); /* deadlocks.c */
 void show_graph(FILE *f);     /* graph_rows.c */

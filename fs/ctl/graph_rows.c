@@ -8,7 +8,9 @@
  *	hold	path, operation, seconds, pid that took it, "sure" or "unsure", who has it open: pids
  *	wait	pid, tid, path, operation, seconds, seconds left, "held" "room" "join" "parties" or
  *		"other", why nobody is there to end it
- *	child	pid, threads, pids of the children for one of which it waits
+ *	child	pid, threads, pids of the children for one of which it waits, "sure"
+ *	reads	the same of a process that reads a pipe: pids of those who can write to it, "sure" or
+ *		"unsure"
  *	stalled	path, pid that keeps its lock, seconds
  *
  * The holds and waits of an object come behind it. "-" is for none, and for not known.
@@ -119,7 +121,7 @@ void show_graph(FILE *f)
 	struct graph g;
 	size_t w = 0;
 
-	graph_make(&g, true);
+	graph_make(&g);
 	show_processes(f, &g);
 	for (size_t i = 0; i < g.n_objects; i++) {
 		show_object(f, &g, i);
@@ -127,8 +129,10 @@ void show_graph(FILE *f)
 			show_wait(f, &g, &g.waits[w]);
 	}
 	for (size_t i = 0; i < g.n_parents; i++) {
-		fprintf(f, "child\t%u\t%u\t", g.parents[i].pid, g.parents[i].threads);
-		show_pids(f, g.parents[i].children, g.parents[i].n);
+		fprintf(f, "%s\t%u\t%u\t", g.parents[i].reads ? "reads" : "child", g.parents[i].pid,
+			g.parents[i].threads);
+		show_pids(f, g.parents[i].others, g.parents[i].n);
+		fprintf(f, "\t%s", g.parents[i].sure ? "sure" : "unsure");
 		fputc('\n', f);
 	}
 	for (size_t i = 0; i < g.n_stalled; i++) {

@@ -69,6 +69,8 @@ IDIOMS = {
     "(...) 8<": "( flock 8; echo ready; read x; ( flock 9; : ) 9<{B}; : ) 8<{A}; :",
     "ipcctl run": "{ipcctl} run {A} -- sh -c 'echo ready; read x; {ipcctl} run {B} true; :'; :",
     "read and write": "exec 8<>{A}; read -n1 y <&8; echo ready; read x; exec 9<>{B}; read -n1 y <&9; :",
+    "$(...)": "exec 8<{A} 9<{B}; flock 8; echo ready; read x; y=$(flock 9; cat /dev/null); :",
+    "a pipeline": "exec 8<{A}; flock 8; echo ready; read x; flock {B} echo got | while read y; do :; done; :",
     "mixed": "exec 8<{A}; flock 8; echo ready; read x; sh -c '{ipcctl} run {B} true; :'; :",
 }
 
@@ -140,6 +142,16 @@ def test_a_parent_that_does_not_wait_is_no_cycle(area, bash, deadlocks):
     assert not deadlocks()
     one.say()
     assert one.finish().code == 0 and two.finish().code == 0
+
+
+def test_a_pipe_whose_other_writer_runs(area, bash, deadlocks):
+    area.make("a.lock"), area.make("b.lock")
+    one = bash("exec 8<a.lock 9<b.lock; flock 8; echo ready; read x; y=$(sleep 1000 8<&- 9<&- & flock 9); :")
+    two = bash("exec 8<a.lock 9<b.lock; flock 9; echo ready; read x; flock 8; :")
+    one.say(), two.say()
+    for name in ("a.lock", "b.lock"):
+        area.obj(name).await_waiters(1)
+    assert not deadlocks(), "what it writes would let the shell go on"
 
 
 def test_permits_come_back_from_anybody(area, bash, deadlocks):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -67,7 +68,9 @@ def test_the_chain_down_to_who_does_not_wait(area, bash):
         assert done.code == 0, done
         assert f"{lock.path} is held (flock) by {shell.pid} (bash -c " in done.out
         assert "; taken by " in done.out and "which has ended" in done.out
-        assert f"{shell.pid} (bash -c exec 8<a.lock; flock 8; echo ready; read x) sleeps" in done.out
+        assert f"{shell.pid} (bash -c exec 8<a.lock; flock 8; echo ready; read x) waits for what is " \
+            "written to its pipe\n" in done.out
+        assert re.search(f"^ *{os.getpid()} \\(.*\\) (runs|sleeps, but)", done.out, re.M), done.out
         assert f"{waiter.pid} (flock {lock.path} true) waits for {lock.path} (flock), for " in done.out
     shell.kill()
     waiter.finish()
@@ -239,7 +242,7 @@ def test_names_that_break_lines(area):
     text = read_all(area.mount.path(".ctl/graph")).decode()
     assert "/a\\012b\\011c\\134d.lock\t" in text
     kinds = {line.split("\t")[0] for line in text.splitlines()}
-    assert kinds <= {"process", "object", "hold", "wait", "child", "stalled"}
+    assert kinds <= {"process", "object", "hold", "wait", "child", "stalled", "reads"}
     assert ipcctl("why", odd.path).code == 8
     for pid in children(waiter.pid):
         os.kill(pid, 9)

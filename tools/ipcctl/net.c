@@ -158,8 +158,9 @@ static void add_parent(struct net *n, const struct row *r)
 	if (net_parent(n, p)) /* another mount has told the same */
 		return;
 	thing = knots_thing(&n->knots, false);
-	note(&n->of_giver, knots_giver(&n->knots, true), 0);
-	*ADD(n->parents, n->n_parents) = (struct net_parent){ p, thing };
+	note(&n->of_giver, knots_giver(&n->knots, !strcmp(r->field[4], "sure")), 0);
+	*ADD(n->parents, n->n_parents) =
+		(struct net_parent){ p, thing, !strcmp(r->field[0], "reads") };
 	add_members(n, r->field[3]);
 	note(&n->of_wait, knots_wait(&n->knots, p, thing, number(r->field[2]), false), 0);
 }
@@ -187,7 +188,7 @@ static void add_row(struct net *n, char *line, const char *mount)
 		add_hold(n, &r);
 	else if (!strcmp(r.field[0], "wait") && r.n >= 9 && n->n_objects)
 		add_wait(n, &r);
-	else if (!strcmp(r.field[0], "child") && r.n >= 4)
+	else if ((!strcmp(r.field[0], "child") || !strcmp(r.field[0], "reads")) && r.n >= 5)
 		add_parent(n, &r);
 	else if (!strcmp(r.field[0], "stalled") && r.n >= 4)
 		add_stalled(n, &r, mount);
@@ -359,7 +360,8 @@ static void show_cycle(void *arg, const struct knot_step *steps, size_t n_steps)
 
 		printf("%s%s waits for ", i ? ", " : "", from);
 		if (!w)
-			printf("its child");
+			printf("%s",
+			       net_parent(n, steps[i].from)->reads ? "the output of" : "its child");
 		else if (w->left)
 			printf("%s (for %s s more) held by", path, w->left);
 		else

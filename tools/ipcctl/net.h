@@ -34,9 +34,10 @@ struct net_wait {
 	const char *operation, *seconds, *left, *kind, *nobody; /* the last two: NULL for "-" */
 };
 
-/* A process that waits for the end of one of its children. */
+/* A process that waits for the end of one of its children, or for those who write to a pipe. */
 struct net_parent {
 	uint32_t process, thing;
+	bool reads;
 };
 
 struct net_stalled {

@@ -12,7 +12,10 @@ static struct json_object *step_json(const struct net *n, const struct knot_step
 	json_object_object_add(o, "pid", json_object_new_int64(net_pid(n, s->from)));
 	json_object_object_add(o, "command", json_text(net_process(n, s->from)->command));
 	json_object_object_add(o, "object", json_text(w ? n->objects[w->object].path : NULL));
-	json_object_object_add(o, "operation", json_text(w ? w->operation : "child"));
+	json_object_object_add(o, "operation",
+			       json_text(w                             ? w->operation :
+					 net_parent(n, s->from)->reads ? "pipe" :
+									 "child"));
 	json_object_object_add(o, "seconds", w ? json_value(w->seconds) : NULL);
 	json_object_object_add(o, "left", w && w->left ? json_value(w->left) : NULL);
 	json_object_object_add(o, "held_by", json_object_new_int64(net_pid(n, s->to)));

@@ -92,8 +92,9 @@ static void draw_parent(FILE *out, const struct net *n, const struct net_parent 
 	const struct knot_giver *g = &n->knots.givers[n->knots.things[p->thing].first_giver];
 
 	for (uint32_t i = 0; i < g->n; i++)
-		fprintf(out, "\tp%u -> p%u [style=dashed, label=\"child\"%s];\n",
+		fprintf(out, "\tp%u -> p%u [style=dashed, label=\"%s\"%s];\n",
 			net_pid(n, p->process), net_pid(n, n->knots.members[g->first + i]),
+			p->reads ? "pipe" : "child",
 			knots_stuck(&n->knots, p->process) ? ", " STUCK : "");
 }
 

@@ -184,10 +184,12 @@ static void walk_children(struct why *w, struct json_object *parent, unsigned in
 	const struct knot_giver *g = &n->knots.givers[n->knots.things[p->thing].first_giver];
 	char *who CLEANUP(free_string) = net_name(n, p->process);
 	struct json_object *node = say(w, parent, depth, "waits", "%s waits for %s", who,
-				       g->n > 1 ? "one of its children" : "its child");
+				       p->reads ? "what is written to its pipe" :
+				       g->n > 1 ? "one of its children" :
+						  "its child");
 
 	fact_process(node, n, p->process);
-	fact(node, "operation", json_text("child"));
+	fact(node, "operation", json_text(p->reads ? "pipe" : "child"));
 	for (uint32_t i = 0; i < g->n; i++)
 		walk_process(w, node, depth + 1, n->knots.members[g->first + i]);
 }
