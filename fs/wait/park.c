@@ -221,7 +221,7 @@ void park_end_all(int error)
 	const struct deferred cancel = { .run = cancel_direct };
 	struct parked *p, *tmp;
 
-	aside_end_all(-error);
+	aside_end_all(error);
 	PARKED_EACH(p, tmp)
 	reply_error(unpark(p), error);
 	for (struct node *n = fs.by_id; n; n = n->by_id.next) {

@@ -439,3 +439,25 @@ TEST(stalled_companion_is_closed)
 	k_answer(n);
 	daemon_end();
 }
+
+/* The worker is told to stop. */
+TEST(stalled_to_the_end)
+{
+	struct file r, w;
+	struct stall s;
+	rq n, m;
+
+	daemon_start();
+	make("a.queue");
+	r = open_name("a.queue", RO);
+	w = open_name("a.queue", WO);
+	s = stall(r.ino);
+	n = q_read(&r);
+	m = q_put(&w, "x\n");
+	CHECK_STR(told(n), "!WAITS");
+	CHECK_STR(told(m), "!WAITS");
+	daemon_end_but("a.");
+	CHECK_INT(k_answer(n)->error, -ECANCELED);
+	CHECK_INT(k_answer(m)->error, -ECANCELED);
+	go_on(&s);
+}
