@@ -28,7 +28,7 @@ static int find(uint64_t ino, struct target *t, struct object **ret_ob)
 static int find_handle(struct object *ob, uint64_t fh, struct ipc_handle **ret_hd)
 {
 	*ret_hd = fh & FH_PLAIN ? NULL : fh_handle(&ob->o, fh);
-	return *ret_hd ? 0 : -EBADF;
+	return *ret_hd ? 0 : ob->o.damage ? -EIO : -EBADF;
 }
 
 static int enter_by(struct request *rq, int (*lock)(struct object *ob, struct request *rq))

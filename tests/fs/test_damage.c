@@ -5,6 +5,7 @@
  */
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -443,4 +444,20 @@ TEST(damage_mark_is_looked_into_by_the_next_worker)
 	daemon_kill_and_restart();
 	CHECK_STR(f_get(&a), "x\n");
 	daemon_end();
+}
+
+/* ---- handles that are gone with their page ---- */
+
+TEST(damage_that_takes_the_handle)
+{
+	struct file f[40];
+
+	daemon_start();
+	make("a.lock");
+	for (unsigned int i = 0; i < 40; i++)
+		f[i] = open_name("a.lock", BOTH);
+	CHECK(truncate(engine_file(f[0].ino), 4096) == 0);
+	CHECK_STR(f_lock(&f[39], LOCK_EX), "!EIO");
+	CHECK_STR(told(q_read(&f[38])), "!EIO");
+	daemon_clean();
 }
