@@ -26,14 +26,19 @@
 #include "state/store.h"
 #include "wait/unfinished.h"
 
+/* libfuse says some sentences in pieces. */
 static void fuse_log_line(enum fuse_log_level level, const char *fmt, va_list ap)
 {
-	char line[1024];
+	static char line[1024];
+	size_t len = strlen(line);
 
-	vsnprintf(line, sizeof(line), fmt, ap);
+	vsnprintf(line + len, sizeof(line) - len, fmt, ap);
+	if (!strchr(line, '\n') && strlen(line) < sizeof(line) - 1)
+		return;
 	line[strcspn(line, "\n")] = 0;
 	if (*line)
 		log_line(level < FUSE_LOG_DEBUG ? (int)level : LOG_DEBUG, "%s", line);
+	*line = 0;
 }
 
 static int fail(const char *what, const char *why)

@@ -209,7 +209,7 @@ static int map_file(struct object *ob)
 	/* O_NONBLOCK: whoever owns it may have a lease on it, and let us wait. */
 	fd = openat(fs.objects_fd, name.s, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ENOENT ? -EIO : -errno;
+		return -errno;
 	r = ipc_map(&fs.env, fd, &ob->o);
 	close(fd);
 	ob->o.user = ob;
@@ -263,9 +263,12 @@ static void say_why(struct node *n, int r)
 		return;
 	n->refused = true;
 	tree_path(n, path, sizeof(path));
-	log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path,
-		 (unsigned long long)n->id,
-		 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
+	if (r == -ENOENT && !node_is_blank(n))
+		log_line(LOG_ERR, "%s: its file is missing", path);
+	else
+		log_line(LOG_ERR, "%s: engine file %llu cannot be used: %s", path,
+			 (unsigned long long)n->id,
+			 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
 }
 
 /* What its caller is told. */

@@ -80,6 +80,13 @@ def test_a_damaged_object_can_be_removed(mount, damage):
     mount.make("victim.queue").put(b"again\n")
 
 
+def test_a_missing_file_is_called_missing(mount):
+    victim, _ = damaged_mount(mount, os.unlink)
+    with raises(errno.EIO):
+        victim.take()
+    assert "victim.queue: its file is missing" in mount.log()
+
+
 def test_noise_at_random_places_never_stops_the_daemon(mount):
     """Every result but the daemon's end is fine: the right content, or EIO."""
     rng = random.Random(7)

@@ -115,6 +115,14 @@ def test_what_is_no_state_directory(mount_with, tmp_path, what, word):
     assert f"{tmp_path}/{what}: " in text and word in text
 
 
+@pytest.mark.parametrize("options, word", [
+    ("bogus=1", "bogus=1"), ("objects=abc", "objects: "), ("memory=0", "memory: "), ("framing=x", "framing: ")])
+def test_what_is_no_option(mount_with, options, word):
+    mount = mount_with(start=False)
+    assert word in refused("-f", "-o", f"state={mount.state},{options}", mount.dir)
+    assert mounted_at(mount.dir) is None
+
+
 def test_a_death_while_the_mount_file_is_made(mount_with):
     """What was left does not stop the next mount."""
     mount = mount_with(start=False)
