@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Out of memory: there is one policy.
+ * Out of memory: one policy.
  *
  * What a request asks for, and can be refused, fails with ENOMEM and changes nothing: a snapshot of
  * a .ctl file, the mapping of an object, a new name.
  *
- * What the daemon has to remember of something that has happened (a request that waits, a poller, an
- * alias) it must have, or its index would not be true. must_alloc() ends the worker then. All of it
- * is in the engine files or comes from the kernel again, so the next worker goes on without it, and
- * nothing is lost.
+ * What the daemon must remember about something that has happened (a waiting request, a poller, an
+ * alias) it cannot do without, or its tables would be wrong. There must_alloc() ends the worker.
+ * Everything is in the engine files or comes from the kernel again, so the next worker continues
+ * and nothing is lost.
  */
 #ifndef IPCFS_ALLOC_H
 #define IPCFS_ALLOC_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Log lines: to stderr in the foreground, to syslog else. */
+/* Log lines: to stderr in the foreground, to syslog otherwise. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Will systemd-logind remove the state directory? With RemoveIPC=yes, its default, it removes
- * whatever a user has in /dev/shm when the user's last session ends, whether it is in use or not:
- * not of system users, nor of users who linger. There is no asking it without D-Bus, so this reads
- * what it reads.
+ * everything that a user has in /dev/shm when the user's last session ends, in use or not; system
+ * users and users who linger are spared. It can only be asked over D-Bus, so this reads the files
+ * that it reads.
  */
 #include "base/logind.h"
 
@@ -16,7 +16,7 @@
 
 #define SYSTEM_UID_MAX 999
 
-/* Where its settings are, what counts most first. */
+/* Where its settings are, in order of precedence. */
 static const char *const folders[] = {
 	"/etc/systemd",     "/run/systemd", "/usr/local/lib/systemd",
 	"/usr/lib/systemd", "/lib/systemd",
@@ -51,7 +51,7 @@ static bool understand(const char *line, const char *begin, bool *ret)
 	return true;
 }
 
-/* The last setting counts, and any setting more than the comment that shows the default. */
+/* The last setting wins, and any setting wins over the comment that shows the default. */
 static void read_settings(const char *path, bool *ret)
 {
 	FILE *f = fopen(path, "re");
@@ -76,7 +76,7 @@ static int is_drop_in(const struct dirent *e)
 	return n > 5 && !strcmp(e->d_name + n - 5, ".conf");
 }
 
-/* The files of all folders, by name; one hides those of its name that count less. */
+/* The files of all folders, by name; a file hides those of the same name with lower precedence. */
 static void read_drop_ins(const char *root, bool *ret)
 {
 	char last[NAME_MAX + 1] = "", dir[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];

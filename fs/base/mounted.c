@@ -8,7 +8,7 @@
 
 #include "base/mounted.h"
 
-/* A path of /proc/self/mountinfo as it is: blanks and the like are \ooo there. */
+/* Undo the escapes of /proc/self/mountinfo: blanks and the like are \ooo there. */
 static void unescape(char *s)
 {
 	char *to = s;

@@ -37,7 +37,7 @@ uint32_t proc_pid(uint32_t tid)
 
 	if (!tid)
 		return 0;
-	/* The cheap way first: a pidfd is had for the thread that leads its process. */
+	/* The cheap way first: only the thread that leads a process has a pidfd. */
 	fd = (int)syscall(SYS_pidfd_open, tid, 0);
 	if (fd >= 0) {
 		close(fd);
@@ -48,7 +48,7 @@ uint32_t proc_pid(uint32_t tid)
 	return (uint32_t)strtoul(p + 6, NULL, 10);
 }
 
-/* Field n (from 3) of /proc/PID/stat; the name before it may hold anything. */
+/* Field n (from 3) of /proc/PID/stat; the name before it may contain anything. */
 static uint64_t stat_field(uint32_t pid, unsigned int n)
 {
 	char buf[1024], *p;
@@ -167,7 +167,7 @@ int proc_end(int pidfd)
 	return e.exit_code;
 }
 
-/* Of a child that has ended with 1, and is gone. */
+/* Of a child that exited with 1 and was reaped. */
 bool proc_ends_are_told(void)
 {
 	int status, end = -1, fd;

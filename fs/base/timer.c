@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is to happen at a time: a binary heap, the earliest first. Under the daemon lock. */
+/* Timers in a binary heap, the earliest first. Under the daemon lock. */
 #include <stdlib.h>
 #include <sys/timerfd.h>
 
@@ -41,7 +41,7 @@ static void heap_down(struct timer *t, size_t i)
 	heap_put(t, i);
 }
 
-/* Have the event thread look when the earliest deadline has passed. */
+/* Wake the event thread when the earliest deadline has passed. */
 static void arm(void)
 {
 	struct itimerspec its = { 0 };

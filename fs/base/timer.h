@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* Something that is to happen at a time, once. */
+/* Something to be done once, at a given time. */
 struct timer {
 	int64_t deadline;              /* CLOCK_MONOTONIC ns */
 	uint32_t heap_at;              /* place in the heap of deadlines, + 1; 0: it is not set */

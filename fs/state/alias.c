@@ -2,29 +2,29 @@
 /*
  * Aliases: inode numbers for one open file each.
  *
- * The kernel holds an inode's lock until a WRITE to it is answered, and who waits for that lock
- * cannot be killed: chmod, truncate and every open with O_TRUNC do, and rm and mv while they hold
+ * The kernel holds an inode's lock until a WRITE to it is answered, and a task that waits for that
+ * lock cannot be killed: chmod, truncate and every open with O_TRUNC, and rm and mv while they hold
  * the directory's lock. So no name may lead to an inode on which a WRITE can wait. An object's own
- * inode number (the base), which names lead to for long, is not opened for writing. Who tries is
- * told ESTALE; the kernel looks the name up once more, and LOOKUP answers with an alias, which only
- * this thread may open. It is looked up each time, so whoever else comes by the name gets another
- * inode.
+ * inode number (the base), which the kernel may cache under its name for long, is not opened for
+ * writing: OPEN fails with ESTALE. The kernel then looks the name up again, and LOOKUP returns an
+ * alias that only this thread may open. The kernel asks for an alias each time the name is used, so
+ * everybody else who uses the name gets another inode.
  *
  * An alias is
- *	told	to one thread by LOOKUP. Nobody else is told of it, or may open it for writing.
- *	open	`fh`. Nobody is told of it.
+ *	told	to one thread by LOOKUP. Nobody else gets it, or may open it for writing.
+ *	open	as `fh`. Nobody gets it.
  *	free	each of its lookups ended in an open file, and all of these are closed: then nobody
- *		has it in hand, and it is told to whoever comes next. So the name's next user keeps the
- *		kernel's entry for the name, and needs no more requests than with the base.
+ *		can be using it, and the next thread gets it. So the kernel keeps its entry for the
+ *		name, and the next user needs no more requests than with the base.
  *
- * An array's own inode is written to all the same: its writes never wait (array.c), and what the
- * kernel keeps of its bytes, for sendfile(2), it drops for the inode that is written to.
+ * An array's own inode may be written to: its writes never wait (array.c), and the kernel drops its
+ * cached bytes, which sendfile(2) uses, of the inode that is written to.
  *
- * The kernel tries again only once. A descriptor that is opened anew (/proc/self/fd/3, /dev/stdout)
- * is not looked up in between: so whoever was refused is let in the second time, and that inode is
- * told to nobody any more.
+ * The kernel retries only once, and does not look up when a descriptor is reopened
+ * (/proc/self/fd/3, /dev/stdout). So whoever was refused is let in the second time, and from then
+ * on no name leads to that inode.
  *
- * Aliases are in the mount file, for the kernel knows them whichever worker runs.
+ * Aliases are in the mount file, since the kernel knows them whichever worker runs.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -51,7 +51,7 @@ struct owner {
 
 struct alias {
 	uint64_t nodeid;
-	uint64_t seq;              /* when it was looked up last: which one the kernel has */
+	uint64_t seq;              /* when it was last looked up: the kernel has the newest */
 	struct owner owner;        /* key, while it is idle */
 	bool idle;                 /* neither open nor spoilt, and the newest of its owner */
 	struct alias *prev, *next; /* pending */
@@ -104,7 +104,7 @@ static void make_busy(struct alias *a)
 	a->idle = false;
 }
 
-/* Of several the kernel has the newest; the others go when it forgets them. */
+/* Of several, the kernel has the newest; the others go when it forgets them. */
 static void make_idle(struct alias *a, uint32_t tid)
 {
 	struct ipc_alias *b = block(a);
@@ -152,7 +152,7 @@ static void gone(struct alias *a)
 	free(a);
 }
 
-/* It was closed, or forgotten in part: may it go, or be told to anybody? */
+/* It was closed, or some lookups were forgotten: may it go, or be given to anybody? */
 static void review(struct alias *a)
 {
 	struct ipc_alias *b = block(a);
@@ -223,7 +223,7 @@ static void tell(const struct caller *by, struct alias *a)
 	a->seq = ++seq;
 	make_idle(a, by->tid);
 	b->refused = 0;
-	/* One that comes again after a restart was counted. */
+	/* A resent one has been counted. */
 	if (!again_is(by, b->told))
 		b->lookups++;
 	b->told = by->unique;
@@ -236,7 +236,7 @@ int nodeid_for(const struct caller *by, uint64_t base, int64_t timeout, bool ope
 	bool will_open = habit_looked(base, tid) || opens || timeout >= 0;
 	int r = 0;
 
-	/* Threads of other pid namespaces are all called 0, and are not one. */
+	/* Threads of other pid namespaces all have the number 0, so they cannot be told apart. */
 	if (a && !tid && !is_pending(a))
 		a = NULL;
 	if (!will_open && !(a && is_pending(a)) && !base_leads_nowhere(base)) {
@@ -268,7 +268,9 @@ void nodeid_forget(uint64_t nodeid, uint64_t lookups)
 
 /* ---- OPEN and RELEASE ---- */
 
-/* Those that were refused and never came back: their threads are gone, or there are too many. */
+/*
+ * Drop those that were refused and never came back: their threads are gone, or there are too many.
+ */
 static void sweep(void)
 {
 	for (unsigned int i = 0; i < 2 && pending; i++) {
@@ -340,7 +342,7 @@ int alias_enter(const struct caller *by, const struct target *t, bool write)
 	own = idle_of(t->base, t->timeout, tid);
 	if (!own || !is_pending(own))
 		return refuse(by, t);
-	/* Its first OPEN comes again: it was told so, or would have been. */
+	/* Its first OPEN was resent: it was told so, or would have been. */
 	if (again_is(by, block(own)->unique))
 		return -ESTALE;
 	return block(own)->refused == t->nodeid ? 0 : refuse(by, t);
@@ -369,7 +371,7 @@ void alias_opened(const struct caller *by, const struct target *t, uint64_t fh, 
 	}
 	if (b->fh || b->tid != tid)
 		b->flags |= ALIAS_SHARED;
-	b->unique = by->unique; /* first: then it is known, should we die here */
+	b->unique = by->unique; /* first: then it is known if we die here */
 	b->refused = 0;
 	if (!b->fh)
 		b->fh = fh;

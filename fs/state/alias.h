@@ -19,8 +19,8 @@ void alias_unload(void);
 ref_t alias_ref(uint64_t nodeid); /* its block; 0: there is none any more */
 
 /*
- * The nodeid that the thread is told which looks up `base` with this time limit; `opens`: and which
- * opens it for writing in the same request. 0 or -errno
+ * The nodeid to be told to the thread that looks up `base` with this time limit. opens: it opens it
+ * for writing in the same request. 0 or -errno
  */
 int nodeid_for(const struct caller *by, uint64_t base, int64_t timeout, bool opens, uint64_t *ret);
 void nodeid_forget(uint64_t nodeid, uint64_t lookups);
@@ -33,7 +33,7 @@ void alias_opened(const struct caller *by, const struct target *t, uint64_t fh, 
 void alias_closed(uint64_t nodeid, uint64_t fh);
 
 /* ---- habit.c ---- */
-/* A look-up: is it likely that the inode will be opened for writing? */
+/* A lookup: is the inode likely to be opened for writing? */
 bool habit_looked(uint64_t base, uint32_t tid);
 void habit_opened(uint64_t base, uint32_t tid, bool write);
 
@@ -46,8 +46,8 @@ bool base_is_open(uint64_t base);
 bool base_leads_nowhere(uint64_t base); /* no name is to lead to it */
 
 /*
- * The inode that is no alias is going to be opened for writing. true: no name leads to it
- * any more; false: not yet, try again. Until name_expired() names lead to aliases.
+ * The base is going to be opened for writing. true: no name leads to it any more; false: not yet,
+ * try again. Until name_expired(), names lead to aliases.
  */
 bool name_expire(const struct target *t);
 void name_expired(uint64_t base);
@@ -56,9 +56,8 @@ bool names_expiring(void);       /* there are some of which the kernel has not b
 void names_expire_no_more(void); /* the mount ends */
 
 /* ---- lent.c ---- */
-bool attr_lend(
-	const struct target *t);  /* those in this answer to a LOOKUP may be valid for a tick */
-void attr_listed(struct node *n); /* those in this answer to a READDIRPLUS are valid for longer */
+bool attr_lend(const struct target *t); /* this answer to a LOOKUP: they may be valid for a tick */
+void attr_listed(struct node *n); /* this answer to a READDIRPLUS: they are valid for longer */
 void attr_recall(struct node *n); /* the object changes */
 void attr_recall_ctl(const struct node *n); /* its mode, owner or times do */
 void alias_recall(const struct target *t);  /* the alias is opened */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arrays: their bytes are the file STATE/objects/ID.data, read and written by position. Its length
- * is the engine's `length`; memory is accounted as the file gets longer or shorter.
+ * Arrays: their bytes are the file STATE/objects/ID.data, read and written by position. The length
+ * is the engine's `length`; memory is accounted for as the file grows and shrinks.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -39,9 +39,7 @@ static int64_t blocks(int fd)
 	return fstat(fd, &st) < 0 ? 0 : (int64_t)st.st_blocks * 512;
 }
 
-/*
- * Longer files are allocated at once: a page that is not there would be a SIGBUS for who maps it.
- */
+/* Growth is allocated at once: a missing page would mean SIGBUS for whoever maps it. */
 static int grow(struct object *ob, int fd, uint64_t length)
 {
 	uint64_t old = A(ob)->length;
@@ -72,7 +70,7 @@ int array_resize(struct object *ob, uint64_t length)
 	if (length > A(ob)->length)
 		return grow(ob, fd, length);
 	before = blocks(fd);
-	/* First the length: what a death leaves behind it is cut off by the next change. */
+	/* The length first: if we die here, the next change cuts off what lies behind it. */
 	ipc_setting64(&ob->o, &A(ob)->length, length);
 	if (ftruncate(fd, (off_t)length) < 0)
 		return -errno;
@@ -171,7 +169,7 @@ int store_items(struct object *ob, const char *s, size_t len, uint64_t unique)
 	int r;
 
 	if (!size)
-		return -EIO; /* the type code is none: somebody has scribbled in the file */
+		return -EIO; /* an invalid type code: someone has scribbled in the file */
 	if (!blank)
 		return -EINVAL;
 	r = number_count(s, (size_t)(blank - s), &i);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What stat(2) says of what a nodeid means. */
+/* The attributes that stat(2) shows for a nodeid. */
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -40,14 +40,14 @@ static void object_attr(const struct target *t, struct stat *st)
 	/* An end of a two-way pipe shows what is to be read there. */
 	if (node_mapped(n) && !n->ob->o.damage && n->type == IPC_TWOWAY)
 		st->st_size = (off_t)ipc_end_size(&n->ob->o, t->sub == SUB_END_B);
-	/* A program that asks for the size first would not even try to read one of size 0. */
+	/* A program that checks the size first would not even try to read a file of size 0. */
 	if (t->timeout >= 0 && !st->st_size && !node_is(n, TYPE_MEMORY))
 		st->st_size = CTL_SIZE;
 	if (node_mapped(n))
 		st->st_blocks = (blkcnt_t)(object_memory(n->ob) / 512);
 	/*
-	 * What is in an engine file may be anything; the kernel would fail the whole directory for
-	 * it.
+	 * An engine file may contain anything, and for an invalid size the kernel would fail the
+	 * whole directory.
 	 */
 	if (st->st_size < 0)
 		st->st_size = INT64_MAX;

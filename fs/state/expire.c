@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A name is to lead to another inode from now on.
+ * Making a name lead to another inode.
  *
- * A file that was opened to read has the object's own inode, where the kernel lets its name lead
- * for long. Opened anew to write, through /proc/self/fd, that inode must be granted (alias.c); but
- * before a write can wait there, the kernel has to forget the name. It is told so by a notification,
- * for which it takes the directory's lock: the holder of that may be waiting for an answer of ours,
- * so somebody else tells it, and the OPEN is handled again when that is done.
+ * A file that was opened for reading has the object's own inode, which the kernel may cache under
+ * its name for long. If it is reopened for writing through /proc/self/fd, that inode must be
+ * granted (alias.c); but before a write can wait there, the kernel has to forget the name. It is
+ * told so by a notification, for which it takes the directory's lock. The holder of that lock may
+ * be waiting for a reply of ours, so another process sends the notification, and the OPEN is
+ * handled again afterwards.
  *
- * That is a process of its own. Whoever waits for that lock cannot be killed, and a process does not
- * end before its last thread: with a thread, a worker that is killed would not be replaced, and the
- * holder of the lock would wait for an answer for ever. For the same reason a worker that is told to
- * stop serves until all have been told.
+ * It must be a process, not a thread: whoever waits for that lock cannot be killed, and a process
+ * does not end before its last thread. With a thread, a killed worker would not be replaced, and
+ * the holder of the lock would wait for ever. For the same reason a worker that is told to stop
+ * keeps serving until all notifications are done.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -89,7 +90,7 @@ void names_expire_no_more(void)
 	stopping = true;
 }
 
-/* Where the kernel finds it: an object in its directory, or the end of a two-way pipe. */
+/* Where the kernel has it: an object in its directory, or an end of a two-way pipe. */
 static void place(const struct target *t, struct expiring *x)
 {
 	const char *name = t->sub == SUB_END_A ? "a" :
@@ -103,7 +104,7 @@ static void place(const struct target *t, struct expiring *x)
 	x->name[x->len] = 0;
 }
 
-/* Whose OPEN was interrupted meanwhile. */
+/* Those whose OPEN was interrupted meanwhile. */
 static void drop_stale(void)
 {
 	struct expiring *x, *tmp;

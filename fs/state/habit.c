@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Does who looks up a name open it for writing? Then LOOKUP tells an alias at once (alias.c).
+ * Will a lookup be followed by an open for writing? If so, LOOKUP returns an alias at once
+ * (alias.c).
  *
- * Guessed from what the last ones did, as a processor guesses branches. When the guess is wrong the
- * kernel asks once or twice more; nothing else depends on it.
+ * This is guessed from recent history, like a branch predictor. If the guess is wrong, the kernel
+ * asks once or twice more; nothing else depends on it.
  */
 #include "state/alias.h"
 
@@ -12,7 +13,7 @@
 
 struct habit {
 	uint64_t base;
-	uint32_t looker; /* was told an alias, and has not opened it yet */
+	uint32_t looker; /* got an alias, and has not opened it yet */
 	uint8_t heat;
 	bool looked;
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attributes that are lent to the kernel for a moment.
+ * Attributes that the kernel may keep for a moment.
  *
- * In general they are valid for no time, so that no size is ever stale. In the answer to a LOOKUP
- * with an alias they are valid for one tick, which saves the GETATTR before the OPEN. Those that a
- * READDIRPLUS hands out are valid for PLUS_TIMEOUT, so that `ls -l` needs no GETATTR for each. They
- * are recalled when the alias is opened, and before anything changes: the change may be made by
+ * Usually they are not cached at all, so that no size is ever stale. In a reply to a LOOKUP that
+ * returns an alias they are valid for one tick, which saves the GETATTR before the OPEN. Those in a
+ * READDIRPLUS are valid for PLUS_TIMEOUT, so that `ls -l` needs no GETATTR per file. They are
+ * recalled when the alias is opened and before the object changes: the change may come through
  * another inode of the object than the one whose attributes the kernel has.
  *
  * Those of a .ctl directory, whose name is looked up each time, are valid for one tick as well: for
@@ -19,11 +19,11 @@
 #include "state/target.h"
 #include "state/tree.h"
 
-#define TICK_MOST 10000000u /* ns of a tick of the kernel's, at the most: it rounds up */
+#define TICK_MOST 10000000u /* ns of a kernel tick, at most: it rounds up */
 
 bool attr_lend(const struct target *t)
 {
-	/* Of an inode that the kernel does not have yet they could not be recalled. */
+	/* They could not be recalled of an inode that the kernel does not have yet. */
 	if (!t->alias || alias_at(&fs.mount, t->alias)->lookups < 2)
 		return false;
 	if (t->node->ob && t->node->ob->direct)
