@@ -2,13 +2,13 @@
 /*
  * Objects without an engine file.
  *
- * A new object has none: all that there is to say of it is in its node (NODE_BLANK, and the settings of
- * the mount with which it was created). It gets one when it is first needed for more than to be looked
- * at (object_of), and loses it again when nobody has it open, and it is as it was created: turn.c.
+ * A new object has none: all there is to know about it is in its node (NODE_BLANK, and the mount's
+ * settings when it was created). It gets a file when it is first needed for more than a look
+ * (object_of), and loses it when nobody has it open and it is again as it was created (turn.c).
  *
- * Deaths in between. Which file is being made or removed is recorded in the mount file first, and
- * together with the node's flags it is said that this is done. So a blank node has a file only while it
- * is the one that `making` names, and then the next worker removes it.
+ * Deaths in between: the file that is being made or removed is recorded in the mount file first,
+ * and cleared together with the change of the node's flags. So a blank node has a file only while
+ * `making` names it, and then the next worker removes that file.
  */
 #include <fcntl.h>
 #include <string.h>

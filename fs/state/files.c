@@ -39,8 +39,8 @@ void files_remove(uint64_t id, const struct ipc_type *t)
 }
 
 /*
- * SIGBUS: an engine file was truncated while it is mapped, by someone with write access, or its disk
- * fails. Zeros take the place of the page. The address says whose page it is, for nothing in a file
+ * SIGBUS: a mapped engine file was truncated by someone with write access, or its disk is failing.
+ * Zeros take the place of the page. The address tells whose page it is, since nothing in a file
  * leads out of its own mapping.
  */
 bool files_contain(const struct ipc_obj *o, uintptr_t page)

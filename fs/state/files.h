@@ -9,7 +9,7 @@
 struct ipc_obj;
 struct ipc_type;
 
-/* They go, and no longer count as the mount's memory. t NULL: a directory, without any. */
+/* Remove them; they no longer count as the mount's memory. t NULL: a directory, which has none. */
 void files_remove(uint64_t id, const struct ipc_type *t);
 void files_remove_engine(uint64_t id);
 void files_remove_data(uint64_t id);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker has: its lock, the state directory, and the index over the engine files that it builds
- * anew after each start. Each index belongs to the module of its header.
+ * A worker's state: its lock, the state directory, and the tables over the engine files that it
+ * builds after each start. Each table belongs to the module of its header.
  *
- * Locking: one daemon lock (fs.lock) is held by whichever thread works: the loop thread from the
- * moment that it has a request until it has handled it, the event thread while it handles a
- * deadline. Nothing waits under it: replies are written, engine mutexes are taken with a time
- * limit. Order: fs.lock, then libfuse's own locks, then one object's mutex, then the
- * mount file's mutex.
+ * Locking: the daemon lock (fs.lock) is held by whichever thread works: the loop thread while it
+ * handles a request, the event thread while it handles an event. Nobody waits for long under it:
+ * replies are written, and engine mutexes taken with a time limit. Order: fs.lock, then libfuse's
+ * own locks, then one object's mutex, then the mount file's mutex.
  */
 #ifndef IPCFS_FS_H
 #define IPCFS_FS_H

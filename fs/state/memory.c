@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The mount's memory: what the engine files take, counted in the mount file in steps of heap
- * growth, and those who wait for some of it.
+ * growth, and who waits for some.
  *
- * An object is hungry while the first in one of its wait queues waits for memory (WAITER_MEMORY), or a
- * grant could not be made for lack of it. The hungry ones stand in a list, the longest waiting first,
- * and are tried again, all in that order, when less is in use than when they were last refused. What
- * they take and give back while they try is no news: so a round in which nobody succeeds is followed
- * by none.
+ * An object is hungry while the first in one of its wait queues waits for memory (WAITER_MEMORY),
+ * or a grant failed for lack of it. The hungry ones are in a list, the longest waiting first. All
+ * are tried again, in that order, when less is in use than when they were last refused. What they
+ * take and give back while they try does not count, so a round in which nobody succeeds is not
+ * followed by another.
  *
- * There may be no memory because the mount's limit is reached, or because the file system of the state
- * directory is full. The one is changed by ourselves only; in the other whoever shares it may make
- * room, and nothing tells of that: so then they are tried again from time to time.
+ * Memory may be short because the mount's limit is reached, or because the file system of the state
+ * directory is full. Only we change the former; room in the latter may be made by anyone who shares
+ * it, and nothing tells us, so then they are tried again from time to time.
  *
- * Who is to wait needs some memory for that, and so does whoever opens the object to drain it. The
- * limit leaves a part for these (`essential`). In the file system it is the file STATE/spare, which is
- * made shorter by what they need when there is nothing else, and filled up again later.
+ * Whoever has to wait needs some memory for that, and so does whoever opens the object to drain it.
+ * Part of the limit is set aside for these (`essential`). In the file system it is the file
+ * STATE/spare, which is shortened by what they need when nothing else is left, and filled up again
+ * later.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,8 +38,8 @@
 
 #define STEP        65536 /* a heap grows by multiples of it */
 #define SPARE_MOST  (1 << 20)
-#define RETRY_NS    100000000  /* how often those who wait for others to make room try … */
-#define SPARE_NS    1000000000 /* the same, if it is only the spare file */
+#define RETRY_NS    100000000  /* how often to try again if others have to make room … */
+#define SPARE_NS    1000000000 /* … or if only the spare file is short */
 #define LOOKS_MOST  10000      /* objects that are looked at before a caller may wait */
 #define RETRY_SHARE 20         /* … unless that takes more than this part of the time */
 
@@ -52,13 +53,13 @@ static struct {
 } spare = { .fd = -1 };
 static struct timer retry;
 
-/* Of those that are idle all that is free goes. */
+/* An idle one gives back all that is free. */
 static bool has_spare(const struct object *ob)
 {
 	return ob->o.h->free_top || (ob->idle && ob->o.h->pages);
 }
 
-/* What all other objects have free goes back. false: nothing. */
+/* Return the free memory of all other objects. false: there was none. */
 static bool reclaim(void)
 {
 	static bool busy; /* locking one may check it, and that may ask for memory */
@@ -88,7 +89,7 @@ int memory_account(struct ipc_env *env, int64_t bytes, bool essential)
 	uint64_t limit = b->memory_limit;
 
 	(void)env;
-	/* Who waits must be able to: some more than the limit for waiters and handles. */
+	/* Waiting must be possible: waiters and handles may exceed the limit by some. */
 	if (essential)
 		limit += limit / 4 + (1 << 20);
 	if (bytes > 0 && b->memory + (uint64_t)bytes > limit) {
@@ -106,7 +107,7 @@ int memory_account(struct ipc_env *env, int64_t bytes, bool essential)
 
 /* ---- a file system that is full ---- */
 
-static uint64_t disk_size(void) /* 0: without a limit, or nobody knows */
+static uint64_t disk_size(void) /* 0: no limit, or unknown */
 {
 	struct statvfs s;
 
@@ -192,7 +193,7 @@ static void retry_later(uint64_t took)
 
 /* ---- the hungry ---- */
 
-/* (Not to map it, which would unmap another one that somebody has a pointer to.) */
+/* (Without mapping it, which would unmap another one that somebody has a pointer to.) */
 static void write_low(uint64_t id, uint32_t yes)
 {
 	int fd = openat(fs.objects_fd, state_engine(id).s,
@@ -205,7 +206,7 @@ static void write_low(uint64_t id, uint32_t yes)
 	close(fd);
 }
 
-/* Direct clients tell of what comes free while anybody waits for it. */
+/* Direct clients report freed memory while anybody waits for it. */
 static void memory_low(bool yes)
 {
 	struct object *ob;
@@ -280,7 +281,7 @@ static uint64_t can_go(ref_t r)
 }
 
 struct forecast {
-	uint64_t least, most; /* bytes in use, when all is drained that was looked at; to get to */
+	uint64_t least, most; /* bytes in use once all that was looked at is drained; the aim */
 	unsigned int left;
 };
 
@@ -299,7 +300,7 @@ bool memory_may_come(size_t bytes)
 	uint64_t need = bytes + STEP, disk = disk_size();
 	struct forecast f = { .least = b->memory, .left = LOOKS_MOST };
 
-	/* Whatever fills a file system, somebody may remove it. */
+	/* Whoever fills a file system may also free it. */
 	if ((disk && need > disk) || need > b->memory_limit)
 		return false;
 	f.most = b->memory_limit - need;

@@ -10,22 +10,22 @@
 struct ipc_env;
 struct object;
 
-/* An engine file takes so many bytes more (negative: less). For struct ipc_env. */
+/* An engine file grows by so many bytes (negative: shrinks). For struct ipc_env. */
 int memory_account(struct ipc_env *env, int64_t bytes, bool essential);
 /* The file system has no room for so many bytes. true: it may have now. For struct ipc_env. */
 bool memory_full(struct ipc_env *env, int64_t bytes, bool essential);
 /* With the mount file open. */
 void memory_begin(void);
 void memory_end(void);
-/* Somebody waits for memory with this object, and was just refused; or nobody does any more. */
+/* Somebody who uses this object waits for memory, and was just refused; or nobody does any more. */
 void memory_hungry(struct object *ob, bool hungry);
-/* Is there less in use now? Then the hungry (fs.hungry) are to be settled, and this asked again. */
+/* Is less in use now? Then settle the hungry (fs.hungry), and ask again. */
 bool memory_may_do(void);
 void memory_tried(uint64_t took); /* that took so many ns */
 void memory_limit_changed(void);
 /*
- * Could readers of what there is, and whoever else has files where ours are, make room for so many
- * bytes? false: waiting would be for ever.
+ * Could those who read messages, or others who use the file system, make room for so many bytes?
+ * false: waiting would be for ever.
  */
 bool memory_may_come(size_t bytes);
 

@@ -18,7 +18,7 @@
 #define FH_PLAIN        (1ull << 63) /* in an open file's: it has no record (plain.c) */
 #define NODEID(id, sub) ((uint64_t)(sub) << 40 | (id))
 
-/* Of one that is not an alias. */
+/* If it is not an alias. */
 static inline uint64_t nodeid_id(uint64_t nodeid)
 {
 	return nodeid & 0xffffffffff;

@@ -59,7 +59,7 @@ pid_t notify_name_apart(uint64_t parent, const char *name, size_t len)
 
 	if (pid)
 		return pid;
-	/* It may outlive the worker: of its descriptors nothing else is to stay open. */
+	/* It may outlive the worker, so it must keep no other descriptor open. */
 	dup2(fd, 0);
 	syscall(SYS_close_range, 1, ~0u, 0);
 	write_message(0, 0, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof(out), name, len + 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages to the kernel that libfuse does not send, or not so. */
+/* Messages to the kernel that libfuse does not send, or sends differently. */
 #ifndef IPCFS_NOTIFY_H
 #define IPCFS_NOTIFY_H
 
@@ -7,12 +7,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What the kernel is told without having asked. */
-void notify_poll(uint64_t kh);     /* somebody who polled is to ask again */
-void notify_attr(uint64_t nodeid); /* the attributes that it has are not valid any more */
-/* Nor is what the name leads to. A process of its own says so: its pid, to be waited for; -1. */
+/* Notifications. */
+void notify_poll(uint64_t kh);     /* whoever polled should ask again */
+void notify_attr(uint64_t nodeid); /* the kernel's copy of the attributes is stale */
+/* So is the name's entry. A process of its own says so: its pid, to be waited for; -1. */
 pid_t notify_name_apart(uint64_t parent, const char *name, size_t len);
-void notify_resend(void); /* it is to send again what was not answered */
+void notify_resend(void); /* resend what was not answered */
 
 /*
  * A message. unique: the request that it answers, and code 0 or -errno; or 0, and code says what it

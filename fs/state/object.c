@@ -2,10 +2,10 @@
 /*
  * Objects that are mapped, and their locks.
  *
- * An object is mapped when it is first needed, and so many of the most recently used stay so. Of another
- * one nothing is kept if nobody needs it; if somebody has it open, or waits for it, it is away: there is
- * its struct object, and it is mapped again when it is locked. Its size is in its node while it is not
- * mapped.
+ * An object is mapped when it is first needed, and a number of the most recently used ones stay
+ * mapped. Nothing is kept of another one that nobody needs. If somebody has it open or waits for
+ * it, it is away: its struct object remains, and it is mapped again when it is locked. While it is
+ * not mapped, its size is in its node.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,7 +69,7 @@ static void not_mapped(struct object *ob)
 	ob->data_fd = -1;
 }
 
-/* It is not mapped any more, as far as others know. */
+/* From now on it counts as not mapped. */
 static void leave_lists(struct object *ob)
 {
 	fs.above->goes(ob);
@@ -82,7 +82,7 @@ static void leave_lists(struct object *ob)
 	tree_idle(ob->node);
 }
 
-/* Its size is what it is until it is mapped again. */
+/* This stays its size until it is mapped again. */
 static void record_size(struct object *ob)
 {
 	struct ipc_node *b = node_block(ob->node);
@@ -173,9 +173,9 @@ void object_remove(struct object *ob)
 }
 
 /*
- * The object is of an earlier mount. A direct client of that one may be in the middle of a change:
- * let it end. But a word that stays is nobody's: its thread may be one of another boot, or it is
- * stopped.
+ * The object was last used by an earlier mount. One of that mount's direct clients may be in the
+ * middle of a change: let it finish. But a lock word that stays set is nobody's: its thread
+ * belonged to another boot, or is stopped.
  */
 static void free_old_lock(uint32_t *word)
 {
@@ -222,7 +222,7 @@ static int map_file(struct object *ob)
 	return r;
 }
 
-/* Before its first use, locked: is it sound, and are its handles of this mount? */
+/* Before its first use, locked: is it sound, and do its handles belong to this mount? */
 static void adopt(struct object *ob)
 {
 	struct ipc_obj *o = &ob->o;
@@ -231,7 +231,7 @@ static void adopt(struct object *ob)
 	struct ipc_check k;
 
 	ob->adopted = true;
-	if (same) /* a restart: its people are there */
+	if (same) /* a restart: its users are still there */
 		fs.above->restarted(ob);
 	if (ipc_check(o, &k) < 0) {
 		obj_damage(o, k.why);
@@ -254,7 +254,7 @@ static void adopt(struct object *ob)
 		}
 }
 
-/* Once, however often it is asked for. */
+/* Once, however often it is used. */
 static void say_why(struct node *n, int r)
 {
 	char path[512];
@@ -271,7 +271,7 @@ static void say_why(struct node *n, int r)
 			 r == -EPROTO ? "made by another version of ipcfs" : strerror(-r));
 }
 
-/* What its caller is told. */
+/* The error that the caller gets. */
 static int cannot_map(struct node *n, int r)
 {
 	if (r == -ENFILE || r == -EMFILE || r == -ENOMEM || (r == -ENOSPC && node_is_blank(n)))
@@ -281,8 +281,8 @@ static int cannot_map(struct node *n, int r)
 }
 
 /*
- * Zeros take the place of a file that cannot be used any more, as when it is cut short while it is
- * mapped: nobody has to ask whether there is anything.
+ * Zeros take the place of a file that cannot be used any more, as if it had been truncated while
+ * mapped: so nobody has to check for a missing mapping.
  */
 static bool stand_in(struct object *ob)
 {
@@ -321,10 +321,10 @@ bool object_back(struct object *ob)
 	return r == 0;
 }
 
-/* It was used last: the next one to be unmapped is another. */
+/* It was used last, so others are unmapped before it. */
 static void to_the_end(struct object *ob)
 {
-	if (!ob->lru_next) /* it is there */
+	if (!ob->lru_next) /* it is last already */
 		return;
 	DL_DELETE2(fs.lru, ob, lru_prev, lru_next);
 	DL_APPEND2(fs.lru, ob, lru_prev, lru_next);
@@ -374,7 +374,7 @@ int object_lock(struct object *ob, int64_t ns)
 	if (r < 0)
 		return r;
 	attr_recall(ob->node);
-	/* Cut short and made longer again, it has zeros instead. */
+	/* Truncated and extended again, it has zeros instead. */
 	if (ob->o.h->magic != IPC_MAGIC || ob->o.h->id != ob->o.id)
 		obj_damage(&ob->o, "it is no longer an engine file");
 	else if (ob->adopted)

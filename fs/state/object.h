@@ -15,13 +15,13 @@
 struct parked;
 struct poller;
 
-/* An object that is mapped, or was and is still needed. */
+/* An object that is mapped, or was mapped and is still needed. */
 struct object {
 	struct ipc_obj o;
 	struct node *node;
 	/*
-	 * Not mapped: object_lock() and object_of() map it again. And what was to be seen in it then:
-	 * has it handles, holds, somebody who waits, something that happens by itself?
+	 * Not mapped: object_lock() and object_of() map it again. Did it have handles, holds,
+	 * waiters, something that happens by itself, when it was last mapped?
 	 */
 	bool away, open, holding, waits, due;
 	struct parked *parked;  /* parked.c: by waiter */
@@ -47,10 +47,10 @@ struct object {
 	bool direct;            /* direct clients may change it at any time */
 	int data_fd;            /* array: its memory; -1 */
 	unsigned int pins;  /* who needs it beyond the turn: requests that wait in another object */
-	struct timer timer; /* pollers.c: limits and pollers of what does not wait; … */
+	struct timer timer; /* pollers.c: for limits and pollers of those that do not wait; … */
 	bool expired;       /* … it has gone off */
 	/* door.c */
-	uint64_t stalled; /* since when its lock is kept by a thread that is not stopped; 0: it is not */
+	uint64_t stalled;    /* since when a running thread has kept its lock; 0: none does */
 	uint64_t kept_since; /* … and by this one: */
 	uint32_t keeper;
 	bool refuses; /* for too long: requests get EIO */
@@ -61,20 +61,20 @@ struct object {
 	bool late_polls;           /* pollers.c: some handles polled while it was stalled */
 };
 
-/* Mapped now; to the end of the turn at least. One that is blank gets its file. */
+/* It is mapped, at least to the end of the turn. A blank one gets its file. */
 struct object *object_of(struct node *n, int *ret_error);
-/* Have it mapped. false: it cannot be; if its file is why, it is damaged. */
+/* Map it if it is away. false: that failed; if its file is the reason, it is damaged. */
 bool object_back(struct object *ob);
 void object_away(struct object *ob); /* turn.c only: it is unmapped, and not freed */
-/* For turn.c only: it is freed, and its mapping and files … */
+/* For turn.c only: free it; its mapping and files … */
 void object_unmap(struct object *ob);  /* … are left as they are */
-void object_remove(struct object *ob); /* … go, and its node */
+void object_remove(struct object *ob); /* … go, and so does its node */
 /*
- * It was not in use for some time: it keeps what it holds, and the memory that this takes. One that is
- * as it was created goes altogether (true): it is freed, and has no file any more.
+ * It has not been used for some time: it keeps what it holds, and the memory for that. One that is
+ * as it was created is freed, and loses its file (true).
  */
 bool object_rest(struct object *ob);
-void object_idle(struct object *ob, bool idle); /* is it in use? */
+void object_idle(struct object *ob, bool idle); /* idle: it is not in use */
 /* For state/ and the door to it (wait/door.h) alone. -EIO damaged; -EBUSY: not within so many ns. */
 int object_lock(struct object *ob, int64_t ns);
 void object_unlock(struct object *ob);

@@ -2,14 +2,15 @@
 /*
  * Files that are ready for the next object.
  *
- * An object that goes, or falls back to what it was when it was created, leaves its file here, under
- * the name ready-N and with its mapping, and the next one that needs a file has it for one rename(2):
- * no mmap(2), no page fault, no memory to be asked for. All that was in it is made zeros first.
+ * When an object is removed, or is again as it was created, its file stays here, mapped, under the
+ * name ready-N. The next object that needs a file gets it for one rename(2): no mmap(2), no page
+ * fault, no memory to ask for. It is zeroed first.
  *
- * Never one that another process may have open (NODE_SHARED): it would see another object.
+ * A file that another process may have open (NODE_SHARED) is never reused: that process would see
+ * another object.
  *
- * They are no part of the mount's memory, for they are few and small, and go when the file system has
- * no room. A worker removes those that it finds: nothing is known of them.
+ * They do not count as the mount's memory, since they are few and small, and are dropped when the
+ * file system is full. A new worker removes those that it finds: it knows nothing about them.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,7 +24,7 @@
 #define READY_MOST  64u
 #define READY_PAGES IPC_FIRST /* of the heap: no more than small objects need */
 
-static struct ipc_obj ready[READY_MOST]; /* half of them for types with a large heap */
+static struct ipc_obj ready[READY_MOST]; /* half are for types with a large heap */
 
 static unsigned int first_of(const struct ipc_type *t)
 {
@@ -36,7 +37,7 @@ static void drop(unsigned int i)
 	obj_unmap(&ready[i]);
 }
 
-/* (Of what is cut off nothing was a hole: those are of the largest order.) */
+/* (Nothing that is cut off was a hole: holes have the largest order.) */
 static bool cut(struct ipc_obj *o, const char *name)
 {
 	int fd = openat(fs.objects_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -70,7 +71,7 @@ bool ready_put(struct ipc_obj *o)
 	return true;
 }
 
-/* The first one whose heap may grow as far; others, from before the limit was changed, go. */
+/* The first whose heap may grow as far; those from before the limit was changed are dropped. */
 static unsigned int find(const struct ipc_type *t, uint64_t reserve)
 {
 	unsigned int i = first_of(t), end = i + READY_MOST / 2;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state directory as a whole: where it is, whose it is, that no other mount uses it, and that
- * it is complete. What is in its files is store.c's business.
+ * it is complete. What its files contain is store.c's business.
  *
- * The mount file and the folder of engine files (core/file/statedir.h) are made when the directory is empty, and never after: where one of them is missing the
- * other is worth nothing, so a new one would hide that everything is lost. A refusal is a sentence
- * that begins with the path that it is about.
+ * The mount file and the folder of engine files (core/file/statedir.h) are made when the directory
+ * is empty, and never later: if one of them is missing the other is worthless, and a new one would
+ * hide that everything is lost. Each refusal is a sentence that begins with the path in question.
  *
- * The directory itself is what is locked: a file in it could be removed and made again, and a
- * second mount would lock the new one. Its descriptor goes from one supervisor to the next, so that
- * neither the lock nor the directory is ever looked for again by name.
+ * The directory itself is locked: a file in it could be removed and made again, and a second mount
+ * would lock the new one. Its descriptor is passed from one supervisor to the next, so neither the
+ * lock nor the directory is ever looked up by name again.
  */
 #include "state/state.h"
 
@@ -113,7 +113,10 @@ static int open_dir(const char *path, const char **ret_why)
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return state_refuse(-errno, ret_why, "%s: cannot be created: %s", path,
 				    strerror(errno));
-	/* By its name first: another's cannot even be opened, and the reason is not "denied". */
+	/*
+	 * By its name first: one that belongs to somebody else cannot be opened, and "denied" would
+	 * not say why.
+	 */
 	if (lstat(path, &st) < 0)
 		return state_refuse(-errno, ret_why, "%s: %s", path, strerror(errno));
 	r = is_private(path, &st, ret_why);
@@ -155,7 +158,7 @@ static bool has_objects(void)
 	return found;
 }
 
-/* Under another name first: a mount file is either whole or not there. */
+/* Under another name first: a mount file is either complete or missing. */
 static int make_mount_file(void)
 {
 	struct ipc_env env = { .dirfd = fs.state_fd };
@@ -228,7 +231,7 @@ void state_close(void)
 	fs.objects_fd = fs.state_fd = -1;
 }
 
-/* Opened again by each worker: an earlier one's may have been removed, and be a dead end. */
+/* Each worker opens it anew: an earlier one's may have been removed since. */
 static int open_objects(const char **ret_why)
 {
 	const char *path = fs.opt.state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of the state directory (state.c): the mount file, and one engine file an object. Which of
- * them are mapped is object.c's business.
+ * The files of the state directory (state.c): the mount file, and an engine file per object. Which
+ * of them are mapped is object.c's business.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ static void apply_limits(void)
 	names_limits(&fs.mount, &l);
 }
 
-/* The object that a file in there belongs to; 0: none that has a name. */
+/* The object that a file there belongs to; 0: none that has a name. */
 static uint64_t owner(const char *file)
 {
 	uint64_t id;
@@ -65,7 +65,7 @@ static uint64_t owner(const char *file)
 	return ref && !(node_at(&fs.mount, ref)->flags & NODE_BLANK) ? id : 0;
 }
 
-/* What the files really take, now that nothing else runs. */
+/* What the files really use, now that nothing else runs. */
 uint64_t store_recount(void)
 {
 	int fd = openat(fs.objects_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -118,7 +118,10 @@ int store_load(const struct state_observer *above, bool check, const char **ret_
 	close(fd);
 	if (r < 0)
 		return state_refuse_mount_file(r, NULL, ret_why);
-	/* The worker alone uses this file; its mutex stays locked until it ends. Whoever had it is gone. */
+	/*
+	 * Only the worker uses this file; its mutex stays locked until it ends. A previous owner is
+	 * gone.
+	 */
 	fs.mount.h->m.lock = 0;
 	r = obj_lock(&fs.mount, PATIENCE_NS);
 	if (r == 0) {
@@ -151,7 +154,7 @@ static void set_mode(const struct ipc_node *b, const char *name)
 	fchmodat(fs.objects_fd, name, state_mode(b->mode), 0);
 }
 
-/* The engine file may be opened by whom the object lets read and write. */
+/* Whoever may read and write the object may open its engine file. */
 void store_chmod(struct node *n)
 {
 	const struct ipc_node *b = node_block(n);
@@ -180,7 +183,7 @@ int store_share(struct node *n)
 static void sweep(struct node *n, void *arg)
 {
 	(void)arg;
-	/* (One that is mapped goes at the end of the turn.) */
+	/* (A mapped one is removed at the end of the turn.) */
 	if (!n->ob && !node_has_name(n) && !node_block(n)->active)
 		store_remove(n);
 }
@@ -198,8 +201,7 @@ void store_bus_error(int sig, siginfo_t *si, void *context)
 	struct object *ob;
 
 	(void)context;
-	if (files_contain(&fs.mount,
-			  page)) /* the next worker will look whether it can go on with it */
+	if (files_contain(&fs.mount, page)) /* the next worker will see whether it can use it */
 		log_line(LOG_ERR, "%s/mount was truncated, or its disk is failing", fs.opt.state);
 	DL_FOREACH2(fs.lru, ob, lru_next) {
 		if (!files_zero_page(&ob->o, page))
@@ -209,7 +211,7 @@ void store_bus_error(int sig, siginfo_t *si, void *context)
 	}
 	if (ready_bus_error(page))
 		return;
-	signal(sig, SIG_DFL); /* not an object: die of it, and let another worker look */
+	signal(sig, SIG_DFL); /* not an object: die, and let another worker check */
 }
 
 void store_unload(void)

@@ -11,7 +11,7 @@
 #include "state/object.h"
 #include "state/target.h"
 
-/* What the folders above state/ want to know of it, and what it asks them: ops/observer.c. */
+/* What the folders above state/ are told, and asked: ops/observer.c. */
 struct state_observer {
 	bool (*ctl_exists)(const struct target *t); /* its node has a .ctl file of this number */
 	void (*ctl_attr)(const struct target *t, struct stat *st);
@@ -21,8 +21,8 @@ struct state_observer {
 };
 
 /*
- * The mount file; in the worker. check: all of it, which takes some time for each name: when a mount
- * begins, and when the last worker did not just die but failed. A sentence in *ret_why when refused.
+ * Map the mount file, in the worker. check: all of it, which takes time for each name: when a mount
+ * begins, and when the last worker failed by itself. If it is refused, a sentence in *ret_why.
  */
 int store_load(const struct state_observer *above, bool check, const char **ret_why);
 void store_unload(void);
@@ -30,12 +30,9 @@ void store_bus_error(int sig, siginfo_t *si, void *context);
 void store_remove(struct node *n); /* a node without a name, that is not mapped: with its files */
 uint64_t store_recount(void);
 void store_chmod(struct node *n); /* the engine file's mode follows the object's, if it is shared */
-/* Somebody will open the engine file by itself. -ENOSPC: it has none yet. */
+/* Somebody will open the engine file directly. -ENOSPC: it has none yet. */
 int store_share(struct node *n);
-/*
- * After a start: what a dead worker had begun to remove, no name leads to it and nobody has it
- * open.
- */
+/* After a start: remove what no name leads to and nobody has open. */
 void store_sweep(void);
 
 #endif

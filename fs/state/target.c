@@ -19,7 +19,7 @@ int target_of(uint64_t nodeid, struct target *t)
 	t->node = tree_by_id(nodeid_id(t->base));
 	if (!t->node)
 		return -ESTALE;
-	/* So that nothing behind here meets a file that this type has not. */
+	/* So that nobody else meets a file that this type does not have. */
 	switch (t->sub) {
 	case SUB_SELF:
 		return 0;

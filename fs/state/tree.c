@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names: what this worker knows of nodes of the mount file.
+ * Names: what this worker knows about the nodes of the mount file.
  *
- * The mount file has the index (core/names), so nothing is built when a worker starts, and a node
- * of which nothing is known but its record costs this process nothing. A struct node is made when
- * it is first asked for. It is kept while somebody needs it; of the others the last few thousand
- * are kept. They are dropped between turns only: a pointer is good for the rest of its turn.
+ * The index is in the mount file (core/names), so a worker builds nothing when it starts, and a
+ * node that nobody has asked for costs it nothing. A struct node is made when it is first asked
+ * for, and kept while somebody needs it; of the others the last few thousand are kept. They are
+ * dropped only between turns: a pointer is valid for the rest of its turn.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 
 #define IDLE_MOST 4096u
 
-static struct node *idle; /* those that nobody needs, or did not when they came in here */
+static struct node *idle; /* not needed, at least not when they were listed */
 static unsigned int idle_count;
 
 /* ---- what is known of them ---- */
@@ -186,7 +186,7 @@ void tree_path(const struct node *n, char *buf, size_t size)
 
 /* ---- those in use ---- */
 
-/* A list of their ids first: whatever is done to one may take others out of the file's. */
+/* First a list of their ids: whatever is done to one may remove others from the file's list. */
 void tree_each_listed(void (*fn)(struct node *n, void *arg), void *arg)
 {
 	struct ipc_list *l = &mount_body()->active;

@@ -22,9 +22,9 @@ struct node {
 	struct object *ob;          /* mapped; NULL */
 	bool refused;               /* its engine file cannot be used, as the log says */
 	bool idle;                  /* in the list of those that can be dropped */
-	uint32_t aliases;           /* that there are of it */
-	uint64_t lent;              /* as which inode the kernel has attributes of it: lent.c; 0 */
-	uint64_t listed;            /* until then it may have those of a READDIRPLUS; 0 */
+	uint32_t aliases;           /* how many it has */
+	uint64_t lent;              /* the inode whose attributes the kernel has: lent.c; 0 */
+	uint64_t listed;            /* until then the kernel may have those of a READDIRPLUS; 0 */
 	struct node *next, *prev;   /* idle */
 	UT_hash_handle by_id;
 };
@@ -45,7 +45,7 @@ static inline bool node_is_dir(const struct node *n)
 	return n->type == IPC_DIR || n->type == IPC_TWOWAY;
 }
 
-/* The name of a node without one is its last. */
+/* If it has no name any more: its last one. */
 static inline const char *node_name(const struct node *n)
 {
 	size_t len;
@@ -67,14 +67,14 @@ struct node *tree_find(const struct node *dir, const char *name, size_t len);
 struct node *tree_parent(const struct node *n);
 struct node *tree_at(ref_t ref);
 bool tree_contains(const struct node *dir, const struct node *n); /* at any depth, or is it */
-/* It is no longer needed for what it was needed for. */
+/* One reason to keep it is gone. */
 void tree_idle(struct node *n);
-/* It has no name, and its files are gone: so is its record, and what is known of it. */
+/* It has no name, and its files are gone: remove its record, and forget it. */
 void tree_remove(struct node *n);
 /* Its record is gone. */
 void tree_forget(struct node *n);
 void tree_trim(void); /* between turns: drop what nobody needs */
-/* Each that is in use or has no name; fn() may do to it what it likes. */
+/* Each that is in use or has no name; fn() may do anything to it. */
 void tree_each_listed(void (*fn)(struct node *n, void *arg), void *arg);
 /* The path of a node inside the mount. */
 void tree_path(const struct node *n, char *buf, size_t size);
