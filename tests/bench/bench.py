@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class NotPossible(Exception):
-    """This machine does not let a peer do it: no result, and no failure."""
+    """A peer cannot do it on this machine: no result, and no failure."""
 
 
 class Bench:
@@ -50,7 +50,7 @@ class Bench:
         return os.path.join(self.bin, name)
 
     def run(self, program, *words, env=None, silent=False, limit=None):
-        """Run a program; what it printed, or Failed with what it said."""
+        """Run a program; returns its output, or raises Failed with its error messages."""
         start = [sys.executable, os.path.join(HERE, program)] if program.endswith(".py") else \
             [self.program(program)]
         limit = limit or self.limit
@@ -58,8 +58,8 @@ class Bench:
             code, out, err = Proc([*start, *words], env={**self.env, **(env or {}),
                                                          "BENCH_LIMIT": str(limit)}).finish(limit + 5)
         except ClientTimeout:
-            raise Failed(f"not done within {limit} s, nor ended by its alarm") from None
-        err = (err.strip().splitlines() or ["it said nothing"])[0]
+            raise Failed(f"not done within {limit} s, and its alarm did not end it") from None
+        err = (err.strip().splitlines() or ["it printed nothing"])[0]
         if err.startswith("not possible: "):
             raise NotPossible(err[14:])
         if code:
@@ -67,14 +67,14 @@ class Bench:
         return None if silent else json.loads(out)
 
     def output(self, *command):
-        """What a command said, on both of its outputs."""
+        """What a command printed, to both of its outputs."""
         code, out, err = Proc(list(command), env=self.env).finish(self.limit + 5)
         if code:
-            raise Failed((err.strip().splitlines() or ["it said nothing"])[0][:200])
+            raise Failed((err.strip().splitlines() or ["it printed nothing"])[0][:200])
         return out + err
 
     def count(self, name, words, env=None):
-        """How often a program has to do it, so that it takes about target_ms."""
+        """The number of repetitions that take a program about target_ms."""
         key = (self.workload, name)
         if key not in self.counts:
             n, most = 200, 200
@@ -89,7 +89,7 @@ class Bench:
 
 
 def measure(bench, workload, peer, results, round_no):
-    """One peer (or the peers that are measured with it) once, into results."""
+    """Measure one peer (or the peers that are measured together with it) once, into results."""
     function, names = workload.peers[peer], list(workload.peers)
     together = [peer]
     for name in names[names.index(peer) + 1:]:
@@ -110,7 +110,7 @@ def measure(bench, workload, peer, results, round_no):
 
 
 def settle(workload, results):
-    """Median, least and most of the rounds, and the aims."""
+    """Median, minimum and maximum of the rounds, and the aims."""
     for peer in results.values():
         if "reason" not in peer and not peer["raw"]:
             peer.update(status="failed", reason="not measured")
@@ -225,7 +225,7 @@ def choose(only, quick):
 
 
 def stop(*_):
-    """Clean up, and undisturbed: timeout(1) sends its signal twice."""
+    """Clean up undisturbed: timeout(1) sends its signal twice."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(130)
 

@@ -16,7 +16,7 @@ __all__ = ["ClientTimeout", "Failed", "Places", "Proc", "Queue64k"]
 
 
 class Failed(AssertionError):
-    """A measurement that did not come about; the text says why."""
+    """A measurement that failed; the text says why."""
 
 
 class Null(Mount):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What is told of the results: a table in text, results.json, and results.svg."""
+"""Reports the results: a table in text, results.json, and results.svg."""
 import json
 import os
 
 
 def amount(value, unit):
-    """Three digits that count, and a unit."""
+    """Three significant digits, and a unit."""
     steps = [(1, "ns"), (1e3, "us"), (1e6, "ms"), (1e9, "s")]
     if unit in ("B", "instructions"):
         return f"{value:,.0f} {unit if unit == 'B' else ''}".rstrip()
@@ -130,7 +130,7 @@ def picture(about, path):
     height = max(heights) + 0.9
     figure = plt.figure(figsize=(WIDTH, height))
     m = about["machine"]
-    figure.text(0.02, 1 - 0.3 / height, "ipcfs and what else there is: time per operation "
+    figure.text(0.02, 1 - 0.3 / height, "ipcfs and its alternatives: time per operation "
                 "(log scale, shorter is better)", fontsize=11, fontweight="bold")
     figure.text(0.02, 1 - 0.52 / height, f"{m['cpu']}, {m['cpus']} CPUs, Linux {m['kernel']}, "
                 f"{m['date'][:10]}; medians of {about['rounds']} rounds in turns", fontsize=8,

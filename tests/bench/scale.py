@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the daemon itself is looked at: many objects, many waiters, its memory, a bare request."""
+"""Measures the daemon itself: many objects, many waiters, its memory, a bare request."""
 import contextlib
 import subprocess
 
@@ -79,7 +79,7 @@ def in_objects(op, n):
 
 
 class Parked:
-    """Waiters that somebody else holds: the program park, in its phases."""
+    """Waiters in another process: the program park, phase by phase."""
 
     def __init__(self, bench, peer, n, env=None):
         limit = str(bench.limit * 3)
@@ -88,7 +88,7 @@ class Parked:
 
     def phase(self, word):
         if self.process.hear() != word:
-            raise Failed(self.process.finish().err.strip() or f"park did not say {word}")
+            raise Failed(self.process.finish().err.strip() or f"park did not print {word}")
 
     def go_on(self):
         self.process.say()
@@ -157,7 +157,7 @@ def private_memory(pid):
         for line in f:
             if line.startswith("Pss_Anon:"):
                 return int(line.split()[1]) * 1024
-    raise Failed("the kernel does not tell Pss_Anon")
+    raise Failed("the kernel does not report Pss_Anon")
 
 
 def memory_of(bench, place, peer):

@@ -49,14 +49,14 @@ class Workload:
 # ---- peers that are one call of a program --------------------------------------------------
 
 def counted(*words):
-    """A program whose last argument is how often; bench.py finds out how often is enough."""
+    """A program whose last argument is the number of repetitions; bench.py finds out how many are enough."""
     def measure(bench, name):
         return {name: bench.run(*words, str(bench.count(name, words)))}
     return measure
 
 
 def timed(*words, factor=1):
-    """A program whose last argument is for how many milliseconds."""
+    """A program whose last argument is its duration in milliseconds."""
     def measure(bench, name):
         return {name: bench.run(*words, str(bench.target_ms * factor))}
     return measure
@@ -107,7 +107,7 @@ OPS_COUNTED = {"direct": "put and get 64 bytes", "direct-many": "the same, 64 a 
 
 
 def instructions():
-    """As valgrind counts them: so the same on every machine, however busy."""
+    """As valgrind counts them: the same on every machine, however busy."""
     def executed(bench, op, count):
         text = bench.output("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
                             bench.program("ops"), op, str(count))

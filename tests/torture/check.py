@@ -29,7 +29,7 @@ class Logs:
 
 
 def put_by(logs, role):
-    """Messages surely put, and those that a killed producer may have put or not."""
+    """Messages that were certainly put, and those that a killed producer may or may not have put."""
     sure, maybe = set(), set()
     for name, lines in logs.of(role).items():
         for word, low, high in lines:
@@ -76,8 +76,8 @@ def check_leases(logs, kills):
 
 
 def inside(logs, role, most):
-    """Nobody was inside with more than `most` - 1 others. Who was killed inside counts for an
-    instant only."""
+    """At most `most` clients were inside at once. One that was killed inside counts only for an
+    instant."""
     steps = []
     for lines in logs.of(role).values():
         entered = None
@@ -112,7 +112,7 @@ def check_tokens(logs, kills, left):
 
 
 def check_barrier(logs):
-    """Each meeting of a group (NAME is GENERATION-MEMBER) that is complete has the indexes 0…3."""
+    """Every complete meeting of a group (NAME is GENERATION-MEMBER) has the indexes 0 to 3."""
     meetings = collections.defaultdict(list)
     for name, lines in logs.of("barrier").items():
         for _, round_, index in lines:

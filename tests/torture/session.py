@@ -47,7 +47,7 @@ class Client(Proc):
         return f"{self.role} {self.name} (pid {self.pid})"
 
     def failure(self, limit):
-        """What is wrong with how it ends; None: nothing."""
+        """What is wrong with the way it ended, or None."""
         try:
             code, _, err = self.finish(limit)
         except ClientTimeout as error:
@@ -124,7 +124,7 @@ class Session:
     # --- while it runs -----------------------------------------------------------------------------
 
     def check_alive(self):
-        """Before the stop nobody ends."""
+        """Nobody may end before the stop."""
         for client in self.clients:
             if not client.running:
                 raise Failure(client.failure(1) or f"{client} ended by itself")
@@ -137,7 +137,7 @@ class Session:
         return os.path.join(self.logs, f"{client.role}.{client.name}")
 
     def await_turns(self, more):
-        """Until each client that runs now has written that many lines more."""
+        """Wait until each running client has written that many more lines."""
         def size(client):
             try:
                 return os.stat(self.log_of(client)).st_size
@@ -160,7 +160,7 @@ class Session:
             select.select([], [], [], 0.05)
 
     def kill_one(self, rng):
-        """SIGKILL to a random client, and a new one in its place; of a group, all are new."""
+        """SIGKILL a random client and replace it; if it belongs to a group, replace the whole group."""
         victim = rng.choice(self.clients)
         victim.kill()
         self.kills[victim.role] += 1
@@ -187,7 +187,7 @@ class Session:
     # --- the end -------------------------------------------------------------------------------------
 
     def end(self):
-        """Stop everybody in order; what is wrong."""
+        """Stop all clients in order; returns what is wrong."""
         pathlib.Path(self.logs, "stop").touch()
         self.await_ends([c for c in self.clients if c.role not in DRAINERS])
         problems = self.drain_tokens()
@@ -197,11 +197,11 @@ class Session:
         return problems + self.judge()
 
     def drain_tokens(self):
-        """Every token has had a notify, so the takers take them all; then send them home."""
+        """Every token was notified, so the takers take them all; then send them home."""
         end = time.monotonic() + T(self.options.limit)
         while (left := self.ask("tokens.value")) != "0":
             if time.monotonic() > end:
-                return [f"{left} tokens are left and nobody was notified of them"]
+                return [f"{left} tokens are left that nobody was notified of"]
             select.select([], [], [], 0.02)
         cond = os.open(os.path.join(self.folder, "tokens.cond"), os.O_RDWR)
         fcntl.flock(cond, fcntl.LOCK_EX)       # so none is between its look at the file and its wait
@@ -234,7 +234,7 @@ class Session:
                 *self.judge_objects()]
 
     def judge_objects(self):
-        """Everything is given back and empty."""
+        """Everything was returned, and all objects are empty."""
         for name, size in (*((queue, 0) for queue in QUEUES), ("one.lock", 1), ("one.rlock", 1),
                            ("three.sem", 3), ("tokens.cond", 0), ("four.barrier", 0)):
             found = os.stat(os.path.join(self.folder, name)).st_size

@@ -36,17 +36,17 @@ def arguments():
     parser.add_argument("--kills", type=int, default=50, help="kills of the worker")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--kill-clients", action="store_true", help="kill clients as well")
-    parser.add_argument("--direct", help="half of the clients work directly: this program")
+    parser.add_argument("--direct", help="half of the clients work directly, with this program")
     parser.add_argument("--patience", type=float, default=2,
-                        help="seconds after which a direct client that still sleeps was not woken")
+                        help="seconds after which a sleeping direct client counts as not woken")
     parser.add_argument("--gap", type=float, default=0.05,
                         help="mean seconds between two kills (default: %(default)s)")
-    parser.add_argument("--objects", type=int, default=100, help="idle objects beside")
+    parser.add_argument("--objects", type=int, default=100, help="additional idle objects")
     parser.add_argument("--ignore-worker-memory", action="store_true",
-                        help="the daemon has a sanitizer, which keeps what was freed")
+                        help="the daemon runs under a sanitizer, which keeps freed memory")
     parser.add_argument("--limit", type=float, default=60, help="seconds that count as a hang")
     parser.add_argument("--max-wait", type=float, default=None,
-                        help="fail when the median wait for a restart is more milliseconds")
+                        help="fail if the median wait for a restart exceeds this many milliseconds")
     return parser.parse_args()
 
 
@@ -60,7 +60,7 @@ def memory_of(mount):
 # --- the kills -------------------------------------------------------------------------------
 
 def kill_worker(mount, probe):
-    """SIGKILL to the worker; the seconds until a request made after its death is answered."""
+    """SIGKILL the worker; returns the seconds until a request made after its death is answered."""
     pid = mount.worker()
     fd = os.pidfd_open(pid)
     try:
@@ -86,7 +86,7 @@ def torment(mount, session, options, rng):
         if sys.stdout.isatty():
             print(f"\r{kill + 1} kills", end="", flush=True)
     if mount.supervisor() != supervisor:
-        raise Failure("the supervisor is another one now")
+        raise Failure("the supervisor was replaced")
     return waits
 
 
@@ -149,7 +149,7 @@ def main():
     print(f"seed {options.seed}", flush=True)
 
     def too_long(signum, frame):
-        raise Failure("the torture itself hangs")
+        raise Failure("the test itself hangs")
 
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(int(T(180 + 5 * options.limit + options.kills * (options.gap + 5))))
@@ -167,7 +167,7 @@ def main():
                 problems.append(str(error))
     for problem in problems:
         print("WRONG:", problem)
-    print("all is well" if not problems else f"{len(problems)} things are wrong, "
+    print("all is well" if not problems else f"{len(problems)} problems, "
           f"seed {options.seed}")
     sys.exit(bool(problems))
 
