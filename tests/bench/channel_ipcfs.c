@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Channels that are objects of an ipcfs: a queue through libipcfs (one by one, 64 a call, without a
- * bound), a queue through the file, and a semaphore through libipcfs for pingpong. Each process
+ * bound, in place), a queue through the file, and a semaphore through libipcfs for pingpong. Each process
  * opens the name itself, as the README advises.
  */
 #include <errno.h>
@@ -109,6 +109,32 @@ static int direct_get(void *channel, char *msgs, size_t size, int n)
 	return 1;
 }
 
+/* Nothing is copied: the message is written and read where it is. */
+static void lent_put(void *channel, const char *msgs, size_t size, int n)
+{
+	struct ipcfs_channel *c = channel;
+	uint64_t *msg = ipcfs_put_begin(c->obj, size);
+
+	if (!msg)
+		die_errno("put_begin");
+	*msg = *(const uint64_t *)msgs;
+	check(ipcfs_put_commit(c->obj, msg, size, IPCFS_FOREVER), "put_commit");
+}
+
+static int lent_get(void *channel, char *msgs, size_t size, int n)
+{
+	struct ipcfs_channel *c = channel;
+	const void *msg;
+	ssize_t r = ipcfs_get_begin(c->obj, &msg, IPCFS_FOREVER);
+
+	check((int)r, "get_begin");
+	if ((size_t)r != size)
+		die("got %zd bytes of %zu", r, size);
+	*(uint64_t *)msgs = *(const uint64_t *)msg;
+	check(ipcfs_get_end(c->obj, msg), "get_end");
+	return 1;
+}
+
 static void many_put(void *channel, const char *msgs, size_t size, int n)
 {
 	struct iovec iov[MANY];
@@ -178,6 +204,7 @@ const struct channel_type ipcfs_channels[] = {
 	{ "direct", 1, false, make_queue, direct_open, direct_put, direct_get, drop },
 	{ "direct-many", MANY, false, make_queue, direct_open, many_put, many_get, drop },
 	{ "direct-unbounded", 1, false, make_unbounded, direct_open, direct_put, direct_get, drop },
+	{ "direct-lent", 1, false, make_queue, direct_open, lent_put, lent_get, drop },
 	{ "direct-sem", 1, true, make_sem, direct_open, sem_put, sem_get, drop },
 	{ "files", 1, false, make_queue, files_open, files_put, files_get, drop },
 	{ NULL },

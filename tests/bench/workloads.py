@@ -12,7 +12,7 @@ import scale
 
 LABELS = {
     "direct": "ipcfs direct", "direct-many": "ipcfs direct, 64 a call",
-    "direct-unbounded": "ipcfs direct, no bound", "direct-sem": "ipcfs direct, .sem",
+    "direct-unbounded": "ipcfs direct, no bound", "direct-lent": "ipcfs direct, in place", "direct-sem": "ipcfs direct, .sem",
     "direct-event": "ipcfs direct, .event: set, clear", "direct-wait": "ipcfs direct, .event: wait, set",
     "direct-own": "ipcfs direct, a handle each", "files": "ipcfs files",
     "files-read": "ipcfs files, read/write", "fifo": "FIFO", "seqpacket": "Unix seqpacket",
@@ -141,7 +141,9 @@ def all_workloads(quick):
     wakes = [Aim("direct", 1.1, "futex-each"), Aim("files", 1.25, "null")]
     return [
         Workload("oneway-64", "One way, 64 bytes a message", queue(QUEUES, 1, 64), one_way),
-        Workload("oneway-64k", "One way, 64 KiB a message", queue(QUEUES, 1, 65536),
+        Workload("oneway-64k", "One way, 64 KiB a message", queue([*QUEUES, "direct-lent"], 1, 65536),
+                 [Aim(peer, factor, other) for peer in ("direct", "direct-unbounded")
+                  for factor, other in ((1 / 1.2, "boost"), (1 / 2, "fifo"))],
                  context=lambda bench: bench.queue_64k),
         Workload("4x4", "Four producers, four consumers, 64 bytes", queue(QUEUES, 4, 64),
                  [Aim("direct", 0.8, "boost")]),
