@@ -99,6 +99,7 @@ static void begun_put(struct scene *s)
 {
 	s->h[0] = h_new(s->o, HANDLE_OBJECT, RW, HANDLE_RECORD);
 	s->h[1] = h_open(s->o);
+	Q(s)->mq[0].most = 9; /* (a hint, which no death undoes) */
 	begin_put(s, 65536);
 	put(s->o, s->h[1], "one\n");
 }
