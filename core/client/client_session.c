@@ -27,6 +27,7 @@
 #include "object/wake.h"
 
 #define LONG_ORDER 2         /* memory for a long message: 16 KiB and more */
+#define LONG_PAGES 384u      /* 1.5 MiB, in caches: until then a heap grows at once */
 #define LOCK_NS    100000000 /* after so long it is asked what the lock's holder does */
 
 /* ---- a change ---- */
@@ -182,11 +183,13 @@ static bool has_block(struct ipcfs_obj *c, void *order)
 
 /*
  * A long message finds no memory. Whoever takes some may be about to give one back, which has been
- * used and is in a cache: that is much less work than new memory is, and keeps the queue short.
+ * used and is in a cache: that is much less work than new memory is, and keeps the queue short. (But not
+ * so short that writer and reader take turns at each message: on a busy machine a turn is long.)
  */
 static bool given_back(struct session *s, int64_t order)
 {
-	if (order < LONG_ORDER || s->looked)
+	if (order < LONG_ORDER || s->looked ||
+	    __atomic_load_n(&s->o->h->pages_held, __ATOMIC_RELAXED) < LONG_PAGES)
 		return false;
 	s->looked = true;
 	return session_spin(s->client, has_block, &order, false);

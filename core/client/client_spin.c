@@ -36,12 +36,15 @@ bool session_spin(struct ipcfs_obj *o, bool (*ready)(struct ipcfs_obj *o, void *
 			session_pause();
 			come = ready(o, arg);
 		}
+	session_spun(o, rounds, come);
 	if (!come && !queued &&
 	    (rounds > SPIN_LEAST ||
 	     __atomic_add_fetch(&o->yields, 1, __ATOMIC_RELAXED) % YIELD_ANYWAY == 0)) {
 		sched_yield();
 		come = ready(o, arg);
+		/* The spin was of no use; but with so few rounds it would seldom yield next time. */
+		if (come && rounds / 2 <= SPIN_LEAST)
+			__atomic_store_n(&o->spin, SPIN_LEAST + 1, __ATOMIC_RELAXED);
 	}
-	session_spun(o, rounds, come);
 	return come;
 }
