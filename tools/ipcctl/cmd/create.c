@@ -170,9 +170,9 @@ static int run_create(const struct command *cmd, int argc, char **argv)
 	struct new_object o = { .mode = 0 };
 	size_t n;
 	char *end;
-	int c, r;
+	int r;
 
-	while ((c = next_option(cmd, argc, argv)) != -1) {
+	while (next_option(cmd, argc, argv) != -1) {
 		o.has_mode = true;
 		o.mode = strtoul(optarg, &end, 8);
 		if (end == optarg || *end || o.mode > 07777)

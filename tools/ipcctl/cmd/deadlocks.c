@@ -73,9 +73,9 @@ static int run_deadlocks(const struct command *cmd, int argc, char **argv)
 	struct net n CLEANUP(net_free) = { .n_objects = 0 };
 	size_t cycles, nobody;
 	bool json = false;
-	int c, r;
+	int r;
 
-	while ((c = next_option(cmd, argc, argv)) != -1)
+	while (next_option(cmd, argc, argv) != -1)
 		json = true;
 	r = net_read_arguments(&n, argv + optind, (size_t)(argc - optind));
 	if (json)

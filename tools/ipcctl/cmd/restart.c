@@ -127,9 +127,8 @@ static int run_restart(const struct command *cmd, int argc, char **argv)
 {
 	int64_t limit_ns = DEFAULT_LIMIT;
 	char *root CLEANUP(free_string) = NULL;
-	int c;
 
-	while ((c = next_option(cmd, argc, argv)) != -1) {
+	while (next_option(cmd, argc, argv) != -1) {
 		if (parse_seconds(optarg, &limit_ns) < 0 || !limit_ns)
 			usage_error(cmd, "not a number of seconds: %s", optarg);
 	}

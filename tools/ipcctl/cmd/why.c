@@ -370,9 +370,9 @@ static int why(struct why *w, const char *name)
 static int run_why(const struct command *cmd, int argc, char **argv)
 {
 	struct why w = { .json = false };
-	int c, r;
+	int r;
 
-	while ((c = next_option(cmd, argc, argv)) != -1)
+	while (next_option(cmd, argc, argv) != -1)
 		w.json = true;
 	if (optind + 1 != argc)
 		usage_error(cmd, "needs one name, or the id of a process");
