@@ -26,6 +26,7 @@ static const struct command *const commands[] = {
 	&cmd_peek,
 	&cmd_stats,
 	&cmd_metrics,
+	&cmd_top,
 	/* to use */
 	&cmd_put,
 	&cmd_get,

@@ -50,8 +50,8 @@ struct command {
 extern const struct command cmd_acquire, cmd_batch, cmd_bench, cmd_cancel, cmd_check, cmd_clear,
 	cmd_close, cmd_create, cmd_deadlocks, cmd_doctor, cmd_drain, cmd_get, cmd_graph,
 	cmd_holders, cmd_limits, cmd_load, cmd_ls, cmd_metrics, cmd_mv, cmd_notify, cmd_peek,
-	cmd_put, cmd_restart, cmd_rm, cmd_run, cmd_save, cmd_set, cmd_show, cmd_stats, cmd_wait,
-	cmd_waiters, cmd_why, cmd_work;
+	cmd_put, cmd_restart, cmd_rm, cmd_run, cmd_save, cmd_set, cmd_show, cmd_stats, cmd_top,
+	cmd_wait, cmd_waiters, cmd_why, cmd_work;
 
 /* Options common to all commands that print a table. */
 #define TABLE_OPTIONS                                                                            \
