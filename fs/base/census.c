@@ -379,6 +379,17 @@ const struct census_process *census_find_since(const struct census *c, uint32_t 
 	return p && p->start <= when + c->slept ? p : NULL;
 }
 
+bool census_first_look(struct census *c, uint32_t pid)
+{
+	const struct census_process *found = census_find(c, pid);
+	struct census_process *p = found ? c->processes + (found - c->processes) : NULL;
+	bool first = p && !p->looked_at;
+
+	if (first)
+		p->looked_at = true;
+	return first;
+}
+
 static long compare(const struct census_file *a, const struct census_file *b)
 {
 	if (a->pid == b->pid && a->fd == b->fd)

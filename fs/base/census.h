@@ -16,6 +16,7 @@ struct census_process {
 	uint32_t pid, parent, uid;
 	uint32_t threads;
 	uint64_t start; /* CLOCK_BOOTTIME ns */
+	bool looked_at; /* census_first_look() */
 	char state;     /* as in /proc/PID/stat */
 	bool closed;    /* which files it has open is not to be seen: another user's */
 };
@@ -50,6 +51,8 @@ const struct census_process *census_find(const struct census *c, uint32_t pid); 
  * number. (When the machine slept is not known; one that may have been there was.)
  */
 const struct census_process *census_find_since(const struct census *c, uint32_t pid, uint64_t when);
+/* true: it is there, and this is the first call for it. */
+bool census_first_look(struct census *c, uint32_t pid);
 /* How many of its threads sleep until a child ends. *ret: which child; 0: any. */
 uint32_t census_waits_for_child(uint32_t pid, uint32_t *ret_child);
 /* Does its main thread sleep in a read of a pipe; which one? Needs the right to trace it. */

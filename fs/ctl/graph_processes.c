@@ -82,6 +82,8 @@ static bool add_parent(struct graph *g, uint32_t pid)
 	uint32_t child;
 	uint64_t pipe;
 
+	if (!census_first_look(&g->held.keepers.census, pid)) /* a costly one */
+		return false;
 	if ((parent.threads = census_waits_for_child(pid, &child))) {
 		add_children(g, &parent, child);
 	} else if (census_reads_pipe(pid, &pipe)) {

@@ -5,10 +5,11 @@ import fcntl
 import os
 import subprocess
 import threading
+import time
 
 import pytest
 
-from kit import IPCCTL, eventually, fork, spawn
+from kit import IPCCTL, T, eventually, fork, spawn
 from kit.proc import children
 from kit.objects import read_all
 
@@ -224,6 +225,33 @@ def test_more_than_there_was_room_for(area, deadlocks):
     for client in clients:
         client.kill()
     os.close(gate), os.close(go)
+
+
+def test_a_process_with_many_threads_and_many_permits(area, deadlocks):
+    """It is looked at once, not once for each permit and each thread."""
+    lock, sem = area.make("a.lock"), area.make("s.sem")
+    sem.put(b"600\n")
+
+    def hold_and_wait(ready):
+        kept = [lock.open()]
+        fcntl.flock(kept[0], fcntl.LOCK_EX)
+        for _ in range(600):
+            kept.append(sem.open())
+            fcntl.flock(kept[-1], fcntl.LOCK_EX)
+        for _ in range(600):
+            threading.Thread(target=lambda: fcntl.flock(lock.open(), fcntl.LOCK_EX), daemon=True).start()
+        os.write(ready, b"x")
+        threading.Event().wait()
+
+    told, tell = os.pipe()
+    client = fork(hold_and_wait, tell, keep=[tell])
+    os.read(told, 1)
+    lock.await_waiters(600, 30)
+    start = time.monotonic()
+    assert deadlocks()
+    assert time.monotonic() - start < T(5)
+    client.kill()
+    os.close(told), os.close(tell)
 
 
 # --- nobody ------------------------------------------------------------------------------------
