@@ -78,6 +78,7 @@ def make_one_of_each(m):
     m.make("b.barrier").put(b"4\n")
     m.make("v.value", typecode="i").put(b"-7\n")
     m.make("text.value").put("ü text".encode())
+    m.make("odd.value").put(b"a\nb\0c d \n\n")
     m.make("a.array", typecode="H", length=3).set("items", "1 513")
     m.make("odd \n name ü.queue").put(b"odd\n")
     m.make("empty.queue")
@@ -88,9 +89,9 @@ def make_one_of_each(m):
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives objects away")
 def test_everything_comes_back(mount, mount_with, copy, tmp_path):
     make_one_of_each(mount)
-    assert "18 objects saved" in ipcctl("save", mount.dir, copy).out
+    assert "19 objects saved" in ipcctl("save", mount.dir, copy).out
     other = mount_with()
-    assert "18 objects loaded" in ipcctl("load", copy, other.dir).out
+    assert "19 objects loaded" in ipcctl("load", copy, other.dir).out
     ipcctl("save", other.dir, tmp_path / "again")
     equal(copy, tmp_path / "again")
     for name in ("d", "d/e", "s.sem", "v.value", "t.pipe", "d/q.queue"):
@@ -105,7 +106,7 @@ def test_everything_comes_back(mount, mount_with, copy, tmp_path):
         assert folder.obj("taken.lock").size == 0
     assert other.obj("closed.queue").take() == b"x\n" and other.obj("closed.queue").take() == b""
     assert sorted(os.listdir(other.dir)) == sorted(os.listdir(mount.dir))
-    assert ipcctl("check", other.dir).out.startswith("18 objects, 0 damaged")
+    assert ipcctl("check", other.dir).out.startswith("19 objects, 0 damaged")
 
 
 def test_ids_attempts_and_places_come_back(area, copy):

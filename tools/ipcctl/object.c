@@ -203,11 +203,37 @@ void target_complain(const char *path, int error)
 		complain(path, "%s", strerror(-error));
 }
 
-static bool writable(int dirfd, const char *path)
+/* -errno if that cannot be told. */
+static int writable(int dirfd, const char *path)
 {
 	struct stat st;
 
-	return !fstatat(dirfd, path, &st, 0) && S_ISREG(st.st_mode) && (st.st_mode & 0222);
+	if (fstatat(dirfd, path, &st, 0) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) && (st.st_mode & 0222);
+}
+
+/* All objects of a type have the same settings, so only the first of many is asked. */
+static bool is_setting_of(const struct target *t, const char *key)
+{
+	static struct known {
+		const struct ipc_type *type;
+		char *key;
+		bool setting;
+	} * known;
+	static size_t n;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		if (known[i].type == t->type && !strcmp(known[i].key, key))
+			return known[i].setting;
+	}
+	r = writable(t->ctl, key);
+	if (r >= 0) {
+		known = xrealloc(known, (n + 1) * sizeof(*known));
+		known[n++] = (struct known){ t->type, xstrdup(key), r };
+	}
+	return r > 0;
 }
 
 bool target_is_setting(const struct target *t, const char *key)
@@ -217,12 +243,12 @@ bool target_is_setting(const struct target *t, const char *key)
 	if (strchr(key, '/'))
 		return false;
 	if (t->kind == TARGET_OBJECT)
-		return writable(t->ctl, key);
+		return is_setting_of(t, key);
 	if (!ends_with(key, "_limit"))
 		return false;
 	/* The root's status has `memory_limit` for what limits/memory sets. */
 	limit = str("limits/%.*s", (int)(strlen(key) - strlen("_limit")), key);
-	return writable(t->ctl, limit);
+	return writable(t->ctl, limit) > 0;
 }
 
 static int read_limits(const struct target *t, struct facts *ret)

@@ -97,13 +97,31 @@ static int save_permits(const struct target *t, const struct facts *status, FILE
 	return r;
 }
 
+/* What takes no memory is as it was made: there is nothing in it, and it needs no engine file. */
+static int save_messages(const struct target *t, FILE *out)
+{
+	struct facts status CLEANUP(facts_free) = { .n = 0 };
+	struct facts stats CLEANUP(facts_free) = { .n = 0 };
+	const char *memory;
+	int r = facts_read(t->ctl, "status", &status);
+
+	if (r < 0)
+		return r;
+	memory = facts_get(&status, "memory");
+	if (!memory || strcmp(memory, "0"))
+		return engine_save_messages(t, out);
+	if (facts_read(t->ctl, "stats", &stats) == 0 && t->type->traits & TYPE_JOIN)
+		record_number(out, "last-id", facts_number(&stats, "puts"));
+	return 0;
+}
+
 static int save_content(const struct target *t, FILE *out)
 {
 	struct facts status CLEANUP(facts_free) = { .n = 0 };
 	int r;
 
 	if (ipc_is_stream(t->type))
-		return engine_save_messages(t, out);
+		return save_messages(t, out);
 	if (t->type->traits & TYPE_TEXT)
 		return save_text(t, out);
 	if (t->type->traits & TYPE_MEMORY)

@@ -22,7 +22,7 @@ struct engine {
  * The lock is a thread's id, which only the daemon's pid namespace knows. Its worker's pid, as .ctl
  * says it, must be such a process here.
  */
-static int same_namespace(const struct target *t)
+static int find_namespace(const struct target *t)
 {
 	struct target mount CLEANUP(target_close) = TARGET_INIT;
 	struct facts status CLEANUP(facts_free) = { .n = 0 };
@@ -46,6 +46,16 @@ static int same_namespace(const struct target *t)
 	if (!stat(ns, &theirs) && !stat("/proc/self/ns/pid", &ours) && theirs.st_ino != ours.st_ino)
 		return -EXDEV;
 	return 0;
+}
+
+/* Asked once: a copy is of one mount. */
+static int same_namespace(const struct target *t)
+{
+	static bool same;
+	int r = same ? 0 : find_namespace(t);
+
+	same |= r == 0;
+	return r;
 }
 
 /* Mapped and locked. Since ctl/shm was followed, the file stays this object's as long as it lives. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "object.h"
 #include "save/copy.h"
@@ -57,24 +58,22 @@ static int remember_setting(struct loading *l, const char *pair)
 		return 0;
 	}
 	l->settings = xrealloc(l->settings, (l->n_settings + 1) * sizeof(*l->settings));
-	l->settings[l->n_settings++] = xstrdup(pair);
+	l->settings[l->n_settings++] = (struct setting){ xstrdup(key), xstrdup(equals + 1) };
 	return 0;
 }
 
 static int make_settings(const struct loading *l)
 {
 	for (size_t i = 0; i < l->n_settings; i++) {
-		const char *equals = strchr(l->settings[i], '=');
-		char *key CLEANUP(free_string) =
-			str("%.*s", (int)(equals - l->settings[i]), l->settings[i]);
+		const struct setting *s = &l->settings[i];
 		int r;
 
 		/* A barrier's parties that are not set cannot be. */
-		if (!strcmp(key, "parties") && !strcmp(equals + 1, "0"))
+		if (!strcmp(s->key, "parties") && !strcmp(s->value, "0"))
 			continue;
-		r = loading_setting(l, key, equals + 1);
+		r = loading_setting(l, s->key, s->value);
 		if (r == -ENOENT)
-			complain(l->path, "no setting %s in this version: left out", key);
+			complain(l->path, "no setting %s in this version: left out", s->key);
 		else if (r < 0)
 			return r;
 	}
@@ -123,6 +122,22 @@ static int load_permits(const struct loading *l, const struct record *rec)
 	return r;
 }
 
+/* In one write, whatever bytes it has. */
+static int load_text(const struct loading *l, const struct record *rec)
+{
+	int fd CLEANUP(close_fd) = open(l->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	struct iovec text[] = {
+		{ .iov_base = rec->bytes.data, .iov_len = rec->bytes.len },
+		{ .iov_base = "\n", .iov_len = 1 },
+	};
+
+	if (!rec->bytes.len)
+		return 0;
+	if (fd < 0 || writev(fd, text, ARRAY_SIZE(text)) < 0)
+		return -errno;
+	return 0;
+}
+
 static int load_word(const struct loading *l, const struct record *rec, const char *word)
 {
 	uint64_t n;
@@ -168,7 +183,7 @@ static int load_record(struct loading *l, const struct record *rec)
 	if (!strcmp(kind, "setting"))
 		return remember_setting(l, text);
 	if (!strcmp(kind, "text"))
-		return *text ? write_text(l->path, text) : 0;
+		return load_text(l, rec);
 	if (!strcmp(kind, "data"))
 		return load_data(l, rec);
 	if (!strcmp(kind, "permits"))
@@ -238,8 +253,10 @@ static void unmake(const struct loading *l)
 static void loading_free(struct loading *l)
 {
 	ipcfs_close(l->o);
-	for (size_t i = 0; i < l->n_settings; i++)
-		free(l->settings[i]);
+	for (size_t i = 0; i < l->n_settings; i++) {
+		free(l->settings[i].key);
+		free(l->settings[i].value);
+	}
 	free(l->settings);
 	free(l->lock);
 	free(l->path);

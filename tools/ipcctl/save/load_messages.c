@@ -81,8 +81,8 @@ int end_messages(struct loading *l)
 {
 	int r = 0;
 
-	if (!(l->type->traits & TYPE_JOIN))
-		return 0;
+	if (!(l->type->traits & TYPE_JOIN) || (!l->o && !l->counts.last_id))
+		return l->closed ? loading_setting(l, "closed", "1") : 0;
 	if (!l->o)
 		r = open_messages(l, false);
 	if (r >= 0 && !l->o->direct)

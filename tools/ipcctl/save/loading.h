@@ -15,7 +15,9 @@ struct loading {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	char **settings; /* KEY=VALUE: made when the content is there, which limits would refuse */
+	struct setting {
+		char *key, *value;
+	} * settings; /* made when the content is there, which limits would refuse */
 	size_t n_settings;
 	char *lock;
 	bool closed;
