@@ -508,7 +508,7 @@ def test_check_and_repair_of_a_state(disk):
     names = ["sub/bad.queue", "missing.sem", "good.queue", "held.lock", "a.array", "v.value"]
     objects = {name: mount.make(name) for name in names}
     objects["good.queue"].put(b"1\n2\n")
-    objects["sub/bad.queue"].put(b"1\n2\n3\n")
+    objects["sub/bad.queue"].put(b"".join(b"%d" % i + b"x" * 1000 + b"\n" for i in range(3)))     # more than a page
     files = {name: engine(mount, obj) for name, obj in objects.items()}
     fd = flock_ex(objects["held.lock"].path)
     kill_all(mount)
@@ -704,7 +704,7 @@ def test_repair_of_a_bent_index(disk, field):
 
 def root_node(data):
     """Where the root's node begins: it has the id 1, no parent, and no name."""
-    for place in range(4096, len(data) - NODE, 16):
+    for place in range(0, len(data) - NODE, 16):
         ident, parent = struct.unpack_from("<QQ", data, place + 8)
         if (ident, parent) == (1, 0) and struct.unpack_from("<H", data, place + NODE - 4)[0] == 0:
             return place

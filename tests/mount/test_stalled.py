@@ -174,7 +174,7 @@ def test_every_fact_answers_at_once(area, kind):
             facts = dict(line.split(": ", 1) for line in text.splitlines())
             check_stalled(facts.pop("stalled"), holder.pid)
             assert set(facts) == set(obj.status()) - {"stalled"}
-        elif name in ("peek", "leased", "dead"):
+        elif name in ("peek", "leased", "dead", "list", "stats"):
             check_stalled(text, holder.pid)
             assert text.startswith("stalled: ")
         elif re.fullmatch(r"\d+", before[name]):
