@@ -369,7 +369,7 @@ def test_what_is_there_works_on(disk_of):
     assert os.read(fd, 100) == b"1\n"
     os.close(fd)
     lease = os.open(q.ctl_path("lease"), os.O_RDONLY)
-    assert os.read(lease, 100) == b"1\t2\n"
+    assert os.read(lease, 100) == b"2\t2\n"
     os.close(lease)
     sem.put(b"3\n")
     assert sem.size == 3
