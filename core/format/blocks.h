@@ -89,6 +89,8 @@ enum ipc_handle_kind { /* 0 the object itself, otherwise the .ctl file that wait
 		       HANDLE_LEASE,
 		       HANDLE_JOIN,
 		       HANDLE_CHANGED,
+		       HANDLE_FRONT, /* of these two the file that puts */
+		       HANDLE_LATER,
 };
 
 #define HANDLE_LOOK        1u /* read-only, where those only look: TAKE_RW */

@@ -222,6 +222,12 @@ void ipc_rest(struct ipc_obj *o);
 /* After that: is it as it was created, with these defaults? */
 bool ipc_is_blank(const struct ipc_obj *o, const struct ipc_defaults *d);
 
+/* What is written through a handle of this kind is put. */
+static inline bool ipc_kind_puts(uint32_t kind)
+{
+	return kind == HANDLE_OBJECT || kind == HANDLE_FRONT || kind == HANDLE_LATER;
+}
+
 /* ---- operations: enum ipc_outcome or -errno; committed ---- */
 
 /*

@@ -43,8 +43,9 @@ static ref_t segment_new(struct ipc_obj *o, size_t want)
 	return r;
 }
 
+/* total: of the message when all of it is there; 0: nobody knows. */
 static bool append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len,
-		   bool grows)
+		   size_t total)
 {
 	struct ipc_msg *m = msg_at(o, msg);
 	size_t done = 0;
@@ -62,9 +63,9 @@ static bool append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, 
 			set32(o, m->len, len_now(m) + n);
 			done += n;
 		} else {
+			size_t all = len_now(m), least = total > all ? total - all : len - done;
 			/* A long line that comes in small pieces gets ever larger segments. */
-			size_t all = grows ? len_now(m) : 0;
-			ref_t more = segment_new(o, len - done > all ? len - done : all);
+			ref_t more = segment_new(o, !total && all > least ? all : least);
 
 			if (!more)
 				return false;
@@ -77,7 +78,7 @@ static bool append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, 
 
 bool msg_append(struct ipc_obj *o, ref_t msg, ref_t *last, const char *data, size_t len)
 {
-	return append(o, msg, last, data, len, true);
+	return append(o, msg, last, data, len, 0);
 }
 
 /* Would its bytes alone just fit into a page block, but not with the header? */
@@ -116,7 +117,7 @@ ref_t msg_new(struct ipc_obj *o, const char *data, size_t len)
 	if (!msg)
 		return 0;
 	if (len > MSG_WHOLE)
-		return append(o, msg, &last, data, len, false) ? msg : 0;
+		return append(o, msg, &last, data, len, len) ? msg : 0;
 	m = at(o, msg, sizeof(*m) + len);
 	if (data && len)
 		memcpy(m->data, data, len);
@@ -130,9 +131,29 @@ ref_t msg_line(struct ipc_obj *o, const char *data, size_t len, ref_t *ret_last)
 	if (*ret_last) {
 		ref_t msg = *ret_last;
 
-		return append(o, msg, ret_last, data, len, false) ? msg : 0;
+		return append(o, msg, ret_last, data, len, len) ? msg : 0;
 	}
 	return 0;
+}
+
+ref_t msg_join(struct ipc_obj *o, ref_t line, size_t skip, const char *data, size_t len)
+{
+	size_t left = len_now(msg_at(o, line)), total = left - skip + len;
+	ref_t msg = skip <= left ? segment_new(o, total) : 0, last = msg;
+	bool room_for_all = msg;
+
+	for (ref_t seg = line; seg && left && room_for_all && !o->damage;
+	     seg = msg_at(o, seg)->more) {
+		size_t cap = room(o, seg), n = left < cap ? left : cap;
+		const char *p =
+			(char *)at(o, seg, sizeof(struct ipc_msg) + n) + sizeof(struct ipc_msg);
+
+		left = cap ? left - n : 0;
+		if (skip < n)
+			room_for_all = append(o, msg, &last, p + skip, n - skip, total);
+		skip -= skip < n ? skip : n;
+	}
+	return room_for_all && append(o, msg, &last, data, len, total) ? msg : 0;
 }
 
 char *msg_bytes(struct ipc_obj *o, ref_t msg, size_t off, size_t len)

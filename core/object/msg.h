@@ -15,6 +15,8 @@ ref_t msg_new(struct ipc_obj *o, const char *data, size_t len);
 #define MSG_LENT 65536u
 /* The same for one to which bytes will be added: msg_append(). */
 ref_t msg_line(struct ipc_obj *o, const char *data, size_t len, ref_t *ret_last);
+/* A message with the bytes of such a one from `skip` on, and these. */
+ref_t msg_join(struct ipc_obj *o, ref_t line, size_t skip, const char *data, size_t len);
 /* Where [off, off + len) of it is, if that is in one piece; NULL. */
 char *msg_bytes(struct ipc_obj *o, ref_t msg, size_t off, size_t len);
 /* Add bytes to one that nothing reads yet. `last`: its last segment. false: no memory. */

@@ -129,7 +129,7 @@ static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 		else if (queue_ended(o, hd, false))
 			p |= POLLIN | POLLHUP;
 	}
-	if (hd->kind == HANDLE_OBJECT && queue_fits(o, WAITQ_PUT, 1) && !waitq_first(o, WAITQ_PUT))
+	if (ipc_kind_puts(hd->kind) && queue_fits(o, WAITQ_PUT, 1) && !waitq_first(o, WAITQ_PUT))
 		p |= POLLOUT;
 	return p;
 }

@@ -13,6 +13,7 @@
 #include "object/begun.h"
 #include "object/completion.h"
 #include "object/msg.h"
+#include "object/number.h"
 #include "object/put.h"
 #include "object/waiter.h"
 #include "types/queue.h"
@@ -45,16 +46,29 @@ static bool too_large(struct ipc_obj *o, struct ipc_call *c, uint64_t len)
 	return len > c->limit || (Q(o)->maxbytes && len > Q(o)->maxbytes);
 }
 
-static void put_message(struct ipc_obj *o, ref_t msg)
+/*
+ * It is put now, but for ctl/later: `delay` ns from now. -ENOMEM, only then: what was done for this
+ * message is to be rolled back.
+ */
+static int put_message(struct ipc_obj *o, const struct ipc_handle *hd, ref_t msg, int64_t delay)
 {
+	ref_t block = delay ? heap_alloc(o, sizeof(struct ipc_delay)) : 0;
 	struct ipc_msg *m = msg_at(o, msg);
 
+	if (delay && !block)
+		return -ENOMEM;
 	set64(o, Q(o)->unfinished, Q(o)->unfinished + 1);
 	/* (Others can see it already, if it was a handle's unfinished line, or begun.) */
 	set64(o, m->id, queue_last_id(o));
 	set64(o, m->since, ipc_wall_coarse());
-	mq_push(o, &Q(o)->mq[0], msg);
+	if (delay)
+		delay_put(o, block, msg, ipc_wall() + (uint64_t)delay);
+	else if (hd->kind == HANDLE_FRONT)
+		mq_push_head(o, &Q(o)->mq[0], msg);
+	else
+		mq_push(o, &Q(o)->mq[0], msg);
 	queue_most(o);
+	return 0;
 }
 
 /* What was put so far is a change of its own. */
@@ -111,57 +125,130 @@ static int line_add(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c
 	return 0;
 }
 
-/* One whole line of `len` bytes, the unfinished one's continuation if there is one. */
-static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, const char *data,
-		    size_t len)
+/* What comes next in a write: a whole line, or the beginning of one with which the write ends. */
+struct line {
+	const char *text; /* of it in this write */
+	size_t len;
+	bool whole;
+	size_t skip;   /* ctl/later: bytes of the line before its message, */
+	int64_t delay; /* and what they say, ns */
+	size_t message;
+};
+
+#define SECONDS_MOST 32 /* bytes, with the tab */
+
+/* ctl/later: what the line, which may have been begun by an earlier write, begins with. -EINVAL. */
+static int line_delay(struct ipc_obj *o, const struct ipc_handle *hd, struct line *l)
 {
-	ref_t msg;
+	char text[SECONDS_MOST];
+	size_t n = hd->line ? msg_copy(o, hd->line, 0, text, sizeof(text)) : 0;
+	size_t more = l->len < sizeof(text) - n ? l->len : sizeof(text) - n;
+	const char *tab;
 
-	if (hd->line) {
-		if (len && line_add(o, hd, c, data, len) < 0)
-			return -ENOMEM;
-		msg = hd->line;
-		set32(o, hd->line, 0);
-		set32(o, hd->line_last, 0);
-	} else {
-		bool several = len > HEAP_RUN_MOST; /* blocks: be able to go back to before them */
-
-		if (several)
-			so_far(o, c);
-		msg = msg_new(o, data, len);
-		if (!msg) {
-			if (!several)
-				so_far(o, c);
-			return -ENOMEM;
-		}
-	}
-	put_message(o, msg);
+	if (hd->kind != HANDLE_LATER)
+		return 0;
+	if (more)
+		memcpy(text + n, l->text, more);
+	tab = memchr(text, '\t', n + more);
+	if (!tab || number_seconds(text, (size_t)(tab - text), &l->delay) < 0)
+		return -EINVAL;
+	l->skip = (size_t)(tab - text) + 1;
+	l->message -= l->skip;
 	return 0;
 }
 
-/* The next line, or the beginning of one with which the write ends. IPC_AGAIN: and go on. */
-static int put_next(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+/* The message of a line of ctl/later. What was written of the line before is copied. */
+static ref_t line_message(struct ipc_obj *o, const struct ipc_handle *hd, const struct line *l)
+{
+	size_t before = hd->line ? msg_at(o, hd->line)->len : 0;
+
+	if (l->skip >= before)
+		return msg_new(o, l->text + (l->skip - before), l->message);
+	return msg_join(o, hd->line, l->skip, l->text, l->len);
+}
+
+/* The handle's unfinished line is its own no more. */
+static ref_t line_take(struct ipc_obj *o, struct ipc_handle *hd)
+{
+	ref_t line = hd->line;
+
+	set32(o, hd->line, 0);
+	set32(o, hd->line_last, 0);
+	return line;
+}
+
+/* One of ctl/later. Nothing else is in this change. */
+static int put_line_later(struct ipc_obj *o, struct ipc_handle *hd, const struct line *l)
+{
+	ref_t msg = line_message(o, hd, l);
+
+	if (!msg || put_message(o, hd, msg, l->delay) < 0)
+		return -ENOMEM;
+	line_forget(o, hd);
+	return 0;
+}
+
+/* A whole line, the unfinished one's continuation if there is one. */
+static int put_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		    const struct line *l)
+{
+	bool several = l->len > HEAP_RUN_MOST; /* blocks: be able to go back to before them */
+	ref_t msg;
+
+	if (several || hd->kind == HANDLE_LATER)
+		so_far(o, c);
+	if (hd->kind == HANDLE_LATER)
+		return put_line_later(o, hd, l);
+	if (hd->line) {
+		if (l->len && line_add(o, hd, c, l->text, l->len) < 0)
+			return -ENOMEM;
+		return put_message(o, hd, line_take(o, hd), 0);
+	}
+	msg = msg_new(o, l->text, l->len);
+	if (msg)
+		return put_message(o, hd, msg, 0);
+	if (!several)
+		so_far(o, c);
+	return -ENOMEM;
+}
+
+/* 0; -EMSGSIZE, -EPIPE, -EINVAL: it cannot be put. */
+static int next_line(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c, struct line *l)
 {
 	const char *p = c->data + c->done, *nl = memchr(p, '\n', c->len - c->done);
-	size_t n = nl ? (size_t)(nl - p) : c->len - c->done;
-	size_t whole = n + (hd->line ? msg_at(o, hd->line)->len : 0);
+	int r;
+
+	*l = (struct line){
+		.text = p,
+		.len = nl ? (size_t)(nl - p) : c->len - c->done,
+		.whole = nl,
+	};
+	l->message = l->len + (hd->line ? msg_at(o, hd->line)->len : 0);
+	r = nl ? line_delay(o, hd, l) : 0;
+	if (r == 0 && too_large(o, c, l->message))
+		r = -EMSGSIZE;
+	if (r < 0 && !c->done)
+		line_forget(o, hd);
+	return r == 0 && nl && Q(o)->closed ? -EPIPE : r;
+}
+
+/* Put what comes next. IPC_AGAIN: and go on. */
+static int put_next(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	struct line l;
 	int r;
 
 	if (o->damage)
 		return -EIO;
-	if (too_large(o, c, whole)) {
-		if (!c->done)
-			line_forget(o, hd);
-		return put_end(o, c, -EMSGSIZE);
-	}
-	if (Q(o)->closed && nl)
-		return put_end(o, c, -EPIPE);
-	if (nl && (others_first(o, c) || !queue_fits(o, WAITQ_PUT, whole)))
-		return put_full(o, c, (uint32_t)whole);
-	r = nl ? put_line(o, hd, c, p, n) : line_add(o, hd, c, p, n);
+	r = next_line(o, hd, c, &l);
+	if (r < 0)
+		return put_end(o, c, r);
+	if (l.whole && (others_first(o, c) || !queue_fits(o, WAITQ_PUT, l.message)))
+		return put_full(o, c, (uint32_t)l.message);
+	r = l.whole ? put_line(o, hd, c, &l) : line_add(o, hd, c, l.text, l.len);
 	if (r == -ENOMEM)
-		return put_grow(o, c, WAITQ_PUT, (uint32_t)whole);
-	c->done += n + !!nl;
+		return put_grow(o, c, WAITQ_PUT, (uint32_t)l.message);
+	c->done += l.len + l.whole;
 	if (log_room(o) < 110)
 		so_far(o, c);
 	return IPC_AGAIN;
@@ -178,65 +265,97 @@ static int put_lines(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *
 	return put_end(o, c, 0);
 }
 
-static int put_record(struct ipc_obj *o, struct ipc_call *c)
+/* All of the write. IPC_AGAIN: there is room now. */
+static int put_whole(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c,
+		     const struct line *l)
 {
-	if (too_large(o, c, c->len))
-		return put_end(o, c, -EMSGSIZE);
-	for (;;) {
-		ref_t msg;
-		int r;
+	ref_t msg;
 
-		if (Q(o)->closed)
-			return put_end(o, c, -EPIPE);
-		if (others_first(o, c) || !queue_fits(o, WAITQ_PUT, c->len)) {
-			r = put_full(o, c, (uint32_t)c->len);
-			if (r != IPC_AGAIN)
-				return r;
-			continue;
-		}
-		msg = c->begun ? begun_message(o, c) : msg_new(o, c->data, c->len);
-		if (msg) {
-			put_message(o, msg);
-			c->done = c->len;
-			return put_end(o, c, 0);
-		}
-		r = put_grow(o, c, WAITQ_PUT, (uint32_t)c->len);
-		if (r != IPC_AGAIN)
-			return r;
-	}
+	if (Q(o)->closed)
+		return put_end(o, c, -EPIPE);
+	if (others_first(o, c) || !queue_fits(o, WAITQ_PUT, l->message))
+		return put_full(o, c, (uint32_t)l->message);
+	msg = c->begun ? begun_message(o, c) : msg_new(o, l->text + l->skip, l->message);
+	if (!msg || put_message(o, hd, msg, l->delay) < 0)
+		return put_grow(o, c, WAITQ_PUT, (uint32_t)l->message);
+	c->done = c->len;
+	return put_end(o, c, 0);
+}
+
+static int put_record(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
+{
+	struct line l = { .text = c->data, .len = c->len, .whole = true, .message = c->len };
+	int r = line_delay(o, hd, &l);
+
+	if (r == 0 && too_large(o, c, l.message))
+		r = -EMSGSIZE;
+	if (r < 0)
+		return put_end(o, c, r);
+	do
+		r = put_whole(o, hd, c, &l);
+	while (r == IPC_AGAIN);
+	return r;
 }
 
 int queue_put(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	if (c->begun || ipc_framing(o, hd) == FRAMING_RECORD)
-		return put_record(o, c);
+		return put_record(o, hd, c);
 	return put_lines(o, hd, c);
+}
+
+/* Why its unfinished line cannot be put as it is. */
+static int line_refused(struct ipc_obj *o, const struct ipc_handle *hd, struct line *l)
+{
+	*l = (struct line){ .text = "", .whole = true, .message = msg_at(o, hd->line)->len };
+	return Q(o)->closed ? -EPIPE : line_delay(o, hd, l);
+}
+
+/* -ENOSPC */
+static int flush_later(struct ipc_obj *o, struct ipc_handle *hd, const struct line *l)
+{
+	int r = 0;
+
+	commit(o);
+	while (r == 0 && put_line_later(o, hd, l) < 0) {
+		obj_rollback(o);
+		r = heap_grow(o, true);
+	}
+	if (r < 0)
+		line_forget(o, hd);
+	return r;
 }
 
 int queue_flush(struct ipc_obj *o, ref_t handle, uint32_t pid, bool killed, bool last)
 {
 	struct ipc_handle *hd = handle_at(o, handle);
-	ref_t line = hd->line;
+	struct line l;
+	int r = 0;
 
-	if (!line || (!last && hd->line_pid != pid))
+	if (!hd->line || (!last && hd->line_pid != pid))
 		return 0;
-	if (killed || Q(o)->closed) {
+	if (!killed)
+		r = line_refused(o, hd, &l);
+	if (killed || r < 0)
 		line_forget(o, hd);
-		commit(o);
-		return killed ? 0 : -EPIPE;
-	}
-	set32(o, hd->line, 0);
-	set32(o, hd->line_last, 0);
-	put_message(o, line);
+	else if (hd->kind == HANDLE_LATER)
+		r = flush_later(o, hd, &l);
+	else
+		put_message(o, hd, line_take(o, hd), 0);
 	commit(o);
 	o->work = true;
-	return 0;
+	return r;
 }
 
 int ipc_flush_for(struct ipc_obj *o, struct ipc_call *c, bool killed)
 {
-	/* With the change that drops the line. */
-	if (handle_at(o, c->handle)->line_pid == c->pid && !killed && Q(o)->closed)
-		call_record(o, c, -EPIPE, false);
+	const struct ipc_handle *hd = handle_at(o, c->handle);
+	struct line l;
+	int r = 0;
+
+	if (hd->line && hd->line_pid == c->pid && !killed)
+		r = line_refused(o, hd, &l);
+	if (r < 0) /* with the change that drops the line */
+		call_record(o, c, r, false);
 	return ipc_flush(o, c->handle, c->pid, killed, false);
 }

@@ -80,6 +80,8 @@ static mode_t mode_of(enum ctl_access access, mode_t object)
 		return S_IFREG | readable | 0200;
 	case CTL_DATA:
 		return S_IFREG | (object & 0666);
+	case CTL_PUTS:
+		return S_IFREG | (object & 0222);
 	case CTL_COMMAND: /* readable but empty, so that grep does not complain */
 		return S_IFREG | readable | readable >> 1;
 	case CTL_PRIVATE:

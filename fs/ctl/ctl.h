@@ -26,6 +26,7 @@ enum ctl_access {
 	CTL_FACT,    /* readable by whoever may read the object */
 	CTL_SETTING, /* the same, and its owner's to write */
 	CTL_DATA,    /* as the object itself */
+	CTL_PUTS,    /* as the object itself, to be written only */
 	CTL_COMMAND, /* to be written by whoever may read the object */
 	CTL_OWNER,   /* to be written by its owner */
 	CTL_PRIVATE, /* readable by the owner of the mount, since it concerns all objects */

@@ -193,6 +193,8 @@ const struct ctl_file ctl_queue[] = {
 	FACT(72, "delayed", show_delayed),
 	LIST(73, "list", show_list),
 	COMMAND(74, "remove", store_remove),
+	PUTS(75, "front", HANDLE_FRONT),
+	PUTS(76, "later", HANDLE_LATER),
 	TAKES(91, "finished", HANDLE_CHANGED),
 	CTL_TAKE,
 	CTL_END,

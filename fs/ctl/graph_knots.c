@@ -99,7 +99,7 @@ static bool can_help(const struct kept_handle *h, const struct graph_wait *w,
 		return h->kind == HANDLE_OBJECT;
 	if (h->kind == HANDLE_JOIN || h->kind == HANDLE_CHANGED || h->flags & HANDLE_LOOK)
 		return false;
-	if (h->kind == HANDLE_OBJECT && h->mode == O_WRONLY)
+	if (h->mode == O_WRONLY)
 		return false;
 	return !(h->flags & ends) || (h->flags & ends) != (waiter->flags & ends);
 }

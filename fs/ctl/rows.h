@@ -56,6 +56,10 @@
 	{                                                                           \
 		.id = i, .name = n, .access = CTL_FACT, .kind = k, .unlisted = true \
 	}
+#define PUTS(i, n, k)                                                               \
+	{                                                                           \
+		.id = i, .name = n, .access = CTL_PUTS, .kind = k, .unlisted = true \
+	}
 #define LINK(i, n)                                                       \
 	{                                                                \
 		.id = i, .name = n, .access = CTL_LINK, .unlisted = true \

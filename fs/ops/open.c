@@ -46,7 +46,7 @@ static uint32_t handle_flags(const struct target *t, const struct ipc_obj *o, ui
 		f |= HANDLE_LIB | (ipc_is(o, TYPE_MESSAGES) ? HANDLE_RECORD : 0);
 	if (!(f & HANDLE_LIB) && has_position(o, kind, flags))
 		f |= HANDLE_POSITION;
-	if (mode != O_RDONLY && ipc_is_stream(o->ops) && kind == HANDLE_OBJECT)
+	if (mode != O_RDONLY && ipc_is_stream(o->ops) && ipc_kind_puts(kind))
 		f |= HANDLE_WRITER;
 	if (flags & O_DIRECT)
 		f |= HANDLE_RECORD;
@@ -190,6 +190,14 @@ static bool is_dir(const struct target *t)
 	return ctl_is_dir(t) || (t->sub == SUB_SELF && node_is_dir(t->node));
 }
 
+/* (Its mode says so, but not to root.) */
+static bool only_to_write(const struct target *t)
+{
+	const struct ctl_file *c = ctl_of(t);
+
+	return c && c->access == CTL_PUTS;
+}
+
 /* May it be opened in this way by this inode? */
 static int enter_inode(struct request *rq, bool *ret_write)
 {
@@ -200,7 +208,8 @@ static int enter_inode(struct request *rq, bool *ret_write)
 		return r;
 	if (is_dir(t))
 		return -EISDIR;
-	if (rq->flags & OPENED_TO_EXECUTE)
+	if (rq->flags & OPENED_TO_EXECUTE ||
+	    (only_to_write(t) && (rq->flags & O_ACCMODE) != O_WRONLY))
 		return -EACCES;
 	*ret_write = writes_may_wait(t, rq->flags);
 	if (!opened_already(rq))

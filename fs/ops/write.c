@@ -186,7 +186,7 @@ static int put(struct request *rq)
 	struct ipc_handle *hd = rq->hd;
 	struct ipc_call *c = &rq->call;
 
-	if (hd->kind != HANDLE_OBJECT)
+	if (!ipc_kind_puts(hd->kind))
 		return -EBADF;
 	if (!ipc_is_stream(ob->o.ops)) {
 		fill_pid(c, hd);

@@ -25,7 +25,7 @@ static unsigned int index_of(struct ipc_obj *o, ref_t handle)
 	return 0;
 }
 
-static void message(FILE *f, struct ipc_obj *o, ref_t msg)
+static void text_of(FILE *f, struct ipc_obj *o, ref_t msg)
 {
 	struct ipc_msg *m = msg_at(o, msg);
 	char *text = malloc(m->len + 1u);
@@ -34,9 +34,15 @@ static void message(FILE *f, struct ipc_obj *o, ref_t msg)
 	msg_copy(o, msg, 0, text, m->len);
 	for (uint32_t i = 0; i < m->len; i++)
 		sum = sum * 31 + (unsigned char)text[i];
-	fprintf(f, "[%llu: %u#%x*%u^%u %.*s]", (unsigned long long)m->id, m->len, sum, m->refs,
-		m->attempts, m->len < 20 ? (int)m->len : 20, text);
+	fprintf(f, "[%u#%x*%u^%u %.*s]", m->len, sum, m->refs, m->attempts,
+		m->len < 20 ? (int)m->len : 20, text);
 	free(text);
+}
+
+static void message(FILE *f, struct ipc_obj *o, ref_t msg)
+{
+	fprintf(f, "%llu:", (unsigned long long)msg_at(o, msg)->id);
+	text_of(f, o, msg);
 }
 
 static void answer(FILE *f, struct ipc_obj *o, const struct ipc_answer *a)
@@ -208,7 +214,7 @@ static void handles(FILE *f, struct ipc_obj *o)
 			hd->poll_events);
 		if (hd->line) {
 			fputs(" line ", f);
-			message(f, o, hd->line);
+			text_of(f, o, hd->line); /* (it has no number yet) */
 		}
 		answer(f, o, &hd->hand);
 		fputc('\n', f);

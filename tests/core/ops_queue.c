@@ -40,6 +40,47 @@ static void in_the_hand(struct scene *s)
 	get(s->o, s->h[0]);
 }
 
+static void front(struct scene *s)
+{
+	s->h[0] = h_new(s->o, HANDLE_FRONT, W, 0);
+	s->h[1] = h_open(s->o);
+	put(s->o, s->h[1], "one\n");
+}
+
+static void front_wanted(struct scene *s)
+{
+	s->h[0] = h_new(s->o, HANDLE_FRONT, W, 0);
+	s->h[1] = h_open(s->o);
+	s->w[0] = get_waits(s->o, s->h[1], OP_READ, 101);
+}
+
+static void front_full(struct scene *s)
+{
+	front(s);
+	Q(s)->maxsize = 1;
+}
+
+static void later(struct scene *s)
+{
+	s->h[0] = h_new(s->o, HANDLE_LATER, W, 0);
+	s->h[1] = h_open(s->o);
+	put(s->o, s->h[0], "5000\tfive\n");
+}
+
+static void later_begun(struct scene *s)
+{
+	later(s);
+	put(s->o, s->h[0], "40");
+	put(s->o, s->h[0],
+	    "00\tbegun and more than the first block holds, so that there are two of them");
+}
+
+static void later_full(struct scene *s)
+{
+	later(s);
+	Q(s)->maxsize = 1;
+}
+
 static void readers(struct scene *s)
 {
 	empty(s);
@@ -290,6 +331,8 @@ RUN(put_three, run_put(s, unique, "new\nnewer\n\n"))
 RUN(put_lines, run_put(s, unique, lines))
 RUN(put_begin, run_put(s, unique, "begin"))
 RUN(put_middle, run_put(s, unique, " middle and much more than the first block holds"))
+RUN(put_later, run_put(s, unique, "7000\tseven\n3000\tthree\n0\tnow\n"))
+RUN(put_one_later, run_put(s, unique, "3000\tthree\n"))
 RUN(put_rest, run_put(s, unique, " end\nnext"))
 RUN(put_text, run_put(s, unique, s->text))
 RUN(read_one, run_read(s, unique, OP_READ, 65536))
@@ -383,6 +426,13 @@ const struct op ops_queue[] = {
 	{ "queue put of an unfinished line", IPC_QUEUE, one, put_begin, 0 },
 	{ "queue put goes on", IPC_QUEUE, unfinished, put_middle, 0 },
 	{ "queue put ends a line", IPC_QUEUE, unfinished, put_rest, STEPS },
+	{ "queue put at the head", IPC_QUEUE, front, put_three, 0 },
+	{ "queue put at the head of an empty one", IPC_QUEUE, front_wanted, put_three, 0 },
+	{ "queue put at the head waits", IPC_QUEUE, front_full, put_three, 0 },
+	{ "queue put for later", IPC_QUEUE, later, put_one_later, 0 },
+	{ "queue put of three for later", IPC_QUEUE, later, put_later, STEPS },
+	{ "queue put for later ends a line", IPC_QUEUE, later_begun, put_rest, STEPS },
+	{ "queue put for later waits", IPC_QUEUE, later_full, put_one_later, 0 },
 	{ "queue put of a long line", IPC_QUEUE, long_one, put_text, 0 },
 	{ "queue put of a record", IPC_QUEUE, record, put_one, 0 },
 	{ "queue read", IPC_QUEUE, two, read_one, 0 },
@@ -412,6 +462,7 @@ const struct op ops_queue[] = {
 	{ "queue leave of the second putter", IPC_QUEUE, putters, leave_second, 0 },
 	{ "queue cancel", IPC_QUEUE, readers, cancel, STEPS | DAEMON },
 	{ "queue flush", IPC_QUEUE, unfinished, flush, 0 },
+	{ "queue flush for later", IPC_QUEUE, later_begun, flush, 0 },
 	{ "queue flush of a killed one", IPC_QUEUE, unfinished, flush_killed, 0 },
 	{ "queue advance", IPC_QUEUE, in_the_hand, advance, 0 },
 	{ "queue close of a busy handle", IPC_QUEUE, busy_handle, close_h, STEPS },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What happens to a queue by itself: leases that are too old, messages that are put later. And messages
- * by their IDs.
+ * by their IDs, and at the head.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -342,4 +342,171 @@ TEST(remove_of_delayed_ones)
 	CHECK_INT(due_in(o), -1);
 	ipc_counts(o, &c);
 	CHECK_INT(c.puts, 3);
+}
+
+/* ---- front and later ---- */
+
+TEST(front_puts_to_the_head)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), f = h_new(o, HANDLE_FRONT, W, 0),
+	      r = h_new(o, HANDLE_FRONT, W, HANDLE_RECORD), w;
+
+	CHECK_INT(put(o, f, "first\n"), 6); /* into an empty one */
+	put(o, h, "a\nb\n");
+	CHECK_INT(put(o, f, "x\ny\n"), 4); /* the last is in front of all */
+	CHECK_INT(put(o, f, "in pie"), 6);
+	CHECK_INT(put(o, r, "rec\n"), 4);
+	CHECK_INT(put(o, f, "ces\n"), 4);
+	obj_ok(o, "with a new head");
+	for (const char *const *want =
+		     (const char *const[]){ "in pieces\n", "rec\n\n", "y\n", "x\n", "first\n",
+					    "a\n", "b\n", NULL };
+	     *want; want++)
+		CHECK_STR(get(o, h), *want);
+	w = get_waits(o, h, OP_READ, 7);
+	CHECK_INT(put(o, f, "1\n2\n"), 4);
+	CHECK_STR(finish(o, w), "2\n");
+	CHECK_STR(get(o, h), "1\n");
+	CHECK_INT(Q(o)->unfinished, 9);
+	CHECK_INT(put(o, f, "end"), 3);
+	CHECK_INT(ipc_flush(o, f, 0, false, true), 0);
+	CHECK_STR(get(o, h), "end\n");
+}
+
+TEST(front_waits_as_any_put)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), f = h_new(o, HANDLE_FRONT, W, 0);
+
+	Q(o)->maxsize = 2;
+	put(o, h, "a\nb\n");
+	CHECK_INT(ipc_poll(o, f) & POLLOUT, 0);
+	CHECK_INT(put(o, f, "x\n"), -EAGAIN);
+	put_waits(o, h, "c\n", 7);
+	put_waits(o, f, "x\ny\n", 8);
+	CHECK_STR(get(o, h), "a\n");
+	put_turns(o);
+	CHECK_STR(get(o, h), "b\n"); /* c came before */
+	put_turns(o);
+	CHECK_STR(get(o, h), "x\n");
+	put_turns(o);
+	CHECK_STR(get(o, h), "y\n");
+	CHECK_STR(get(o, h), "c\n");
+	CHECK(ipc_poll(o, f) & POLLOUT);
+	Q(o)->maxbytes = 3;
+	CHECK_INT(put(o, f, "1234\n"), -EMSGSIZE);
+	ipc_setting32(o, &Q(o)->closed, 1);
+	CHECK_INT(put(o, f, "x\n"), -EPIPE);
+}
+
+TEST(later_puts_when_it_is_time)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LATER, W, 0),
+	      r = h_new(o, HANDLE_LATER, W, HANDLE_RECORD);
+	struct ipc_counts c;
+
+	CHECK_INT(put(o, l, "50\ta\n30\tb\tb\n0\tc\n40.5\t\n"), 22);
+	CHECK_INT(put(o, r, "35\t99\n"), 6);
+	CHECK_INT(put(o, r, "35\t"), 3);
+	CHECK_INT(ipc_size(o), 1);
+	CHECK_INT(Q(o)->delayed.count, 5);
+	CHECK_INT(Q(o)->delayed.bytes, 7);
+	CHECK_INT(Q(o)->unfinished, 6);
+	ipc_counts(o, &c);
+	CHECK_INT(c.puts, 6);
+	CHECK_INT(c.gets, 0);
+	CHECK_INT(due_in(o), 30);
+	CHECK_STR(get(o, h), "c\n");
+	obj_ok(o, "with messages for later");
+	pass(o, 60);
+	for (const char *const *want =
+		     (const char *const[]){ "b\tb\n", "99\n\n", "\n", "\n", "a\n", NULL };
+	     *want; want++)
+		CHECK_STR(get(o, h), *want);
+	ipc_counts(o, &c);
+	CHECK_INT(c.gets, 6);
+}
+
+TEST(later_in_pieces)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LATER, W, 0);
+	static char text[300002];
+
+	for (const char *const *p = (const char *const[]){ "1", "0", "\tl", "ong", "\n", NULL }; *p;
+	     p++)
+		CHECK_INT(put(o, l, *p), (int64_t)strlen(*p));
+	CHECK_INT(due_in(o), 10);
+	CHECK_INT(put(o, l, "1000\tlo"), 7);
+	CHECK_INT(put(o, l, "nger\n0\tnow\n1"), 12);
+	CHECK_STR(get(o, h), "now\n");
+	memset(text, 'x', sizeof(text) - 2);
+	text[0] = '\t';
+	CHECK_INT(put_bytes(o, l, text, 200000), 200000); /* several blocks */
+	strcpy(text + sizeof(text) - 3, "y\n");
+	CHECK_INT(put_bytes(o, l, text + 200000, 100001), 100001);
+	CHECK_INT(due_in(o), 1);
+	CHECK_INT(Q(o)->delayed.bytes, 4 + 6 + 300000 - 1);
+	pass(o, 1);
+	CHECK_INT(strlen(get_some(o, h, OP_READ, 1 << 20)), 300000);
+	memset(text, 'z', 900);
+	CHECK_INT(put(o, l, "1\t"), 2);
+	for (int i = 0; i < 1100; i++) /* many small ones */
+		CHECK_INT(put_bytes(o, l, text, 900), 900);
+	CHECK_INT(put(o, l, "\n"), 1);
+	pass(o, 1);
+	CHECK_INT(strlen(get_some(o, h, OP_READ, 1 << 20)), 900 * 1100 + 1);
+	obj_ok(o, "after a long one");
+	CHECK_INT(put(o, l, "1\tend"), 5);
+	CHECK_INT(ipc_flush(o, l, 0, false, true), 0);
+	CHECK_INT(put(o, l, "1\tkilled"), 8);
+	CHECK_INT(ipc_flush(o, l, 0, true, true), 0);
+	CHECK_INT(put(o, l, "junk"), 4);
+	CHECK_INT(ipc_flush(o, l, 0, false, true), -EINVAL);
+	CHECK_INT(handle_at(o, l)->line, 0);
+	pass(o, 1000);
+	CHECK_STR(get(o, h), "end\n");
+	CHECK_STR(get(o, h), "long\n");
+	CHECK_STR(get(o, h), "longer\n");
+	CHECK_STR(get(o, h), "!EAGAIN");
+}
+
+TEST(later_is_refused)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LATER, W, 0),
+	      r = h_new(o, HANDLE_LATER, W, HANDLE_RECORD);
+	static const char *const wrong[] = { "x\ta\n",   "5 a\n",
+					     "\ta\n",    "-1\ta\n",
+					     "5\n",      "\n",
+					     "1e3\ta\n", " 5\ta\n",
+					     "inf\ta\n", "00000000000000000000000000000005\ta\n",
+					     NULL };
+
+	for (unsigned int i = 0; wrong[i]; i++) {
+		CHECK_INT(put(o, l, wrong[i]), -EINVAL);
+		CHECK_INT(put_bytes(o, r, wrong[i], strlen(wrong[i]) - 1), -EINVAL);
+	}
+	CHECK_INT(Q(o)->unfinished, 0);
+	CHECK_INT(put(o, l, "5\ta\nbad\n6\tb\n"), 4); /* up to there */
+	CHECK_INT(put(o, l, "ba"), 2);
+	CHECK_INT(put(o, l, "d\n"), -EINVAL);
+	CHECK_INT(put(o, l, "5\tb\n"), 4); /* and nothing is left of that */
+	Q(o)->maxsize = 3;
+	CHECK_INT(put(o, h, "x\n"), 2);
+	CHECK_INT(put(o, l, "5\tc\n"), -EAGAIN);
+	CHECK_INT(put(o, h, "y\n"), -EAGAIN);
+	Q(o)->maxsize = 0;
+	Q(o)->maxbytes = 4;
+	CHECK_INT(put(o, l, "5\t12345\n"), -EMSGSIZE);
+	CHECK_INT(put(o, l, "5\t12\n"), -EAGAIN);
+	CHECK_INT(put(o, l, "5\t1\n"), 4);
+	Q(o)->maxbytes = 0;
+	ipc_setting32(o, &Q(o)->closed, 1);
+	CHECK_INT(put(o, l, "5\ta\n"), -EPIPE);
+	CHECK_STR(get(o, h), "x\n");
+	CHECK_STR(get(o, h), "!EAGAIN"); /* for there is more to come */
+	CHECK_INT(Q(o)->delayed.count, 3);
 }

@@ -229,6 +229,80 @@ static void verify_remove_many(void)
 
 CRASH_OLD(remove_many)
 
+CRASH(front)
+
+static void setup_front(void)
+{
+	make("a.queue");
+	CHECK_STR(say("a.queue", "one\n"), "4");
+	f1 = open_name("a.queue.ctl/front", WO);
+}
+
+static void ask_front(void)
+{
+	r1 = q_put(&f1, "two\nthree\n");
+	r2 = q_release(&f1);
+}
+
+static void verify_front(void)
+{
+	CHECK_STR(told(r1), "10");
+	CHECK_STR(drain("a.queue"), "three\ntwo\none\n");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "3");
+}
+
+CRASH_OLD(front)
+
+CRASH(front_in_a_full_queue)
+
+static void setup_front_in_a_full_queue(void)
+{
+	setup_front();
+	CHECK_STR(say("a.queue.ctl/maxsize", "1"), "1");
+	f2 = open_name("a.queue", RO);
+	r1 = q_put(&f1, "two\n");
+}
+
+static void ask_front_in_a_full_queue(void)
+{
+	r2 = q_read(&f2);
+}
+
+static void verify_front_in_a_full_queue(void)
+{
+	CHECK_STR(told(r2), "one\n");
+	CHECK_STR(told(r1), "4");
+	CHECK_STR(drain("a.queue"), "two\n");
+}
+
+CRASH(later)
+
+static void setup_later(void)
+{
+	make("a.queue");
+	f1 = open_name("a.queue.ctl/later", WO);
+}
+
+static void ask_later(void)
+{
+	r1 = q_put(&f1, "2000\ttwo\n1000\tone\n0\tnow\n");
+	r2 = q_put(&f1, "3000");
+	r3 = q_put(&f1, "\tthree");
+	r4 = q_release(&f1);
+}
+
+static void verify_later(void)
+{
+	CHECK_STR(told(r1), "24");
+	CHECK_STR(told(r3), "6");
+	CHECK_STR(drain("a.queue"), "now\n");
+	CHECK_STR(show_word("a.queue.ctl/delayed"), "3");
+	CHECK_STR(show_word("a.queue.ctl/unfinished"), "4");
+	CHECK_STR(say("a.queue.ctl/remove", "1\n2\n4\n"), "6");
+}
+
+CRASH_OLD(later)
+
 CRASH(done_many)
 
 static void setup_done_many(void)

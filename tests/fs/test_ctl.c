@@ -22,7 +22,7 @@ static const struct {
 	{ &ipc_queue_type, COMMON
 	  "maxsize:6 maxbytes:7 framing:8 closed:9 size:10 bytes:11 "
 	  "unfinished:12 done:13 join:14 peek:15 drain:16 stream:17 lease:18 ack:19 nack:20 leased:21 "
-	  "max_attempts:22 dead:23 revive:24 discard:25 ttr:70 touch:71 delayed:72 list:73 remove:74 finished:91 take:53 " },
+	  "max_attempts:22 dead:23 revive:24 discard:25 ttr:70 touch:71 delayed:72 list:73 remove:74 front:75 later:76 finished:91 take:53 " },
 	{ &ipc_pipe_type,
 	  COMMON "maxbytes:7 framing:8 bytes:11 peek:15 readers:26 writers:27 take:53 " },
 	{ &ipc_event_type, COMMON "value:33 take:53 " },

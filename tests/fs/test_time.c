@@ -444,3 +444,58 @@ TEST(time_delayed_that_is_removed)
 	CHECK(access(object_path(2), F_OK) < 0);
 	daemon_end();
 }
+
+TEST(time_later)
+{
+	struct file f;
+	rq n;
+
+	daemon_start();
+	make("a.queue");
+	CHECK_STR(say("a.queue.ctl/later", "0.4\tb\n"), "6");
+	CHECK_STR(say("a.queue.ctl/later", "0.05\ta"), "6"); /* the close ends the line */
+	CHECK_STR(say("a.queue.ctl/later", "a\n"), "!EINVAL");
+	CHECK_STR(show_word("a.queue.ctl/delayed"), "2");
+	f = open_name("a.queue", RO);
+	CHECK_STR(waited(q_read(&f)), "a\n");
+	n = q_read_at(&f, 100, 2);
+	CHECK_STR(told(n), "!WAITS");
+	daemon_kill_and_restart();
+	CHECK_STR(waited(n), "b\n");
+	daemon_end();
+}
+
+/* It never had a handle but of the one that put it. */
+TEST(time_later_that_nobody_waits_for)
+{
+	uint64_t ino;
+
+	daemon_start();
+	ino = make("a.queue");
+	CHECK_STR(say("a.queue.ctl/later", "0.5\ta\n"), "6");
+	daemon_kill_and_restart();
+	CHECK_INT(size_of(ino), 0);
+	while (size_of(ino) == 0)
+		k_receive(10);
+	CHECK_STR(show("a.queue.ctl/peek"), "a\n");
+	daemon_end();
+}
+
+TEST(time_front_and_later_are_for_writing)
+{
+	static const char *const names[] = { "a.queue.ctl/front", "a.queue.ctl/later" };
+	struct fuse_attr attr;
+	uint64_t dir;
+
+	daemon_start();
+	make("a.queue");
+	dir = lookup(DIR_ROOT, "a.queue.ctl");
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t ino = entry_ino(q_lookup(dir, strchr(names[i], '/') + 1), &attr);
+
+		CHECK_INT(attr.mode & 0444, 0);
+		CHECK_STR(told(q_open(ino, RO)), "!EACCES");
+		CHECK_STR(told(q_open(ino, BOTH)), "!EACCES");
+	}
+	daemon_end();
+}

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kit import BUILD, eventually, fork, raises, read_all, sh, spawn
+from kit import BUILD, eventually, fork, raises, read_all, sh, spawn, write_once
 
 LIB = os.path.join(BUILD, "tests", "lib", "lib")
 
@@ -186,3 +186,99 @@ def test_remove(q):
     q.set("nack", "1 1000")
     assert q.set("remove", "1\n3") == 4
     assert rows(q) == [] and q.number("unfinished") == 0
+
+
+# --- front and later -----------------------------------------------------------------------------
+
+def test_front_by_echo(q):
+    done = shell(q, """
+        printf 'a\\nb\\n' > jobs.queue
+        echo urgent > jobs.queue.ctl/front
+        printf 'x\\ny\\n' >> jobs.queue.ctl/front
+        cat jobs.queue.ctl/peek
+    """)
+    assert done.out.split() == ["y", "x", "urgent", "a", "b"]
+
+
+def test_front_waits_for_room(q):
+    q.set("maxsize", 1)
+    q.put(b"a\n")
+    with raises(errno.EAGAIN):
+        write_once(q.ctl_path("front@0"), b"x\n")
+    with raises(errno.ETIMEDOUT):
+        write_once(q.ctl_path("front@0.05"), b"x\n")
+    with raises(errno.EAGAIN):
+        write_once(q.ctl_path("later@0"), b"5\tx\n")
+    writer = fork(write_once, q.ctl_path("front"), b"x\n")
+    q.await_waiters(1)
+    assert q.take() == b"a\n"
+    assert writer.result() == 2
+    assert q.messages() == [b"x"]
+    q.close()
+    for name in "front", "later":
+        with raises(errno.EPIPE):
+            write_once(q.ctl_path(name), b"5\tx\n")
+
+
+def test_later_by_echo(q):
+    done = shell(q, """
+        printf '0.6\\tc\\n0.3\\tb\\n' > jobs.queue.ctl/later
+        printf '0\\ta' > jobs.queue.ctl/later
+        cut -f1,3- jobs.queue.ctl/list
+        cat jobs.queue.ctl/unfinished
+        for i in 1 2 3; do read -r job < jobs.queue@30; echo "$job"; done
+    """)
+    assert done.out.split("\n") == ["3\t0\tready\ta", "2\t0\tdelayed\tb", "1\t0\tdelayed\tc", "3",
+                                    "a", "b", "c", ""]
+
+
+def test_later_is_whole_whatever_the_writes_are(q):
+    lines = b"".join(b"%d.%d\tjob %d %s\n" % (i % 3, i % 10, i, b"x" * (i % 50)) for i in range(2000))
+    with open(q.ctl_path("later"), "wb", buffering=0) as f:
+        for at in range(0, len(lines), 37):
+            assert f.write(lines[at:at + 37]) == len(lines[at:at + 37])
+    eventually(lambda: q.size == 2000, 60, "all are put")
+    assert sorted(q.messages()) == sorted(line.split(b"\t")[1] for line in lines.splitlines())
+
+
+def test_later_refuses_what_it_does_not_understand(q):
+    for wrong in b"x\n", b"5\n", b"5 x\n", b"-5\tx\n", b"\tx\n", b"\n":
+        with raises(errno.EINVAL):
+            write_once(q.ctl_path("later"), wrong)
+    assert write_once(q.ctl_path("later"), b"1000\tx\nnot\n") == 7
+    assert (q.number("delayed"), q.number("unfinished")) == (1, 1)
+
+
+def test_a_closed_queue_ends_when_the_last_delayed_one_is_gone(q):
+    write_once(q.ctl_path("later"), b"0.2\ta\n1000\tb\n")
+    q.close()
+    reader = fork(read_all, q.path)
+    joiner = fork(read_all, q.ctl_path("join"))
+    q.await_waiters(2)
+    eventually(lambda: q.number("delayed") == 1, 30, "the first is delivered")
+    q.await_waiters(2)
+    q.set("remove", 2)
+    assert reader.result() == b"a\n"
+    q.set("done", 1)
+    assert joiner.result() == b"0\n"
+
+
+def test_later_outlasts_worker_and_mount_though_nobody_has_it_open(mount_with):
+    mount = mount_with()
+    q = mount.make("jobs.queue")
+    write_once(q.ctl_path("later"), b"1\ta\n4\tb\n1000\tc\n")
+    os.kill(mount.worker(), signal.SIGKILL)
+    eventually(lambda: q.size == 1, 30, "a is put")
+    mount.remount()
+    assert q.number("delayed") == 2
+    eventually(lambda: q.size == 2, 30, "b is put")
+    assert q.messages() == [b"a", b"b"]
+    assert [r[3] for r in rows(q)] == ["ready", "ready", "delayed"]
+
+
+def test_front_and_later_are_for_who_may_write(q):
+    for name in "front", "later":
+        assert os.stat(q.ctl_path(name)).st_mode & 0o444 == 0
+        with raises(errno.EACCES):
+            os.open(q.ctl_path(name), os.O_RDONLY)
+    assert not {"front", "later"} & set(os.listdir(q.ctl_path()))
