@@ -38,6 +38,7 @@ struct ipc_queue {                  /* queue: mq[0]; pipe: mq[0], and mq[1] for 
 	struct ipc_list leased, dead; /* [lock] struct ipc_lease; leased: the oldest first */
 	uint64_t ttr;                 /* [lock] ns after which a lease goes back; 0: never */
 	struct ipc_delayed delayed;
+	uint64_t ended; /* [lock] reported as done, since it was last at rest */
 };
 
 struct ipc_sem {        /* sem, lock, rlock; the lock of cond, value and array */

@@ -75,7 +75,7 @@
 
 #define LAYOUT_ipc_queue(s, F, U, E) \
 	F(s, maxsize) F(s, maxbytes) F(s, unfinished) F(s, mq) F(s, framing) F(s, closed) \
-	F(s, max_attempts) F(s, leased) F(s, dead) F(s, ttr) F(s, delayed)
+	F(s, max_attempts) F(s, leased) F(s, dead) F(s, ttr) F(s, delayed) F(s, ended)
 
 #define LAYOUT_ipc_sem(s, F, U, E) \
 	F(s, value) F(s, bound) F(s, undo) F(s, scope) F(s, shared) F(s, owner) \

@@ -64,8 +64,10 @@ static void unlease(struct ipc_obj *o, ref_t r)
 
 static void finish_one(struct ipc_obj *o)
 {
-	if (Q(o)->unfinished) /* (`done` may have been told of it before) */
+	if (Q(o)->unfinished)
 		queue_finished(o, 1);
+	else /* `done` was told of it before */
+		queue_note_end(o, 1);
 }
 
 static void die(struct ipc_obj *o, ref_t r)

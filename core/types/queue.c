@@ -55,9 +55,9 @@ static void grant_finished(struct ipc_obj *o)
 	LIST_EACH(o, &o->h->waitqs[WAITQ_FINISHED], r) {
 		struct ipc_handle *hd = handle_at(o, waiter_at(o, r)->handle);
 
-		if (hd->seen == queue_done_count(o))
+		if (hd->seen == Q(o)->ended)
 			continue;
-		set64(o, hd->seen, queue_done_count(o));
+		set64(o, hd->seen, Q(o)->ended);
 		answer_number(&got, (int64_t)hd->seen);
 		waiter_grant(o, r, (int64_t)got.len, &got);
 	}
@@ -122,7 +122,7 @@ static unsigned int queue_poll(struct ipc_obj *o, struct ipc_handle *hd)
 	case HANDLE_DRAIN:
 		return POLLIN;
 	case HANDLE_CHANGED:
-		return hd->seen != queue_done_count(o) ? POLLIN : 0;
+		return hd->seen != Q(o)->ended ? POLLIN : 0;
 	default:
 		if (Q(o)->mq[0].count)
 			p |= POLLIN;
@@ -142,7 +142,7 @@ static uint64_t queue_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, 
 
 	*ret = 0;
 	if (hd->kind == HANDLE_CHANGED) /* everybody who has it open hears of each */
-		*ret = queue_done_count(o);
+		*ret = Q(o)->ended;
 	if (hd->kind == HANDLE_CHANGED || hd->kind == HANDLE_JOIN || hd->kind == HANDLE_DRAIN ||
 	    (out && q->closed))
 		return 0;
@@ -157,7 +157,7 @@ static uint64_t queue_units(struct ipc_obj *o, struct ipc_handle *hd, bool out, 
 static void queue_opened(struct ipc_obj *o, struct ipc_handle *hd)
 {
 	if (hd->kind == HANDLE_CHANGED)
-		set64(o, hd->seen, queue_done_count(o));
+		set64(o, hd->seen, Q(o)->ended);
 }
 
 static uint64_t queue_size(struct ipc_obj *o)

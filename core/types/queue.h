@@ -21,12 +21,6 @@ static inline uint64_t queue_load_bytes(const struct ipc_queue *q)
 	return q->mq[0].bytes + q->delayed.bytes;
 }
 
-/* How many were reported as done, less those revived since. */
-static inline uint64_t queue_done_count(const struct ipc_obj *o)
-{
-	return o->h->stats.puts;
-}
-
 /* How many were ever put: the last one's ID. */
 static inline uint64_t queue_last_id(const struct ipc_obj *o)
 {
@@ -54,6 +48,8 @@ void queue_rest(struct ipc_obj *o);
 void queue_came_back(struct ipc_obj *o, uint64_t n);
 /* So many are unfinished no more. */
 void queue_finished(struct ipc_obj *o, uint64_t n);
+/* For ctl/finished alone. */
+void queue_note_end(struct ipc_obj *o, uint64_t n);
 /* There may be more messages at once than there ever were. Outside the log: a maximum. */
 static inline void queue_most(struct ipc_obj *o)
 {

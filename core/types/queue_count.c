@@ -28,11 +28,18 @@ void queue_came_back(struct ipc_obj *o, uint64_t n)
 	queue_most(o);
 }
 
+void queue_note_end(struct ipc_obj *o, uint64_t n)
+{
+	set64(o, Q(o)->ended, Q(o)->ended + n);
+}
+
 void queue_finished(struct ipc_obj *o, uint64_t n)
 {
 	set64(o, Q(o)->unfinished, Q(o)->unfinished - n);
 	STAT_ADD(o, puts, n);
 	STAT_ADD(o, gets, n);
+	if ((int64_t)n > 0)
+		queue_note_end(o, n);
 }
 
 void queue_rest(struct ipc_obj *o)
@@ -40,4 +47,5 @@ void queue_rest(struct ipc_obj *o)
 	if (Q(o)->mq[0].most > o->h->stats.most)
 		set64(o, o->h->stats.most, Q(o)->mq[0].most);
 	set32(o, Q(o)->mq[0].most, 0);
+	set64(o, Q(o)->ended, 0); /* nobody has seen it */
 }

@@ -104,9 +104,9 @@ bool queue_ended(struct ipc_obj *o, const struct ipc_handle *hd, bool waits)
 static int read_finished(struct ipc_obj *o, struct ipc_handle *hd, struct ipc_call *c)
 {
 	c->op = OP_CHANGED;
-	if (hd->seen == queue_done_count(o))
+	if (hd->seen == Q(o)->ended)
 		return waiter_add(o, c, WAITQ_FINISHED, 0);
-	set64(o, hd->seen, queue_done_count(o));
+	set64(o, hd->seen, Q(o)->ended);
 	answer_number(&c->got, (int64_t)hd->seen);
 	return 0;
 }

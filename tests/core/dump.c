@@ -173,11 +173,11 @@ static void body(FILE *f, struct ipc_obj *o)
 		messages(f, o, &q->mq[0]);
 		messages(f, o, &q->mq[1]);
 		fprintf(f,
-			"max=%llu,%llu framing=%u closed=%u unfinished=%llu of %llu attempts=%llu ttr=%llu\n",
+			"max=%llu,%llu framing=%u closed=%u unfinished=%llu of %llu ended=%llu attempts=%llu ttr=%llu\n",
 			(unsigned long long)q->maxsize, (unsigned long long)q->maxbytes, q->framing,
 			q->closed, (unsigned long long)q->unfinished,
-			(unsigned long long)queue_last_id(o), (unsigned long long)q->max_attempts,
-			(unsigned long long)q->ttr);
+			(unsigned long long)queue_last_id(o), (unsigned long long)q->ended,
+			(unsigned long long)q->max_attempts, (unsigned long long)q->ttr);
 		leases(f, o, "lease", &q->leased);
 		leases(f, o, "dead", &q->dead);
 		delay_each(o, delay, f);

@@ -370,6 +370,30 @@ TEST(queue_finished)
 	CHECK_STR(leave(o, w, -ETIMEDOUT), "!ETIMEDOUT");
 }
 
+/* An ack of what `done` was told of before, and a revived one that fails again, are news, too. */
+TEST(queue_finished_counts_up)
+{
+	struct ipc_obj *o = obj_new(IPC_QUEUE);
+	ref_t h = h_open(o), l = h_new(o, HANDLE_LEASE, R, 0), c;
+
+	Q(o)->max_attempts = 1;
+	put(o, h, "1\n2\n");
+	CHECK_STR(get(o, l), "1\t1\n");
+	c = h_new(o, HANDLE_CHANGED, RW, 0);
+	CHECK_INT(ipc_done(o, 1, 2), 0);
+	CHECK_STR(get(o, c), "2\n");
+	CHECK_INT(ipc_ack(o, 2, 1), 0);
+	CHECK_STR(get(o, c), "3\n");
+	CHECK_STR(get(o, l), "2\t2\n");
+	CHECK_INT(ipc_nack(o, 3, 2, 0), 0);
+	CHECK_STR(get(o, c), "4\n");
+	CHECK_INT(ipc_revive(o, 4, 2, false), 0);
+	CHECK_STR(get(o, c), "!EAGAIN");
+	CHECK_STR(get(o, l), "2\t2\n");
+	CHECK_INT(ipc_ack(o, 5, 2), 0);
+	CHECK_STR(get(o, c), "5\n");
+}
+
 TEST(queue_memory_limit)
 {
 	struct ipc_obj *o = obj_new(IPC_QUEUE);

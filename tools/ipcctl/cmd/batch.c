@@ -5,45 +5,12 @@
  * queue itself knows (ctl/list, leased, dead); how a job ended that is gone, only the results
  * directory of `ipcctl work`.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 
 #include "object.h"
 #include "verb.h"
-
-#define LARGEST ((size_t)1 << 40)
-
-enum {
-	BATCH_ID,
-	BATCH_STATE,
-	BATCH_ATTEMPT,
-	BATCH_AGE,
-	BATCH_PID,
-	BATCH_SECONDS,
-	BATCH_EXIT,
-	BATCH_MESSAGE,
-	N_BATCH
-};
-
-static const char *state_color(const char *state)
-{
-	return !strcmp(state, "leased")                           ? "green" :
-	       !strcmp(state, "dead") || !strcmp(state, "failed") ? "red" :
-								    NULL;
-}
-
-static const struct column batch_columns[N_BATCH] = {
-	[BATCH_ID] = { "ID", COLUMN_NUMBER, 0, "the ID of the message" },
-	[BATCH_STATE] = { "STATE", COLUMN_TEXT, 0,
-			  "ready, leased, delayed, dead; of results: done, failed", state_color },
-	[BATCH_ATTEMPT] = { "ATTEMPT", COLUMN_NUMBER, 0, "how often it was leased" },
-	[BATCH_AGE] = { "AGE", COLUMN_NUMBER, 0, "seconds since it was put" },
-	[BATCH_PID] = { "PID", COLUMN_NUMBER, 0, "the process that leased it" },
-	[BATCH_SECONDS] = { "SECONDS", COLUMN_NUMBER, 0, "since it was leased, or as it took" },
-	[BATCH_EXIT] = { "EXIT", COLUMN_NUMBER, 0, "the exit status of its last attempt" },
-	[BATCH_MESSAGE] = { "MESSAGE", COLUMN_TEXT, COLUMN_CUT, "the message" },
-};
+#include "work/jobs.h"
 
 enum { OPT_RESULTS = OPT_LONG + 100, OPT_RETRY, OPT_REMOVE, OPT_ALL };
 enum action { SHOW, WAIT, RETRY, REMOVE };
@@ -54,191 +21,29 @@ struct batch {
 	int64_t limit_ns;
 	const char *name, *results;
 	struct target t;
-	char **ids; /* none: all */
-	size_t n_ids;
-	struct table table;
+	struct jobs jobs;
 	struct table_options options;
 };
-
-static bool asked_for(const struct batch *b, const char *id)
-{
-	for (size_t i = 0; i < b->n_ids; i++) {
-		if (!strcmp(b->ids[i], id))
-			return true;
-	}
-	return !b->n_ids;
-}
-
-static char **row_of(const struct batch *b, const char *id)
-{
-	for (size_t i = 0; i < b->table.n_rows; i++) {
-		if (!strcmp(b->table.rows[i].cells[BATCH_ID], id))
-			return b->table.rows[i].cells;
-	}
-	return NULL;
-}
-
-static void add_id(struct batch *b, char *id)
-{
-	b->ids = xrealloc(b->ids, (b->n_ids + 1) * sizeof(*b->ids));
-	b->ids[b->n_ids++] = id;
-}
-
-static void batch_free(struct batch *b)
-{
-	for (size_t i = 0; i < b->n_ids; i++)
-		free(b->ids[i]);
-	free(b->ids);
-	table_free(&b->table);
-	target_close(&b->t);
-}
-
-/* ---- reading ---- */
-
-/* The next field, or the rest of the line for the last one. NULL: there is none. */
-static char *field(char **line, bool last)
-{
-	return last ? *line : strsep(line, "\t");
-}
-
-static int each_line(struct batch *b, const char *file, void (*fn)(struct batch *b, char *line))
-{
-	struct buf text CLEANUP(buf_free) = { .data = NULL };
-	int r = read_file_at(b->t.ctl, file, 0, LARGEST, &text);
-	char *rest = text.data, *line;
-
-	if (r < 0)
-		return r;
-	while ((line = strsep(&rest, "\n"))) {
-		if (*line)
-			fn(b, line);
-	}
-	return 0;
-}
-
-static char **add(struct batch *b, const char *id, const char *state)
-{
-	char **row = table_add(&b->table);
-
-	row[BATCH_ID] = xstrdup(id);
-	row[BATCH_STATE] = xstrdup(state);
-	return row;
-}
-
-/* ID, age, attempt, state, message */
-static void add_listed(struct batch *b, char *line)
-{
-	char *id = field(&line, false), *age = field(&line, false);
-	char *attempt = field(&line, false), *state = field(&line, false);
-	char **row;
-
-	if (!state || !line || !asked_for(b, id))
-		return;
-	row = add(b, id, state);
-	row[BATCH_AGE] = xstrdup(age);
-	row[BATCH_ATTEMPT] = xstrdup(attempt);
-	row[BATCH_MESSAGE] = xstrdup(line);
-}
-
-/* ID, attempt, seconds, pid, message */
-static void add_lease(struct batch *b, char *line)
-{
-	char *id = field(&line, false), *attempt = field(&line, false);
-	char *seconds = field(&line, false), *pid = field(&line, false);
-	char **row = pid ? row_of(b, id) : NULL;
-
-	if (!row || strcmp(row[BATCH_STATE], "leased"))
-		return;
-	(void)attempt;
-	row[BATCH_SECONDS] = xstrdup(seconds);
-	row[BATCH_PID] = xstrdup(pid);
-}
-
-/* ID, message */
-static void add_dead(struct batch *b, char *line)
-{
-	char *id = field(&line, false);
-
-	if (line && asked_for(b, id))
-		add(b, id, "dead")[BATCH_MESSAGE] = xstrdup(line);
-}
-
-/* All that the queue knows of. */
-static int read_queue(struct batch *b)
-{
-	int r = each_line(b, "list", add_listed);
-
-	if (r == 0)
-		r = each_line(b, "leased", add_lease);
-	return r < 0 ? r : each_line(b, "dead", add_dead);
-}
-
-/* DIR/ID/status and message, of one that is not in the queue any more or is a dead letter. */
-static void add_result(struct batch *b, int dir, const char *id)
-{
-	char *status CLEANUP(free_string) = str("%s/status", id);
-	char *file CLEANUP(free_string) = str("%s/message", id);
-	struct facts facts CLEANUP(facts_free) = { .n = 0 };
-	struct buf message CLEANUP(buf_free) = { .data = NULL };
-	char **row = row_of(b, id);
-	const char *code;
-
-	if (!asked_for(b, id) || facts_read(dir, status, &facts) < 0)
-		return;
-	code = facts_get(&facts, "exit");
-	if (!code || (row && strcmp(row[BATCH_STATE], "dead")))
-		return;
-	if (!row) {
-		row = add(b, id, strcmp(code, "0") ? "failed" : "done");
-		if (read_file_at(dir, file, 0, LARGEST, &message) == 0)
-			row[BATCH_MESSAGE] = buf_steal(&message);
-	}
-	row[BATCH_EXIT] = xstrdup(code);
-	if (facts_get(&facts, "seconds"))
-		row[BATCH_SECONDS] = xstrdup(facts_get(&facts, "seconds"));
-}
-
-static int read_results(struct batch *b)
-{
-	DIR *dir = opendir(b->results);
-	struct dirent *e;
-
-	if (!dir)
-		return -errno;
-	while ((e = readdir(dir))) {
-		if (e->d_name[0] != '.')
-			add_result(b, dirfd(dir), e->d_name);
-	}
-	closedir(dir);
-	return 0;
-}
 
 /* ---- what can be asked for ---- */
 
 static int show(struct batch *b)
 {
-	int r = read_queue(b);
+	int r = jobs_read(&b->jobs);
 
 	if (r < 0)
 		return verb_status(b->name, r);
-	r = b->results ? read_results(b) : 0;
+	r = b->results ? jobs_read_results(&b->jobs, b->results) : 0;
 	if (r < 0)
 		return verb_status(b->results, r);
-	for (size_t i = 0; i < b->n_ids; i++) {
-		if (!row_of(b, b->ids[i])) {
-			complain(b->ids[i], "no such message, or it is finished");
+	for (size_t i = 0; i < b->jobs.n_ids; i++) {
+		if (!jobs_row(&b->jobs, b->jobs.ids[i])) {
+			complain(b->jobs.ids[i], "no such message, or it is finished");
 			r = EXIT_FAILURE;
 		}
 	}
-	table_output(&b->table, &b->options, "jobs");
+	table_output(&b->jobs.table, &b->options, "jobs");
 	return r;
-}
-
-static bool in_state(const struct batch *b, const char *id, const char *state)
-{
-	char **row = row_of(b, id);
-
-	return row && !strcmp(row[BATCH_STATE], state);
 }
 
 /* So many of those to be waited for are not finished. */
@@ -246,35 +51,27 @@ static size_t unfinished(const struct batch *b)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < b->n_ids; i++)
-		n += row_of(b, b->ids[i]) && !in_state(b, b->ids[i], "dead");
+	for (size_t i = 0; i < b->jobs.n_ids; i++)
+		n += jobs_row(&b->jobs, b->jobs.ids[i]) &&
+		     !jobs_in_state(&b->jobs, b->jobs.ids[i], "dead");
 	return n;
-}
-
-static int read_anew(struct batch *b)
-{
-	const struct column *columns = b->table.columns;
-	size_t n = b->table.n_columns;
-
-	table_free(&b->table);
-	b->table = (struct table){ .columns = columns, .n_columns = n };
-	return read_queue(b);
 }
 
 /* Those that are there now. */
 static void wait_for_all(struct batch *b)
 {
-	for (size_t i = 0; i < b->table.n_rows; i++)
-		add_id(b, xstrdup(b->table.rows[i].cells[BATCH_ID]));
+	for (size_t i = 0; i < b->jobs.table.n_rows; i++)
+		jobs_add_id(&b->jobs, xstrdup(b->jobs.table.rows[i].cells[JOB_ID]));
 }
 
-/* Until some message has been finished. */
-static int await_news(int fd, int64_t end)
+/* Until some message has been finished; *ret: how many were so far. */
+static int await_news(int fd, int64_t end, uint64_t *ret)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 	int64_t left = limit_left(end);
 	struct timespec t = { left / NSEC_PER_SEC, left % NSEC_PER_SEC };
 	char number[32];
+	ssize_t n;
 	int r;
 
 	guard_wait(left);
@@ -284,10 +81,12 @@ static int await_news(int fd, int64_t end)
 		return -errno;
 	if (r == 0)
 		return -ETIMEDOUT;
-	if (lseek(fd, 0, SEEK_SET) < 0 ||
-	    (read(fd, number, sizeof(number)) < 0 && errno != EAGAIN && errno != EINTR))
-		return -errno;
-	return 0;
+	n = pread(fd, number, sizeof(number) - 1, 0);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	number[n] = '\0';
+	number[strcspn(number, "\n")] = '\0';
+	return parse_u64(number, ret);
 }
 
 /* Otherwise an ID that was mistyped would count as finished. */
@@ -297,11 +96,33 @@ static int all_were_put(const struct batch *b)
 	int r = facts_read(b->t.ctl, "stats", &stats);
 	uint64_t id;
 
-	for (size_t i = 0; i < b->n_ids && r == 0; i++) {
-		if (parse_u64(b->ids[i], &id) == 0 && id && id <= facts_number(&stats, "puts"))
+	for (size_t i = 0; i < b->jobs.n_ids && r == 0; i++) {
+		if (parse_u64(b->jobs.ids[i], &id) == 0 && id && id <= facts_number(&stats, "puts"))
 			continue;
-		complain(b->ids[i], "no such message was put yet");
+		complain(b->jobs.ids[i], "no such message was put yet");
 		r = EXIT_FAILURE;
+	}
+	return r;
+}
+
+/*
+ * As many messages have to be finished as are left, so the list is not read each time that one is.
+ * (How many were when it was read first is not known.)
+ */
+static int wait_until_finished(struct batch *b, int fd)
+{
+	int64_t end = limit_end(b->limit_ns);
+	uint64_t so_far = 0, enough = 0;
+	size_t left;
+	int r = 0;
+
+	while (r == 0 && (left = unfinished(b))) {
+		enough = so_far ? so_far + left : 0;
+		do
+			r = b->limit_ns ? await_news(fd, end, &so_far) : -EAGAIN;
+		while (r == 0 && so_far < enough);
+		if (r == 0)
+			r = jobs_read(&b->jobs);
 	}
 	return r;
 }
@@ -311,25 +132,19 @@ static int wait_for(struct batch *b)
 	/* (Opened first: whatever is finished from here on is news.) */
 	int fd CLEANUP(close_fd) =
 		openat(b->t.ctl, "finished", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	int64_t end = limit_end(b->limit_ns);
-	int r = fd < 0 ? -errno : read_anew(b);
+	int r = fd < 0 ? -errno : jobs_read(&b->jobs);
 
-	if (r == 0 && b->n_ids)
+	if (r == 0 && b->jobs.n_ids)
 		r = all_were_put(b);
 	else if (r == 0)
 		wait_for_all(b);
-	if (r > 0)
-		return r;
-	while (r == 0 && unfinished(b)) {
-		r = b->limit_ns ? await_news(fd, end) : -EAGAIN;
-		if (r == 0)
-			r = read_anew(b);
-	}
+	if (r == 0)
+		r = wait_until_finished(b, fd);
 	if (r < 0)
 		return verb_status(b->name, r);
-	for (size_t i = 0; i < b->n_ids; i++) {
-		if (in_state(b, b->ids[i], "dead")) {
-			complain(b->ids[i], "has failed for good (a dead letter)");
+	for (size_t i = 0; i < b->jobs.n_ids; i++) {
+		if (jobs_in_state(&b->jobs, b->jobs.ids[i], "dead")) {
+			complain(b->jobs.ids[i], "has failed for good (a dead letter)");
 			r = EXIT_FAILURE;
 		}
 	}
@@ -350,11 +165,11 @@ static int retry(struct batch *b)
 
 	if (b->all)
 		return verb_status(b->name, tell(b, "revive", "all"));
-	for (size_t i = 0; i < b->n_ids; i++) {
-		int r = tell(b, "revive", b->ids[i]);
+	for (size_t i = 0; i < b->jobs.n_ids; i++) {
+		int r = tell(b, "revive", b->jobs.ids[i]);
 
 		if (r == -EINVAL) {
-			complain(b->ids[i], "is no dead letter");
+			complain(b->jobs.ids[i], "is no dead letter");
 			status = EXIT_FAILURE;
 		} else if (r < 0) {
 			return verb_status(b->name, r);
@@ -368,12 +183,12 @@ static int remove_them(struct batch *b)
 {
 	int status = EXIT_SUCCESS, r;
 
-	for (size_t i = 0; i < b->n_ids; i++) {
-		r = tell(b, "remove", b->ids[i]);
+	for (size_t i = 0; i < b->jobs.n_ids; i++) {
+		r = tell(b, "remove", b->jobs.ids[i]);
 		if (r == -EINVAL)
-			r = tell(b, "discard", b->ids[i]);
+			r = tell(b, "discard", b->jobs.ids[i]);
 		if (r == -EINVAL) {
-			complain(b->ids[i], "is being worked on, or finished");
+			complain(b->jobs.ids[i], "is being worked on, or finished");
 			status = EXIT_FAILURE;
 		} else if (r < 0) {
 			return verb_status(b->name, r);
@@ -392,6 +207,7 @@ static int act(struct batch *b)
 		complain(b->name, "is not a queue");
 		return EXIT_FAILURE;
 	}
+	b->jobs.ctl = b->t.ctl;
 	switch (b->action) {
 	case WAIT:
 		return wait_for(b);
@@ -450,11 +266,11 @@ static void read_ids(const struct command *cmd, struct batch *b, char **ids)
 	for (; *ids; ids++) {
 		if (parse_u64(*ids, &id) < 0)
 			usage_error(cmd, "not an ID: %s", *ids);
-		add_id(b, str("%llu", (unsigned long long)id));
+		jobs_add_id(&b->jobs, str("%llu", (unsigned long long)id));
 	}
-	if (b->all && (b->action != RETRY || b->n_ids))
+	if (b->all && (b->action != RETRY || b->jobs.n_ids))
 		usage_error(cmd, "--all is for --retry, without IDs");
-	if ((b->action == RETRY || b->action == REMOVE) && !b->n_ids && !b->all)
+	if ((b->action == RETRY || b->action == REMOVE) && !b->jobs.n_ids && !b->all)
 		usage_error(cmd, "needs an ID");
 }
 
@@ -462,7 +278,6 @@ static int run_batch(const struct command *cmd, int argc, char **argv)
 {
 	struct batch b = {
 		.t = TARGET_INIT,
-		.table = { .columns = batch_columns, .n_columns = N_BATCH },
 		.limit_ns = FOR_EVER,
 	};
 	int status;
@@ -473,7 +288,8 @@ static int run_batch(const struct command *cmd, int argc, char **argv)
 	b.name = argv[optind++];
 	read_ids(cmd, &b, argv + optind);
 	status = act(&b);
-	batch_free(&b);
+	jobs_free(&b.jobs);
+	target_close(&b.t);
 	return status;
 }
 
@@ -496,8 +312,8 @@ const struct command cmd_batch = {
 		"Exit status of --wait: 0 when all are finished, 1 if one is a dead letter, 4 if\n"
 		"the time limit passed.\n",
 	.options = batch_options,
-	.columns = batch_columns,
-	.n_columns = N_BATCH,
+	.columns = jobs_columns,
+	.n_columns = N_JOB,
 	.usage_status = EXIT_USAGE,
 	.guard = GUARD_OUTPUT,
 	.run = run_batch,
