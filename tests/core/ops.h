@@ -27,10 +27,11 @@ struct op {
 	unsigned int flags;
 };
 
-#define STEPS  1u /* several changes: what lies between them may be seen */
-#define DAEMON 2u /* no client does this: leave out the death of one */
-#define CLIENT 4u /* no request does this, so it does not come again */
-#define MEMORY 8u /* only who may grow the file brings it to this end */
+#define STEPS  1u  /* several changes: what lies between them may be seen */
+#define DAEMON 2u  /* no client does this: leave out the death of one */
+#define CLIENT 4u  /* no request does this, so it does not come again */
+#define MEMORY 8u  /* only who may grow the file brings it to this end */
+#define GRANTS 16u /* what lies between may be granted, and so is counted */
 
 extern const struct op *const op_tables[]; /* ends with NULL; each table with a name of NULL */
 

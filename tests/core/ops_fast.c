@@ -329,7 +329,7 @@ const struct op ops_fast[] = {
 	{ "fast lock and an open", IPC_LOCK, held_by_other, open_h, DAEMON },
 	{ "fast lock close of its holder", IPC_LOCK, held, close_h, STEPS },
 	{ "fast lock given back for a close", IPC_LOCK, held, give_back, STEPS },
-	{ "fast lock close of all", IPC_LOCK, held, close_all, STEPS | DAEMON },
+	{ "fast lock close of all", IPC_LOCK, held, close_all, STEPS | DAEMON | GRANTS },
 	{ "fast rlock taken", IPC_RLOCK, fresh, take_it, CLIENT },
 	{ "fast rlock made a hold", IPC_RLOCK, held, nothing, 0 },
 	{ "fast rlock taken once more", IPC_RLOCK, held, take, 0 },

@@ -249,7 +249,7 @@ const struct op ops_lock[] = {
 const struct op ops_handle[] = {
 	{ "handle open", IPC_EVENT, two_handles, open_h, DAEMON },
 	{ "handle close while polled", IPC_EVENT, polled, close_h, STEPS },
-	{ "handle close of all", IPC_LOCK, shared, close_all, STEPS | DAEMON },
+	{ "handle close of all", IPC_LOCK, shared, close_all, STEPS | DAEMON | GRANTS },
 	{ "handle finish", IPC_SEM, direct_granted, finish_first, STEPS },
 	{ "handle takes what it was given", IPC_SEM, given, take_given, CLIENT },
 	{ "handle close after that", IPC_SEM, taken, close_h, STEPS },
