@@ -30,7 +30,8 @@ def every_command(mount):
             ["create", mount.path("new.queue")], ["mv", q, mount.path("r.queue")], ["rm", lock],
             ["bench", mount.dir], ["check", mount.dir], ["save", mount.dir, f"{mount.base}/copy"],
             ["load", f"{mount.base}/none", mount.dir],
-            ["why", q], ["deadlocks", mount.dir], ["graph", mount.dir]]
+            ["why", q], ["deadlocks", mount.dir], ["graph", mount.dir], ["metrics", mount.dir],
+            ["top", "-b", "-n", "1", mount.dir]]
 
 
 def make(mount):
