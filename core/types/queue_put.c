@@ -311,7 +311,7 @@ static int line_refused(struct ipc_obj *o, const struct ipc_handle *hd, struct l
 	return Q(o)->closed ? -EPIPE : line_delay(o, hd, l);
 }
 
-/* -ENOSPC */
+/* -ENOSPC, -ENOMEM: the line is left as it is, and goes with its handle. */
 static int flush_later(struct ipc_obj *o, struct ipc_handle *hd, const struct line *l)
 {
 	int r = 0;
@@ -321,8 +321,6 @@ static int flush_later(struct ipc_obj *o, struct ipc_handle *hd, const struct li
 		obj_rollback(o);
 		r = heap_grow(o, true);
 	}
-	if (r < 0)
-		line_forget(o, hd);
 	return r;
 }
 

@@ -462,7 +462,7 @@ const struct op ops_queue[] = {
 	{ "queue leave of the second putter", IPC_QUEUE, putters, leave_second, 0 },
 	{ "queue cancel", IPC_QUEUE, readers, cancel, STEPS | DAEMON },
 	{ "queue flush", IPC_QUEUE, unfinished, flush, 0 },
-	{ "queue flush for later", IPC_QUEUE, later_begun, flush, 0 },
+	{ "queue flush for later", IPC_QUEUE, later_begun, flush, MEMORY },
 	{ "queue flush of a killed one", IPC_QUEUE, unfinished, flush_killed, 0 },
 	{ "queue advance", IPC_QUEUE, in_the_hand, advance, 0 },
 	{ "queue close of a busy handle", IPC_QUEUE, busy_handle, close_h, STEPS },
