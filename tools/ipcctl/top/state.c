@@ -90,7 +90,8 @@ static const char *trouble(const struct top *t, char *text, size_t size)
 	}
 	for (size_t i = 0; i < t->n_mounts; i++)
 		if (t->errors[i] < 0) {
-			snprintf(text, size, "%s: %s", t->mounts[i], strerror(-t->errors[i]));
+			/* (The end of it may not fit on the line.) */
+			snprintf(text, size, "%s: %s", strerror(-t->errors[i]), t->mounts[i]);
 			return text;
 		}
 	return t->note;
