@@ -702,6 +702,9 @@ def test_repair_of_a_bent_index(disk, field):
     assert os.stat(mount.path("outer/object-1.queue")).st_mode & 0o777 == 0o640
 
 
+SLOTS = 3040  # where the blocks in the header page begin
+
+
 def root_node(data):
     """Where the root's node begins: it has the id 1, no parent, and no name."""
     for place in range(0, len(data) - NODE, 16):
@@ -720,7 +723,7 @@ def test_repair_finds_a_root_that_no_chain_leads_to(disk):
     with open(mount_file(mount.state), "rb") as file:
         data = bytearray(file.read())
     root = struct.pack("<I", root_node(data) // 16)
-    found = [i for i in range(4096, len(data), 4) if data[i:i + 4] == root]
+    found = [i for i in range(SLOTS, len(data), 4) if data[i:i + 4] == root]
     assert found
     for place in found:
         spoil(mount_file(mount.state), place, b"\xf0\xff\xff\x00")
