@@ -21,6 +21,7 @@
 #include "base/proc.h"
 #include "object/lend.h"
 #include "state/alias.h"
+#include "state/blank.h"
 #include "state/nodeid.h"
 #include "wait/aside.h"
 #include "ops/io.h"
@@ -29,6 +30,7 @@
 #include "wait/call.h"
 #include "wait/ask.h"
 #include "wait/pollers.h"
+#include "wait/takeup.h"
 #include "wait/turn.h"
 #include "wait/park.h"
 #include "wait/unfinished.h"
@@ -167,11 +169,23 @@ static void close_opened(struct object *ob, const struct deferred *d)
 	close_it(&t, ob, hd, false);
 }
 
-void close_unfetched(uint64_t unique)
+void close_unfetched(uint64_t unique, uint64_t nodeid)
 {
 	const struct deferred close = { .run = close_opened, .unique = unique };
 	struct node *n, *tmp;
+	struct object *ob;
+	struct target t;
+	int e;
 
+	if (nodeid) {
+		if (target_of(nodeid, &t) < 0 || !t.node->ops || node_is_blank(t.node))
+			return;
+		ob = object_of(t.node, &e);
+		if (ob)
+			object_do(ob, &close);
+		return;
+	}
+	takeup_rest();
 	HASH_ITER(by_id, fs.by_id, n, tmp) {
 		turn_trim();
 		if (n->ob)

@@ -36,7 +36,7 @@ int open_object(struct request *rq);
 /* Of rq->ino and rq->fh. (If the object cannot be locked, the request is put aside.) */
 void close_handle(struct request *rq);
 /* The handle that the OPEN of this number made, if its caller is dead: no RELEASE will come. */
-void close_unfetched(uint64_t unique);
+void close_unfetched(uint64_t unique, uint64_t nodeid);
 /*
  * libipcfs closes a handle, before the kernel says so. Not `whole`: what it holds is returned, but
  * the handle remains, since others share its descriptor.

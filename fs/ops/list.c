@@ -2,6 +2,7 @@
 /* Listing directories. */
 #include "state/alias.h"
 #include "ctl/ctl.h"
+#include "wait/takeup.h"
 #include "ops/dir.h"
 
 #define MAX_LIST (128u * 1024) /* bytes of one READDIR */
@@ -88,6 +89,7 @@ static void entry_for(const struct found *f, bool plus, uint64_t self, struct en
 	*ret = (struct entry){ .attr = { .st_mode = S_IFDIR, .st_ino = self } };
 	if (!f->base || target_of(f->base, &t) < 0) /* . and ..: the kernel knows better */
 		return;
+	takeup_named(f->base);
 	if (!plus || base_leads_nowhere(f->base)) { /* without a nodeid the kernel keeps nothing */
 		ret->attr.st_mode = format_of(&t);
 		ret->attr.st_ino = f->base;

@@ -8,6 +8,7 @@
 #include "state/array.h"
 #include "state/store.h"
 #include "wait/call.h"
+#include "wait/takeup.h"
 
 #define ENTRY_TIMEOUT 3600.0 /* names change through this mount alone */
 #define ONE_TICK      1e-9   /* the kernel rounds up */
@@ -160,8 +161,10 @@ void fill_entry(struct entry *e, uint64_t nodeid, const struct target *t)
 int entry_of(struct request *rq, uint64_t base, int64_t timeout, bool opens)
 {
 	uint64_t nodeid;
-	int r = nodeid_for(&rq->by, base, timeout, opens, &nodeid);
+	int r;
 
+	takeup_named(base);
+	r = nodeid_for(&rq->by, base, timeout, opens, &nodeid);
 	if (r == 0)
 		r = target_of(nodeid, &rq->t);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "wait/damaged.h"
 #include "wait/door.h"
 #include "wait/pollers.h"
+#include "wait/takeup.h"
 
 static void object_goes(struct object *ob)
 {
@@ -19,6 +20,6 @@ const struct state_observer observer = {
 	.ctl_exists = ctl_exists,
 	.ctl_attr = ctl_attr,
 	.damaged = damage_found,
-	.restarted = pollers_find,
+	.restarted = takeup_object,
 	.goes = object_goes,
 };

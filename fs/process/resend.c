@@ -22,13 +22,14 @@
 #include "state/caller.h"
 #include "state/fs.h"
 #include "state/notify.h"
-#include "wait/turn.h"
+#include "wait/takeup.h"
 
 #define INIT_RESEND (1u << 7) /* FUSE_HAS_RESEND >> 32 */
 
 static struct worker_shared *shared;
-static bool catching_up;   /* they were asked for (fs.catching_up: since the start) */
-static uint64_t unfetched; /* the OPEN in which the last worker died, until it comes again */
+static bool catching_up;      /* they were asked for (fs.catching_up: since the start) */
+static uint64_t unfetched;    /* the OPEN in which the last worker died, until it comes again */
+static uint64_t unfetched_of; /* of which inode; 0: it was a CREATE */
 
 /* If its caller is killed before the OPEN is resent, nobody else would close the handle. */
 static void find_open(void)
@@ -37,6 +38,7 @@ static void find_open(void)
 
 	if (h->len && (h->opcode == FUSE_OPEN || h->opcode == FUSE_CREATE))
 		unfetched = unique_of(h->unique);
+	unfetched_of = h->opcode == FUSE_OPEN ? h->nodeid : 0;
 }
 
 /* Can the kernel resend unanswered requests? Its first request says so. */
@@ -101,7 +103,7 @@ void resend_came(const struct fuse_in_header *h)
 		return;
 	catching_up = fs.catching_up = false;
 	if (unfetched)
-		close_unfetched(unfetched);
+		close_unfetched(unfetched, unfetched_of);
 	unfetched = 0;
-	settle_told();
+	takeup_told();
 }

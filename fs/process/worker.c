@@ -33,6 +33,7 @@
 #include "state/store.h"
 #include "wait/aside.h"
 #include "wait/park.h"
+#include "wait/takeup.h"
 #include "wait/turn.h"
 #include "wait/unfinished.h"
 #include "wait/watch.h"
@@ -132,12 +133,12 @@ static int start_failed(struct worker_shared *sh, int error, const char *why)
 static void take_up(struct worker_shared *sh)
 {
 	pthread_mutex_lock(&fs.lock);
+	takeup_begin();
 	resend_begin(sh);
 	turn_end(); /* what is swept must not be mapped */
 	store_sweep();
 	unfinished_load();
-	settle_all();
-	watch_again();
+	takeup_some();
 	refuse_later();
 	turn_end();
 	pthread_mutex_unlock(&fs.lock);
@@ -175,6 +176,7 @@ static void end(void)
 	park_end_all(ECANCELED);
 	io_cleanup();
 	unfinished_unload();
+	takeup_end();
 	store_unload();
 	timers_free();
 	pthread_mutex_unlock(&fs.lock);

@@ -39,6 +39,7 @@ struct fs {
 	struct object *idle;   /* not in use, the longest first */
 	unsigned int idle_count;
 	bool catching_up;       /* requests that the last worker had may still come again */
+	uint32_t unseen;        /* objects in use that were not looked at since the start */
 	struct object *hungry;  /* the longest waiting first */
 	struct object *stalled; /* whose lock some process keeps */
 	struct object *look;

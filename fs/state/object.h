@@ -44,6 +44,7 @@ struct object {
 	bool told;              /* whoever waited knows that it is damaged */
 	struct poller *pollers; /* pollers.c */
 	bool adopted;           /* checked, and its handles are this mount's */
+	bool unseen;            /* not yet, when it was looked at after the start: takeup.c */
 	bool direct;            /* direct clients may change it at any time */
 	int data_fd;            /* array: its memory; -1 */
 	unsigned int pins;  /* who needs it beyond the turn: requests that wait in another object */

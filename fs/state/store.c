@@ -180,18 +180,25 @@ int store_share(struct node *n)
 	return 0;
 }
 
-static void sweep(struct node *n, void *arg)
+static bool is_left_over(const struct ipc_node *n)
 {
-	(void)arg;
-	/* (A mapped one is removed at the end of the turn.) */
-	if (!n->ob && !node_has_name(n) && !node_block(n)->active)
-		store_remove(n);
+	return !n->parent && !n->active && n->id != IPC_ROOT_ID;
 }
 
 void store_sweep(void)
 {
+	uint32_t count;
+	uint64_t *ids;
+
 	blank_sweep();
-	tree_each_listed(sweep, NULL);
+	ids = tree_listed(is_left_over, &count);
+	while (count--) {
+		struct node *n = tree_by_id(ids[count]);
+
+		if (n && !n->ob) /* (One that is mapped goes at the end of the turn.) */
+			store_remove(n);
+	}
+	free(ids);
 }
 
 /* What cannot be read any more is zeros, and the object is damaged; nothing else stops: files.c. */

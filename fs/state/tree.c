@@ -186,22 +186,17 @@ void tree_path(const struct node *n, char *buf, size_t size)
 
 /* ---- those in use ---- */
 
-/* First a list of their ids: whatever is done to one may remove others from the file's list. */
-void tree_each_listed(void (*fn)(struct node *n, void *arg), void *arg)
+uint64_t *tree_listed(bool (*want)(const struct ipc_node *n), uint32_t *ret_count)
 {
 	struct ipc_list *l = &mount_body()->active;
-	uint32_t most = list_most(&fs.mount, l), count = 0;
+	uint32_t most = list_most(&fs.mount, l);
 	uint64_t *ids = most ? must_alloc(most * sizeof(*ids)) : NULL;
 
+	*ret_count = 0;
 	LIST_EACH(&fs.mount, l, r)
-		ids[count++] = node_at(&fs.mount, r)->id;
-	for (uint32_t i = 0; i < count; i++) {
-		struct node *n = tree_by_id(ids[i]);
-
-		if (n)
-			fn(n, arg);
-	}
-	free(ids);
+		if (want(node_at(&fs.mount, r)))
+			ids[(*ret_count)++] = node_at(&fs.mount, r)->id;
+	return ids;
 }
 
 /* ---- begin and end ---- */

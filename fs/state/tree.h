@@ -34,6 +34,11 @@ static inline struct ipc_node *node_block(const struct node *n)
 	return node_at(&fs.mount, n->ref);
 }
 
+static inline bool node_in_use(const struct ipc_node *n)
+{
+	return n->active && n->type != IPC_DIR;
+}
+
 static inline bool node_is(const struct node *n, uint32_t trait)
 {
 	return n->ops && n->ops->traits & trait;
@@ -74,8 +79,11 @@ void tree_remove(struct node *n);
 /* Its record is gone. */
 void tree_forget(struct node *n);
 void tree_trim(void); /* between turns: drop what nobody needs */
-/* Each that is in use or has no name; fn() may do anything to it. */
-void tree_each_listed(void (*fn)(struct node *n, void *arg), void *arg);
+/*
+ * The ids of nodes that are in use or have no name, as far as they are wanted; to be freed. (A list, for
+ * whatever is done to one may remove others from the file's list.)
+ */
+uint64_t *tree_listed(bool (*want)(const struct ipc_node *n), uint32_t *ret_count);
 /* The path of a node inside the mount. */
 void tree_path(const struct node *n, char *buf, size_t size);
 

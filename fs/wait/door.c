@@ -98,13 +98,18 @@ static void look_at_keeper(struct object *ob)
 
 /* ---- deferred work ---- */
 
-void object_defer(struct object *ob, const struct deferred *what)
+void object_first(struct object *ob, const struct deferred *what)
 {
 	struct deferred *d = must_alloc(sizeof(*d));
 
 	*d = *what;
 	d->next = NULL;
 	LL_APPEND(ob->deferred, d);
+}
+
+void object_defer(struct object *ob, const struct deferred *what)
+{
+	object_first(ob, what);
 	stalled_add(ob);
 }
 

@@ -49,6 +49,8 @@ void object_again(struct object *ob);
 
 /* Do it before anything else when the object is next locked; it cannot be locked now. */
 void object_defer(struct object *ob, const struct deferred *what);
+/* The same; somebody is about to lock it. */
+void object_first(struct object *ob, const struct deferred *what);
 
 /* ---- stalled objects ---- */
 

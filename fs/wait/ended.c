@@ -53,26 +53,12 @@ static uint32_t watch_holds(struct object *ob)
 	return 0;
 }
 
-static void watch_all(struct object *ob, const struct deferred *d)
+void watch_holds_again(struct object *ob)
 {
 	uint32_t pid;
 
-	(void)d;
+	if (!ob->o.ops->unhold || ipc_scope(&ob->o) == SCOPE_HANDLE)
+		return;
 	while (!ob->o.damage && (pid = watch_holds(ob)))
 		ipc_process_ended(&ob->o, pid);
-}
-
-void watch_again(void)
-{
-	const struct deferred again = { .run = watch_all };
-	struct node *n, *tmp;
-
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		struct object *ob;
-
-		turn_trim();
-		ob = n->ob;
-		if (ob && may_hold(ob) && object_back(ob) && ipc_scope(&ob->o) != SCOPE_HANDLE)
-			object_do(ob, &again);
-	}
 }

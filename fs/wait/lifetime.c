@@ -14,6 +14,7 @@
  * lists the object (fs.lru, fs.hungry, fs.look, fs.stalled), and the object leaves the
  * list when it is freed.
  */
+#include <stdlib.h>
 #include <utlist.h>
 
 #include "names/names.h"
@@ -119,28 +120,21 @@ void turn_trim(void)
 	}
 }
 
-struct each {
-	void (*fn)(struct object *ob, void *arg);
-	void *arg;
-};
-
-static void active_one(struct node *n, void *arg)
-{
-	struct each *each = arg;
-	struct object *ob;
-	int e;
-
-	if (n->type == IPC_DIR || !node_block(n)->active)
-		return;
-	turn_trim();
-	ob = object_of(n, &e);
-	if (ob)
-		each->fn(ob, each->arg);
-}
-
 void turn_each_active(void (*fn)(struct object *ob, void *arg), void *arg)
 {
-	struct each each = { fn, arg };
+	uint32_t count;
+	uint64_t *ids = tree_listed(node_in_use, &count);
 
-	tree_each_listed(active_one, &each);
+	for (uint32_t i = 0; i < count; i++) {
+		struct node *n = tree_by_id(ids[i]);
+		struct object *ob = NULL;
+		int e;
+
+		turn_trim();
+		if (n && node_in_use(node_block(n)))
+			ob = object_of(n, &e);
+		if (ob)
+			fn(ob, arg);
+	}
+	free(ids);
 }

@@ -26,7 +26,7 @@
  *    checked when it is followed.)
  *  - A request is finished after its reply. If the worker dies before the reply, the next one finds the
  *    waiter granted, and the request comes again; if it dies after the reply, no request comes, and the
- *    waiter is finished as one that was told (settle_told).
+ *    waiter is finished as one that was told (takeup_told).
  *  - The current request is answered before anything is settled. The result of a put is recorded in
  *    the object's header, which has room for one: so a writer has its turn after the replies before it
  *    are sent, and only one has it in a round.
@@ -221,71 +221,4 @@ void settle(struct object *ob)
 		more = round && next_round(ob);
 	}
 	object_used(ob);
-}
-
-/* ---- after a start ---- */
-
-/*
- * Everything that the kernel resends has arrived, so a waiter without a request was answered before
- * the last worker died, or its caller is gone. Others may still have its handle, and then no
- * RELEASE comes.
- */
-static void end_told(struct object *ob, const struct deferred *d)
-{
-	struct ipc_obj *o = &ob->o;
-	int64_t result;
-
-	/* Last of all: the request of one may have been put aside, and forsaken meanwhile (aside.c). */
-	if (ob->deferred) {
-		object_defer(ob, d);
-		return;
-	}
-	LIST_EACH(o, &o->h->granted, r)
-		if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
-			ipc_finish_told(o, r);
-	for (unsigned int i = 0; i < IPC_WAITQS; i++)
-		LIST_EACH(o, &o->h->waitqs[i], r)
-			if (waiter_is_request(waiter_at(o, r)) && !park_has(ob, r))
-				ipc_leave(o, r, -EINTR, &result);
-}
-
-static bool somebody_waits(const struct object *ob)
-{
-	uint32_t n;
-
-	if (ob->away)
-		return ob->waits;
-	n = ob->o.h->granted.count;
-	for (unsigned int i = 0; i < IPC_WAITQS; i++)
-		n |= ob->o.h->waitqs[i].count;
-	return n;
-}
-
-void settle_told(void)
-{
-	struct node *n, *tmp;
-
-	HASH_ITER(by_id, fs.by_id, n, tmp) {
-		turn_trim();
-		if (n->ob && !n->ob->o.damage && somebody_waits(n->ob))
-			object_do(n->ob, &(struct deferred){ .run = end_told });
-	}
-}
-
-static void begin_again(struct object *ob, const struct deferred *d)
-{
-	(void)d;
-	ob->o.work = true;
-	poll_rearm(ob);
-}
-
-static void settle_one(struct object *ob, void *arg)
-{
-	(void)arg;
-	object_do(ob, &(struct deferred){ .run = begin_again });
-}
-
-void settle_all(void)
-{
-	turn_each_active(settle_one, NULL);
 }

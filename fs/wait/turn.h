@@ -31,10 +31,4 @@ void turn_rest(void); /* objects that nobody uses give up what they need not kee
 /* How many objects stay mapped; how many of those not in use keep their memory. For tests to change. */
 extern unsigned int turn_mapped_most, turn_idle_most;
 
-/* ---- after a start ---- */
-
-void settle_all(void); /* look at every object in use */
-/* All requests that the kernel resends have arrived: a waiter without one is done. */
-void settle_told(void);
-
 #endif

@@ -27,8 +27,8 @@ void watch_close(void);
 
 /* ---- ended.c ---- */
 
-/* After a restart: watch the same processes; some may have ended meanwhile. */
-void watch_again(void);
+/* After a restart: watch the same processes; some may have ended meanwhile. With the object locked. */
+void watch_holds_again(struct object *ob);
 /*
  * Handle those that have ended. The event thread would notice, too, but a request that was made
  * after such an end must not be handled before it.

@@ -27,6 +27,7 @@
 #include "state/blank.h"
 #include "state/nodeid.h"
 #include "state/state.h"
+#include "wait/takeup.h"
 #include "wait/turn.h"
 #include "wait/unfinished.h"
 
@@ -341,7 +342,8 @@ void daemon_untold_kernel(void)
 void daemon_start_with(const struct options *opt)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	const char *shm = getenv("IPCFS_TEST_SHM"), *mapped = getenv("IPCFS_TEST_MAPPED");
+	const char *shm = getenv("IPCFS_TEST_SHM"), *mapped = getenv("IPCFS_TEST_MAPPED"),
+		   *at_once = getenv("IPCFS_TEST_AT_ONCE");
 	int pair[2], size = 8 << 20;
 
 	k = (struct kernel){ .fd = -1,
@@ -353,6 +355,8 @@ void daemon_start_with(const struct options *opt)
 	next_is_old = false;
 	if (mapped) /* no more objects than this stay mapped */
 		turn_mapped_most = (unsigned int)atoi(mapped);
+	if (at_once) /* no more are looked at before a new worker's first request */
+		takeup_at_once = (unsigned int)atoi(at_once);
 	snprintf(folder, sizeof(folder), "%s/ipcfs-fs.XXXXXX", shm ? shm : STATE_SHM);
 	if (!mkdtemp(folder)) {
 		strcpy(folder, "/tmp/ipcfs-fs.XXXXXX");

@@ -10,6 +10,7 @@
 #include "calls.h"
 #include "format/format.h"
 #include "file/statedir.h"
+#include "wait/takeup.h"
 
 /* Where others have the descriptor too, no RELEASE tells of the caller's death. */
 static void restart_without(rq gone)
@@ -225,4 +226,46 @@ TEST(restart_condition_between_notify_and_lock)
 	CHECK_STR(f_lock(&f1, LOCK_UN), "ok");
 	CHECK_STR(f_lock(&lock, LOCK_EX | LOCK_NB), "ok");
 	daemon_end();
+}
+
+/*
+ * More are open than the next worker looks at before the first request: of the others, what no request
+ * asks for is done as soon as one is needed.
+ */
+TEST(restart_with_many_in_use)
+{
+	enum { MANY = 12 };
+	struct file w[MANY], r[MANY];
+	rq gone[MANY], left[MANY];
+	unsigned int most = takeup_at_once;
+	char name[40];
+
+	takeup_at_once = 2;
+	daemon_start();
+	for (unsigned int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "%u.queue", i);
+		make(name);
+		w[i] = open_name(name, WO);
+		r[i] = open_name(name, RO);
+		gone[i] = q_read(&r[i]);
+		left[i] = q_read(&r[i]);
+		CHECK_STR(told(left[i]), "!WAITS");
+	}
+	daemon_kill();
+	for (unsigned int i = 0; i < MANY; i++)
+		k_gone(gone[i]);
+	daemon_restart();
+	for (unsigned int i = MANY; i--;) {
+		snprintf(name, sizeof(name), "%u.queue.ctl/waiters", i);
+		CHECK_STR(f_put(&w[i], "x\n"), "2");
+		CHECK_STR(told(left[i]), "x\n"); /* nobody is before it in line any more */
+		CHECK_STR(show_word(name), "");
+	}
+	daemon_kill_and_restart();
+	for (unsigned int i = 0; i < MANY; i++) {
+		f_release(&w[i]);
+		f_release(&r[i]);
+	}
+	daemon_end();
+	takeup_at_once = most;
 }
