@@ -40,7 +40,7 @@ static void short_time(double s, char *ret, size_t size)
 	else if (s < 99.95)
 		snprintf(ret, size, "%.1fs", s);
 	else if (s < 6000)
-		snprintf(ret, size, "%.0fm%02.0fs", (double)((int)s / 60), (double)((int)s % 60));
+		snprintf(ret, size, "%dm%02ds", (int)s / 60, (int)s % 60);
 	else if (s < 360000)
 		snprintf(ret, size, "%dh%02dm", (int)s / 3600, (int)s % 3600 / 60);
 	else

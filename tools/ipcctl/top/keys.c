@@ -155,6 +155,30 @@ static void move_key(struct top *t, int key)
 		move(t, key == KEY_HOME ? -INT32_MAX : INT32_MAX);
 }
 
+/* What is to be seen of the objects, and when. */
+static void view_key(struct top *t, int key)
+{
+	switch (key) {
+	case '=':
+		top_set_filter(t, "");
+		break;
+	case 'R':
+		t->view.reverse = !t->view.reverse;
+		break;
+	case 'a':
+		t->view.active = !t->view.active;
+		break;
+	case ' ':
+		t->due = 0;
+		break;
+	default:
+		if (key > KEY_NONE && key < KEY_ESCAPE)
+			move_key(t, key);
+		else
+			sort_key(t, key);
+	}
+}
+
 static void command_key(struct top *t, int key)
 {
 	switch (key) {
@@ -185,23 +209,8 @@ static void command_key(struct top *t, int key)
 	case 's':
 		begin_prompt(t, PROMPT_DELAY);
 		break;
-	case '=':
-		top_set_filter(t, "");
-		break;
-	case 'R':
-		t->view.reverse = !t->view.reverse;
-		break;
-	case 'a':
-		t->view.active = !t->view.active;
-		break;
-	case ' ':
-		t->due = 0;
-		break;
 	default:
-		if (key > KEY_NONE && key < KEY_ESCAPE)
-			move_key(t, key);
-		else
-			sort_key(t, key);
+		view_key(t, key);
 	}
 }
 

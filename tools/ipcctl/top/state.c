@@ -144,7 +144,8 @@ void top_show(struct top *t)
 		buf_puts(&names, t->mounts[i]);
 		f.n_all += t->rows[i].n;
 	}
-	f.where = where = printable(names.data, false);
+	where = printable(names.data, false);
+	f.where = where;
 	f.rows = rows_view(t->rows, t->n_mounts, &t->view, &f.n);
 	f.message = trouble(t, message, sizeof(message));
 	f.selected = top_index(f.rows, f.n, t->selected);
